@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+//
+// What the kernel tells about AI agents in terminals: who starts, forks and ends, and when they
+// read and write their terminal. Never what.
+//
+// User space opens this object twice. The process programs (exec, fork, exit) stay attached for as
+// long as the daemon runs; the terminal programs (read, write, SIGWINCH) are a second instance that
+// shares the maps of the first, and exists only while there is a session: with none, no system call
+// of the machine takes the tracing path.
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "ebpf_ai_monitor/events.h"
+#include "ebpf_ai_monitor/output_window.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+// ---- config, set before load ----
+
+// Watch only the users in `users`.
+const volatile bool filter_users = false;
+
+// ---- constants of the kernel that are no types ----
+
+#define S_IFMT 00170000
+#define S_IFCHR 0020000
+#define ICANON 0000002  // asm-generic/termbits.h; x86 and arm64 use the generic values
+#define SIGWINCH 28
+#define KDEV_MINOR_BITS 20  // include/linux/kdev_t.h: dev_t inside the kernel
+#define TTY_MAJOR 4         // include/uapi/linux/major.h
+#define TTYAUX_MAJOR 5
+#define UNIX98_PTY_SLAVE_FIRST 136
+#define UNIX98_PTY_SLAVE_LAST 143
+
+#define ARGS_SCANNED 512  // bytes of the command line in which a script's name is looked for
+#define IOVECS_SUMMED 8   // of a writev; agents use 1 or 2
+
+// ---- maps ----
+
+struct name {
+  char text[AGENT_COMM_LEN];
+};
+
+struct member {
+  __u64 session_start_ns;
+  __u32 session;
+};
+
+struct session {
+  __u64 start_ns;
+  __u32 terminal;  // tty_devnum() of the controlling terminal
+  __u32 reserved;
+  struct output_window output;
+};
+
+struct pending_read {
+  __s32 fd;
+  __u8 line_mode;
+};
+
+// Names of agents, NUL-padded.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 64);
+  __type(key, struct name);
+  __type(value, __u8);
+} names SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1024);
+  __type(key, __u32);
+  __type(value, __u8);
+} users SEC(".maps");
+
+// Process id -> the session it belongs to. Every traced system call of the machine asks this first.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 8192);
+  __type(key, __u32);
+  __type(value, struct member);
+} members SEC(".maps");
+
+// Process id of the leader -> its session.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 256);
+  __type(key, __u32);
+  __type(value, struct session);
+} sessions SEC(".maps");
+
+// Sessions whose output need not wake user space: it looks again at a deadline of its own.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 256);
+  __type(key, __u32);
+  __type(value, __u8);
+} quiet SEC(".maps");
+
+// Thread id -> the terminal read it is in.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 4096);
+  __type(key, __u32);
+  __type(value, struct pending_read);
+} reads SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 256 * 1024);
+} events SEC(".maps");
+
+// What user space was not told, a CPU: events without room, members and sessions without a slot.
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} lost SEC(".maps");
+
+struct command_line {
+  char text[ARGS_SCANNED];
+};
+
+// Room for the command line that is looked at; too large for the stack.
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct command_line);
+} command_lines SEC(".maps");
+
+// ---- helpers ----
+
+static const __u32 zero = 0;
+
+static void count_loss(void) {
+  __u64* count = bpf_map_lookup_elem(&lost, &zero);
+
+  if (count) (*count)++;
+}
+
+static struct agent_event* reserve(__u16 type, const struct member* member, __u32 pid) {
+  struct agent_event* event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+  if (!event) {
+    count_loss();
+    return NULL;
+  }
+  __builtin_memset(event, 0, sizeof(*event));
+  event->time_ns = bpf_ktime_get_ns();
+  event->session_start_ns = member->session_start_ns;
+  event->session = member->session;
+  event->pid = pid;
+  event->tid = (__u32)bpf_get_current_pid_tgid();
+  event->uid = (__u32)bpf_get_current_uid_gid();
+  event->type = type;
+  return event;
+}
+
+// The default wake-up looks only at whether user space has caught up, which it has not after an
+// event that was left without one: so every event says for itself.
+static void submit(struct agent_event* event) {
+  bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+}
+
+static __u32 tty_number(struct tty_struct* tty) {
+  struct tty_driver* driver = BPF_CORE_READ(tty, driver);
+
+  return (BPF_CORE_READ(driver, major) << KDEV_MINOR_BITS) +
+         BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
+}
+
+static bool in_line_mode(struct tty_struct* tty) {
+  return BPF_CORE_READ(tty, termios.c_lflag) & ICANON;
+}
+
+// The session of a member. A member that outlived its session is forgotten here.
+static struct session* session_of(__u32 pid, const struct member* member) {
+  struct session* session = bpf_map_lookup_elem(&sessions, &member->session);
+
+  if (session && session->start_ns == member->session_start_ns) return session;
+  bpf_map_delete_elem(&members, &pid);
+  return NULL;
+}
+
+// The terminal behind `fd` of the current process if it is the session's own, else NULL. A pty
+// master (5:2, /dev/ptmx) and a pty that the agent made for a tool are terminals too, but not this.
+static struct tty_struct* session_terminal(const struct session* session, __u32 fd) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct fdtable* fdt = task->files ? BPF_CORE_READ(task, files, fdt) : NULL;
+  struct tty_file_private* private;
+  struct tty_struct* tty;
+  struct inode* inode;
+  struct file* file;
+  struct file** slot;
+  __u32 major;
+
+  if (!fdt || fd >= BPF_CORE_READ(fdt, max_fds)) return NULL;
+  slot = BPF_CORE_READ(fdt, fd) + fd;
+  if (bpf_probe_read_kernel(&file, sizeof(file), slot) || !file) return NULL;
+  inode = BPF_CORE_READ(file, f_inode);
+  if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFCHR) return NULL;
+  major = BPF_CORE_READ(inode, i_rdev) >> KDEV_MINOR_BITS;
+  if (major != TTY_MAJOR && major != TTYAUX_MAJOR &&
+      (major < UNIX98_PTY_SLAVE_FIRST || major > UNIX98_PTY_SLAVE_LAST))
+    return NULL;
+  private = BPF_CORE_READ(file, private_data);
+  tty = BPF_CORE_READ(private, tty);
+  return tty && tty_number(tty) == session->terminal ? tty : NULL;
+}
+
+static int read_enter(__u32 fd) {
+  __u64 pid_tgid = bpf_get_current_pid_tgid();
+  __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
+  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct pending_read pending = {.fd = fd};
+  struct agent_event* event;
+  struct session* session;
+  struct tty_struct* tty;
+
+  if (!member) return 0;
+  session = session_of(pid, member);
+  if (!session) return 0;
+  tty = session_terminal(session, fd);
+  if (!tty) return 0;
+  pending.line_mode = in_line_mode(tty);
+  if (bpf_map_update_elem(&reads, &tid, &pending, BPF_ANY)) count_loss();
+  event = reserve(AGENT_READ_ENTER, member, pid);
+  if (!event) return 0;
+  event->read.fd = fd;
+  event->read.line_mode = pending.line_mode;
+  submit(event);
+  return 0;
+}
+
+static int read_exit(long result) {
+  __u64 pid_tgid = bpf_get_current_pid_tgid();
+  __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
+  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct pending_read* pending;
+  struct agent_event* event;
+
+  if (!member) return 0;
+  pending = bpf_map_lookup_elem(&reads, &tid);
+  if (!pending) return 0;
+  event = reserve(AGENT_READ_EXIT, member, pid);
+  if (event) {
+    event->read.fd = pending->fd;
+    event->read.bytes = result;
+    event->read.line_mode = pending->line_mode;
+    submit(event);
+  }
+  bpf_map_delete_elem(&reads, &tid);
+  return 0;
+}
+
+static __u32 sum_iovecs(const struct iovec* iovecs, __u32 count) {
+  struct iovec iovec;
+  __u32 bytes = 0;
+
+  for (__u32 i = 0; i < IOVECS_SUMMED && i < count; i++) {
+    if (bpf_probe_read_user(&iovec, sizeof(iovec), &iovecs[i])) break;
+    bytes += iovec.iov_len;
+  }
+  return bytes;
+}
+
+// `iovecs` NULL: `size` is a count of bytes; else a count of iovecs.
+static int write_enter(__u32 fd, const struct iovec* iovecs, __u32 size) {
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct output_report report;
+  struct agent_event* event;
+  struct session* session;
+  struct tty_struct* tty;
+  __u64 flags;
+
+  if (!member) return 0;
+  session = session_of(pid, member);
+  if (!session) return 0;
+  tty = session_terminal(session, fd);
+  if (!tty) return 0;
+  if (!output_window_add(&session->output, bpf_ktime_get_ns(),
+                         iovecs ? sum_iovecs(iovecs, size) : size, &report))
+    return 0;
+  event = reserve(AGENT_OUTPUT, member, pid);
+  if (!event) return 0;
+  event->output.previous_ns = report.previous_ns;
+  event->output.bytes = report.bytes;
+  event->output.writes = report.writes;
+  event->output.fd = fd;
+  event->output.line_mode = in_line_mode(tty);
+  flags = bpf_map_lookup_elem(&quiet, &member->session) &&
+                  bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) <
+                      bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2
+              ? BPF_RB_NO_WAKEUP
+              : BPF_RB_FORCE_WAKEUP;
+  bpf_ringbuf_submit(event, flags);
+  return 0;
+}
+
+static bool is_agent_name(const struct name* name) {
+  return bpf_map_lookup_elem(&names, name) != NULL;
+}
+
+struct word_scan {
+  struct name word;
+  __u32 length;  // of the word so far; AGENT_COMM_LEN: too long, or past its end
+  bool found;
+};
+
+// One character of a command line. A word is what follows a '/' or the start of an argument; it
+// ends at the first '.' or the argument's end: `/usr/bin/codex` and `codex.js` are both `codex`.
+// More matches here than is an agent (`vim claude.md`): user space decides, this only must not miss.
+static long scan_character(__u32 i, struct word_scan* scan) {
+  struct command_line* line = bpf_map_lookup_elem(&command_lines, &zero);
+  char c;
+
+  if (!line || i >= ARGS_SCANNED) return 1;
+  c = line->text[i];
+  if (c == '\0' || c == '.') {
+    if (scan->length < AGENT_COMM_LEN && is_agent_name(&scan->word)) {
+      scan->found = true;
+      return 1;
+    }
+    scan->length = AGENT_COMM_LEN;
+  }
+  if (c == '\0' || c == '/') {
+    __builtin_memset(&scan->word, 0, sizeof(scan->word));
+    scan->length = 0;
+  } else if (scan->length < AGENT_COMM_LEN - 1) {
+    scan->word.text[scan->length & (AGENT_COMM_LEN - 1)] = c;
+    scan->length++;
+  } else {
+    scan->length = AGENT_COMM_LEN;
+  }
+  return 0;
+}
+
+static bool command_line_names_agent(struct mm_struct* mm) {
+  struct command_line* line = bpf_map_lookup_elem(&command_lines, &zero);
+  unsigned long start = BPF_CORE_READ(mm, arg_start);
+  __u64 length = BPF_CORE_READ(mm, arg_end) - start;
+  struct word_scan scan = {};
+
+  if (length > ARGS_SCANNED) length = ARGS_SCANNED;
+  if (!line || bpf_probe_read_user(line, length, (void*)start)) return false;
+  bpf_loop(length, scan_character, &scan, 0);
+  return scan.found;
+}
+
+static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
+  struct name name = {};
+
+  bpf_probe_read_kernel_str(name.text, sizeof(name.text), task->comm);
+  if (is_agent_name(&name)) return true;
+  __builtin_memset(&name, 0, sizeof(name));
+  // A longer name is cut here, and then is none of ours: those have at most 15 bytes.
+  if (bpf_probe_read_kernel_str(name.text, sizeof(name.text),
+                                BPF_CORE_READ(bprm, file, f_path.dentry, d_name.name)) <
+          AGENT_COMM_LEN &&
+      is_agent_name(&name))
+    return true;
+  return command_line_names_agent(task->mm);
+}
+
+// A session begins, until user space has looked at it and perhaps takes it back.
+static bool begin_session(__u32 pid, __u32 terminal, struct task_struct* task,
+                          struct member* member) {
+  struct session session = {.start_ns = task->group_leader->start_boottime, .terminal = terminal};
+
+  member->session_start_ns = session.start_ns;
+  member->session = pid;
+  if (bpf_map_update_elem(&sessions, &pid, &session, BPF_ANY) ||
+      bpf_map_update_elem(&members, &pid, member, BPF_ANY)) {
+    bpf_map_delete_elem(&sessions, &pid);
+    count_loss();
+    return false;
+  }
+  return true;
+}
+
+// ---- programs: processes ----
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
+  __u32 pid = task->tgid, uid = (__u32)bpf_get_current_uid_gid();
+  struct tty_struct* tty = task->signal->tty;
+  struct member* known = bpf_map_lookup_elem(&members, &pid);
+  struct session* session = known ? session_of(pid, known) : NULL;
+  struct member member = {};
+  struct agent_event* event;
+
+  if (session) {
+    member = *known;
+    // An agent that a session's process starts on another terminal is a session of its own: a tool
+    // in a pty made for it, or a pane of a tmux server that the agent started.
+    if (tty && tty_number(tty) != session->terminal && may_be_agent(task, bprm) &&
+        !begin_session(pid, tty_number(tty), task, &member))
+      return 0;
+  } else {
+    if (!tty || (filter_users && !bpf_map_lookup_elem(&users, &uid))) return 0;
+    if (!may_be_agent(task, bprm) || !begin_session(pid, tty_number(tty), task, &member)) return 0;
+  }
+  event = reserve(AGENT_EXEC, &member, pid);
+  if (!event) return 0;
+  bpf_probe_read_kernel_str(event->exec.comm, sizeof(event->exec.comm), task->comm);
+  submit(event);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child) {
+  __u32 pid = parent->tgid, child_pid = child->tgid;
+  struct member* member;
+  struct member copy;
+  struct agent_event* event;
+
+  if (pid == child_pid) return 0;  // a thread
+  member = bpf_map_lookup_elem(&members, &pid);
+  if (!member || !session_of(pid, member)) return 0;
+  copy = *member;
+  if (bpf_map_update_elem(&members, &child_pid, &copy, BPF_ANY)) count_loss();
+  event = reserve(AGENT_FORK, &copy, pid);
+  if (!event) return 0;
+  event->fork.child = child_pid;
+  submit(event);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct* task) {
+  __u32 pid = task->tgid, tid = task->pid;
+  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_event* event;
+  struct member copy;
+  int status;
+
+  if (!member) return 0;
+  bpf_map_delete_elem(&reads, &tid);
+  // do_exit() has counted this thread down already, in every kernel that has the tracepoint.
+  if (task->signal->live.counter != 0) return 0;
+  copy = *member;
+  // Two last threads may both see zero; the one that takes the entry out reports.
+  if (bpf_map_delete_elem(&members, &pid)) return 0;
+  if (pid == copy.session) {
+    bpf_map_delete_elem(&sessions, &pid);
+    bpf_map_delete_elem(&quiet, &pid);
+  }
+  event = reserve(AGENT_EXIT, &copy, pid);
+  if (!event) return 0;
+  status = task->signal->group_exit_code;
+  if (!status) status = task->group_leader->exit_code;
+  event->exit.code = (status >> 8) & 0xff;
+  event->exit.signal = status & 0x7f;
+  submit(event);
+  return 0;
+}
+
+// ---- programs: the terminal ----
+
+SEC("tp/syscalls/sys_enter_read")
+int enter_read(struct trace_event_raw_sys_enter* ctx) { return read_enter(ctx->args[0]); }
+
+SEC("tp/syscalls/sys_enter_readv")
+int enter_readv(struct trace_event_raw_sys_enter* ctx) { return read_enter(ctx->args[0]); }
+
+SEC("tp/syscalls/sys_exit_read")
+int exit_read(struct trace_event_raw_sys_exit* ctx) { return read_exit(ctx->ret); }
+
+SEC("tp/syscalls/sys_exit_readv")
+int exit_readv(struct trace_event_raw_sys_exit* ctx) { return read_exit(ctx->ret); }
+
+SEC("tp/syscalls/sys_enter_write")
+int enter_write(struct trace_event_raw_sys_enter* ctx) {
+  return write_enter(ctx->args[0], NULL, ctx->args[2]);
+}
+
+SEC("tp/syscalls/sys_enter_writev")
+int enter_writev(struct trace_event_raw_sys_enter* ctx) {
+  return write_enter(ctx->args[0], (const struct iovec*)ctx->args[1], ctx->args[2]);
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
+  __u32 pid = task->tgid;
+  struct agent_event* event;
+  struct member* member;
+
+  if (signal != SIGWINCH) return 0;
+  member = bpf_map_lookup_elem(&members, &pid);
+  if (!member || !session_of(pid, member)) return 0;
+  event = reserve(AGENT_RESIZE, member, pid);
+  if (event) submit(event);
+  return 0;
+}
+
+// ---- programs: asked by user space ----
+
+struct terminal_mode {
+  __u32 pid;
+  __u32 line_mode;
+};
+
+// Read through an iterator over one process: the mode of its controlling terminal, for a session
+// that has not touched its terminal since it is watched.
+SEC("iter/task")
+int terminal_mode(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
+  struct terminal_mode mode;
+  struct tty_struct* tty;
+
+  if (!task || task->pid != task->tgid) return 0;
+  tty = task->signal->tty;
+  if (!tty) return 0;
+  mode.pid = task->tgid;
+  mode.line_mode = in_line_mode(tty);
+  bpf_seq_write(ctx->meta->seq, &mode, sizeof(mode));
+  return 0;
+}

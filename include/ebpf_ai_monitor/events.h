@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+//
+// The event ABI between the kernel programs (bpf/agent_monitor.bpf.c) and user space: one record of
+// fixed size, in the ring buffer of one boot. No field holds terminal content.
+#pragma once
+
+#include <linux/types.h>
+
+// Length of a comm with its terminating NUL: TASK_COMM_LEN of <linux/sched.h>.
+#define AGENT_COMM_LEN 16
+
+enum agent_event_type {
+  AGENT_FORK = 1,        // `fork`: a member made a process, which is a member from now on
+  AGENT_EXEC = 2,        // `exec`: a member, or a process first seen here, became another program
+  AGENT_EXIT = 3,        // `exit`: a member's thread group ended
+  AGENT_READ_ENTER = 4,  // `read`: a thread entered read or readv on the session's terminal
+  AGENT_READ_EXIT = 5,   // `read`: and came back
+  AGENT_OUTPUT = 6,      // `output`: write or writev on the session's terminal, coalesced
+  AGENT_RESIZE = 7,      // a member was sent SIGWINCH
+};
+
+// A session is a process whose name matches (its leader) and all descendants of that process.
+struct agent_event {
+  __u64 time_ns;          // CLOCK_MONOTONIC
+  __u64 session_start_ns; // the leader's task_struct.start_boottime; with `session`, its identity
+  __u32 session;          // process id (tgid) of the leader
+  __u32 pid;              // process id (tgid) of the member this is about
+  __u32 tid;              // thread id
+  __u32 uid;              // real user id of that process, in the initial user namespace
+  __u16 type;             // enum agent_event_type
+  __u16 reserved[3];
+  union {
+    struct {
+      __u32 child;  // process id of the new process
+    } fork;
+    struct {
+      char comm[AGENT_COMM_LEN];
+    } exec;
+    struct {
+      __u32 code;    // exit status, 0-255
+      __u32 signal;  // the signal that ended it, or 0
+    } exit;
+    struct {
+      __s32 fd;
+      __s32 bytes;  // READ_EXIT: bytes read, or -errno
+      __u8 line_mode;  // 1: the terminal is in canonical mode (ICANON): a read returns whole lines
+    } read;
+    struct {
+      __u64 previous_ns;  // time of the write before this one, reported or not; 0: none
+      __u32 bytes;        // asked to be written by all writes since the last event, this one included
+      __u32 writes;       // how many those were
+      __s32 fd;           // of this write
+      __u8 line_mode;
+    } output;
+  };
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(agent_event) == 64);
+#else
+_Static_assert(sizeof(struct agent_event) == 64, "the ABI is fixed");
+#endif

@@ -1,0 +1,485 @@
+"""A whole Wayland desktop for a test user: buses, headless Sway, foot, tmux, a keyboard and a camera.
+
+Nothing here is mocked and nothing belongs to the person who runs the tests: the user, the runtime directory, the
+home and every process are the desktop's own, and all of them but the user are gone when it is closed.
+
+    with Desktop() as desktop:
+        window = desktop.open_foot("bash", "--norc")
+        desktop.type_text("echo hello")
+        desktop.press_key("Return")
+        desktop.wait_for_text(window, "hello")
+        desktop.screenshot("shot.png")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+USER_PREFIX = "ebpf-ai-test"
+STARTUP_SECONDS = 20.0
+POLL_SECONDS = 0.02
+
+# foot hands its visible text to a command at the press of this key; the program inside the terminal sees none of it.
+_SCREEN_KEY = "Pause"
+
+_SWAY_CONFIG = """\
+output HEADLESS-1 resolution 1280x720
+xwayland disable
+swaybg_command -
+focus_follows_mouse no
+focus_on_window_activation none
+default_border none
+default_floating_border none
+"""
+
+_FOOT_CONFIG = """\
+font=DejaVu Sans Mono:size=9
+[key-bindings]
+pipe-visible=[sh -c "cat >{screen}.new && mv {screen}.new {screen}"] {key}
+"""
+
+_SYSTEM_BUS_CONFIG = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+  </policy>
+</busconfig>
+"""
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """The first true value of `condition`; for facts of the system that announce themselves by no event."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
+        time.sleep(POLL_SECONDS)
+    return value
+
+
+class SwayIpc:
+    """Sway's IPC protocol: one request, or a stream of events, over a connection of its own."""
+
+    _HEADER = struct.Struct("=6sII")
+    _MAGIC = b"i3-ipc"
+    _RUN_COMMAND, _SUBSCRIBE, _GET_TREE = 0, 2, 4
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def command(self, command: str) -> None:
+        for result in self._request(self._RUN_COMMAND, command):
+            if not result["success"]:
+                raise RuntimeError(f"sway refused '{command}': {result.get('error')}")
+
+    def tree(self) -> dict[str, Any]:
+        return self._request(self._GET_TREE)
+
+    def windows(self) -> list[dict[str, Any]]:
+        """All views, that is the nodes that a process owns."""
+        pending, found = [self.tree()], []
+        while pending:
+            node = pending.pop()
+            pending += node["nodes"] + node["floating_nodes"]
+            if node.get("pid"):
+                found.append(node)
+        return found
+
+    def wait_for_window(self, condition: Callable[[dict[str, Any]], bool], seconds: float, what: str) -> dict[str, Any]:
+        """The first window that meets `condition`, looked for again at each window event."""
+        deadline = time.monotonic() + seconds
+        with self._connect() as connection:
+            self._send(connection, self._SUBSCRIBE, '["window"]')
+            self._receive(connection)
+            while True:
+                for window in self.windows():
+                    if condition(window):
+                        return window
+                try:
+                    # Some changes (a resize) come without an event, so look again at least this often.
+                    connection.settimeout(0.2)
+                    self._receive(connection)
+                except TimeoutError:
+                    pass
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"not within {seconds:g} s: {what}")
+
+    def _request(self, kind: int, payload: str = "") -> Any:
+        with self._connect() as connection:
+            connection.settimeout(5)
+            self._send(connection, kind, payload)
+            return self._receive(connection)
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(str(self._path))
+        return connection
+
+    def _send(self, connection: socket.socket, kind: int, payload: str) -> None:
+        data = payload.encode()
+        connection.sendall(self._HEADER.pack(self._MAGIC, len(data), kind) + data)
+
+    def _receive(self, connection: socket.socket) -> Any:
+        _, size, _ = self._HEADER.unpack(self._read(connection, self._HEADER.size))
+        return json.loads(self._read(connection, size))
+
+    @staticmethod
+    def _read(connection: socket.socket, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = connection.recv(size - len(data))
+            if not part:
+                raise ConnectionError("sway closed the connection")
+            data += part
+        return data
+
+
+@dataclass(frozen=True)
+class Window:
+    """A foot window: its Sway container, foot's process, and the process that foot runs."""
+
+    con_id: int
+    pid: int
+    process: subprocess.Popen[bytes]
+
+
+class Desktop:
+    """A context manager; see the module's text. Two of the same user wait for each other."""
+
+    def __init__(self, user: str = USER_PREFIX) -> None:
+        if not user.startswith(USER_PREFIX):
+            # The runtime directory of this user is wiped: that must never be a person's.
+            raise ValueError(f"a test user's name begins with {USER_PREFIX}: {user}")
+        self.user = user
+        self._resources = contextlib.ExitStack()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Desktop:
+        if os.geteuid() != 0:
+            raise PermissionError("the test desktop makes a user of its own, which takes root")
+        with contextlib.ExitStack() as stack:
+            self._start(stack)
+            self._resources = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    # Processes
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        **popen: Any,
+    ) -> subprocess.Popen[bytes]:
+        """Starts `argv` as the user, in a session of its own, with the desktop's environment and `env`, no more."""
+        name = Path(argv[0]).name
+        if "stdout" not in popen:
+            popen["stdout"] = self.open_log(name)
+        process = subprocess.Popen(
+            self._as_user(argv, env),
+            cwd=cwd or self.home,
+            stdin=subprocess.DEVNULL,
+            stderr=popen.pop("stderr", None) or self.open_log(f"{name}-err"),
+            start_new_session=True,
+            **popen,
+        )
+        self._resources.callback(end_process, process)
+        return process
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, seconds: float = 10) -> str:
+        """Runs `argv` to its end as the user; what it printed."""
+        done = subprocess.run(
+            self._as_user(argv, env),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(argv)}: exit status {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def open_log(self, name: str) -> IO[bytes]:
+        """A new file in the desktop's log directory; closed with the desktop."""
+        return self._resources.enter_context(open(self.logs / f"{next(self._numbers):02d}-{name}.log", "wb"))
+
+    # Windows
+
+    def open_foot(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Window:
+        """Opens a foot window that runs `argv` (the user's shell when empty); back when Sway shows it."""
+        app_id = f"test-{next(self._numbers)}"
+        process = self.spawn(["foot", f"--config={self._foot_config}", f"--app-id={app_id}", *argv], env, cwd)
+        node = self.sway.wait_for_window(lambda node: node["app_id"] == app_id, STARTUP_SECONDS, f"window {app_id}")
+        return Window(node["id"], node["pid"], process)
+
+    def focus(self, window: Window) -> None:
+        self.sway.command(f"[con_id={window.con_id}] focus")
+
+    def close(self, window: Window) -> None:
+        self.sway.command(f"[con_id={window.con_id}] kill")
+        window.process.wait(timeout=10)
+
+    def resize(self, window: Window, width: int, height: int) -> None:
+        """Makes the window float at that size; back when Sway shows it so (foot rounds to whole cells)."""
+        self.sway.command(f"[con_id={window.con_id}] floating enable, resize set {width} px {height} px")
+        self.sway.wait_for_window(
+            lambda node: node["id"] == window.con_id
+            and abs(node["rect"]["width"] - width) < 32
+            and abs(node["rect"]["height"] - height) < 32,
+            5,
+            f"window {window.con_id} at {width}x{height}",
+        )
+
+    # Keyboard and camera
+
+    def type_text(self, text: str) -> None:
+        """Types into the focused window at a person's pace: agents take a burst for a paste."""
+        self.run(["wtype", "-d", "25", text], seconds=10 + len(text) * 0.1)
+
+    def press_key(self, name: str, *modifiers: str) -> None:
+        """Presses one key, by its XKB name, with modifiers as wtype calls them ("ctrl", "shift", "alt")."""
+        held = [word for modifier in modifiers for word in ("-M", modifier)]
+        self.run(["wtype", *held, "-k", name])
+
+    def screenshot(self, path: str | Path) -> None:
+        picture = self.home / f"shot-{next(self._numbers)}.png"
+        self.run(["grim", str(picture)])
+        shutil.move(picture, path)
+
+    def screen_text(self, window: Window) -> str:
+        """The visible text of a foot window, which gets the focus for it."""
+        self._screen.unlink(missing_ok=True)
+        self.focus(window)
+        self.press_key(_SCREEN_KEY)
+        wait_until(self._screen.exists, 5, f"the text of window {window.con_id}")
+        return self._screen.read_text()
+
+    def wait_for_text(self, window: Window, text: str, seconds: float = 20) -> None:
+        self._wait_for_text(lambda: self.screen_text(window), text, seconds)
+
+    # tmux, on the user's default server
+
+    def tmux(self, *argv: str) -> str:
+        return self.run(["tmux", *argv]).rstrip("\n")
+
+    def open_tmux(
+        self, session: str, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Window:
+        """Opens a foot window with a new tmux session in it that runs `argv`."""
+        window = self.open_foot("tmux", "-f", "/dev/null", "new-session", "-s", session, *argv, env=env, cwd=cwd)
+        wait_until(lambda: self._has_session(session), 10, f"tmux session {session}")
+        return window
+
+    def wait_for_pane_text(self, target: str, text: str, seconds: float = 20) -> None:
+        self._wait_for_text(lambda: self.tmux("capture-pane", "-p", "-t", target), text, seconds)
+
+    # The parts
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        # spawn() registers what it starts here, so that a start that fails half-way leaves nothing behind.
+        self._resources = stack
+        lock = stack.enter_context(open(f"/run/lock/{self.user}.lock", "wb"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        account = _ensure_user(self.user)
+        self.uid, self.gid = account.pw_uid, account.pw_gid
+        self.root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ebpf-ai-desktop-")))
+        self.root.chmod(0o755)
+        self.logs = self.root / "log"
+        self.logs.mkdir()
+        self.home = self._own_directory(self.root / "home")
+        self.runtime_dir = Path(f"/run/user/{self.uid}")
+        self.runtime_dir.parent.mkdir(mode=0o755, exist_ok=True)
+        for directory in (self.runtime_dir, Path(f"/tmp/tmux-{self.uid}")):
+            _remove_tree(directory)
+            stack.callback(_remove_tree, directory)
+        self._own_directory(self.runtime_dir)
+        stack.callback(self._end_strays)
+
+        self._screen = self.home / "screen.txt"
+        self._foot_config = self.root / "foot.ini"
+        self._foot_config.write_text(_FOOT_CONFIG.format(screen=self._screen, key=_SCREEN_KEY))
+        self.session_bus_address = f"unix:path={self.runtime_dir}/bus"
+        self.env = {
+            "HOME": str(self.home),
+            "USER": self.user,
+            "LOGNAME": self.user,
+            "SHELL": "/bin/bash",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "XDG_RUNTIME_DIR": str(self.runtime_dir),
+            "DBUS_SESSION_BUS_ADDRESS": self.session_bus_address,
+        }
+        self._start_session_bus()
+        self._start_system_bus()
+        self._start_sway()
+
+    def _start_session_bus(self) -> None:
+        bus = self.spawn(
+            ["dbus-daemon", "--session", f"--address={self.session_bus_address}", "--nofork", "--nopidfile",
+             "--print-address=1"],
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        _wait_for_address(bus, "the session bus")
+
+    def _start_system_bus(self) -> None:
+        """Not the machine's: there may be none, and a test owns no name on it."""
+        path = self.root / "system-bus"
+        config = self.root / "system-bus.conf"
+        config.write_text(_SYSTEM_BUS_CONFIG.format(socket=path))
+        bus = subprocess.Popen(
+            ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.open_log("system-bus"),
+            start_new_session=True,
+        )
+        self._resources.callback(end_process, bus)
+        _wait_for_address(bus, "the system bus")
+        self.system_bus_address = f"unix:path={path}"
+
+    def _start_sway(self) -> None:
+        config = self.root / "sway.config"
+        config.write_text(_SWAY_CONFIG)
+        headless = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
+        sway = self.spawn(["sway", "--config", str(config)], headless)
+        # spawn's wrapper replaces itself, so the pid is Sway's own, which it names its socket after.
+        path = self.runtime_dir / f"sway-ipc.{self.uid}.{sway.pid}.sock"
+        display = self.runtime_dir / "wayland-1"
+        wait_until(lambda: path.exists() and display.exists() or sway.poll() is not None, STARTUP_SECONDS, "sway")
+        if sway.poll() is not None:
+            raise RuntimeError(f"sway ended with {sway.returncode}; its log is of {self.logs}:\n{self.read_logs('sway')}")
+        self.env |= {"WAYLAND_DISPLAY": display.name, "SWAYSOCK": str(path)}
+        self.sway = SwayIpc(path)
+
+    def read_logs(self, name: str) -> str:
+        """All that the processes of that name have printed so far."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self.logs.glob(f"*-{name}*.log")))
+
+    def _as_user(self, argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+        variables = [f"{name}={value}" for name, value in (self.env | dict(env or {})).items()]
+        ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+        return ["setpriv", *ids, "env", "-i", *variables, *argv]
+
+    def _own_directory(self, path: Path) -> Path:
+        path.mkdir(mode=0o700)
+        os.chown(path, self.uid, self.gid)
+        return path
+
+    def _has_session(self, name: str) -> bool:
+        with contextlib.suppress(RuntimeError):
+            return name in self.tmux("list-clients", "-F", "#{session_name}").splitlines()
+        return False
+
+    @staticmethod
+    def _wait_for_text(read: Callable[[], str], text: str, seconds: float) -> None:
+        seen = ""
+
+        def shown() -> bool:
+            nonlocal seen
+            seen = read()
+            return text in seen
+
+        try:
+            wait_until(shown, seconds, f"'{text}' on the screen")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; the screen:\n{seen}") from None
+
+    def _end_strays(self) -> None:
+        """Ends what left its process group: tmux servers, what ran in a terminal, agents' own background processes.
+
+        They are known by the home they inherited, a path that was made for this desktop alone.
+        """
+        mark = f"HOME={self.home}".encode()
+        wait_until(lambda: not _kill_processes_with(mark), 10, "the end of all of the desktop's processes")
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads a group of its own, and the group: politely first."""
+    for how, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+    if process.stdout:
+        process.stdout.close()
+
+
+def _ensure_user(name: str) -> pwd.struct_passwd:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(name)
+    subprocess.run(
+        ["useradd", "--system", "--user-group", "--create-home", "--home-dir", f"/var/lib/{name}",
+         "--shell", "/bin/bash", name],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return pwd.getpwnam(name)
+
+
+def _wait_for_address(bus: subprocess.Popen[bytes], what: str) -> None:
+    """A bus prints its address when it listens there; the end of its output means that it never will."""
+    assert bus.stdout
+    if not bus.stdout.readline():
+        raise RuntimeError(f"{what} did not start")
+
+
+def _kill_processes_with(mark: bytes) -> int:
+    """Kills every process with that variable in its environment; how many there were."""
+    found = 0
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            handle = os.pidfd_open(pid)
+            try:
+                # The descriptor is open before the look, so what is killed is what was looked at.
+                if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    found += 1
+            finally:
+                os.close(handle)
+    return found
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _remove_tree(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
