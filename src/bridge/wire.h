@@ -1,0 +1,78 @@
+// What the root daemon and a user's bridge say to each other, over one SOCK_SEQPACKET socket pair:
+// a packet is a message.
+//
+// Daemon -> bridge: JSON, one Told. Bridge -> daemon: one Report, of fixed size and without
+// pointers or lengths: it comes from a process that its user may do with as they please, so there
+// is nothing in it to parse.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "core/process_id.h"
+#include "core/state.h"
+#include "system/result.h"
+
+namespace ebpf_ai_monitor::wire {
+
+// Larger than any message: the environment values in one are cut to 4 KiB each by the sender.
+constexpr size_t max_packet = 64 * 1024;
+
+// One agent as it is now. Sent when it is identified and at every change.
+struct Session {
+  ProcessId id;
+  std::string agent;      // the name it was matched by: "claude", "codex", …
+  std::string project;    // I3PM_PROJECT_NAME of its environment, or ""
+  std::string tmux;       // TMUX of its environment: "socket path,server pid,session", or ""
+  std::string tmux_pane;  // TMUX_PANE of its environment: "%3", or ""
+  State state = State::unknown;
+  double since = 0;     // Unix seconds of the change to `state`
+  double started = 0;   // Unix seconds at which the agent started
+  uint32_t unseen = 0;  // completions that its user has not seen yet
+};
+
+// The agent ended.
+struct Gone {
+  ProcessId id;
+};
+
+// A bridge that starts is told every session, then this.
+struct Synced {};
+
+using Told = std::variant<Session, Gone, Synced>;
+
+std::string encode(const Told& told);
+Result<Told> decode_told(std::string_view packet);
+
+// Why an agent has no window.
+enum class NoWindow : uint32_t {
+  none,           // it has one
+  pending,        // not looked for yet
+  no_sway,        // no Sway answers in the user's runtime directory
+  no_owner,       // no process of its pid chain owns a window
+  ambiguous,      // one owns several windows
+  tmux_detached,  // no client shows its tmux session
+  tmux_failed,    // its tmux server did not answer
+};
+std::string_view text_of(NoWindow reason);
+
+enum class ReportKind : uint32_t {
+  window = 1,  // `id` is shown in `window`, or in none for `reason`
+  seen = 2,    // the user has seen the completions of `id`
+  log = 3,     // `text`, for the daemon's log
+};
+
+struct Report {
+  ReportKind kind = ReportKind::window;
+  NoWindow reason = NoWindow::none;
+  int64_t window = 0;  // Sway container id, 0: none
+  uint64_t start_ticks = 0;
+  int32_t pid = 0;
+  uint32_t log_level = 0;  // spdlog's numbers: 0 trace … 4 error
+  char text[200] = {};     // NUL-terminated; the daemon cuts and cleans it all the same
+};
+static_assert(sizeof(Report) == 232);
+
+}  // namespace ebpf_ai_monitor::wire

@@ -1,0 +1,64 @@
+// Reads /proc. Everything in it that a process can write itself (comm, cmdline, environ) is data
+// of unknown shape: nothing here trusts it beyond its length.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/process_id.h"
+#include "system/result.h"
+
+namespace ebpf_ai_monitor {
+
+// Fields of /proc/<pid>/stat, proc(5).
+struct ProcessStat {
+  ProcessId id;
+  std::string comm;
+  char state = '?';
+  pid_t parent = 0;
+  pid_t process_group = 0;
+  pid_t session = 0;
+  // Device number of the controlling terminal as stat(2) has it (makedev), 0: none.
+  dev_t terminal = 0;
+  // Foreground process group of that terminal, -1: none.
+  pid_t foreground_group = -1;
+};
+
+// `line` is the whole file. comm may hold spaces and parentheses: it ends at the last ')'.
+std::optional<ProcessStat> parse_stat(std::string_view line);
+
+// "pts/3", "tty1"; "" for none.
+std::string terminal_name(dev_t terminal);
+
+class Proc {
+ public:
+  // Tests give a root of their own.
+  explicit Proc(std::string root = "/proc") : root_(std::move(root)) {}
+
+  std::vector<pid_t> processes() const;
+  std::optional<ProcessStat> stat(pid_t pid) const;
+  // Real user id; none if the process is gone.
+  std::optional<uid_t> user(pid_t pid) const;
+  // The first `max_bytes` of the command line, split.
+  std::vector<std::string> arguments(pid_t pid, size_t max_bytes = 4096) const;
+  // Values of environment variables as the process was exec'd with them, in the order asked for; ""
+  // where there is none. Looks at the first MiB.
+  std::vector<std::string> environment(pid_t pid, const std::vector<std::string_view>& names) const;
+  // Target of a link below /proc/<pid>: "exe", "cwd", "fd/1"; "" if it cannot be read.
+  std::string link(pid_t pid, const std::string& name) const;
+  // Device number of the character device behind /proc/<pid>/fd/<fd>; 0: not one.
+  dev_t device(pid_t pid, int fd) const;
+
+ private:
+  std::string path(pid_t pid, const std::string& name) const;
+  std::string root_;
+};
+
+// Unix time at which a process started.
+double unix_start_time(const ProcessId& id);
+
+}  // namespace ebpf_ai_monitor
