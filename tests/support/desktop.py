@@ -7,7 +7,6 @@ home and every process are the desktop's own, and all of them but the user are g
         window = desktop.open_foot("bash", "--norc")
         desktop.type_text("echo hello")
         desktop.press_key("Return")
-        desktop.wait_for_text(window, "hello")
         desktop.screenshot("shot.png")
 """
 
@@ -35,9 +34,6 @@ USER_PREFIX = "ebpf-ai-test"
 STARTUP_SECONDS = 20.0
 POLL_SECONDS = 0.02
 
-# foot hands its visible text to a command at the press of this key; the program inside the terminal sees none of it.
-_SCREEN_KEY = "Pause"
-
 _SWAY_CONFIG = """\
 output HEADLESS-1 resolution 1280x720
 xwayland disable
@@ -50,8 +46,6 @@ default_floating_border none
 
 _FOOT_CONFIG = """\
 font=DejaVu Sans Mono:size=9
-[key-bindings]
-pipe-visible=[sh -c "cat >{screen}.new && mv {screen}.new {screen}"] {key}
 """
 
 _SYSTEM_BUS_CONFIG = """\
@@ -89,11 +83,11 @@ def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
 
 
 class SwayIpc:
-    """Sway's IPC protocol: one request, or a stream of events, over a connection of its own."""
+    """Requests of Sway's IPC protocol, each over a connection of its own."""
 
     _HEADER = struct.Struct("=6sII")
     _MAGIC = b"i3-ipc"
-    _RUN_COMMAND, _SUBSCRIBE, _GET_TREE = 0, 2, 4
+    _RUN_COMMAND, _GET_TREE, _GET_INPUTS = 0, 4, 100
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -106,6 +100,9 @@ class SwayIpc:
     def tree(self) -> dict[str, Any]:
         return self._request(self._GET_TREE)
 
+    def has_keyboard(self) -> bool:
+        return any(device["type"] == "keyboard" for device in self._request(self._GET_INPUTS))
+
     def windows(self) -> list[dict[str, Any]]:
         """All views, that is the nodes that a process owns."""
         pending, found = [self.tree()], []
@@ -116,43 +113,17 @@ class SwayIpc:
                 found.append(node)
         return found
 
-    def wait_for_window(self, condition: Callable[[dict[str, Any]], bool], seconds: float, what: str) -> dict[str, Any]:
-        """The first window that meets `condition`, looked for again at each window event."""
-        deadline = time.monotonic() + seconds
-        with self._connect() as connection:
-            self._send(connection, self._SUBSCRIBE, '["window"]')
-            self._receive(connection)
-            while True:
-                for window in self.windows():
-                    if condition(window):
-                        return window
-                try:
-                    # Some changes (a resize) come without an event, so look again at least this often.
-                    connection.settimeout(0.2)
-                    self._receive(connection)
-                except TimeoutError:
-                    pass
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(f"not within {seconds:g} s: {what}")
+    def window(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+        return next(filter(condition, self.windows()), None)
 
     def _request(self, kind: int, payload: str = "") -> Any:
-        with self._connect() as connection:
-            connection.settimeout(5)
-            self._send(connection, kind, payload)
-            return self._receive(connection)
-
-    def _connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.connect(str(self._path))
-        return connection
-
-    def _send(self, connection: socket.socket, kind: int, payload: str) -> None:
         data = payload.encode()
-        connection.sendall(self._HEADER.pack(self._MAGIC, len(data), kind) + data)
-
-    def _receive(self, connection: socket.socket) -> Any:
-        _, size, _ = self._HEADER.unpack(self._read(connection, self._HEADER.size))
-        return json.loads(self._read(connection, size))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(5)
+            connection.connect(str(self._path))
+            connection.sendall(self._HEADER.pack(self._MAGIC, len(data), kind) + data)
+            _, size, _ = self._HEADER.unpack(self._read(connection, self._HEADER.size))
+            return json.loads(self._read(connection, size))
 
     @staticmethod
     def _read(connection: socket.socket, size: int) -> bytes:
@@ -244,7 +215,11 @@ class Desktop:
         """Opens a foot window that runs `argv` (the user's shell when empty); back when Sway shows it."""
         app_id = f"test-{next(self._numbers)}"
         process = self.spawn(["foot", f"--config={self._foot_config}", f"--app-id={app_id}", *argv], env, cwd)
-        node = self.sway.wait_for_window(lambda node: node["app_id"] == app_id, STARTUP_SECONDS, f"window {app_id}")
+        node = wait_until(
+            lambda: self.sway.window(lambda node: node["app_id"] == app_id and node["focused"]),
+            STARTUP_SECONDS,
+            f"the window of {' '.join(argv) or 'the shell'}",
+        )
         return Window(node["id"], node["pid"], process)
 
     def focus(self, window: Window) -> None:
@@ -255,12 +230,13 @@ class Desktop:
         window.process.wait(timeout=10)
 
     def resize(self, window: Window, width: int, height: int) -> None:
-        """Makes the window float at that size; back when Sway shows it so (foot rounds to whole cells)."""
+        """Makes the window float at that size; back when Sway shows it so."""
         self.sway.command(f"[con_id={window.con_id}] floating enable, resize set {width} px {height} px")
-        self.sway.wait_for_window(
-            lambda node: node["id"] == window.con_id
-            and abs(node["rect"]["width"] - width) < 32
-            and abs(node["rect"]["height"] - height) < 32,
+        wait_until(
+            lambda: self.sway.window(
+                lambda node: node["id"] == window.con_id
+                and (node["rect"]["width"], node["rect"]["height"]) == (width, height)
+            ),
             5,
             f"window {window.con_id} at {width}x{height}",
         )
@@ -268,7 +244,11 @@ class Desktop:
     # Keyboard and camera
 
     def type_text(self, text: str) -> None:
-        """Types into the focused window at a person's pace: agents take a burst for a paste."""
+        """Types into the focused window at a person's pace: agents take a burst for a paste.
+
+        Each call brings a keyboard and takes it away again, at which Sway takes the focus from the window and gives
+        it back: a program that asked its terminal for focus reports gets two.
+        """
         self.run(["wtype", "-d", "25", text], seconds=10 + len(text) * 0.1)
 
     def press_key(self, name: str, *modifiers: str) -> None:
@@ -280,17 +260,6 @@ class Desktop:
         picture = self.home / f"shot-{next(self._numbers)}.png"
         self.run(["grim", str(picture)])
         shutil.move(picture, path)
-
-    def screen_text(self, window: Window) -> str:
-        """The visible text of a foot window, which gets the focus for it."""
-        self._screen.unlink(missing_ok=True)
-        self.focus(window)
-        self.press_key(_SCREEN_KEY)
-        wait_until(self._screen.exists, 5, f"the text of window {window.con_id}")
-        return self._screen.read_text()
-
-    def wait_for_text(self, window: Window, text: str, seconds: float = 20) -> None:
-        self._wait_for_text(lambda: self.screen_text(window), text, seconds)
 
     # tmux, on the user's default server
 
@@ -306,7 +275,9 @@ class Desktop:
         return window
 
     def wait_for_pane_text(self, target: str, text: str, seconds: float = 20) -> None:
-        self._wait_for_text(lambda: self.tmux("capture-pane", "-p", "-t", target), text, seconds)
+        wait_until(
+            lambda: text in self.tmux("capture-pane", "-p", "-t", target), seconds, f"'{text}' in the pane {target}"
+        )
 
     # The parts
 
@@ -331,9 +302,8 @@ class Desktop:
         self._own_directory(self.runtime_dir)
         stack.callback(self._end_strays)
 
-        self._screen = self.home / "screen.txt"
         self._foot_config = self.root / "foot.ini"
-        self._foot_config.write_text(_FOOT_CONFIG.format(screen=self._screen, key=_SCREEN_KEY))
+        self._foot_config.write_text(_FOOT_CONFIG)
         self.session_bus_address = f"unix:path={self.runtime_dir}/bus"
         self.env = {
             "HOME": str(self.home),
@@ -384,9 +354,12 @@ class Desktop:
         display = self.runtime_dir / "wayland-1"
         wait_until(lambda: path.exists() and display.exists() or sway.poll() is not None, STARTUP_SECONDS, "sway")
         if sway.poll() is not None:
-            raise RuntimeError(f"sway ended with {sway.returncode}; its log is of {self.logs}:\n{self.read_logs('sway')}")
+            raise RuntimeError(f"sway ended with {sway.returncode}; it printed:\n{self.read_logs('sway')}")
         self.env |= {"WAYLAND_DISPLAY": display.name, "SWAYSOCK": str(path)}
         self.sway = SwayIpc(path)
+        # A seat without any keyboard would gain its first at each key press, and lose the key while windows notice.
+        self.spawn(["wtype", "-s", str(2**31 - 1)])
+        wait_until(self.sway.has_keyboard, 5, "a keyboard")
 
     def read_logs(self, name: str) -> str:
         """All that the processes of that name have printed so far."""
@@ -406,20 +379,6 @@ class Desktop:
         with contextlib.suppress(RuntimeError):
             return name in self.tmux("list-clients", "-F", "#{session_name}").splitlines()
         return False
-
-    @staticmethod
-    def _wait_for_text(read: Callable[[], str], text: str, seconds: float) -> None:
-        seen = ""
-
-        def shown() -> bool:
-            nonlocal seen
-            seen = read()
-            return text in seen
-
-        try:
-            wait_until(shown, seconds, f"'{text}' on the screen")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; the screen:\n{seen}") from None
 
     def _end_strays(self) -> None:
         """Ends what left its process group: tmux servers, what ran in a terminal, agents' own background processes.
