@@ -209,6 +209,14 @@ class Desktop:
         """A new file in the desktop's log directory; closed with the desktop."""
         return self._resources.enter_context(open(self.logs / f"{next(self._numbers):02d}-{name}.log", "wb"))
 
+    def write_home_file(self, name: str, text: str) -> None:
+        """A file of the user's own in their home."""
+        path = self.home / name
+        if not path.parent.exists():
+            self._own_directory(path.parent)
+        path.write_text(text)
+        os.chown(path, self.uid, self.gid)
+
     # Windows
 
     def open_foot(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Window:
@@ -229,16 +237,16 @@ class Desktop:
         self.sway.command(f"[con_id={window.con_id}] kill")
         window.process.wait(timeout=10)
 
-    def resize(self, window: Window, width: int, height: int) -> None:
-        """Makes the window float at that size; back when Sway shows it so."""
-        self.sway.command(f"[con_id={window.con_id}] floating enable, resize set {width} px {height} px")
+    def resize(self, window: Window, width: int) -> None:
+        """Gives a tiled window another width, at its neighbours' cost; back when Sway shows it so.
+
+        Not a floating one: there a frame of the old size that is under way makes Sway take the new size back.
+        """
+        self.sway.command(f"[con_id={window.con_id}] resize set width {width} px")
         wait_until(
-            lambda: self.sway.window(
-                lambda node: node["id"] == window.con_id
-                and (node["rect"]["width"], node["rect"]["height"]) == (width, height)
-            ),
+            lambda: self.sway.window(lambda node: node["id"] == window.con_id and node["rect"]["width"] == width),
             5,
-            f"window {window.con_id} at {width}x{height}",
+            f"window {window.con_id} at a width of {width}",
         )
 
     # Keyboard and camera
@@ -289,7 +297,9 @@ class Desktop:
 
         account = _ensure_user(self.user)
         self.uid, self.gid = account.pw_uid, account.pw_gid
-        self.root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ebpf-ai-desktop-")))
+        # Below the user's own directory and not in /tmp, where some agents trust nothing.
+        place = tempfile.TemporaryDirectory(prefix="desktop-", dir=account.pw_dir)
+        self.root = Path(stack.enter_context(place))
         self.root.chmod(0o755)
         self.logs = self.root / "log"
         self.logs.mkdir()
