@@ -1,0 +1,305 @@
+"""A stand-in, on loopback, for the model behind an agent: enough of two streaming HTTP APIs to hold a conversation.
+
+Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API. The user's prompt steers the answer:
+
+    THINK=4           answer for 4 seconds, a word each 0.2 s
+    QUIET             think in silence and then answer at once
+    RUNTOOL=[date]    end by asking the agent to run that shell command; once its result is here, answer it as usual
+
+The model's turns are recorded with the times (CLOCK_MONOTONIC) at which they began and ended.
+"""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import json
+import re
+import select
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_THINK_SECONDS = 2.0
+WORD_SECONDS = 0.2
+
+_ids = itertools.count(1)
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Turn:
+    """The model's turn: from the agent's request to the last byte of the answer, or to the agent's hanging up."""
+
+    prompt: str
+    begin: float = field(default_factory=time.monotonic)
+    end: float | None = None
+    dropped: bool = False
+
+    @property
+    def think_seconds(self) -> float:
+        match = re.search(r"THINK=([\d.]+)", self.prompt)
+        return float(match[1]) if match else DEFAULT_THINK_SECONDS
+
+    @property
+    def quiet(self) -> bool:
+        return "QUIET" in self.prompt
+
+    @property
+    def command(self) -> str | None:
+        match = re.search(r"RUNTOOL=\[(.*?)\]", self.prompt)
+        return match[1] if match else None
+
+
+class Messages:
+    """Anthropic's Messages API."""
+
+    path = "/v1/messages"
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._model = request.get("model")
+        said = itertools.takewhile(lambda message: message["role"] != "assistant", reversed(request["messages"]))
+        self._news = [message for message in said if message["role"] == "user"]
+        self.streams = bool(request.get("stream"))
+
+    @property
+    def prompt(self) -> str:
+        blocks = (block for message in self._news for block in message["content"])
+        return "\n".join(block["text"] for block in blocks if block["type"] == "text")
+
+    def whole_answer(self) -> Event:
+        text = {"type": "text", "text": "ok"}
+        return self._message() | {"content": [text], "stop_reason": "end_turn"}
+
+    def begin(self) -> list[Event]:
+        return [{"type": "message_start", "message": self._message()}]
+
+    def begin_text(self) -> list[Event]:
+        return [{"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}]
+
+    def word(self, word: str) -> list[Event]:
+        delta = {"type": "text_delta", "text": word}
+        return [{"type": "content_block_delta", "index": 0, "delta": delta}]
+
+    def finish(self, _text: str, command: str | None) -> list[Event]:
+        tool_use = self._tool_use(command) if command else []
+        stop = {"stop_reason": "tool_use" if command else "end_turn", "stop_sequence": None}
+        return [
+            {"type": "content_block_stop", "index": 0},
+            *tool_use,
+            {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 20}},
+            {"type": "message_stop"},
+        ]
+
+    def _message(self) -> Event:
+        return {
+            "id": f"msg_{next(_ids)}",
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 10, "output_tokens": 1},
+        }
+
+    @staticmethod
+    def _tool_use(command: str) -> list[Event]:
+        block = {"type": "tool_use", "id": f"toolu_{next(_ids)}", "name": "Bash", "input": {}}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps({"command": command, "description": "run"})}
+        return [
+            {"type": "content_block_start", "index": 1, "content_block": block},
+            {"type": "content_block_delta", "index": 1, "delta": delta},
+            {"type": "content_block_stop", "index": 1},
+        ]
+
+
+class Responses:
+    """OpenAI's Responses API."""
+
+    path = "/v1/responses"
+    streams = True
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._last = request["input"][-1]
+        self._response_id = f"resp_{next(_ids)}"
+        self._item_id = f"msg_{next(_ids)}"
+
+    @property
+    def prompt(self) -> str:
+        content = self._last.get("content") or []
+        return "\n".join(part["text"] for part in content if part["type"] == "input_text")
+
+    def begin(self) -> list[Event]:
+        return [{"type": "response.created", "response": {"id": self._response_id}}]
+
+    def begin_text(self) -> list[Event]:
+        return [{"type": "response.output_item.added", "output_index": 0, "item": self._message("")}]
+
+    def word(self, word: str) -> list[Event]:
+        place = {"output_index": 0, "content_index": 0, "item_id": self._item_id}
+        return [{"type": "response.output_text.delta", "delta": word} | place]
+
+    def finish(self, text: str, command: str | None) -> list[Event]:
+        items = [self._message(text)]
+        if command:
+            items.append(self._function_call(command))
+        usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+        return [
+            *({"type": "response.output_item.done", "output_index": i, "item": item} for i, item in enumerate(items)),
+            {"type": "response.completed", "response": {"id": self._response_id, "usage": usage}},
+        ]
+
+    def _message(self, text: str) -> Event:
+        content = [{"type": "output_text", "text": text}]
+        return {"type": "message", "role": "assistant", "id": self._item_id, "content": content}
+
+    @staticmethod
+    def _function_call(command: str) -> Event:
+        # The wish for escalated permissions is what makes Codex ask its user.
+        arguments = {"cmd": command, "sandbox_permissions": "require_escalated", "justification": "May I run this?"}
+        return {
+            "type": "function_call",
+            "id": f"fc_{next(_ids)}",
+            "call_id": f"call_{next(_ids)}",
+            "name": "exec_command",
+            "arguments": json.dumps(arguments),
+        }
+
+
+class StandInApi:
+    """The server, on a free port of loopback; a context manager."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._turns: list[Turn] = []
+        self._handed_out = 0
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> StandInApi:
+        threading.Thread(target=self._server.serve_forever, name="stand-in-api", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def next_turn(self, seconds: float = 20) -> Turn:
+        """The first turn that was not handed out yet, as soon as it has begun."""
+        self._wait(lambda: len(self._turns) > self._handed_out, seconds, "the beginning of a turn")
+        self._handed_out += 1
+        return self._turns[self._handed_out - 1]
+
+    def wait_for_end(self, turn: Turn, seconds: float = 60) -> float:
+        """The time at which the turn ended."""
+        self._wait(lambda: turn.end is not None, seconds, f"the end of the turn '{turn.prompt}'")
+        assert turn.end
+        return turn.end
+
+    def record(self) -> list[str]:
+        """All turns, readable."""
+        with self._changed:
+            return [
+                f"{turn.begin:.3f} to {turn.end and round(turn.end, 3)}, dropped: {turn.dropped}: {turn.prompt[-60:]!r}"
+                for turn in self._turns
+            ]
+
+    def begin(self, turn: Turn) -> None:
+        with self._changed:
+            self._turns.append(turn)
+            self._changed.notify_all()
+
+    def end(self, turn: Turn, dropped: bool) -> None:
+        with self._changed:
+            turn.dropped = dropped
+            turn.end = time.monotonic()
+            self._changed.notify_all()
+
+    def _wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        with self._changed:
+            if not self._changed.wait_for(condition, seconds):
+                raise TimeoutError(f"not within {seconds:g} s: {what}")
+
+
+def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """What matters is in the turns."""
+
+        def do_HEAD(self) -> None:
+            self._answer_whole({})
+
+        def do_GET(self) -> None:
+            self._answer_whole({"object": "list", "data": [], "models": []})
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["content-length"])) or "{}")
+            path = self.path.partition("?")[0]
+            api_class = {Messages.path: Messages, Responses.path: Responses}.get(path)
+            if not api_class:
+                return self._answer_whole({"input_tokens": 10})
+            answer = api_class(request)
+            if not answer.streams:
+                return self._answer_whole(answer.whole_answer())
+            # The agent also asks for titles and the like; only the conversation itself comes with tools.
+            if not request.get("tools"):
+                return self._stream(answer, Turn("THINK=0"))
+            turn = Turn(answer.prompt)
+            api.begin(turn)
+            dropped = True
+            try:
+                self._stream(answer, turn)
+                dropped = False
+            except ConnectionError:
+                # The user pressed Esc, or the agent is gone.
+                self.close_connection = True
+            finally:
+                api.end(turn, dropped)
+
+        def _answer_whole(self, body: dict[str, Any]) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
+
+        def _stream(self, answer: Messages | Responses, turn: Turn) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self._send(answer.begin())
+            end = turn.begin + turn.think_seconds
+            if turn.quiet:
+                self._stay(end - time.monotonic())
+            self._send(answer.begin_text())
+            text = ""
+            while time.monotonic() < end:
+                text += "word "
+                self._send(answer.word("word "))
+                self._stay(min(WORD_SECONDS, end - time.monotonic()))
+            self._send(answer.word("Done."))
+            self._send(answer.finish(text + "Done.", turn.command))
+            self._write_chunk(b"")
+
+        def _send(self, events: list[Event]) -> None:
+            for event in events:
+                self._write_chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+
+        def _write_chunk(self, data: bytes) -> None:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+        def _stay(self, seconds: float) -> None:
+            """Lets the time pass, but not beyond the agent's hanging up: nothing else comes from it meanwhile."""
+            if select.select([self.connection], [], [], max(0, seconds))[0]:
+                raise ConnectionResetError("the agent hung up")
+
+    return Handler
