@@ -1,0 +1,158 @@
+"""The real agents in real terminals on a real Sway: does the badge say what the agent's user sees?
+
+Nothing is mocked but the model. The tests of one run share the agent and build on each other, in the order they stand
+in: that is how an agent is used, and it spares starting it anew for each.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support.agent_run import PROJECT, TERMINALS, AgentRun
+from support.agents import AGENTS
+from support.badges import BadgeWatch, Version
+from support.daemon import Daemon
+from support.desktop import Desktop
+from support.standin_api import StandInApi
+
+# The promise is 1.5 s. A busy test machine may add to what is measured, from the model's last byte to our reading of
+# the badge; the measured delays are shown at the end.
+STOP_SECONDS = 3.0
+# A focus that comes sooner after the badge's change is not a look at it.
+GLANCE_SECONDS = 1.0
+
+Measure = Callable[[str, float], None]
+
+
+@pytest.fixture(scope="class", params=itertools.product(AGENTS, TERMINALS), ids=lambda p: f"{p[0].name}-{p[1]}")
+def run(request: pytest.FixtureRequest) -> Iterator[AgentRun]:
+    """The agent, waiting for its first prompt."""
+    agent, terminal = request.param
+    with (
+        StandInApi() as api,
+        Desktop() as desktop,
+        BadgeWatch(desktop.runtime_dir, desktop.uid) as badges,
+        Daemon(desktop) as daemon,
+    ):
+        run = AgentRun(desktop, api, badges, daemon, agent, terminal)
+        run.launch()
+        yield run
+
+
+def assert_stops(run: AgentRun, waits_since: float, since: float, measure: Measure, what: str) -> Version:
+    """The badge went from working to stopped, no other way, soon after the agent began to wait."""
+    stopped = run.wait_for("stopped", since)
+    measure(f"stopped after {what}", stopped.time - waits_since)
+    assert run.states(since) == ["working", "stopped"]
+    assert stopped.time - waits_since < STOP_SECONDS
+    assert stopped.needs_attention
+    return stopped
+
+
+class TestRealAgent:
+    def test_the_first_wait_asks_for_nothing(self, run: AgentRun) -> None:
+        stopped = run.badges.versions(run.window.con_id)[-1]
+        assert stopped.content
+        assert stopped.content["source"] == run.agent.badge_source
+        assert stopped.content["project"] == PROJECT
+        assert stopped.content["count"] == 1
+        assert not stopped.needs_attention
+        assert 0 < stopped.content["timestamp"] - stopped.content["session_started"] < 30
+        assert abs(stopped.content["timestamp"] - time.time()) < 30
+
+    def test_work_is_shown_and_its_end_until_seen(self, run: AgentRun, measure: Measure) -> None:
+        begin = time.monotonic()
+        turn = run.submit("please THINK=4 now")
+        run.look_away()
+        working = run.wait_for("working", begin)
+        measure("working after the prompt was sent", working.time - turn.begin)
+        assert not working.needs_attention
+
+        end = run.api.wait_for_end(turn)
+        stopped = assert_stops(run, end, begin, measure, "an answer")
+        assert stopped.content and stopped.content["count"] == 1
+
+        time.sleep(max(0, stopped.time + GLANCE_SECONDS + 0.2 - time.monotonic()))
+        run.look()
+        seen = run.wait_for_badge(lambda version: not version.needs_attention, stopped.time, "a badge that was seen")
+        assert seen.content and (seen.state, seen.content["count"]) == ("stopped", 1)
+
+    def test_silent_thought_is_work_and_a_glance_is_no_look(self, run: AgentRun, measure: Measure) -> None:
+        begin = time.monotonic()
+        turn = run.submit("please THINK=4 QUIET now")
+        run.look_away()
+        end = run.api.wait_for_end(turn)
+        stopped = assert_stops(run, end, begin, measure, "silent thought")
+
+        run.look()
+        run.look_away()
+        time.sleep(max(0, stopped.time + GLANCE_SECONDS + 0.2 - time.monotonic()))
+        run.look()
+        seen = run.wait_for_badge(lambda version: not version.needs_attention, stopped.time, "a badge that was seen")
+        assert seen.time - stopped.time > GLANCE_SECONDS
+
+    def test_typing_and_resizing_are_no_work(self, run: AgentRun, measure: Measure) -> None:
+        begin = time.monotonic()
+        run.desktop.type_text("a draft of many words that nobody")
+        run.drag_width(range(1100, 600, -50))
+        run.desktop.type_text(" has sent so far, THINK=2")
+        enter = run.press_enter()
+        turn = run.next_turn_with("a draft of many words that nobody has sent so far")
+        assert "working" not in run.states(begin, until=enter)
+
+        end = run.api.wait_for_end(turn)
+        assert_stops(run, end, enter, measure, "a draft sent at last")
+
+    def test_a_permission_dialog_is_a_wait(self, run: AgentRun, measure: Measure) -> None:
+        made = run.desktop.home / "made-by-the-agent"
+        begin = time.monotonic()
+        asking = run.submit(f"THINK=1 RUNTOOL=[touch {made.name}; sleep 2]")
+        asked = assert_stops(run, run.api.wait_for_end(asking), begin, measure, "a permission dialog")
+        assert not made.exists()
+
+        run.desktop.press_key(run.agent.approve_key)
+        assert not run.wait_for("working", asked.time).needs_attention
+        end = run.api.wait_for_end(run.api.next_turn())
+        assert made.exists()
+        assert_stops(run, end, asked.time, measure, "an approved command")
+
+    def test_escape_ends_work(self, run: AgentRun, measure: Measure) -> None:
+        begin = time.monotonic()
+        turn = run.submit("please THINK=60 now")
+        run.wait_for("working", begin)
+        run.desktop.press_key("Escape")
+        end = run.api.wait_for_end(turn)
+        assert turn.dropped
+        assert_stops(run, end, begin, measure, "Escape")
+
+    def test_exit_takes_the_badge_away(self, run: AgentRun, measure: Measure) -> None:
+        begin = time.monotonic()
+        with run.expect_end() as wait_for_end:
+            run.type_and_enter("/exit")
+            end = wait_for_end()
+        gone = run.wait_for("gone", begin)
+        measure("gone after /exit", gone.time - end)
+        assert gone.time - end < STOP_SECONDS
+
+    def test_a_killed_agent_takes_the_badge_away(self, run: AgentRun, measure: Measure) -> None:
+        assert not run.launch().needs_attention
+        begin = time.monotonic()
+        run.submit("please THINK=60 now")
+        run.wait_for("working", begin)
+        killed = time.monotonic()
+        run.kill()
+        gone = run.wait_for("gone", killed)
+        measure("gone after SIGKILL", gone.time - killed)
+        assert gone.time - killed < STOP_SECONDS
+
+    def test_the_daemon_leaves_nothing_behind(self, run: AgentRun) -> None:
+        stopped = run.launch()
+        run.daemon.stop()
+        run.wait_for("gone", stopped.time)
+        assert list(run.badges.directory.iterdir()) == []
+        assert run.badges.windows() == {run.window.con_id}
+        assert run.badges.problems == []

@@ -1,0 +1,186 @@
+"""A real agent in a window, with the daemon watching: what a person does to it, and what its badge does."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import termios
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .agents import Agent
+from .badges import BadgeWatch, Version
+from .daemon import Daemon
+from .desktop import Desktop, wait_until
+from .standin_api import StandInApi, Turn
+
+PROJECT = "demo-project"
+TERMINALS = ("foot", "tmux")
+
+# A person looks at what they typed before they press Enter; an agent takes Enter right after a burst for a paste.
+LOOK_SECONDS = 0.8
+DRAG_STEP_SECONDS = 0.1
+START_SECONDS = 30.0
+# Far more than any transition takes: this long means never.
+NEVER_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Size:
+    rows: int
+    columns: int
+
+
+class AgentRun:
+    """One window with a shell, in which the agent is started by typing its name; another window has no agent."""
+
+    def __init__(
+        self, desktop: Desktop, api: StandInApi, badges: BadgeWatch, daemon: Daemon, agent: Agent, terminal: str
+    ) -> None:
+        self.desktop, self.api, self.badges, self.daemon = desktop, api, badges, daemon
+        self.agent, self.terminal = agent, terminal
+        env = agent.prepare(desktop, api) | {"I3PM_PROJECT_NAME": PROJECT}
+        self.other_window = desktop.open_foot("bash", "--norc")
+        if terminal == "tmux":
+            self.window = desktop.open_tmux("main", "bash", "--norc", env=env)
+            self._shell = int(desktop.tmux("display-message", "-p", "-t", "main", "#{pane_pid}"))
+        else:
+            self.window = desktop.open_foot("bash", "--norc", env=env)
+            self._shell = wait_until(lambda: _child_of(self.window.pid), 5, "the shell in foot")
+        self._tty = os.readlink(f"/proc/{self._shell}/fd/0")
+
+    def launch(self) -> Version:
+        """Starts the agent as a person does; its badge once it waits for its first prompt."""
+        since = time.monotonic()
+        self.type_and_enter(self.agent.name)
+        return self.wait_for("stopped", since, START_SECONDS)
+
+    # What a person does
+
+    def type_and_enter(self, text: str) -> None:
+        self.desktop.focus(self.window)
+        self.desktop.type_text(text)
+        self.press_enter()
+
+    def press_enter(self) -> float:
+        """After a look; the time just before the key went down."""
+        time.sleep(LOOK_SECONDS)
+        now = time.monotonic()
+        self.desktop.press_key("Return")
+        return now
+
+    def submit(self, prompt: str) -> Turn:
+        """Types the prompt; the model's turn that it began."""
+        self.type_and_enter(prompt)
+        return self.next_turn_with(prompt)
+
+    def next_turn_with(self, prompt: str) -> Turn:
+        turn = self.api.next_turn()
+        assert prompt in turn.prompt, f"the agent was typed '{prompt}' and sent '{turn.prompt}'"
+        return turn
+
+    def look_away(self) -> None:
+        self.desktop.focus(self.other_window)
+
+    def look(self) -> None:
+        self.desktop.focus(self.window)
+
+    def drag_width(self, widths: Iterable[int]) -> None:
+        """Resizes the window step by step, as fast as a hand does; each step must reach the terminal."""
+        for width in widths:
+            before = self._size()
+            self.desktop.resize(self.window, width)
+            wait_until(lambda: self._size() != before, 5, f"another size of {self._tty} than {before}")
+            time.sleep(DRAG_STEP_SECONDS)
+
+    # What became of it
+
+    def wait_for(self, state: str, since: float, seconds: float = NEVER_SECONDS) -> Version:
+        return self.wait_for_badge(lambda version: version.state == state, since, f"the state '{state}'", seconds)
+
+    def wait_for_badge(
+        self, condition: Callable[[Version], bool], since: float, what: str, seconds: float = NEVER_SECONDS
+    ) -> Version:
+        return self.badges.wait_for(self.window.con_id, condition, seconds, since, what)
+
+    def states(self, since: float, until: float = float("inf")) -> list[str]:
+        """The badge's states after `since`, without repetitions: other fields change as well."""
+        states: list[str] = []
+        for version in self.badges.versions(self.window.con_id, since):
+            if version.time < until and states[-1:] != [version.state]:
+                states.append(version.state)
+        return states
+
+    def agent_pid(self) -> int:
+        """The agent itself, not the interpreter that may have started it."""
+        return next(pid for pid in _pids_of_terminal(self._shell) if _comm(pid) == self.agent.name)
+
+    @contextlib.contextmanager
+    def expect_end(self) -> Iterator[Callable[[], float]]:
+        """Yields what waits for the end of the agent that runs now and returns the time of it."""
+        handle = os.pidfd_open(self.agent_pid())
+
+        def wait() -> float:
+            assert select.select([handle], [], [], NEVER_SECONDS)[0], f"{self.agent.name} did not end"
+            return time.monotonic()
+
+        try:
+            yield wait
+        finally:
+            os.close(handle)
+
+    def kill(self) -> None:
+        os.kill(self.agent_pid(), signal.SIGKILL)
+
+    def evidence(self, directory: Path) -> Sequence[tuple[str, str]]:
+        """Titles and texts for the report of a failed test; a picture of the desktop goes to the directory."""
+        picture = directory / f"{self.agent.name}-{self.terminal}-{time.monotonic():.0f}.png"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.desktop.screenshot(picture)
+        return (
+            ("the desktop", str(picture)),
+            ("the badges, each by monotonic time", self.badges.record()),
+            ("the model's turns", "\n".join(self.api.record())),
+            ("the daemon's log", "\n".join(self.daemon.log().splitlines()[-400:])),
+        )
+
+    def _size(self) -> Size:
+        terminal = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            size = array.array("H", [0] * 4)
+            fcntl.ioctl(terminal, termios.TIOCGWINSZ, size)
+            return Size(size[0], size[1])
+        finally:
+            os.close(terminal)
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: the second one, the name, may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _comm(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+
+
+def _processes(condition: Callable[[list[str]], bool]) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if condition(_stat_fields(int(entry.name))):
+                    yield int(entry.name)
+
+
+def _child_of(parent: int) -> int | None:
+    return next(_processes(lambda fields: int(fields[1]) == parent), None)
+
+
+def _pids_of_terminal(shell: int) -> Iterator[int]:
+    terminal = _stat_fields(shell)[4]
+    return _processes(lambda fields: fields[4] == terminal)
