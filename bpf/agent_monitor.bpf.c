@@ -14,7 +14,6 @@
 #include <bpf/bpf_tracing.h>
 
 #include "ebpf_ai_monitor/events.h"
-#include "ebpf_ai_monitor/output_window.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -40,22 +39,6 @@ const volatile bool filter_users = false;
 
 // ---- maps ----
 
-struct name {
-  char text[AGENT_COMM_LEN];
-};
-
-struct member {
-  __u64 session_start_ns;
-  __u32 session;
-};
-
-struct session {
-  __u64 start_ns;
-  __u32 terminal;  // tty_devnum() of the controlling terminal
-  __u32 reserved;
-  struct output_window output;
-};
-
 struct pending_read {
   __s32 fd;
   __u8 line_mode;
@@ -65,7 +48,7 @@ struct pending_read {
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 64);
-  __type(key, struct name);
+  __type(key, struct agent_name);
   __type(value, __u8);
 } names SEC(".maps");
 
@@ -81,7 +64,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 8192);
   __type(key, __u32);
-  __type(value, struct member);
+  __type(value, struct agent_member);
 } members SEC(".maps");
 
 // Process id of the leader -> its session.
@@ -89,7 +72,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 256);
   __type(key, __u32);
-  __type(value, struct session);
+  __type(value, struct agent_session);
 } sessions SEC(".maps");
 
 // Sessions whose output need not wake user space: it looks again at a deadline of its own.
@@ -143,7 +126,7 @@ static void count_loss(void) {
   if (count) (*count)++;
 }
 
-static struct agent_event* reserve(__u16 type, const struct member* member, __u32 pid) {
+static struct agent_event* reserve(__u16 type, const struct agent_member* member, __u32 pid) {
   struct agent_event* event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
   if (!event) {
@@ -179,8 +162,8 @@ static bool in_line_mode(struct tty_struct* tty) {
 }
 
 // The session of a member. A member that outlived its session is forgotten here.
-static struct session* session_of(__u32 pid, const struct member* member) {
-  struct session* session = bpf_map_lookup_elem(&sessions, &member->session);
+static struct agent_session* session_of(__u32 pid, const struct agent_member* member) {
+  struct agent_session* session = bpf_map_lookup_elem(&sessions, &member->session);
 
   if (session && session->start_ns == member->session_start_ns) return session;
   bpf_map_delete_elem(&members, &pid);
@@ -189,7 +172,7 @@ static struct session* session_of(__u32 pid, const struct member* member) {
 
 // The terminal behind `fd` of the current process if it is the session's own, else NULL. A pty
 // master (5:2, /dev/ptmx) and a pty that the agent made for a tool are terminals too, but not this.
-static struct tty_struct* session_terminal(const struct session* session, __u32 fd) {
+static struct tty_struct* session_terminal(const struct agent_session* session, __u32 fd) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct fdtable* fdt = task->files ? BPF_CORE_READ(task, files, fdt) : NULL;
   struct tty_file_private* private;
@@ -216,10 +199,10 @@ static struct tty_struct* session_terminal(const struct session* session, __u32 
 static int read_enter(__u32 fd) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
-  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
   struct pending_read pending = {.fd = fd};
   struct agent_event* event;
-  struct session* session;
+  struct agent_session* session;
   struct tty_struct* tty;
 
   if (!member) return 0;
@@ -240,7 +223,7 @@ static int read_enter(__u32 fd) {
 static int read_exit(long result) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
-  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
   struct pending_read* pending;
   struct agent_event* event;
 
@@ -272,10 +255,10 @@ static __u32 sum_iovecs(const struct iovec* iovecs, __u32 count) {
 // `iovecs` NULL: `size` is a count of bytes; else a count of iovecs.
 static int write_enter(__u32 fd, const struct iovec* iovecs, __u32 size) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
   struct output_report report;
   struct agent_event* event;
-  struct session* session;
+  struct agent_session* session;
   struct tty_struct* tty;
   __u64 flags;
 
@@ -303,12 +286,12 @@ static int write_enter(__u32 fd, const struct iovec* iovecs, __u32 size) {
   return 0;
 }
 
-static bool is_agent_name(const struct name* name) {
+static bool is_agent_name(const struct agent_name* name) {
   return bpf_map_lookup_elem(&names, name) != NULL;
 }
 
 struct word_scan {
-  struct name word;
+  struct agent_name word;
   __u32 length;  // of the word so far; AGENT_COMM_LEN: too long, or past its end
   bool found;
 };
@@ -354,7 +337,7 @@ static bool command_line_names_agent(struct mm_struct* mm) {
 }
 
 static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
-  struct name name = {};
+  struct agent_name name = {};
 
   bpf_probe_read_kernel_str(name.text, sizeof(name.text), task->comm);
   if (is_agent_name(&name)) return true;
@@ -370,8 +353,8 @@ static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
 
 // A session begins, until user space has looked at it and perhaps takes it back.
 static bool begin_session(__u32 pid, __u32 terminal, struct task_struct* task,
-                          struct member* member) {
-  struct session session = {.start_ns = task->group_leader->start_boottime, .terminal = terminal};
+                          struct agent_member* member) {
+  struct agent_session session = {.start_ns = task->group_leader->start_boottime, .terminal = terminal};
 
   member->session_start_ns = session.start_ns;
   member->session = pid;
@@ -390,9 +373,9 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
   __u32 pid = task->tgid, uid = (__u32)bpf_get_current_uid_gid();
   struct tty_struct* tty = task->signal->tty;
-  struct member* known = bpf_map_lookup_elem(&members, &pid);
-  struct session* session = known ? session_of(pid, known) : NULL;
-  struct member member = {};
+  struct agent_member* known = bpf_map_lookup_elem(&members, &pid);
+  struct agent_session* session = known ? session_of(pid, known) : NULL;
+  struct agent_member member = {};
   struct agent_event* event;
 
   if (session) {
@@ -416,8 +399,8 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child) {
   __u32 pid = parent->tgid, child_pid = child->tgid;
-  struct member* member;
-  struct member copy;
+  struct agent_member* member;
+  struct agent_member copy;
   struct agent_event* event;
 
   if (pid == child_pid) return 0;  // a thread
@@ -435,9 +418,9 @@ int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
   __u32 pid = task->tgid, tid = task->pid;
-  struct member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
   struct agent_event* event;
-  struct member copy;
+  struct agent_member copy;
   int status;
 
   if (!member) return 0;
@@ -489,7 +472,7 @@ SEC("tp_btf/signal_generate")
 int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
   __u32 pid = task->tgid;
   struct agent_event* event;
-  struct member* member;
+  struct agent_member* member;
 
   if (signal != SIGWINCH) return 0;
   member = bpf_map_lookup_elem(&members, &pid);
@@ -501,17 +484,12 @@ int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
 
 // ---- programs: asked by user space ----
 
-struct terminal_mode {
-  __u32 pid;
-  __u32 line_mode;
-};
-
 // Read through an iterator over one process: the mode of its controlling terminal, for a session
 // that has not touched its terminal since it is watched.
 SEC("iter/task")
 int terminal_mode(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
-  struct terminal_mode mode;
+  struct agent_terminal_mode mode;
   struct tty_struct* tty;
 
   if (!task || task->pid != task->tgid) return 0;

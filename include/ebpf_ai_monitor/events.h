@@ -6,6 +6,8 @@
 
 #include <linux/types.h>
 
+#include "ebpf_ai_monitor/output_window.h"
+
 // Length of a comm with its terminating NUL: TASK_COMM_LEN of <linux/sched.h>.
 #define AGENT_COMM_LEN 16
 
@@ -53,6 +55,30 @@ struct agent_event {
       __u8 line_mode;
     } output;
   };
+};
+
+// What user space puts into the maps, and reads from them.
+
+struct agent_name {  // key of `names`, NUL-padded
+  char text[AGENT_COMM_LEN];
+};
+
+struct agent_member {  // of `members`, by process id
+  __u64 session_start_ns;
+  __u32 session;
+  __u32 reserved;
+};
+
+struct agent_session {  // of `sessions`, by the leader's process id
+  __u64 start_ns;
+  __u32 terminal;  // device number of the session's terminal as the kernel has it inside (MKDEV)
+  __u32 reserved;
+  struct output_window output;
+};
+
+struct agent_terminal_mode {  // what reading the `terminal_mode` iterator gives, one for a process
+  __u32 pid;
+  __u32 line_mode;
 };
 
 #ifdef __cplusplus

@@ -1,0 +1,196 @@
+#include <pty.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+
+#include "app/commands.h"
+#include "app/demo_agent.h"
+#include "session/session_tracker.h"
+#include "system/unique_fd.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr auto give_up_after = std::chrono::seconds(60);
+
+// A directory with one link in it: exec'd through the link, a program has the link's name.
+class NamedProgram {
+ public:
+  NamedProgram() {
+    std::string pattern = std::filesystem::temp_directory_path() / "ebpf-ai-monitor.XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr)
+      throw std::system_error(errno, std::generic_category(), pattern);
+    directory_ = pattern;
+    std::filesystem::create_symlink(std::filesystem::read_symlink("/proc/self/exe"), path());
+  }
+  ~NamedProgram() {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+  std::filesystem::path path() const { return directory_ / demo_agent_name; }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+// What the user of the stand-in does at each of its waits.
+struct Answer {
+  const char* keys;
+  const char* what;
+};
+
+class Demo {
+ public:
+  Demo(EventLoop& loop, AgentMonitor monitor, AgentNames names)
+      : loop_(loop),
+        colour_(isatty(STDOUT_FILENO) == 1),
+        began_(monotonic_now()),
+        give_up_(loop.add_timer([this] { loop_.exit(1); })),
+        tracker_(loop, std::move(monitor), AgentFinder(std::move(names), Proc()), {getuid()}, {},
+                 {[this](const AgentSession& session, const judge::Transition* transition) {
+                    on_change(session, transition);
+                  },
+                  [this](const agent_event& event) { on_event(event); }}) {
+    give_up_->arm(began_ + give_up_after);
+  }
+
+  int run() {
+    std::printf(
+        "A stand-in for an agent runs in a terminal of its own, with a stand-in for its user.\n"
+        "Below: what the kernel tells of it, and what the monitor makes of that.\n\n");
+    const NamedProgram program;
+    const winsize size{24, 80, 0, 0};
+    int master = -1;
+    const pid_t agent = forkpty(&master, nullptr, nullptr, &size);
+    if (agent < 0) throw std::system_error(errno, std::generic_category(), "forkpty");
+    if (agent == 0) {
+      execl(program.path().c_str(), demo_agent_name, demo_agent_name, nullptr);
+      _exit(127);
+    }
+    master_ = UniqueFd(master);
+    // A terminal takes what is written to it; this one shows nothing. It ends with its last writer.
+    EventSourcePtr terminal;
+    terminal = loop_.add_io(master, EPOLLIN, [&](uint32_t) {
+      std::array<char, 4096> ignored;
+      if (read(master, ignored.data(), ignored.size()) <= 0) terminal.reset();
+    });
+    const auto child = loop_.add_child(agent, [this](const siginfo_t&) {
+      tracker_.catch_up();
+      loop_.exit(answers_.empty() && ended_ ? 0 : 1);
+    });
+    const int result = loop_.run();
+    if (result == 0) {
+      std::printf("\nEach wait and each resumption was seen, and nothing else was claimed.\n"
+                  "%lu kernel events, %lu lost.\n",
+                  tracker_.monitor().received(), tracker_.monitor().lost());
+    } else {
+      std::fprintf(stderr, "ebpf-ai-monitor: the demo did not go as it should\n");
+    }
+    return result;
+  }
+
+ private:
+  void on_change(const AgentSession& session, const judge::Transition* transition) {
+    if (transition == nullptr) return;
+    tell_output();
+    const bool waits = transition->to == State::waiting;
+    const char* code = waits ? "\x1b[1;33m" : transition->to == State::working ? "\x1b[1;32m" : "\x1b[1m";
+    std::printf("%9.3f s  monitor  %s%s%s: %s%s\n", seconds(transition->time), colour_ ? code : "",
+                std::string(name_of(transition->to)).c_str(), colour_ ? "\x1b[0m" : "",
+                transition->why.c_str(),
+                !waits ? "" : transition->completion ? "  <- its user is told now" : "  <- it has just started");
+    std::fflush(stdout);
+    ended_ = transition->to == State::exited && session.why == "exit status 0";
+    if (!waits || answers_.empty()) return;
+    const Answer answer = answers_.front();
+    answers_.pop_front();
+    std::printf("%9.3f s  user     %s\n", seconds(monotonic_now()), answer.what);
+    if (write(master_.get(), answer.keys, std::strlen(answer.keys)) < 0) loop_.exit(1);
+  }
+
+  void on_event(const agent_event& event) {
+    if (event.type == AGENT_OUTPUT) {
+      if (writes_ == 0) first_write_ = judge::Time(event.time_ns);
+      writes_ += event.output.writes;
+      bytes_ += event.output.bytes;
+      return;
+    }
+    tell_output();
+    const std::string what = describe(event);
+    if (!what.empty())
+      std::printf("%9.3f s  kernel   pid %u %s\n", seconds(judge::Time(event.time_ns)), event.pid, what.c_str());
+  }
+
+  static std::string describe(const agent_event& event) {
+    switch (event.type) {
+      case AGENT_EXEC:
+        return std::string("became ") + event.exec.comm;
+      case AGENT_FORK:
+        return "forked " + std::to_string(event.fork.child);
+      case AGENT_EXIT:
+        return "ended with status " + std::to_string(event.exit.code);
+      case AGENT_READ_EXIT:
+        return "read " + std::to_string(event.read.bytes) + " bytes from its terminal";
+      case AGENT_RESIZE:
+        return "was told of a new window size";
+      default:
+        return "";
+    }
+  }
+
+  // An animation is many writes: told in one line when something else happens.
+  void tell_output() {
+    if (writes_ > 0)
+      std::printf("%9.3f s  kernel   %u writes to the terminal since, %u bytes\n", seconds(first_write_),
+                  writes_, bytes_);
+    writes_ = bytes_ = 0;
+  }
+
+  double seconds(judge::Time time) const {
+    return std::chrono::duration<double>(time - began_).count();
+  }
+
+  EventLoop& loop_;
+  const bool colour_;
+  const judge::Time began_;
+  UniqueFd master_;
+  std::deque<Answer> answers_{{"fix it\r", "types a prompt"},
+                              {"y", "says yes to its question"},
+                              {"q", "has seen the answer and quits"}};
+  bool ended_ = false;
+  uint32_t writes_ = 0;
+  uint32_t bytes_ = 0;
+  judge::Time first_write_{};
+  EventSourcePtr give_up_;
+  SessionTracker tracker_;
+};
+
+int run() {
+  if (geteuid() != 0) {
+    std::fprintf(stderr, "ebpf-ai-monitor: the demo loads kernel programs: start it as root (sudo)\n");
+    return 2;
+  }
+  auto names = AgentNames::from({demo_agent_name});
+  auto monitor = AgentMonitor::load({names->all(), {getuid()}});
+  if (!monitor) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", monitor.error().message.c_str());
+    return 1;
+  }
+  EventLoop loop;
+  return Demo(loop, std::move(*monitor), std::move(*names)).run();
+}
+
+}  // namespace
+
+void add_demo_command(CLI::App& app, int& exit_status) {
+  CLI::App* command =
+      app.add_subcommand("demo", "Watch a built-in stand-in for an agent: needs no Sway and no agent");
+  command->callback([&exit_status] { exit_status = run(); });
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,170 @@
+#include "bridge/bridge_process.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr int bridge_fd = 3;  // where a bridge finds its socket
+constexpr int reports_a_round = 64;
+constexpr int logs_a_window = 20;
+constexpr auto log_window = std::chrono::seconds(10);
+
+// Gives up everything that root has. In the child; false: it must not go on.
+bool become(const User& user) {
+  for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
+  }
+  if (errno != EINVAL) return false;  // EINVAL: past the last one that this kernel has
+  if (initgroups(user.name.c_str(), user.gid) != 0 ||
+      setresgid(user.gid, user.gid, user.gid) != 0 || setresuid(user.uid, user.uid, user.uid) != 0)
+    return false;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  return syscall(SYS_capset, &header, none) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+[[noreturn]] void run_child(const User& user, int program, int socket) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  setsid();
+  const int null = open("/dev/null", O_RDWR);
+  // First out of the way of 0-3, where one of them may be.
+  const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, 10);
+  const int high_program = fcntl(program, F_DUPFD_CLOEXEC, 10);
+  if (null < 0 || high_socket < 0 || high_program < 0) _exit(127);
+  for (int fd = 0; fd < bridge_fd; ++fd) {
+    if (dup2(null, fd) != fd) _exit(127);
+  }
+  if (dup2(high_socket, bridge_fd) != bridge_fd ||
+      close_range(bridge_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 || !become(user) ||
+      chdir("/") != 0)
+    _exit(127);
+  umask(077);
+  const std::string runtime = "XDG_RUNTIME_DIR=" + user.runtime_directory();
+  const std::string bus = "DBUS_SESSION_BUS_ADDRESS=unix:path=" + user.runtime_directory() + "/bus";
+  const std::string home = "HOME=" + user.home;
+  const std::string name = "USER=" + user.name;
+  const char* search = getenv("PATH");
+  const std::string path =
+      std::string("PATH=") + (search != nullptr ? search : "/usr/local/bin:/usr/bin:/bin");
+  const char* const environment[] = {runtime.c_str(), bus.c_str(),  home.c_str(),
+                                     name.c_str(),    path.c_str(), nullptr};
+  const char* const arguments[] = {"ebpf-ai-monitor", "bridge", nullptr};
+  syscall(SYS_execveat, high_program, "", arguments, environment, AT_EMPTY_PATH);
+  _exit(127);
+}
+
+// A user may have written it: one line of printable ASCII.
+std::string clean(const char (&text)[sizeof(wire::Report::text)]) {
+  std::string line(text, strnlen(text, sizeof(text)));
+  std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return line;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(EventLoop& loop, const User& user,
+                                                            Listener listener) {
+  int sockets[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
+    return fail_errno("cannot make a socket pair for the bridge of " + user.name);
+  UniqueFd ours(sockets[0]);
+  const UniqueFd theirs(sockets[1]);
+  const UniqueFd program(open("/proc/self/exe", O_PATH | O_CLOEXEC));
+  if (!program) return fail_errno("cannot open /proc/self/exe");
+  const pid_t pid = fork();
+  if (pid < 0) return fail_errno("cannot start the bridge of " + user.name);
+  if (pid == 0) run_child(user, program.get(), theirs.get());
+  return std::unique_ptr<BridgeProcess>(
+      new BridgeProcess(loop, user, std::move(listener), std::move(ours), pid));
+}
+
+BridgeProcess::BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket,
+                             pid_t pid)
+    : user_(std::move(user)),
+      listener_(std::move(listener)),
+      socket_(std::move(socket)),
+      pid_(pid),
+      socket_source_(
+          loop.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_socket(ready); })),
+      child_source_(loop.add_child(pid, [this](const siginfo_t& info) {
+        close();
+        listener_.on_exit(info);
+      })) {}
+
+BridgeProcess::~BridgeProcess() = default;
+
+void BridgeProcess::tell(const wire::Told& told) {
+  if (!socket_ || behind_) return;
+  const std::string packet = wire::encode(told);
+  if (send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0) return;
+  if (errno == EAGAIN || errno == ENOBUFS) {
+    behind_ = true;
+    socket_source_->set_io_events(EPOLLIN | EPOLLOUT);
+  } else if (errno != EPIPE && errno != ECONNRESET) {  // it has ended: on_exit follows
+    spdlog::error("bridge of {}: send: {}", user_.name, std::strerror(errno));
+  }
+}
+
+void BridgeProcess::close() {
+  socket_source_.reset();
+  socket_.reset();
+}
+
+void BridgeProcess::kill() { ::kill(pid_, SIGKILL); }
+
+void BridgeProcess::on_socket(uint32_t ready) {
+  for (int i = 0; i < reports_a_round; ++i) {
+    wire::Report report;
+    // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
+    const ssize_t length = recv(socket_.get(), &report, sizeof(report), MSG_TRUNC);
+    if (length < 0 && errno == EAGAIN) break;
+    if (length != sizeof(report)) {
+      if (length > 0) spdlog::error("bridge of {}: a report of {} bytes; ended", user_.name, length);
+      if (length > 0) kill();
+      close();
+      return;
+    }
+    if (report.kind == wire::ReportKind::log) {
+      log(report);
+    } else {
+      listener_.on_report(report);
+    }
+    if (!socket_) return;
+  }
+  if (behind_ && (ready & EPOLLOUT) != 0) {
+    behind_ = false;
+    socket_source_->set_io_events(EPOLLIN);
+    listener_.on_behind();
+  }
+}
+
+void BridgeProcess::log(const wire::Report& report) {
+  const Nanoseconds now = monotonic_now();
+  if (now - log_window_ > log_window) {
+    if (logged_in_window_ > logs_a_window)
+      spdlog::warn("bridge of {}: {} more lines left out", user_.name,
+                   logged_in_window_ - logs_a_window);
+    log_window_ = now;
+    logged_in_window_ = 0;
+  }
+  if (++logged_in_window_ > logs_a_window) return;
+  const auto level = static_cast<spdlog::level::level_enum>(
+      std::min<uint32_t>(report.log_level, spdlog::level::err));
+  spdlog::log(level, "bridge of {}: {}", user_.name, clean(report.text));
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,53 @@
+// The daemon's end of a bridge: starts it as its user, without any privilege, and talks to it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "bridge/wire.h"
+#include "system/event_loop.h"
+#include "system/unique_fd.h"
+#include "system/users.h"
+
+namespace ebpf_ai_monitor {
+
+class BridgeProcess {
+ public:
+  struct Listener {
+    std::function<void(const wire::Report&)> on_report;
+    // It had not taken what it was told, and can again: tell it everything.
+    std::function<void()> on_behind;
+    // The process has ended; this object is of no more use.
+    std::function<void(const siginfo_t&)> on_exit;
+  };
+
+  // Re-executes this program as `ebpf-ai-monitor bridge` with the ids and groups of `user`.
+  static Result<std::unique_ptr<BridgeProcess>> spawn(EventLoop& loop, const User& user,
+                                                      Listener listener);
+  ~BridgeProcess();
+
+  void tell(const wire::Told& told);
+  // Lets it clean up and end; on_exit follows.
+  void close();
+  bool closed() const { return !socket_; }
+  // For one that does not.
+  void kill();
+
+ private:
+  BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket, pid_t pid);
+  void on_socket(uint32_t ready);
+  void log(const wire::Report& report);
+
+  const User user_;
+  const Listener listener_;
+  UniqueFd socket_;
+  pid_t pid_;
+  bool behind_ = false;
+  Nanoseconds log_window_{};
+  int logged_in_window_ = 0;
+  EventSourcePtr socket_source_;
+  EventSourcePtr child_source_;
+};
+
+}  // namespace ebpf_ai_monitor

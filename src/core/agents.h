@@ -1,0 +1,37 @@
+// Who is an agent, by name.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace ebpf_ai_monitor {
+
+// How a process presents itself. All but `exe` is under its own control, which is fine: the worst
+// it can do is to be taken for an agent of its own user.
+struct ProcessNames {
+  std::string comm;                    // /proc/<pid>/comm
+  std::string exe;                     // target of /proc/<pid>/exe
+  std::vector<std::string> arguments;  // /proc/<pid>/cmdline
+};
+
+class AgentNames {
+ public:
+  // Each of 1 to 15 bytes (a comm has no more) and without '/'. The error names the offender.
+  static tl::expected<AgentNames, std::string> from(std::vector<std::string> names);
+
+  const std::vector<std::string>& all() const { return names_; }
+  // The name by which the process is one of ours: its comm, the basename of its executable, or of
+  // the script that an interpreter runs in it, without a script's extension. nullptr: it is not.
+  const std::string* match(const ProcessNames& process) const;
+
+ private:
+  const std::string* find(std::string_view name) const;
+  std::vector<std::string> names_;
+};
+
+// "Claude Code" for "claude"; a name that nobody gave us a better one for stands for itself.
+std::string display_name(std::string_view agent);
+
+}  // namespace ebpf_ai_monitor

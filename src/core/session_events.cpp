@@ -1,0 +1,49 @@
+#include "core/session_events.h"
+
+namespace ebpf_ai_monitor {
+
+std::optional<judge::Event> judge_event(const agent_event& event) {
+  using Kind = judge::Event::Kind;
+  judge::Event result;
+  result.time = judge::Time(event.time_ns);
+  result.pid = static_cast<pid_t>(event.pid);
+  result.tid = static_cast<pid_t>(event.tid);
+  switch (event.type) {
+    case AGENT_OUTPUT:
+      result.kind = Kind::output;
+      result.previous = judge::Time(event.output.previous_ns);
+      result.line_mode = event.output.line_mode != 0;
+      return result;
+    case AGENT_READ_ENTER:
+    case AGENT_READ_EXIT:
+      result.kind = event.type == AGENT_READ_ENTER ? Kind::read_enter : Kind::read_exit;
+      result.bytes = event.read.bytes;
+      result.line_mode = event.read.line_mode != 0;
+      return result;
+    case AGENT_RESIZE:
+      result.kind = Kind::resize;
+      return result;
+    case AGENT_EXEC:
+      result.kind = Kind::read_gone;
+      return result;
+    case AGENT_EXIT:
+      result.kind = event.pid == event.session ? Kind::exit : Kind::read_gone;
+      result.exit_code = static_cast<int>(event.exit.code);
+      result.exit_signal = static_cast<int>(event.exit.signal);
+      return result;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<judge::Event> unreported_output(const judge::Session& session,
+                                              judge::Time last_write) {
+  if (!session.last_output || last_write <= *session.last_output) return std::nullopt;
+  judge::Event event;
+  event.kind = judge::Event::Kind::output;
+  event.time = event.previous = last_write;
+  event.line_mode = session.line_mode;
+  return event;
+}
+
+}  // namespace ebpf_ai_monitor

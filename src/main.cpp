@@ -1,0 +1,33 @@
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+
+#include "app/commands.h"
+#include "app/demo_agent.h"
+
+int main(int argc, char** argv) {
+  using namespace ebpf_ai_monitor;
+  if (std::filesystem::path(argc > 0 ? argv[0] : "") == demo_agent_name) return run_demo_agent();
+  CLI::App app{
+      "Knows, from the kernel alone, which AI coding agent works and which one waits for its user."};
+  app.set_version_flag("--version", "ebpf-ai-monitor " EBPF_AI_MONITOR_VERSION);
+  app.require_subcommand(1);
+  int exit_status = 0;
+  add_daemon_command(app, exit_status);
+  add_bridge_command(app, exit_status);
+  add_status_command(app, exit_status);
+  add_replay_command(app, exit_status);
+  add_demo_command(app, exit_status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.what());
+    return 1;
+  }
+  return exit_status;
+}

@@ -1,0 +1,91 @@
+#include "session/agent_finder.h"
+
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr int max_ancestors = 64;  // deeper than any real chain; ends a loop over reused pids
+constexpr size_t max_value = 4096;
+
+}  // namespace
+
+bool AgentFinder::owns(pid_t ancestor, pid_t descendant) const {
+  for (int depth = 0; depth < max_ancestors && descendant > 1; ++depth) {
+    if (descendant == ancestor) return true;
+    const auto stat = proc_.stat(descendant);
+    if (!stat) return false;
+    descendant = stat->parent;
+  }
+  return false;
+}
+
+bool AgentFinder::talks_to(pid_t pid, dev_t terminal) const {
+  return std::ranges::all_of(std::initializer_list<int>{0, 1}, [&](int fd) {
+    const dev_t device = proc_.device(pid, fd);
+    return device == terminal || device == makedev(5, 0);  // /dev/tty: the controlling terminal
+  });
+}
+
+std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
+  const auto stat = proc_.stat(pid);
+  if (!stat || stat->terminal == 0) return std::nullopt;
+  const std::string* name =
+      names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
+  const auto user = proc_.user(pid);
+  if (!name || !user) return std::nullopt;
+  const bool foreground =
+      stat->foreground_group == stat->process_group || owns(pid, stat->foreground_group);
+  return FoundAgent{stat->id, stat->parent,   *user,
+                    *name,    stat->terminal, foreground && talks_to(pid, stat->terminal)};
+}
+
+AgentContext AgentFinder::context(pid_t pid) const {
+  auto values = proc_.environment(pid, {"I3PM_PROJECT_NAME", "TMUX", "TMUX_PANE"});
+  for (std::string& value : values) value.resize(std::min(value.size(), max_value));
+  return {values[0], values[1], values[2], proc_.link(pid, "cwd")};
+}
+
+std::vector<FoundAgent> AgentFinder::running() const {
+  std::vector<FoundAgent> matches;
+  for (const pid_t pid : proc_.processes()) {
+    if (auto match = look_at(pid)) matches.push_back(std::move(*match));
+  }
+  std::ranges::sort(matches, {}, [](const FoundAgent& agent) {
+    return std::pair(agent.id.start_ticks, agent.id.pid);
+  });
+  std::vector<FoundAgent> agents;
+  for (FoundAgent& match : matches) {
+    const bool inside = std::ranges::any_of(agents, [&](const FoundAgent& agent) {
+      return agent.terminal == match.terminal && owns(agent.id.pid, match.id.pid);
+    });
+    if (!inside) agents.push_back(std::move(match));
+  }
+  return agents;
+}
+
+std::vector<pid_t> AgentFinder::descendants(pid_t ancestor) const {
+  std::multimap<pid_t, pid_t> children;
+  for (const pid_t pid : proc_.processes()) {
+    if (const auto stat = proc_.stat(pid)) children.emplace(stat->parent, pid);
+  }
+  std::vector<pid_t> found;
+  std::set<pid_t> seen{ancestor};
+  std::vector<pid_t> open{ancestor};
+  while (!open.empty()) {
+    const auto [first, last] = children.equal_range(open.back());
+    open.pop_back();
+    for (auto child = first; child != last; ++child) {
+      if (!seen.insert(child->second).second) continue;
+      found.push_back(child->second);
+      open.push_back(child->second);
+    }
+  }
+  return found;
+}
+
+}  // namespace ebpf_ai_monitor

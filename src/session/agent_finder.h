@@ -1,0 +1,58 @@
+// Looks a process up in /proc: is it an agent that its user talks to?
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/agents.h"
+#include "core/process_id.h"
+#include "system/proc.h"
+
+namespace ebpf_ai_monitor {
+
+struct FoundAgent {
+  ProcessId id;
+  pid_t parent = 0;
+  uid_t user = 0;
+  std::string name;    // the name it was matched by
+  dev_t terminal = 0;  // its controlling terminal
+  // In the foreground of its terminal, or the owner of what is, and talking to that terminal. False
+  // for `claude -p` in a pipe or an agent in the background: it becomes an agent if it ever reads
+  // from the terminal, which only a foreground process can do.
+  bool interactive = false;
+};
+
+// What its user gave the process to know: values of its environment.
+struct AgentContext {
+  std::string project;    // I3PM_PROJECT_NAME
+  std::string tmux;       // TMUX
+  std::string tmux_pane;  // TMUX_PANE
+  std::string directory;  // its working directory
+};
+
+class AgentFinder {
+ public:
+  AgentFinder(AgentNames names, Proc proc) : names_(std::move(names)), proc_(std::move(proc)) {}
+
+  const AgentNames& names() const { return names_; }
+  const Proc& proc() const { return proc_; }
+
+  // None if the process is gone, has another name, or no controlling terminal.
+  std::optional<FoundAgent> look_at(pid_t pid) const;
+  AgentContext context(pid_t pid) const;
+  // Every agent that runs, oldest first; one that another of them started on the same terminal is
+  // part of that one and not listed.
+  std::vector<FoundAgent> running() const;
+  // All processes that descend from `ancestor` now.
+  std::vector<pid_t> descendants(pid_t ancestor) const;
+
+ private:
+  bool owns(pid_t ancestor, pid_t descendant) const;
+  bool talks_to(pid_t pid, dev_t terminal) const;
+
+  AgentNames names_;
+  Proc proc_;
+};
+
+}  // namespace ebpf_ai_monitor

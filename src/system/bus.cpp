@@ -1,0 +1,42 @@
+#include "system/bus.h"
+
+#include <utility>
+
+namespace ebpf_ai_monitor {
+
+BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::function<void()> on_lost)
+    : connection_(connection),
+      on_lost_(std::move(on_lost)),
+      io_(loop.add_io(connection.getEventLoopPollData().fd, EPOLLIN, [this](uint32_t) { process(); })),
+      timer_(loop.add_timer([this] { process(); })),
+      // What the rest of the round sent may be waiting for room or for an answer's time-out.
+      post_(loop.add_post([this] { refresh(); })) {
+  process();
+}
+
+void BusOnLoop::process() {
+  if (!on_lost_) return;
+  try {
+    while (connection_.processPendingRequest()) {
+    }
+    refresh();
+  } catch (const sdbus::Error&) {
+    io_.reset();
+    timer_.reset();
+    post_.reset();
+    std::exchange(on_lost_, nullptr)();
+  }
+}
+
+void BusOnLoop::refresh() {
+  if (!on_lost_) return;
+  const auto poll = connection_.getEventLoopPollData();
+  io_->set_io_events(static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT
+  if (poll.timeout_usec == UINT64_MAX) {
+    timer_->disarm();
+  } else {
+    timer_->arm(std::chrono::microseconds(poll.timeout_usec));  // absolute, CLOCK_MONOTONIC
+  }
+}
+
+}  // namespace ebpf_ai_monitor

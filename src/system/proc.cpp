@@ -1,0 +1,166 @@
+#include "system/proc.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <memory>
+#include <sstream>
+
+#include "system/unique_fd.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr size_t max_environment = 1024 * 1024;
+// A status file is about 1.5 KiB; with a long list of groups it grows, but Uid comes first.
+constexpr size_t max_small_file = 4096;
+
+std::string read_file(const std::string& path, size_t max_bytes) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string content;
+  if (!fd) return content;
+  std::array<char, 4096> block;
+  while (content.size() < max_bytes) {
+    const ssize_t got = read(fd.get(), block.data(), std::min(block.size(), max_bytes - content.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    content.append(block.data(), static_cast<size_t>(got));
+  }
+  return content;
+}
+
+// Calls `visit` with each NUL-terminated piece; a last one without its NUL was cut and is left out.
+template <typename Visit>
+void for_each_string(std::string_view content, Visit visit) {
+  while (true) {
+    const size_t end = content.find('\0');
+    if (end == std::string_view::npos) return;
+    visit(content.substr(0, end));
+    content.remove_prefix(end + 1);
+  }
+}
+
+std::optional<pid_t> to_pid(const char* text) {
+  pid_t pid = 0;
+  const std::string_view view(text);
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), pid);
+  if (error != std::errc() || end != view.data() + view.size()) return std::nullopt;
+  return pid;
+}
+
+}  // namespace
+
+std::optional<ProcessStat> parse_stat(std::string_view line) {
+  const size_t open = line.find('(');
+  const size_t close = line.rfind(')');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open)
+    return std::nullopt;
+  ProcessStat stat;
+  stat.comm = line.substr(open + 1, close - open - 1);
+  std::istringstream before{std::string(line.substr(0, open))};
+  std::istringstream after{std::string(line.substr(close + 1))};
+  int64_t terminal = 0;
+  std::string skipped;
+  before >> stat.id.pid;
+  after >> stat.state >> stat.parent >> stat.process_group >> stat.session >> terminal >>
+      stat.foreground_group;
+  for (int field = 9; field < 22; ++field) after >> skipped;
+  after >> stat.id.start_ticks;
+  if (!before || !after) return std::nullopt;
+  stat.terminal = static_cast<uint32_t>(terminal);  // proc(5): an int that holds a device number
+  return stat;
+}
+
+std::string terminal_name(dev_t terminal) {
+  const unsigned number = minor(terminal);
+  switch (major(terminal)) {
+    case 0:
+      return "";
+    case 4:  // Documentation/admin-guide/devices.txt: virtual consoles, then serial ports
+      return number < 64 ? "tty" + std::to_string(number) : "ttyS" + std::to_string(number - 64);
+    case 5:
+      return "console";
+    default:  // 136-143: Unix98 pty slaves, 2^20 a major
+      return "pts/" + std::to_string((major(terminal) - 136) * (1U << 20) + number);
+  }
+}
+
+std::string Proc::path(pid_t pid, const std::string& name) const {
+  return root_ + "/" + std::to_string(pid) + "/" + name;
+}
+
+std::vector<pid_t> Proc::processes() const {
+  std::vector<pid_t> pids;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(root_.c_str()), closedir);
+  if (!directory) return pids;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (const auto pid = to_pid(entry->d_name)) pids.push_back(*pid);
+  }
+  return pids;
+}
+
+std::optional<ProcessStat> Proc::stat(pid_t pid) const {
+  return parse_stat(read_file(path(pid, "stat"), max_small_file));
+}
+
+std::optional<uid_t> Proc::user(pid_t pid) const {
+  std::istringstream status(read_file(path(pid, "status"), max_small_file));
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("Uid:")) continue;
+    std::istringstream fields(line.substr(4));
+    uid_t real = 0;
+    if (fields >> real) return real;
+    break;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Proc::arguments(pid_t pid, size_t max_bytes) const {
+  std::vector<std::string> arguments;
+  for_each_string(read_file(path(pid, "cmdline"), max_bytes),
+                  [&](std::string_view argument) { arguments.emplace_back(argument); });
+  return arguments;
+}
+
+std::vector<std::string> Proc::environment(pid_t pid,
+                                           const std::vector<std::string_view>& names) const {
+  std::vector<std::string> values(names.size());
+  for_each_string(read_file(path(pid, "environ"), max_environment), [&](std::string_view entry) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (entry.starts_with(names[i]) && entry.substr(names[i].size()).starts_with('='))
+        values[i] = entry.substr(names[i].size() + 1);
+    }
+  });
+  return values;
+}
+
+std::string Proc::link(pid_t pid, const std::string& name) const {
+  std::array<char, 4096> target;
+  const ssize_t length = readlink(path(pid, name).c_str(), target.data(), target.size());
+  return length < 0 ? "" : std::string(target.data(), static_cast<size_t>(length));
+}
+
+dev_t Proc::device(pid_t pid, int fd) const {
+  // Follows the link to the device's inode without opening it: a terminal's driver is never called.
+  struct ::stat status {};
+  if (::stat(path(pid, "fd/" + std::to_string(fd)).c_str(), &status) != 0) return 0;
+  return S_ISCHR(status.st_mode) ? status.st_rdev : 0;
+}
+
+double unix_start_time(const ProcessId& id) {
+  timespec boot{};
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  const auto since_boot = std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const double booted = std::chrono::duration<double>(now - since_boot).count();
+  return booted + static_cast<double>(id.start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+}  // namespace ebpf_ai_monitor
