@@ -1,0 +1,162 @@
+#include "desktop/badge_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr const char* directory_name = "i3pm-badges";
+constexpr std::string_view file_suffix = ".json";
+constexpr std::string_view temporary_suffix = ".json.tmp";
+constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr mode_t directory_mode = 0700;
+constexpr mode_t file_mode = 0600;
+
+std::string file_name(int64_t window) { return std::to_string(window).append(file_suffix); }
+// A hidden name, which a panel's "*.json" does not match.
+std::string temporary_name(const std::string& name) { return "." + name + ".tmp"; }
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool is_ours(std::string_view name) {
+  if (name.starts_with('.') && name.ends_with(temporary_suffix)) {
+    name.remove_prefix(1);
+    name.remove_suffix(temporary_suffix.size());
+    return is_number(name);
+  }
+  if (!name.ends_with(file_suffix)) return false;
+  name.remove_suffix(file_suffix.size());
+  return is_number(name);
+}
+
+Status write_all(int fd, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail_errno("write");
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+  return {};
+}
+
+}  // namespace
+
+BadgeDirectory::BadgeDirectory(std::string runtime_directory, uid_t user)
+    : runtime_directory_(std::move(runtime_directory)),
+      path_(runtime_directory_ + "/" + directory_name),
+      user_(user) {}
+
+Status BadgeDirectory::create() const {
+  const UniqueFd runtime(open(runtime_directory_.c_str(), directory_flags));
+  if (!runtime) return fail_errno(runtime_directory_);
+  if (mkdirat(runtime.get(), directory_name, directory_mode) != 0 && errno != EEXIST)
+    return fail_errno(path_);
+  return {};
+}
+
+Result<UniqueFd> BadgeDirectory::open_checked() {
+  UniqueFd directory(open(path_.c_str(), directory_flags));
+  if (!directory && errno == ENOENT) return directory;
+  if (!directory && (errno == ENOTDIR || errno == ELOOP))
+    return fail(path_ + " is no directory: remove it");
+  if (!directory) return fail_errno(path_);
+
+  struct stat status {};
+  if (fstat(directory.get(), &status) != 0) return fail_errno(path_);
+  if (status.st_uid != user_)
+    return fail(path_ + " belongs to user id " + std::to_string(status.st_uid) + ", not to " +
+                std::to_string(user_));
+  if ((status.st_mode & 077) != 0 && fchmod(directory.get(), directory_mode) != 0)
+    return fail_errno(path_);
+  if (status.st_dev != device_ || status.st_ino != inode_) {
+    written_.clear();
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+  }
+  return directory;
+}
+
+Status BadgeDirectory::remove_stale() {
+  const auto directory = open_checked();
+  if (!directory) return tl::make_unexpected(directory.error());
+  if (!*directory) return {};
+  const int fd = directory->get();
+  // Through /proc, for a position of its own in this very directory.
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(
+      opendir(("/proc/self/fd/" + std::to_string(fd)).c_str()), closedir);
+  if (!entries) return fail_errno(path_);
+  Status result;
+  while (const dirent* entry = readdir(entries.get())) {
+    struct stat status {};
+    if (!is_ours(entry->d_name) || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(status.st_mode) || status.st_uid != user_)
+      continue;
+    if (unlinkat(fd, entry->d_name, 0) != 0 && errno != ENOENT && result)
+      result = fail_errno(full_name(entry->d_name));
+  }
+  written_.clear();
+  return result;
+}
+
+Status BadgeDirectory::update(const std::map<int64_t, std::string>& badges) {
+  if (!badges.empty()) {
+    if (const Status created = create(); !created) return created;
+  }
+  const auto directory = open_checked();
+  if (!directory) return tl::make_unexpected(directory.error());
+  if (!*directory) {
+    if (badges.empty()) return {};
+    return fail(path_ + " vanishes as it is created");
+  }
+  const int fd = directory->get();
+  Status result;
+  const auto note = [&](const Status& status) {
+    if (!status && result) result = status;
+    return status.has_value();
+  };
+
+  // Removals first: they make room.
+  std::erase_if(written_, [&](const auto& entry) {
+    if (badges.contains(entry.first)) return false;
+    const std::string name = file_name(entry.first);
+    if (unlinkat(fd, name.c_str(), 0) == 0 || errno == ENOENT) return true;
+    return note(fail_errno(full_name(name)));
+  });
+  for (const auto& [window, content] : badges) {
+    const auto found = written_.find(window);
+    if (found != written_.end() && found->second == content) continue;
+    if (note(write_file(fd, file_name(window), content))) written_[window] = content;
+  }
+  return result;
+}
+
+Status BadgeDirectory::write_file(int directory, const std::string& name,
+                                  const std::string& content) const {
+  const std::string temporary = temporary_name(name);
+  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd fd(openat(directory, temporary.c_str(), flags, file_mode));
+  if (!fd && errno == EEXIST) {
+    // Not of this pass, so nobody's any more.
+    unlinkat(directory, temporary.c_str(), 0);
+    fd = UniqueFd(openat(directory, temporary.c_str(), flags, file_mode));
+  }
+  if (!fd) return fail_errno(full_name(temporary));
+
+  Status status = write_all(fd.get(), content);
+  fd.reset();
+  if (status && renameat(directory, temporary.c_str(), directory, name.c_str()) != 0)
+    status = fail_errno("rename");
+  if (status) return {};
+  unlinkat(directory, temporary.c_str(), 0);
+  return fail(full_name(name) + ": " + status.error().message);
+}
+
+}  // namespace ebpf_ai_monitor

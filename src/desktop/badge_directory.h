@@ -1,0 +1,46 @@
+// The directory of the badge files, $XDG_RUNTIME_DIR/i3pm-badges, and the files in it. Each pass
+// opens the directory anew and checks it: its user may have replaced it by anything.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "system/result.h"
+#include "system/unique_fd.h"
+
+namespace ebpf_ai_monitor {
+
+class BadgeDirectory {
+ public:
+  // `runtime_directory`: an existing one of `user`'s.
+  BadgeDirectory(std::string runtime_directory, uid_t user);
+
+  // Removes what an earlier run left: regular files of the user's that are named as badges and
+  // their temporaries are. All else is left alone.
+  Status remove_stale();
+
+  // Makes the directory hold just these badges, of the ones it was ever given: content by window.
+  // Touches only what differs from the last update, or all in a directory that is new. The first
+  // error; it stops at that file only.
+  Status update(const std::map<int64_t, std::string>& badges);
+
+ private:
+  Status create() const;
+  // Without a descriptor where there is none. A mode that lets others in is tightened.
+  Result<UniqueFd> open_checked();
+  Status write_file(int directory, const std::string& name, const std::string& content) const;
+  std::string full_name(const std::string& name) const { return path_ + "/" + name; }
+
+  const std::string runtime_directory_;
+  const std::string path_;
+  const uid_t user_;
+  std::map<int64_t, std::string> written_;
+  // Which directory they were written to.
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,338 @@
+#include "desktop/sway.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using namespace std::chrono_literals;
+using sway::MessageType;
+
+constexpr Nanoseconds first_delay = 250ms;
+constexpr Nanoseconds last_delay = 5s;
+constexpr Nanoseconds reply_deadline = 5s;
+// Then other sources of the loop have their turn.
+constexpr int reads_a_turn = 16;
+
+bool is_socket_name(std::string_view name, uid_t user) {
+  return name.starts_with("sway-ipc." + std::to_string(user) + ".") && name.ends_with(".sock");
+}
+
+}  // namespace
+
+Sway::Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks)
+    : loop_(loop),
+      runtime_directory_(std::move(runtime_directory)),
+      user_(user),
+      callbacks_(std::move(callbacks)),
+      retry_delay_(first_delay) {
+  retry_timer_ = loop_.add_timer([this] { connect_next(); });
+  deadline_ = loop_.add_timer([this] { drop("it does not answer"); });
+  // From the loop, so that a callback never comes before the constructor's end.
+  retry_timer_->arm(monotonic_now());
+}
+
+int64_t Sway::focused() const {
+  const auto found = std::ranges::find(windows_, true, &sway::Window::focused);
+  return found == windows_.end() ? 0 : found->id;
+}
+
+Result<std::vector<std::string>> Sway::find_sockets() const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(runtime_directory_.c_str()),
+                                                      closedir);
+  if (!directory) return fail_errno(runtime_directory_);
+  std::vector<std::pair<timespec, std::string>> found;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (!is_socket_name(entry->d_name, user_)) continue;
+    struct stat status {};
+    if (fstatat(dirfd(directory.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!S_ISSOCK(status.st_mode) || status.st_uid != user_) continue;
+    found.emplace_back(status.st_mtim, runtime_directory_ + "/" + entry->d_name);
+  }
+  // A Sway that was killed leaves its socket: the newest is the likeliest to live.
+  std::ranges::sort(found, {}, [](const auto& socket) {
+    return std::tuple(socket.first.tv_sec, socket.first.tv_nsec, socket.second);
+  });
+  std::vector<std::string> paths;
+  for (auto& [time, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+void Sway::connect_next() {
+  if (candidates_.empty()) {
+    // Watch first: a socket that appears after the look is then not missed.
+    watch_directory();
+    auto sockets = find_sockets();
+    if (sockets) {
+      candidates_ = std::move(*sockets);
+    } else {
+      report(sockets.error().message);
+    }
+  }
+  while (!candidates_.empty()) {
+    path_ = std::move(candidates_.back());
+    candidates_.pop_back();
+    const Status connected = connect_to(path_);
+    if (connected) return;
+    report(connected.error().message);
+  }
+  retry_later();
+}
+
+Status Sway::connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return fail(path + ": too long for a socket");
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail_errno("Sway's socket " + path);
+  // On a local socket this succeeds or fails at once: unix(7) knows no EINPROGRESS, and a full
+  // backlog is EAGAIN.
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return fail_errno("Sway's socket " + path);
+
+  socket_ = std::move(fd);
+  state_ = State::asking;
+  connected_at_ = monotonic_now();
+  parser_ = {};
+  outgoing_.clear();
+  replies_due_ = 0;
+  tree_due_ = tree_outdated_ = ending_ = false;
+  socket_source_ =
+      loop_.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_ready(ready); });
+  // Events first: nothing can then change unnoticed after the tree.
+  request(MessageType::subscribe, R"(["window","workspace","shutdown"])");
+  request_tree();
+  return {};
+}
+
+void Sway::retry_later() {
+  retry_timer_->arm(monotonic_now() + retry_delay_);
+  retry_delay_ = std::min(retry_delay_ * 2, last_delay);
+}
+
+void Sway::watch_directory() {
+  inotify_source_.reset();
+  inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!inotify_ ||
+      inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
+    inotify_.reset();  // the back-off alone has to do
+    return;
+  }
+  inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
+    alignas(inotify_event) std::array<char, 4096> events;
+    bool appeared = false;
+    while (true) {
+      const ssize_t got = read(inotify_.get(), events.data(), events.size());
+      if (got <= 0) break;
+      for (ssize_t at = 0; at < got;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+        appeared = appeared || (event->len > 0 && is_socket_name(event->name, user_));
+        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      }
+    }
+    if (!appeared || state_ != State::disconnected) return;
+    // It may not listen yet: then the next attempts follow soon.
+    retry_delay_ = first_delay;
+    retry_timer_->arm(monotonic_now());
+  });
+}
+
+void Sway::report(const std::string& error) {
+  // A set: several bad sockets take turns. Its bound is far from what a runtime directory holds.
+  if (reported_.size() > 100) reported_.clear();
+  if (reported_.insert(error).second) spdlog::error("{}", error);
+}
+
+void Sway::drop(const std::string& error) {
+  if (ending_) {
+    spdlog::info("Sway of socket {} has ended", path_);
+  } else {
+    report("Sway's socket " + path_ + ": " + error);
+  }
+  deadline_->disarm();
+  socket_source_.reset();
+  socket_.reset();
+  parser_ = {};
+  outgoing_ = {};
+  const bool had_windows = state_ == State::connected;
+  state_ = State::disconnected;
+  windows_.clear();
+  // A peer that answers and breaks off again and again is no reason to hurry.
+  if (monotonic_now() - connected_at_ > last_delay) retry_delay_ = first_delay;
+  if (candidates_.empty()) {
+    watch_directory();
+    retry_later();
+  } else {
+    retry_timer_->arm(monotonic_now());
+  }
+  if (had_windows) callbacks_.windows_changed();
+}
+
+void Sway::request(MessageType type, std::string_view payload) {
+  outgoing_ += sway::frame(type, payload);
+  ++replies_due_;
+  arm_deadline();
+  socket_source_->set_io_events(EPOLLIN | EPOLLOUT);
+}
+
+void Sway::request_tree() {
+  // One at a time, which bounds what is outgoing.
+  if (tree_due_) {
+    tree_outdated_ = true;
+    return;
+  }
+  tree_due_ = true;
+  tree_outdated_ = false;
+  request(MessageType::get_tree, "");
+}
+
+void Sway::arm_deadline() {
+  if (replies_due_ > 0 || parser_.holds_part()) {
+    deadline_->arm(monotonic_now() + reply_deadline);
+  } else {
+    deadline_->disarm();
+  }
+}
+
+void Sway::on_ready(uint32_t ready) {
+  Status status;
+  if (ready & EPOLLOUT) status = send_pending();
+  if (status && (ready & ~EPOLLOUT)) status = receive();
+  if (!status) drop(status.error().message);
+}
+
+Status Sway::send_pending() {
+  while (!outgoing_.empty()) {
+    const ssize_t sent = send(socket_.get(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return {};
+    if (sent < 0) return fail_errno("write");
+    outgoing_.erase(0, static_cast<size_t>(sent));
+  }
+  socket_source_->set_io_events(EPOLLIN);
+  return {};
+}
+
+Status Sway::receive() {
+  std::array<char, 64 * 1024> block;
+  for (int turn = 0; turn < reads_a_turn; ++turn) {
+    const ssize_t got = recv(socket_.get(), block.data(), block.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return {};
+    if (got < 0) return fail_errno("read");
+    if (got == 0) return fail("closed by its other end");
+    bool next_began = !parser_.holds_part();
+    parser_.feed({block.data(), static_cast<size_t>(got)});
+    while (true) {
+      auto message = parser_.next();
+      if (!message) return tl::make_unexpected(message.error());
+      if (!*message) break;
+      next_began = true;
+      const Status handled = handle(**message);
+      if (!handled) return handled;
+    }
+    // A message that arrives byte by byte has no more time than one that does not arrive, and
+    // events are no reply.
+    if (next_began && replies_due_ == 0) arm_deadline();
+  }
+  return {};
+}
+
+Status Sway::handle(const sway::Message& message) {
+  switch (message.type) {
+    case MessageType::subscribe: {
+      const auto success = sway::parse_success(message.payload);
+      if (!success) return tl::make_unexpected(success.error());
+      if (!*success) return fail("it refuses to send events");
+      --replies_due_;
+      arm_deadline();
+      return {};
+    }
+    case MessageType::get_tree: {
+      if (!tree_due_) return fail("a reply that nobody asked for");
+      auto windows = sway::parse_tree(message.payload);
+      if (!windows) return tl::make_unexpected(windows.error());
+      --replies_due_;
+      tree_due_ = false;
+      arm_deadline();
+      if (tree_outdated_) request_tree();
+      windows_ = std::move(*windows);
+      if (state_ == State::asking) {
+        spdlog::info("connected to Sway's socket {}", path_);
+        state_ = State::connected;
+        reported_.clear();
+        inotify_source_.reset();
+        inotify_.reset();
+      }
+      callbacks_.windows_changed();
+      callbacks_.focus_changed();
+      return {};
+    }
+    case MessageType::window_event:
+      return handle_window_event(message.payload);
+    case MessageType::workspace_event: {
+      const auto change = sway::parse_change(message.payload);
+      if (!change) return tl::make_unexpected(change.error());
+      // An empty workspace takes the focus without a window event.
+      if (*change == "focus") set_focus(0);
+      if (*change == "focus" || *change == "reload") request_tree();
+      return {};
+    }
+    case MessageType::shutdown_event:
+      ending_ = true;
+      return fail("it ends");
+    default:
+      return fail("a message of unknown type " +
+                  std::to_string(static_cast<uint32_t>(message.type)));
+  }
+}
+
+Status Sway::handle_window_event(const std::string& payload) {
+  const auto event = sway::parse_window_event(payload);
+  if (!event) return tl::make_unexpected(event.error());
+  const sway::Window& container = event->container;
+  switch (event->change) {
+    case sway::WindowEvent::Change::opened:
+      std::erase_if(windows_, [&](const auto& window) { return window.id == container.id; });
+      if (container.pid <= 0) break;
+      if (windows_.size() == sway::max_windows) return fail("too many windows");
+      // Its focus event follows, if it gets the focus.
+      windows_.push_back({.id = container.id, .pid = container.pid, .focused = false});
+      callbacks_.windows_changed();
+      break;
+    case sway::WindowEvent::Change::closed:
+      if (std::erase_if(windows_, [&](const auto& window) { return window.id == container.id; }))
+        callbacks_.windows_changed();
+      break;
+    case sway::WindowEvent::Change::focused:
+      set_focus(container.id);
+      break;
+    case sway::WindowEvent::Change::moved:
+      // To another workspace it may take the focus from the window without another event: Sway 1.7
+      // says `focused` here, and then not in the tree.
+      request_tree();
+      break;
+    case sway::WindowEvent::Change::other:
+      break;
+  }
+  return {};
+}
+
+void Sway::set_focus(int64_t id) {
+  for (auto& window : windows_) window.focused = window.id == id;
+  callbacks_.focus_changed();
+}
+
+}  // namespace ebpf_ai_monitor

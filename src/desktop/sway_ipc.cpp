@@ -1,0 +1,190 @@
+#include "desktop/sway_ipc.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace ebpf_ai_monitor::sway {
+namespace {
+
+constexpr std::string_view magic = "i3-ipc";
+
+// Reads JSON without building it: memory is bounded by the depth and the number of windows, and
+// what is of no interest is gone as soon as it was read.
+class Content {
+ public:
+  // Where set: stop, successfully, at a "change" that is none of these. It comes first, and what
+  // follows is large: a container at each change of a title, ten times a second while agents work.
+  const std::vector<std::string_view>* interesting_changes = nullptr;
+
+  std::string change;
+  bool success = false;
+  Window container;
+  std::vector<Window> windows;
+  std::string error;
+  bool stopped = false;
+
+  bool read(std::string_view payload) {
+    return nlohmann::json::sax_parse(payload, this) || stopped;
+  }
+
+  // nlohmann's SAX interface: false ends the parsing.
+  bool null() { return true; }
+  bool number_float(double, const std::string&) { return true; }
+  bool binary(std::vector<uint8_t>&) { return true; }
+
+  bool boolean(bool value) {
+    if (levels_.empty()) return true;
+    if (levels_.back().key == Key::focused) levels_.back().node.focused = value;
+    if (levels_.back().key == Key::success && levels_.size() == 1) success = value;
+    return true;
+  }
+
+  bool number_integer(int64_t) { return true; }  // the negative ones
+
+  bool number_unsigned(uint64_t value) {
+    if (levels_.empty()) return true;
+    Level& level = levels_.back();
+    if (level.key == Key::id && value <= std::numeric_limits<int64_t>::max())
+      level.node.id = static_cast<int64_t>(value);
+    if (level.key == Key::pid && value <= std::numeric_limits<pid_t>::max())
+      level.node.pid = static_cast<pid_t>(value);
+    return true;
+  }
+
+  bool string(std::string& value) {
+    if (levels_.size() != 1 || levels_.back().key != Key::change) return true;
+    change = value;
+    if (!interesting_changes) return true;
+    stopped = std::ranges::find(*interesting_changes, change) == interesting_changes->end();
+    return !stopped;
+  }
+
+  bool start_object(size_t) { return enter(); }
+  bool start_array(size_t) { return enter(); }
+  bool end_array() { return leave(); }
+
+  bool key(std::string& name) {
+    Key& key = levels_.back().key;
+    key = Key::other;
+    if (name == "id") key = Key::id;
+    if (name == "pid") key = Key::pid;
+    if (name == "focused") key = Key::focused;
+    if (name == "change") key = Key::change;
+    if (name == "container") key = Key::container;
+    if (name == "success") key = Key::success;
+    return true;
+  }
+
+  bool end_object() {
+    const Window& node = levels_.back().node;
+    if (levels_.size() == 2 && levels_.front().key == Key::container) container = node;
+    // Only views have a pid.
+    if (node.id > 0 && node.pid > 0) {
+      if (windows.size() == max_windows) {
+        error = "more than " + std::to_string(max_windows) + " windows";
+        return false;
+      }
+      windows.push_back(node);
+    }
+    return leave();
+  }
+
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) {
+    error = "no JSON at byte " + std::to_string(position);
+    return false;
+  }
+
+ private:
+  enum class Key { other, id, pid, focused, change, container, success };
+  struct Level {
+    Key key = Key::other;  // the last one read; in an array always `other`
+    Window node;
+  };
+
+  bool enter() {
+    if (levels_.size() == max_depth) {
+      error = "JSON nested deeper than " + std::to_string(max_depth);
+      return false;
+    }
+    levels_.emplace_back();
+    return true;
+  }
+
+  bool leave() {
+    levels_.pop_back();
+    return true;
+  }
+
+  std::vector<Level> levels_;
+};
+
+Result<Content> read(std::string_view payload,
+                     const std::vector<std::string_view>* interesting_changes = nullptr) {
+  Content content;
+  content.interesting_changes = interesting_changes;
+  if (!content.read(payload)) return fail(content.error);
+  return content;
+}
+
+}  // namespace
+
+std::string frame(MessageType type, std::string_view payload) {
+  const auto length = static_cast<uint32_t>(payload.size());
+  const auto number = static_cast<uint32_t>(type);
+  std::string bytes(magic);
+  bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  return bytes.append(payload);
+}
+
+Result<std::optional<Message>> Parser::next() {
+  const size_t compared = std::min(buffer_.size(), magic.size());
+  if (buffer_.compare(0, compared, magic, 0, compared) != 0)
+    return fail("a message that does not begin with \"i3-ipc\"");
+  if (buffer_.size() < header_size) return std::nullopt;
+
+  uint32_t length = 0;
+  uint32_t number = 0;
+  std::memcpy(&length, buffer_.data() + magic.size(), sizeof(length));
+  std::memcpy(&number, buffer_.data() + magic.size() + sizeof(length), sizeof(number));
+  if (length > max_payload)
+    return fail("a message of " + std::to_string(length) + " bytes, more than the " +
+                std::to_string(max_payload) + " allowed");
+  if (buffer_.size() - header_size < length) return std::nullopt;
+
+  Message message{static_cast<MessageType>(number), buffer_.substr(header_size, length)};
+  // Not erase(): the memory of a large message is given back.
+  buffer_ = buffer_.substr(header_size + length);
+  return message;
+}
+
+Result<std::vector<Window>> parse_tree(std::string_view payload) {
+  return read(payload).map([](Content content) { return std::move(content.windows); });
+}
+
+Result<WindowEvent> parse_window_event(std::string_view payload) {
+  static const std::vector<std::string_view> changes = {"new", "close", "focus", "move"};
+  return read(payload, &changes).map([](const Content& content) {
+    using Change = WindowEvent::Change;
+    if (content.stopped || content.container.id <= 0) return WindowEvent{};
+    WindowEvent event{.change = Change::other, .container = content.container};
+    if (content.change == "new") event.change = Change::opened;
+    if (content.change == "close") event.change = Change::closed;
+    if (content.change == "focus") event.change = Change::focused;
+    if (content.change == "move") event.change = Change::moved;
+    return event;
+  });
+}
+
+Result<std::string> parse_change(std::string_view payload) {
+  static const std::vector<std::string_view> none;
+  return read(payload, &none).map([](const Content& content) { return content.change; });
+}
+
+Result<bool> parse_success(std::string_view payload) {
+  return read(payload).map([](const Content& content) { return content.success; });
+}
+
+}  // namespace ebpf_ai_monitor::sway
