@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 
 import pytest
 
 from support.agent_run import AgentRun
 
-ARTIFACTS = Path(__file__).parents[2] / "build" / "test-artifacts"
 DELAYS = pytest.StashKey[list[str]]()
 
 
@@ -32,7 +30,7 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.C
     report = (yield).get_result()
     run = item.funcargs.get("run")
     if report.when == "call" and report.failed and run:
-        report.sections += run.evidence(ARTIFACTS)
+        report.sections += run.evidence()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -39,7 +39,10 @@ def run(request: pytest.FixtureRequest) -> Iterator[AgentRun]:
         Daemon(desktop) as daemon,
     ):
         run = AgentRun(desktop, api, badges, daemon, agent, terminal)
-        run.launch()
+        try:
+            run.launch()
+        except TimeoutError as error:
+            pytest.fail("\n".join([str(error), *(f"\n{title}:\n{text}" for title, text in run.evidence())]))
         yield run
 
 

@@ -10,7 +10,7 @@ import select
 import signal
 import termios
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from .badges import BadgeWatch, Version
 from .daemon import Daemon
 from .desktop import Desktop, wait_until
 from .standin_api import StandInApi, Turn
+
+ARTIFACTS = Path(__file__).parents[2] / "build" / "test-artifacts"
+LOG_LINES = 300
 
 PROJECT = "demo-project"
 TERMINALS = ("foot", "tmux")
@@ -138,17 +141,17 @@ class AgentRun:
     def kill(self) -> None:
         os.kill(self.agent_pid(), signal.SIGKILL)
 
-    def evidence(self, directory: Path) -> Sequence[tuple[str, str]]:
-        """Titles and texts for the report of a failed test; a picture of the desktop goes to the directory."""
-        picture = directory / f"{self.agent.name}-{self.terminal}-{time.monotonic():.0f}.png"
-        directory.mkdir(parents=True, exist_ok=True)
+    def evidence(self) -> list[tuple[str, str]]:
+        """Titles and texts for the report of a failed test."""
+        picture = ARTIFACTS / f"{self.agent.name}-{self.terminal}-{time.monotonic():.0f}.png"
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
         self.desktop.screenshot(picture)
-        return (
-            ("the desktop", str(picture)),
-            ("the badges, each by monotonic time", self.badges.record()),
+        return [
+            ("picture of the desktop", str(picture)),
+            ("badges, by monotonic time", self.badges.record()),
             ("the model's turns", "\n".join(self.api.record())),
-            ("the daemon's log", "\n".join(self.daemon.log().splitlines()[-400:])),
-        )
+            ("end of the daemon's log", "\n".join(self.daemon.log().splitlines()[-LOG_LINES:])),
+        ]
 
     def _size(self) -> Size:
         terminal = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)

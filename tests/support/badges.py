@@ -42,7 +42,7 @@ class Version:
 
     @property
     def needs_attention(self) -> bool:
-        return bool(self.content and self.content["needs_attention"])
+        return bool(self.content and self.content.get("needs_attention"))
 
 
 def has_state(state: str) -> Callable[[Version], bool]:
@@ -104,12 +104,12 @@ class BadgeWatch:
     def record(self) -> str:
         """All of it, readable."""
         with self._changed:
-            lines = [
-                f"{version.time:.3f} window {window}: {json.dumps(version.content)}"
-                for window, versions in self._versions.items()
-                for version in versions
-            ]
-        return "\n".join(sorted(lines)) or "no badge was written"
+            everything = [(version.time, window, version) for window, all_ in self._versions.items() for version in all_]
+        lines = (
+            f"{at:.3f} window {window}: {json.dumps(version.content)}"
+            for at, window, version in sorted(everything, key=lambda entry: entry[0])
+        )
+        return "\n".join(lines) or "no badge was written"
 
     def _add_watch(self, path: Path, mask: int) -> int:
         watch = self._libc.inotify_add_watch(self._inotify, os.fsencode(path), mask)
@@ -152,7 +152,10 @@ class BadgeWatch:
             return
         window = int(stem)
         if mask & _IN_MOVED_TO:
-            self._read(window)
+            try:
+                self._read(window)
+            except (OSError, ValueError) as error:
+                self.problems.append(f"{name} cannot be read: {error}")
         elif mask & _IN_DELETE:
             self._add(window, None)
         else:
