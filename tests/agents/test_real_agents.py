@@ -67,6 +67,13 @@ class TestRealAgent:
         assert 0 < stopped.content["timestamp"] - stopped.content["session_started"] < 30
         assert abs(stopped.content["timestamp"] - time.time()) < 30
 
+    def test_status_says_the_same(self, run: AgentRun) -> None:
+        [session] = run.daemon.status()["sessions"]
+        assert session["agent"] == run.agent.name
+        assert session["state"] == "waiting"
+        assert session["window"] == run.window.con_id
+        assert session["project"] == PROJECT
+
     def test_work_is_shown_and_its_end_until_seen(self, run: AgentRun, measure: Measure) -> None:
         begin = time.monotonic()
         turn = run.submit("please THINK=4 now")
@@ -140,20 +147,22 @@ class TestRealAgent:
         gone = run.wait_for("gone", begin)
         measure("gone after /exit", gone.time - end)
         assert gone.time - end < STOP_SECONDS
+        assert run.daemon.status()["sessions"] == []
 
     def test_a_killed_agent_takes_the_badge_away(self, run: AgentRun, measure: Measure) -> None:
         assert not run.launch().needs_attention
         begin = time.monotonic()
         run.submit("please THINK=60 now")
         run.wait_for("working", begin)
-        killed = time.monotonic()
-        run.kill()
+        killed = run.kill()
         gone = run.wait_for("gone", killed)
         measure("gone after SIGKILL", gone.time - killed)
         assert gone.time - killed < STOP_SECONDS
+        run.reset_terminal()
 
     def test_the_daemon_leaves_nothing_behind(self, run: AgentRun) -> None:
         stopped = run.launch()
+        assert run.daemon.status()["daemon"]["events_lost"] == 0
         run.daemon.stop()
         run.wait_for("gone", stopped.time)
         assert list(run.badges.directory.iterdir()) == []

@@ -105,7 +105,10 @@ class AgentRun:
     # What became of it
 
     def wait_for(self, state: str, since: float, seconds: float = NEVER_SECONDS) -> Version:
-        return self.wait_for_badge(lambda version: version.state == state, since, f"the state '{state}'", seconds)
+        """The badge's first change to that state after `since`."""
+        return self.wait_for_badge(
+            lambda version: version.new_state and version.state == state, since, f"a change to '{state}'", seconds
+        )
 
     def wait_for_badge(
         self, condition: Callable[[Version], bool], since: float, what: str, seconds: float = NEVER_SECONDS
@@ -113,12 +116,9 @@ class AgentRun:
         return self.badges.wait_for(self.window.con_id, condition, seconds, since, what)
 
     def states(self, since: float, until: float = float("inf")) -> list[str]:
-        """The badge's states after `since`, without repetitions: other fields change as well."""
-        states: list[str] = []
-        for version in self.badges.versions(self.window.con_id, since):
-            if version.time < until and states[-1:] != [version.state]:
-                states.append(version.state)
-        return states
+        """What the badge's state changed to after `since`, in order."""
+        versions = self.badges.versions(self.window.con_id, since)
+        return [version.state for version in versions if version.new_state and version.time < until]
 
     def agent_pid(self) -> int:
         """The agent itself, not the interpreter that may have started it."""
@@ -138,8 +138,16 @@ class AgentRun:
         finally:
             os.close(handle)
 
-    def kill(self) -> None:
-        os.kill(self.agent_pid(), signal.SIGKILL)
+    def kill(self) -> float:
+        """Kills the agent; the time just before."""
+        pid = self.agent_pid()
+        now = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        return now
+
+    def reset_terminal(self) -> None:
+        """As `reset` does: a killed agent leaves modes behind in which no shell understands a key."""
+        Path(self._tty).write_bytes(b"\033c")
 
     def evidence(self) -> list[tuple[str, str]]:
         """Titles and texts for the report of a failed test."""

@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +34,17 @@ class Version:
 
     time: float
     content: dict[str, Any] | None
+    # Whether the state is another than before; the other fields have changes of their own.
+    new_state: bool
 
     @property
     def state(self) -> str:
-        """ "working", "stopped", or "gone"."""
+        """What the badge says; "gone" when there is none."""
         return self.content["state"] if self.content else "gone"
 
     @property
     def needs_attention(self) -> bool:
         return bool(self.content and self.content.get("needs_attention"))
-
-
-def has_state(state: str) -> Callable[[Version], bool]:
-    return lambda version: version.state == state
 
 
 class BadgeWatch:
@@ -104,10 +102,10 @@ class BadgeWatch:
     def record(self) -> str:
         """All of it, readable."""
         with self._changed:
-            everything = [(version.time, window, version) for window, all_ in self._versions.items() for version in all_]
+            everything = [(window, version) for window, versions in self._versions.items() for version in versions]
         lines = (
-            f"{at:.3f} window {window}: {json.dumps(version.content)}"
-            for at, window, version in sorted(everything, key=lambda entry: entry[0])
+            f"{version.time:.3f} window {window}: {json.dumps(version.content)}"
+            for window, version in sorted(everything, key=lambda entry: entry[1].time)
         )
         return "\n".join(lines) or "no badge was written"
 
@@ -191,5 +189,8 @@ class BadgeWatch:
 
     def _add(self, window: int, content: dict[str, Any] | None) -> None:
         with self._changed:
-            self._versions.setdefault(window, []).append(Version(time.monotonic(), content))
+            versions = self._versions.setdefault(window, [])
+            before = versions[-1].state if versions else "gone"
+            version = Version(time.monotonic(), content, new_state=False)
+            versions.append(replace(version, new_state=version.state != before))
             self._changed.notify_all()
