@@ -54,11 +54,14 @@ BadgeDirectory::BadgeDirectory(std::string runtime_directory, uid_t user)
       path_(runtime_directory_ + "/" + directory_name),
       user_(user) {}
 
-Status BadgeDirectory::create() const {
+Status BadgeDirectory::create() {
   const UniqueFd runtime(open(runtime_directory_.c_str(), directory_flags));
   if (!runtime) return fail_errno(runtime_directory_);
-  if (mkdirat(runtime.get(), directory_name, directory_mode) != 0 && errno != EEXIST)
+  if (mkdirat(runtime.get(), directory_name, directory_mode) == 0) {
+    written_.clear();
+  } else if (errno != EEXIST) {
     return fail_errno(path_);
+  }
   return {};
 }
 

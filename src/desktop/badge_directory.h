@@ -28,7 +28,7 @@ class BadgeDirectory {
   Status update(const std::map<int64_t, std::string>& badges);
 
  private:
-  Status create() const;
+  Status create();
   // Without a descriptor where there is none. A mode that lets others in is tightened.
   Result<UniqueFd> open_checked();
   Status write_file(int directory, const std::string& name, const std::string& content) const;

@@ -163,6 +163,7 @@ void Bridge::update() {
 }
 
 void Bridge::resolve_windows() {
+  if (!sway_.settled()) return;
   const bool windows_changed = std::exchange(windows_changed_, false);
   const bool all = std::exchange(tmux_answered_, false) || windows_changed;
   const auto lookup = [this](const std::string& socket) -> const Result<TmuxState>* {

@@ -25,6 +25,9 @@ constexpr Nanoseconds reply_deadline = 5s;
 // Then other sources of the loop have their turn.
 constexpr int reads_a_turn = 16;
 
+// What a window is, without the focus.
+std::pair<int64_t, pid_t> ids(const sway::Window& window) { return {window.id, window.pid}; }
+
 bool is_socket_name(std::string_view name, uid_t user) {
   return name.starts_with("sway-ipc." + std::to_string(user) + ".") && name.ends_with(".sock");
 }
@@ -107,11 +110,11 @@ Status Sway::connect_to(const std::string& path) {
   connected_at_ = monotonic_now();
   parser_ = {};
   outgoing_.clear();
-  replies_due_ = 0;
-  tree_due_ = tree_outdated_ = ending_ = false;
+  subscribe_due_ = tree_due_ = tree_outdated_ = ending_ = false;
   socket_source_ =
       loop_.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_ready(ready); });
   // Events first: nothing can then change unnoticed after the tree.
+  subscribe_due_ = true;
   request(MessageType::subscribe, R"(["window","workspace","shutdown"])");
   request_tree();
   return {};
@@ -120,6 +123,7 @@ Status Sway::connect_to(const std::string& path) {
 void Sway::retry_later() {
   retry_timer_->arm(monotonic_now() + retry_delay_);
   retry_delay_ = std::min(retry_delay_ * 2, last_delay);
+  if (!std::exchange(settled_, true)) callbacks_.windows_changed();
 }
 
 void Sway::watch_directory() {
@@ -182,7 +186,6 @@ void Sway::drop(const std::string& error) {
 
 void Sway::request(MessageType type, std::string_view payload) {
   outgoing_ += sway::frame(type, payload);
-  ++replies_due_;
   arm_deadline();
   socket_source_->set_io_events(EPOLLIN | EPOLLOUT);
 }
@@ -199,7 +202,7 @@ void Sway::request_tree() {
 }
 
 void Sway::arm_deadline() {
-  if (replies_due_ > 0 || parser_.holds_part()) {
+  if (subscribe_due_ || tree_due_ || parser_.holds_part()) {
     deadline_->arm(monotonic_now() + reply_deadline);
   } else {
     deadline_->disarm();
@@ -245,7 +248,7 @@ Status Sway::receive() {
     }
     // A message that arrives byte by byte has no more time than one that does not arrive, and
     // events are no reply.
-    if (next_began && replies_due_ == 0) arm_deadline();
+    if (next_began && !subscribe_due_ && !tree_due_) arm_deadline();
   }
   return {};
 }
@@ -253,10 +256,11 @@ Status Sway::receive() {
 Status Sway::handle(const sway::Message& message) {
   switch (message.type) {
     case MessageType::subscribe: {
+      if (!subscribe_due_) return fail("a reply that nobody asked for");
       const auto success = sway::parse_success(message.payload);
       if (!success) return tl::make_unexpected(success.error());
       if (!*success) return fail("it refuses to send events");
-      --replies_due_;
+      subscribe_due_ = false;
       arm_deadline();
       return {};
     }
@@ -264,19 +268,22 @@ Status Sway::handle(const sway::Message& message) {
       if (!tree_due_) return fail("a reply that nobody asked for");
       auto windows = sway::parse_tree(message.payload);
       if (!windows) return tl::make_unexpected(windows.error());
-      --replies_due_;
       tree_due_ = false;
       arm_deadline();
       if (tree_outdated_) request_tree();
+      std::ranges::sort(*windows, {}, ids);
+      const bool same = std::ranges::equal(windows_, *windows, {}, ids, ids);
       windows_ = std::move(*windows);
-      if (state_ == State::asking) {
+      const bool was_asking = state_ == State::asking;
+      if (was_asking) {
         spdlog::info("connected to Sway's socket {}", path_);
         state_ = State::connected;
+        settled_ = true;
         reported_.clear();
         inotify_source_.reset();
         inotify_.reset();
       }
-      callbacks_.windows_changed();
+      if (!same || was_asking) callbacks_.windows_changed();
       callbacks_.focus_changed();
       return {};
     }
@@ -308,7 +315,7 @@ Status Sway::handle_window_event(const std::string& payload) {
       std::erase_if(windows_, [&](const auto& window) { return window.id == container.id; });
       if (container.pid <= 0) break;
       if (windows_.size() == sway::max_windows) return fail("too many windows");
-      // Its focus event follows, if it gets the focus.
+      // Its focus event follows, if it gets the focus. Ids grow: the list stays sorted.
       windows_.push_back({.id = container.id, .pid = container.pid, .focused = false});
       callbacks_.windows_changed();
       break;

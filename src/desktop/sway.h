@@ -20,7 +20,7 @@ class Sway {
  public:
   // From within Sway's own work: they may look, and do the rest later.
   struct Callbacks {
-    // Windows came or went, all of them where Sway did.
+    // Windows came or went, all of them where Sway did; or it turned out that there is no Sway.
     std::function<void()> windows_changed;
     // Another container has the focus, maybe for a moment only.
     std::function<void()> focus_changed;
@@ -29,8 +29,10 @@ class Sway {
   // Sway's sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, an existing one.
   Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks);
 
-  // False: there is no Sway, or it has not answered yet.
+  // False: there is no Sway, or none that answers.
   bool connected() const { return state_ == State::connected; }
+  // False at first: whether there is one is not known yet.
+  bool settled() const { return settled_; }
   const std::vector<sway::Window>& windows() const { return windows_; }
   // Container id, 0: none of the windows has it.
   int64_t focused() const;
@@ -63,8 +65,9 @@ class Sway {
   const Callbacks callbacks_;
 
   State state_ = State::disconnected;
-  std::vector<sway::Window> windows_;
-  std::set<std::string> reported_;  // since the last good connection
+  bool settled_ = false;
+  std::vector<sway::Window> windows_;  // sorted as ids() has it
+  std::set<std::string> reported_;     // since the last good connection
 
   std::vector<std::string> candidates_;  // not tried yet, the next one last
   Nanoseconds retry_delay_;
@@ -78,7 +81,7 @@ class Sway {
   EventSourcePtr socket_source_;
   sway::Parser parser_;
   std::string outgoing_;
-  int replies_due_ = 0;
+  bool subscribe_due_ = false;
   bool tree_due_ = false;
   bool tree_outdated_ = false;
   bool ending_ = false;
