@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/daemon_settings.h"
 #include "core/replay.h"
 
 namespace ebpf_ai_monitor {
@@ -55,7 +56,7 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   command
       ->add_option("--wait-threshold", options->wait_threshold_ms,
                    "Silence of this many milliseconds is a wait")
-      ->check(CLI::Range(1, 3'600'000))
+      ->check(CLI::Range(min_threshold_ms, max_threshold_ms))
       ->capture_default_str();
   command->callback([options, &exit_status] { exit_status = run(*options); });
 }

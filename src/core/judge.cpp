@@ -80,11 +80,10 @@ struct Judgement {
 
   void read_exit(const Event& event) {
     session.blocked_reads.erase(event.tid);
-    if (event.bytes < 0) return;
+    // 0 is the end of input, or a terminal that was hung up: no answer.
+    if (event.bytes <= 0) return;
     session.last_input = event.time;
-    // 0 is the end of input (Ctrl-D): the program goes on without more.
-    if (event.line_mode)
-      change(State::working, event.time, event.bytes > 0 ? "a line was read" : "end of input was read");
+    if (event.line_mode) change(State::working, event.time, "a line was read");
   }
 };
 
