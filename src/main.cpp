@@ -9,9 +9,11 @@ int main(int argc, char** argv) {
   using namespace ebpf_ai_monitor;
   if (std::filesystem::path(argc > 0 ? argv[0] : "") == demo_agent_name) return run_demo_agent();
   CLI::App app{
-      "Knows, from the kernel alone, which AI coding agent works and which one waits for its user."};
+      "Knows, from the kernel alone, which AI coding agent works and which one waits for its "
+      "user."};
   app.set_version_flag("--version", "ebpf-ai-monitor " EBPF_AI_MONITOR_VERSION);
-  app.require_subcommand(1);
+  // None is refused below: CLI11 would say so of a misspelt one, too.
+  app.require_subcommand(0, 1);
   int exit_status = 0;
   add_daemon_command(app, exit_status);
   add_bridge_command(app, exit_status);
@@ -20,6 +22,7 @@ int main(int argc, char** argv) {
   add_demo_command(app, exit_status);
   try {
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A subcommand (see --help)");
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {

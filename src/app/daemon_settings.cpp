@@ -1,6 +1,7 @@
 #include "app/daemon_settings.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <toml++/toml.h>
 
 namespace ebpf_ai_monitor {
@@ -66,6 +67,9 @@ std::vector<std::string> split_at_commas(const std::string& list) {
 }
 
 Status read_config(const std::string& path, DaemonSettings& settings) {
+  std::error_code ignored;  // whatever it is, opening the file will tell
+  // It would read like an empty file.
+  if (std::filesystem::is_directory(path, ignored)) return fail(path + " is a directory");
   try {
     for (const auto& [key, node] : toml::parse_file(path)) {
       if (auto status = set(settings, key.str(), node); !status)
