@@ -1,0 +1,29 @@
+"""Runs the built binary as its user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from command_line import BINARY, SECONDS, Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the binary, behind `wrapper` if there is one; it finds no bus and no session of anyone."""
+
+    def run_binary(*arguments: str | Path, wrapper: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*wrapper, str(BINARY), *map(str, arguments)],
+            env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    return run_binary
