@@ -20,7 +20,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 // ---- config, set before load ----
 
 // Watch only the users in `users`.
-const volatile bool filter_users = false;
+const volatile __u32 filter_users = 0;
 
 // ---- constants of the kernel that are no types ----
 
@@ -146,15 +146,13 @@ static struct agent_event* reserve(__u16 type, const struct agent_member* member
 
 // The default wake-up looks only at whether user space has caught up, which it has not after an
 // event that was left without one: so every event says for itself.
-static void submit(struct agent_event* event) {
-  bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
-}
+static void submit(struct agent_event* event) { bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP); }
 
 static __u32 tty_number(struct tty_struct* tty) {
   struct tty_driver* driver = BPF_CORE_READ(tty, driver);
 
-  return (BPF_CORE_READ(driver, major) << KDEV_MINOR_BITS) +
-         BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
+  return (BPF_CORE_READ(driver, major) << KDEV_MINOR_BITS) + BPF_CORE_READ(driver, minor_start) +
+         BPF_CORE_READ(tty, index);
 }
 
 static bool in_line_mode(struct tty_struct* tty) {
@@ -298,7 +296,8 @@ struct word_scan {
 
 // One character of a command line. A word is what follows a '/' or the start of an argument; it
 // ends at the first '.' or the argument's end: `/usr/bin/codex` and `codex.js` are both `codex`.
-// More matches here than is an agent (`vim claude.md`): user space decides, this only must not miss.
+// More matches here than is an agent (`vim claude.md`): user space decides, this only must not
+// miss.
 static long scan_character(__u32 i, struct word_scan* scan) {
   struct command_line* line = bpf_map_lookup_elem(&command_lines, &zero);
   char c;
@@ -354,7 +353,8 @@ static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
 // A session begins, until user space has looked at it and perhaps takes it back.
 static bool begin_session(__u32 pid, __u32 terminal, struct task_struct* task,
                           struct agent_member* member) {
-  struct agent_session session = {.start_ns = task->group_leader->start_boottime, .terminal = terminal};
+  struct agent_session session = {.start_ns = task->group_leader->start_boottime,
+                                  .terminal = terminal};
 
   member->session_start_ns = session.start_ns;
   member->session = pid;

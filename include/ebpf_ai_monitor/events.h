@@ -23,13 +23,13 @@ enum agent_event_type {
 
 // A session is a process whose name matches (its leader) and all descendants of that process.
 struct agent_event {
-  __u64 time_ns;          // CLOCK_MONOTONIC
-  __u64 session_start_ns; // the leader's task_struct.start_boottime; with `session`, its identity
-  __u32 session;          // process id (tgid) of the leader
-  __u32 pid;              // process id (tgid) of the member this is about
-  __u32 tid;              // thread id
-  __u32 uid;              // real user id of that process, in the initial user namespace
-  __u16 type;             // enum agent_event_type
+  __u64 time_ns;           // CLOCK_MONOTONIC
+  __u64 session_start_ns;  // the leader's task_struct.start_boottime; with `session`, its identity
+  __u32 session;           // process id (tgid) of the leader
+  __u32 pid;               // process id (tgid) of the member this is about
+  __u32 tid;               // thread id
+  __u32 uid;               // real user id of that process, in the initial user namespace
+  __u16 type;              // enum agent_event_type
   __u16 reserved[3];
   union {
     struct {
@@ -44,14 +44,14 @@ struct agent_event {
     } exit;
     struct {
       __s32 fd;
-      __s32 bytes;  // READ_EXIT: bytes read, or -errno
+      __s32 bytes;     // READ_EXIT: bytes read, or -errno
       __u8 line_mode;  // 1: the terminal is in canonical mode (ICANON): a read returns whole lines
     } read;
     struct {
       __u64 previous_ns;  // time of the write before this one, reported or not; 0: none
-      __u32 bytes;        // asked to be written by all writes since the last event, this one included
-      __u32 writes;       // how many those were
-      __s32 fd;           // of this write
+      __u32 bytes;   // asked to be written by all writes since the last event, this one included
+      __u32 writes;  // how many those were
+      __s32 fd;      // of this write
       __u8 line_mode;
     } output;
   };

@@ -11,9 +11,9 @@
 #define OUTPUT_WINDOW_NS (50ULL * 1000 * 1000)
 
 struct output_window {
-  __u64 last_event_ns;  // time of the last event; 0: none yet
-  __u64 last_write_ns;  // time of the last write, whether it became an event or not
-  __u32 pending_writes; // writes since the last event
+  __u64 last_event_ns;   // time of the last event; 0: none yet
+  __u64 last_write_ns;   // time of the last write, whether it became an event or not
+  __u32 pending_writes;  // writes since the last event
   __u32 pending_bytes;
 };
 
@@ -24,7 +24,8 @@ struct output_report {
 };
 
 // Counts one write of `bytes` at `now_ns`. Returns 1 if an event is due, and fills `report`.
-// Several CPUs may run it on one window at a time: the compare-and-swap elects the one that reports.
+// Several CPUs may run it on one window at a time: the compare-and-swap elects the one that
+// reports.
 static inline int output_window_add(struct output_window* window, __u64 now_ns, __u32 bytes,
                                     struct output_report* report) {
   __u64 last_event_ns = window->last_event_ns;

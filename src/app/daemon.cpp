@@ -116,11 +116,11 @@ class Daemon {
       spdlog::error("no bridge: {}", user.error().message);
       return;
     }
-    auto process = BridgeProcess::spawn(
-        loop_, *user,
-        {[this, uid](const wire::Report& report) { on_report(uid, report); },
-         [this, uid] { tell_everything(uid); },
-         [this, uid](const siginfo_t& info) { on_bridge_exit(uid, info); }});
+    auto process =
+        BridgeProcess::spawn(loop_, *user,
+                             {[this, uid](const wire::Report& report) { on_report(uid, report); },
+                              [this, uid] { tell_everything(uid); },
+                              [this, uid](const siginfo_t& info) { on_bridge_exit(uid, info); }});
     if (!process) {
       spdlog::error("{}", process.error().message);
       return;

@@ -58,7 +58,8 @@ void add_daemon_command(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("daemon", "Watch the agents of this machine's users");
   command->add_option("--config", line->config,
                       std::string("TOML file with these options as keys [") + config_file + "]");
-  command->add_option("--user", line->users, "Watch only this user's agents (repeatable) [all users]")
+  command
+      ->add_option("--user", line->users, "Watch only this user's agents (repeatable) [all users]")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);

@@ -1,8 +1,8 @@
 #include "app/daemon_settings.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <filesystem>
-#include <toml++/toml.h>
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -93,7 +93,8 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
   auto names = AgentNames::from(settings.processes);
   if (!names) return fail("processes: " + names.error());
   options.names = std::move(*names);
-  if (settings.wait_threshold_ms < min_threshold_ms || settings.wait_threshold_ms > max_threshold_ms)
+  if (settings.wait_threshold_ms < min_threshold_ms ||
+      settings.wait_threshold_ms > max_threshold_ms)
     return fail("wait-threshold: " + std::to_string(settings.wait_threshold_ms) +
                 " is not from 1 to 3600000 milliseconds");
   options.rules.wait_threshold = std::chrono::milliseconds(settings.wait_threshold_ms);

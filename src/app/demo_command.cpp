@@ -85,9 +85,10 @@ class Demo {
     });
     const int result = loop_.run();
     if (result == 0) {
-      std::printf("\nEach wait and each resumption was seen, and nothing else was claimed.\n"
-                  "%lu kernel events, %lu lost.\n",
-                  tracker_.monitor().received(), tracker_.monitor().lost());
+      std::printf(
+          "\nEach wait and each resumption was seen, and nothing else was claimed.\n"
+          "%lu kernel events, %lu lost.\n",
+          tracker_.monitor().received(), tracker_.monitor().lost());
     } else {
       std::fprintf(stderr, "ebpf-ai-monitor: the demo did not go as it should\n");
     }
@@ -99,11 +100,15 @@ class Demo {
     if (transition == nullptr) return;
     tell_output();
     const bool waits = transition->to == State::waiting;
-    const char* code = waits ? "\x1b[1;33m" : transition->to == State::working ? "\x1b[1;32m" : "\x1b[1m";
+    const char* code = waits                              ? "\x1b[1;33m"
+                       : transition->to == State::working ? "\x1b[1;32m"
+                                                          : "\x1b[1m";
     std::printf("%9.3f s  monitor  %s%s%s: %s%s\n", seconds(transition->time), colour_ ? code : "",
                 std::string(name_of(transition->to)).c_str(), colour_ ? "\x1b[0m" : "",
                 transition->why.c_str(),
-                !waits ? "" : transition->completion ? "  <- its user is told now" : "  <- it has just started");
+                !waits                   ? ""
+                : transition->completion ? "  <- its user is told now"
+                                         : "  <- it has just started");
     std::fflush(stdout);
     ended_ = transition->to == State::exited && session.why == "exit status 0";
     if (!waits || answers_.empty()) return;
@@ -123,7 +128,8 @@ class Demo {
     tell_output();
     const std::string what = describe(event);
     if (!what.empty())
-      std::printf("%9.3f s  kernel   pid %u %s\n", seconds(judge::Time(event.time_ns)), event.pid, what.c_str());
+      std::printf("%9.3f s  kernel   pid %u %s\n", seconds(judge::Time(event.time_ns)), event.pid,
+                  what.c_str());
   }
 
   static std::string describe(const agent_event& event) {
@@ -146,8 +152,8 @@ class Demo {
   // An animation is many writes: told in one line when something else happens.
   void tell_output() {
     if (writes_ > 0)
-      std::printf("%9.3f s  kernel   %u writes to the terminal since, %u bytes\n", seconds(first_write_),
-                  writes_, bytes_);
+      std::printf("%9.3f s  kernel   %u writes to the terminal since, %u bytes\n",
+                  seconds(first_write_), writes_, bytes_);
     writes_ = bytes_ = 0;
   }
 
@@ -172,7 +178,8 @@ class Demo {
 
 int run() {
   if (geteuid() != 0) {
-    std::fprintf(stderr, "ebpf-ai-monitor: the demo loads kernel programs: start it as root (sudo)\n");
+    std::fprintf(stderr,
+                 "ebpf-ai-monitor: the demo loads kernel programs: start it as root (sudo)\n");
     return 2;
   }
   auto names = AgentNames::from({demo_agent_name});
@@ -188,8 +195,8 @@ int run() {
 }  // namespace
 
 void add_demo_command(CLI::App& app, int& exit_status) {
-  CLI::App* command =
-      app.add_subcommand("demo", "Watch a built-in stand-in for an agent: needs no Sway and no agent");
+  CLI::App* command = app.add_subcommand(
+      "demo", "Watch a built-in stand-in for an agent: needs no Sway and no agent");
   command->callback([&exit_status] { exit_status = run(); });
 }
 

@@ -40,7 +40,8 @@ int run(const Options& options) {
   });
   if (!result) {
     std::fflush(stdout);
-    std::fprintf(stderr, "ebpf-ai-monitor: %s: %s\n", options.trace.c_str(), result.error().c_str());
+    std::fprintf(stderr, "ebpf-ai-monitor: %s: %s\n", options.trace.c_str(),
+                 result.error().c_str());
     return 1;
   }
   return 0;

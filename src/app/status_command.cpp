@@ -30,8 +30,7 @@ json to_json(const sdbus::Variant& value) {
 json ask() {
   const auto connection = sdbus::createSystemBusConnection();
   connection->setMethodCallTimeout(answer_within);
-  const auto proxy =
-      sdbus::createProxy(*connection, control::bus_name, control::object_path);
+  const auto proxy = sdbus::createProxy(*connection, control::bus_name, control::object_path);
   const auto property = [&](const std::string& name) {
     return to_json(proxy->getProperty(name).onInterface(control::interface_name));
   };
@@ -68,10 +67,12 @@ std::string duration(double seconds) {
 
 // Cut to `width` bytes, but never within a UTF-8 sequence; and nothing that moves a cursor.
 std::string cell(std::string text, size_t width) {
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
   if (text.size() > width) {
     text.resize(width - 1);
-    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80) text.pop_back();
+    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80)
+      text.pop_back();
     if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
     text += "~";
   }
@@ -80,7 +81,7 @@ std::string cell(std::string text, size_t width) {
 }
 
 std::string project_of(const json& session) {
-  const std::string project = session["project"];
+  std::string project = session["project"];
   if (!project.empty()) return project;
   const std::string directory = session["directory"];
   return directory.substr(directory.rfind('/') + 1);
@@ -128,8 +129,9 @@ int run(bool as_json) {
   } catch (const sdbus::Error& error) {
     if (error.getName() == "org.freedesktop.DBus.Error.ServiceUnknown" ||
         error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner") {
-      std::fprintf(stderr, "ebpf-ai-monitor: the daemon does not run; start it with\n"
-                           "  systemctl start ebpf-ai-monitor\n");
+      std::fprintf(stderr,
+                   "ebpf-ai-monitor: the daemon does not run; start it with\n"
+                   "  systemctl start ebpf-ai-monitor\n");
     } else {
       std::fprintf(stderr, "ebpf-ai-monitor: cannot ask the daemon over the system bus: %s\n",
                    error.what());
@@ -142,7 +144,8 @@ int run(bool as_json) {
 
 void add_status_command(CLI::App& app, int& exit_status) {
   auto as_json = std::make_shared<bool>(false);
-  CLI::App* command = app.add_subcommand("status", "What your agents do now, as the daemon knows it");
+  CLI::App* command =
+      app.add_subcommand("status", "What your agents do now, as the daemon knows it");
   command->add_flag("--json", *as_json, "As one JSON object");
   command->callback([as_json, &exit_status] { exit_status = run(*as_json); });
 }

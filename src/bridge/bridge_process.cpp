@@ -6,8 +6,8 @@
 #include <linux/close_range.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -49,8 +49,7 @@ bool become(const User& user) {
     if (dup2(null, fd) != fd) _exit(127);
   }
   if (dup2(high_socket, bridge_fd) != bridge_fd ||
-      close_range(bridge_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 || !become(user) ||
-      chdir("/") != 0)
+      close_range(bridge_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 || !become(user) || chdir("/") != 0)
     _exit(127);
   umask(077);
   const std::string runtime = "XDG_RUNTIME_DIR=" + user.runtime_directory();
@@ -70,7 +69,8 @@ bool become(const User& user) {
 // A user may have written it: one line of printable ASCII.
 std::string clean(const char (&text)[sizeof(wire::Report::text)]) {
   std::string line(text, strnlen(text, sizeof(text)));
-  std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(
+      line, [](char c) { return c < ' ' || c > '~'; }, '?');
   return line;
 }
 
@@ -133,7 +133,8 @@ void BridgeProcess::on_socket(uint32_t ready) {
     const ssize_t length = recv(socket_.get(), &report, sizeof(report), MSG_TRUNC);
     if (length < 0 && errno == EAGAIN) break;
     if (length != sizeof(report)) {
-      if (length > 0) spdlog::error("bridge of {}: a report of {} bytes; ended", user_.name, length);
+      if (length > 0)
+        spdlog::error("bridge of {}: a report of {} bytes; ended", user_.name, length);
       if (length > 0) kill();
       close();
       return;

@@ -18,7 +18,7 @@
 namespace ebpf_ai_monitor::wire {
 
 // Larger than any message: the environment values in one are cut to 4 KiB each by the sender.
-constexpr size_t max_packet = 64 * 1024;
+constexpr size_t max_packet = 64UL * 1024;
 
 // One agent as it is now. Sent when it is identified and at every change.
 struct Session {

@@ -33,7 +33,8 @@ std::string_view script_name(const std::vector<std::string>& arguments) {
     if (argument.empty() || argument.front() == '-') continue;
     argument = basename(argument);
     for (const std::string_view extension : extensions) {
-      if (argument.ends_with(extension)) return argument.substr(0, argument.size() - extension.size());
+      if (argument.ends_with(extension))
+        return argument.substr(0, argument.size() - extension.size());
     }
     return argument;
   }

@@ -51,9 +51,10 @@ struct Judgement {
   void settle(Time now) {
     const auto due = deadline();
     if (!due || now < *due) return;
-    change(State::waiting, *due,
-           (session.line_mode ? "blocked in a read of a line-mode terminal for " : "no output for ") +
-               seconds(rules.wait_threshold));
+    change(
+        State::waiting, *due,
+        (session.line_mode ? "blocked in a read of a line-mode terminal for " : "no output for ") +
+            seconds(rules.wait_threshold));
   }
 
   static bool within(Time time, const std::optional<Time>& cause, Time window) {
@@ -64,8 +65,9 @@ struct Judgement {
     const bool explained = within(time, session.last_input, rules.echo_window) ||
                            within(time, session.last_resize, rules.repaint_window);
     session.last_output = std::max(session.last_output.value_or(time), time);
-    // While it works, an echo does not say that it still works, nor that it has ended: it delays the
-    // verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over it.
+    // While it works, an echo does not say that it still works, nor that it has ended: it delays
+    // the verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over
+    // it.
     if (explained || session.state == State::working || prompting_since()) return;
     if (session.burst_writes > 0 && time - session.burst_latest > rules.wait_threshold)
       session.burst_writes = 0;
@@ -126,7 +128,8 @@ Step step(Session session, const Event& event, const Rules& rules) {
       if (!event.line_mode && !now.last_output) now.last_output = event.time;
       break;
     case Event::Kind::read_gone:
-      std::erase_if(now.blocked_reads, [&](const auto& read) { return read.second.pid == event.pid; });
+      std::erase_if(now.blocked_reads,
+                    [&](const auto& read) { return read.second.pid == event.pid; });
       break;
     case Event::Kind::exit:
       judgement.change(State::exited, event.time,

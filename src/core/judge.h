@@ -2,8 +2,8 @@
 // user? Pure: no clock, no I/O. The daemon, the replay of a trace and the tests run this same code.
 //
 // What it rests on was measured on real agents. A full-screen agent animates while it works, and
-// once it waits it writes only in answer to something: a key that it read, a resize. So silence is a
-// wait, and sustained output that nothing explains is work. A line-mode program (a REPL, `read`,
+// once it waits it writes only in answer to something: a key that it read, a resize. So silence is
+// a wait, and sustained output that nothing explains is work. A line-mode program (a REPL, `read`,
 // `input()`) may be silent and busy; there a wait is a thread blocked in a read of the terminal.
 #pragma once
 
@@ -60,7 +60,8 @@ struct Event {
 struct Session {
   State state = State::unknown;
   Time changed{};  // time of the last transition, or of the beginning
-  // As a shell leaves the terminal to a program; a full-screen agent switches it off before it draws.
+  // As a shell leaves the terminal to a program; a full-screen agent switches it off before it
+  // draws.
   bool line_mode = true;
   std::optional<Time> last_output;
   std::optional<Time> last_input;

@@ -34,7 +34,8 @@ class RecordedSession {
     event.session = static_cast<__u32>(leader_);
     event.pid = static_cast<__u32>(pid);
     event.tid = line.value("tid", event.pid);
-    // What a trace without modes can tell: an agent that has set the terminal's mode left line mode.
+    // What a trace without modes can tell: an agent that has set the terminal's mode left line
+    // mode.
     if (kind == "tty_mode") line_mode_ = false;
     line_mode_ = line.value("line_mode", line_mode_);
 
@@ -80,7 +81,8 @@ class RecordedSession {
     session_ = judge::begin(time);
   }
 
-  // As the daemon does at a deadline: it asks for the last write before it takes silence for a wait.
+  // As the daemon does at a deadline: it asks for the last write before it takes silence for a
+  // wait.
   void look(judge::Time time) {
     while (deadline_ && *deadline_ <= time) {
       judge::Event tick;
@@ -91,7 +93,8 @@ class RecordedSession {
 
   void judge(const agent_event& event) {
     const judge::Time time(event.time_ns);
-    // The write that is being told has already moved the window's last write: its predecessor counts.
+    // The write that is being told has already moved the window's last write: its predecessor
+    // counts.
     if (event.type != AGENT_OUTPUT) look(time);
     if (const auto translated = judge_event(event)) step(*translated);
   }
@@ -139,8 +142,8 @@ tl::expected<void, std::string> replay(std::istream& trace, const judge::Rules& 
         session.emplace(line.at("agent"), rules, tell);
         continue;
       }
-      const judge::Time time(std::chrono::nanoseconds(
-          std::llround(line.at("t").get<double>() * 1e9)));
+      const judge::Time time(
+          std::chrono::nanoseconds(std::llround(line.at("t").get<double>() * 1e9)));
       if (time < latest) return refuse("earlier than the line before it");
       latest = time;
       session->on_line(line, time);

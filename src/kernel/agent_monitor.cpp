@@ -18,13 +18,17 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr uint64_t nanoseconds_a_tick = 10'000'000;  // USER_HZ is 100 on every Linux that we build for
+constexpr uint64_t nanoseconds_a_tick =
+    10'000'000;  // USER_HZ is 100 on every Linux that we build for
 
 using TerminalProgram = bpf_program* decltype(agent_monitor_bpf::progs)::*;
 constexpr std::array<TerminalProgram, 7> terminal_programs = {
-    &decltype(agent_monitor_bpf::progs)::enter_read,  &decltype(agent_monitor_bpf::progs)::exit_read,
-    &decltype(agent_monitor_bpf::progs)::enter_readv, &decltype(agent_monitor_bpf::progs)::exit_readv,
-    &decltype(agent_monitor_bpf::progs)::enter_write, &decltype(agent_monitor_bpf::progs)::enter_writev,
+    &decltype(agent_monitor_bpf::progs)::enter_read,
+    &decltype(agent_monitor_bpf::progs)::exit_read,
+    &decltype(agent_monitor_bpf::progs)::enter_readv,
+    &decltype(agent_monitor_bpf::progs)::exit_readv,
+    &decltype(agent_monitor_bpf::progs)::enter_write,
+    &decltype(agent_monitor_bpf::progs)::enter_writev,
     &decltype(agent_monitor_bpf::progs)::signal_sent,
 };
 
@@ -56,17 +60,20 @@ tl::unexpected<Error> explain(const std::string& what, int error) {
   std::string message = what + ": " + std::strerror(error);
   if (!libbpf_says().empty()) message += " (" + libbpf_says() + ")";
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-    message = "the kernel has no type information (/sys/kernel/btf/vmlinux): boot one that is built "
-              "with CONFIG_DEBUG_INFO_BTF=y";
+    message =
+        "the kernel has no type information (/sys/kernel/btf/vmlinux): boot one that is built "
+        "with CONFIG_DEBUG_INFO_BTF=y";
   else if (error == ENOSYS || error == EOPNOTSUPP)
     message += "; boot a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y, 5.17 or later";
   else if (error == EPERM || error == EACCES)
-    message += "; it needs root, and a kernel that is not locked down (see "
-               "/sys/kernel/security/lockdown)";
+    message +=
+        "; it needs root, and a kernel that is not locked down (see "
+        "/sys/kernel/security/lockdown)";
   return fail(message);
 }
 
-// Kernel 5.17, for bpf_loop(), is the oldest that can work; the programs say themselves what is missing.
+// Kernel 5.17, for bpf_loop(), is the oldest that can work; the programs say themselves what is
+// missing.
 constexpr const char* tracepoint_check = "/sys/kernel/tracing/events/syscalls/sys_enter_read/id";
 
 template <typename Key, typename Value>
@@ -79,7 +86,8 @@ Status put(const bpf_map* map, const Key& key, const Value& value, uint64_t flag
 template <typename Key, typename Value>
 std::optional<Value> get(const bpf_map* map, const Key& key) {
   Value value{};
-  if (bpf_map__lookup_elem(map, &key, sizeof(key), &value, sizeof(value), 0) < 0) return std::nullopt;
+  if (bpf_map__lookup_elem(map, &key, sizeof(key), &value, sizeof(value), 0) < 0)
+    return std::nullopt;
   return value;
 }
 
@@ -92,7 +100,9 @@ int handle_event(void* context, void* data, size_t size) {
 
 }  // namespace
 
-uint64_t start_ticks(const agent_event& event) { return event.session_start_ns / nanoseconds_a_tick; }
+uint64_t start_ticks(const agent_event& event) {
+  return event.session_start_ns / nanoseconds_a_tick;
+}
 
 void AgentMonitor::Destroy::operator()(agent_monitor_bpf* skeleton) const {
   agent_monitor_bpf__destroy(skeleton);
@@ -115,14 +125,15 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
     bpf_program__set_autoload(skeleton.progs.*program, false);
   bpf_program__set_autoattach(skeleton.progs.terminal_mode, false);
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
-  skeleton.rodata->filter_users = !options.users.empty();
+  skeleton.rodata->filter_users = options.users.empty() ? 0 : 1;
 
   if (const int error = agent_monitor_bpf__load(&skeleton); error != 0)
     return explain("cannot load the kernel programs", -error);
   if (access(tracepoint_check, F_OK) != 0)
-    return fail(std::string("no ") + tracepoint_check +
-                ": mount tracefs there (mount -t tracefs nodev /sys/kernel/tracing), or boot a kernel "
-                "with CONFIG_FTRACE_SYSCALLS=y");
+    return fail(
+        std::string("no ") + tracepoint_check +
+        ": mount tracefs there (mount -t tracefs nodev /sys/kernel/tracing), or boot a kernel "
+        "with CONFIG_FTRACE_SYSCALLS=y");
   for (const std::string& text : options.names) {
     agent_name name{};
     text.copy(name.text, sizeof(name.text) - 1);
@@ -164,7 +175,7 @@ Status AgentMonitor::watch_terminals() {
   };
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj)
-    bpf_program__set_autoload(program, is_terminal_program(program));
+      bpf_program__set_autoload(program, is_terminal_program(program));
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
     if (bpf_map__is_internal(map)) continue;  // constants: each instance has its own
@@ -195,8 +206,8 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader, dev_t terminal) {
 }
 
 Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
-  const auto session = get<uint32_t, agent_session>(processes_->maps.sessions,
-                                                    static_cast<uint32_t>(leader.pid));
+  const auto session =
+      get<uint32_t, agent_session>(processes_->maps.sessions, static_cast<uint32_t>(leader.pid));
   if (!session) return fail("session " + std::to_string(leader.pid) + " is gone");
   const agent_member value{session->start_ns, static_cast<uint32_t>(leader.pid), 0};
   return put(processes_->maps.members, static_cast<uint32_t>(member), value);

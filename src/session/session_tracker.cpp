@@ -98,7 +98,8 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
     return;
   }
   if (auto status = monitor_.adopt_leader(found.id, found.terminal); !status) {
-    spdlog::error("agent {} (pid {}) is not watched: {}", found.name, leader, status.error().message);
+    spdlog::error("agent {} (pid {}) is not watched: {}", found.name, leader,
+                  status.error().message);
     return;
   }
   // From here on the kernel inherits; who was forked before is looked up. A process that is gone by
@@ -168,7 +169,8 @@ void SessionTracker::on_deadline() {
     judge::Event tick;
     tick.time = now;
     const auto last_write = monitor_.last_write(pid);
-    step(session, unreported_output(session.judge, last_write.value_or(judge::Time{})).value_or(tick));
+    step(session,
+         unreported_output(session.judge, last_write.value_or(judge::Time{})).value_or(tick));
   }
   rearm();
 }

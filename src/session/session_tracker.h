@@ -26,8 +26,8 @@ struct AgentSession {
 class SessionTracker {
  public:
   struct Listener {
-    // A session is there, or it changed; `transition` is null where only its beginning is told. After
-    // a transition to State::exited it is forgotten.
+    // A session is there, or it changed; `transition` is null where only its beginning is told.
+    // After a transition to State::exited it is forgotten.
     std::function<void(const AgentSession&, const judge::Transition* transition)> on_change;
     // Every event of the kernel, of sessions that are no agent's too. May be empty.
     std::function<void(const agent_event&)> on_event;

@@ -7,7 +7,8 @@ namespace ebpf_ai_monitor {
 BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::function<void()> on_lost)
     : connection_(connection),
       on_lost_(std::move(on_lost)),
-      io_(loop.add_io(connection.getEventLoopPollData().fd, EPOLLIN, [this](uint32_t) { process(); })),
+      io_(loop.add_io(connection.getEventLoopPollData().fd, EPOLLIN,
+                      [this](uint32_t) { process(); })),
       timer_(loop.add_timer([this] { process(); })),
       // What the rest of the round sent may be waiting for room or for an answer's time-out.
       post_(loop.add_post([this] { refresh(); })) {
@@ -31,7 +32,8 @@ void BusOnLoop::process() {
 void BusOnLoop::refresh() {
   if (!on_lost_) return;
   const auto poll = connection_.getEventLoopPollData();
-  io_->set_io_events(static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT
+  io_->set_io_events(
+      static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT
   if (poll.timeout_usec == UINT64_MAX) {
     timer_->disarm();
   } else {

@@ -116,8 +116,7 @@ EventSourcePtr EventLoop::add_child(pid_t pid, std::function<void(const siginfo_
     copy(*info);
     return 0;
   };
-  const int result =
-      sd_event_add_child(event_, &impl->source, pid, WEXITED, on_child, impl.get());
+  const int result = sd_event_add_child(event_, &impl->source, pid, WEXITED, on_child, impl.get());
   return own(std::move(impl), result, "sd_event_add_child");
 }
 

@@ -18,7 +18,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr size_t max_environment = 1024 * 1024;
+constexpr size_t max_environment = 1024UL * 1024;
 // A status file is about 1.5 KiB; with a long list of groups it grows, but Uid comes first.
 constexpr size_t max_small_file = 4096;
 
@@ -28,7 +28,8 @@ std::string read_file(const std::string& path, size_t max_bytes) {
   if (!fd) return content;
   std::array<char, 4096> block;
   while (content.size() < max_bytes) {
-    const ssize_t got = read(fd.get(), block.data(), std::min(block.size(), max_bytes - content.size()));
+    const ssize_t got =
+        read(fd.get(), block.data(), std::min(block.size(), max_bytes - content.size()));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     content.append(block.data(), static_cast<size_t>(got));
@@ -157,7 +158,8 @@ dev_t Proc::device(pid_t pid, int fd) const {
 double unix_start_time(const ProcessId& id) {
   timespec boot{};
   clock_gettime(CLOCK_BOOTTIME, &boot);
-  const auto since_boot = std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);
+  const auto since_boot =
+      std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const double booted = std::chrono::duration<double>(now - since_boot).count();
   return booted + static_cast<double>(id.start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
