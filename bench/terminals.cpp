@@ -1,0 +1,154 @@
+// Gives agent stand-ins terminals, in the place of a terminal emulator that draws nothing:
+//   bench-terminals run COUNT MODE
+//     COUNT times `bench-agent MODE`, until it is ended itself.
+//   bench-terminals time DIRECTORY COUNT THRESHOLD_MS OUTPUT
+//     One `bench-agent lines`, given COUNT lines. Each is a change to "working", and THRESHOLD_MS
+//     after the next read began one to "stopped". Writes to OUTPUT how long each took from there to
+//     the rename of the badge in DIRECTORY: "working NS" or "stopped NS", a line each.
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared.h"
+
+namespace {
+
+constexpr int patience_ms = 10'000;  // for a badge; far more than any takes
+constexpr int nudge_ms = 200;        // between lines until there is a badge; more than THRESHOLD_MS
+
+[[noreturn]] void die(const std::string& what) {
+  std::fprintf(stderr, "bench-terminals: %s: %s\n", what.c_str(), std::strerror(errno));
+  std::exit(1);
+}
+
+// The master of a new terminal that `bench-agent mode` runs on.
+int start_agent(const char* mode, int shared = -1) {
+  const std::string agent =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "bench-agent";
+  int master = -1;
+  const pid_t pid = forkpty(&master, nullptr, nullptr, nullptr);
+  if (pid < 0) die("forkpty");
+  if (pid == 0) {
+    if (shared >= 0) dup2(shared, shared_fd);
+    execl(agent.c_str(), "bench-agent", mode, nullptr);
+    _exit(127);
+  }
+  fcntl(master, F_SETFD, FD_CLOEXEC);
+  fcntl(master, F_SETFL, O_NONBLOCK);
+  return master;
+}
+
+// Takes what is written to a terminal away; false: nobody has it open any more.
+bool discard(int master) {
+  std::array<char, 4096> text;
+  ssize_t length = 0;
+  while ((length = read(master, text.data(), text.size())) > 0) {
+  }
+  return length < 0 && errno == EAGAIN;
+}
+
+int run(int count, const char* mode) {
+  std::vector<pollfd> masters;
+  for (int i = 0; i < count; ++i) masters.push_back({start_agent(mode), POLLIN, 0});
+  while (poll(masters.data(), masters.size(), -1) > 0) {
+    for (const pollfd& master : masters) {
+      if (master.revents != 0 && !discard(master.fd)) return 1;
+    }
+  }
+  return 1;
+}
+
+class Badges {
+ public:
+  explicit Badges(std::string directory) : directory_(std::move(directory)) {}
+
+  // False: there is no such directory yet.
+  bool watch() { return inotify_add_watch(inotify_, directory_.c_str(), IN_MOVED_TO) >= 0; }
+
+  // When the next badge was renamed that says so; an earlier one that says something else may come.
+  int64_t wait_for(const std::string& state) {
+    while (true) {
+      pollfd ready{inotify_, POLLIN, 0};
+      if (poll(&ready, 1, patience_ms) <= 0) die("no badge says " + state);
+      alignas(inotify_event) std::array<char, 4096> events;
+      const ssize_t length = read(inotify_, events.data(), events.size());
+      const int64_t now = now_ns();
+      for (ssize_t at = 0; at < length;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+        if (file_says(event->name, state)) return now;
+        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      }
+    }
+  }
+
+ private:
+  bool file_says(const std::string& name, const std::string& state) const {
+    std::ifstream file(directory_ + "/" + name);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    return text.find('"' + state + '"') != std::string::npos;
+  }
+
+  std::string directory_;
+  int inotify_ = inotify_init1(IN_CLOEXEC);
+};
+
+int time_changes(const char* directory, int count, int64_t threshold_ns, const char* output) {
+  const int shared = memfd_create("times", 0);
+  if (shared < 0 || ftruncate(shared, sizeof(SharedTimes)) != 0) die("memfd");
+  void* page = mmap(nullptr, sizeof(SharedTimes), PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+  if (page == MAP_FAILED) die("mmap");
+  const auto* times = static_cast<const SharedTimes*>(page);
+  const int master = start_agent("lines", shared);
+
+  const auto give_line = [&] {
+    discard(master);
+    if (write(master, "\n", 1) != 1) die("write to the terminal");
+  };
+  Badges badges(directory);
+  const int64_t give_up = now_ns() + patience_ms * 1'000'000LL;
+  // The read that the stand-in was in when the monitor came to know it tells nobody of a wait.
+  while (!badges.watch()) {
+    if (now_ns() > give_up) die(directory);
+    give_line();
+    poll(nullptr, 0, nudge_ms);
+  }
+  std::ofstream results(output);
+  for (int i = -1; i < count; ++i) {  // the first one warms up
+    give_line();
+    const int64_t working = badges.wait_for("working");
+    const int64_t returned = times->returned_ns;
+    const int64_t stopped = badges.wait_for("stopped");
+    if (i < 0) continue;
+    results << "working " << working - returned << '\n';
+    results << "stopped " << stopped - times->entered_ns - threshold_ns << '\n';
+  }
+  return results.flush() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view what = argc > 1 ? argv[1] : "";
+  if (what == "run" && argc == 4) return run(std::atoi(argv[2]), argv[3]);
+  if (what == "time" && argc == 6)
+    return time_changes(argv[2], std::atoi(argv[3]), std::atoll(argv[4]) * 1'000'000, argv[5]);
+  std::fputs("usage: bench-terminals run COUNT MODE | time DIRECTORY COUNT THRESHOLD_MS OUTPUT\n",
+             stderr);
+  return 2;
+}
