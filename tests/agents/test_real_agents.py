@@ -107,9 +107,9 @@ class TestRealAgent:
 
     def test_typing_and_resizing_are_no_work(self, run: AgentRun, measure: Measure) -> None:
         begin = time.monotonic()
-        run.desktop.type_text("a draft of many words that nobody")
+        run.type_text("a draft of many words that nobody")
         run.drag_width(range(1100, 600, -50))
-        run.desktop.type_text(" has sent so far, THINK=2")
+        run.type_text(" has sent so far, THINK=2")
         enter = run.press_enter()
         turn = run.next_turn_with("a draft of many words that nobody has sent so far")
         assert "working" not in run.states(begin, until=enter)

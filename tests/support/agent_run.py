@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
-import fcntl
 import os
 import select
 import signal
-import termios
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from . import proc
 from .agents import Agent
 from .badges import BadgeWatch, Version
 from .daemon import Daemon
@@ -34,12 +31,6 @@ START_SECONDS = 30.0
 NEVER_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Size:
-    rows: int
-    columns: int
-
-
 class AgentRun:
     """One window with a shell, in which the agent is started by typing its name; another window has no agent."""
 
@@ -55,7 +46,7 @@ class AgentRun:
             self._shell = int(desktop.tmux("display-message", "-p", "-t", "main", "#{pane_pid}"))
         else:
             self.window = desktop.open_foot("bash", "--norc", env=env)
-            self._shell = wait_until(lambda: _child_of(self.window.pid), 5, "the shell in foot")
+            self._shell = wait_until(self._child_of_foot, 5, "the shell in foot").pid
         self._tty = os.readlink(f"/proc/{self._shell}/fd/0")
 
     def launch(self) -> Version:
@@ -66,9 +57,12 @@ class AgentRun:
 
     # What a person does
 
-    def type_and_enter(self, text: str) -> None:
+    def type_text(self, text: str) -> None:
         self.desktop.focus(self.window)
         self.desktop.type_text(text)
+
+    def type_and_enter(self, text: str) -> None:
+        self.type_text(text)
         self.press_enter()
 
     def press_enter(self) -> float:
@@ -122,7 +116,8 @@ class AgentRun:
 
     def agent_pid(self) -> int:
         """The agent itself, not the interpreter that may have started it."""
-        return next(pid for pid in _pids_of_terminal(self._shell) if _comm(pid) == self.agent.name)
+        terminal = proc.read(self._shell).terminal
+        return next(proc.find(lambda it: it.terminal == terminal and it.name == self.agent.name)).pid
 
     @contextlib.contextmanager
     def expect_end(self) -> Iterator[Callable[[], float]]:
@@ -161,37 +156,12 @@ class AgentRun:
             ("end of the daemon's log", "\n".join(self.daemon.log().splitlines()[-LOG_LINES:])),
         ]
 
-    def _size(self) -> Size:
+    def _child_of_foot(self) -> proc.Process | None:
+        return next(proc.find(lambda it: it.parent == self.window.pid), None)
+
+    def _size(self) -> os.terminal_size:
         terminal = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
         try:
-            size = array.array("H", [0] * 4)
-            fcntl.ioctl(terminal, termios.TIOCGWINSZ, size)
-            return Size(size[0], size[1])
+            return os.get_terminal_size(terminal)
         finally:
             os.close(terminal)
-
-
-def _stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on: the second one, the name, may hold anything."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _comm(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
-
-
-def _processes(condition: Callable[[list[str]], bool]) -> Iterator[int]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if condition(_stat_fields(int(entry.name))):
-                    yield int(entry.name)
-
-
-def _child_of(parent: int) -> int | None:
-    return next(_processes(lambda fields: int(fields[1]) == parent), None)
-
-
-def _pids_of_terminal(shell: int) -> Iterator[int]:
-    terminal = _stat_fields(shell)[4]
-    return _processes(lambda fields: fields[4] == terminal)

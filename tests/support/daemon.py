@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import proc
 from .desktop import Desktop, end_process
 
 BINARY = Path(
@@ -33,6 +34,7 @@ class Daemon:
         self.ready_seconds = 0.0
 
     def __enter__(self) -> Daemon:
+        self._refuse_company()
         notify_path = self._desktop.root / "notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(notify_path))
@@ -80,6 +82,16 @@ class Daemon:
         )
         assert done.returncode == 0, f"status: exit status {done.returncode}: {done.stderr}"
         return json.loads(done.stdout)
+
+    def _refuse_company(self) -> None:
+        """Another daemon that watches this user writes the same badges: what the tests saw would be of both."""
+
+        def watches_too(it: proc.Process) -> bool:
+            is_daemon = it.name == BINARY.name and it.argv[1:2] == ("daemon",)
+            return is_daemon and ("--user" not in it.argv or self._desktop.user in it.argv)
+
+        for other in proc.find(watches_too):
+            raise RuntimeError(f"stop the other daemon first: pid {other.pid}: {' '.join(other.argv)}")
 
     def _wait_for_ready(self, notify: socket.socket) -> None:
         deadline = time.monotonic() + READY_SECONDS

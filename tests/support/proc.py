@@ -1,0 +1,37 @@
+"""What /proc says of processes. They may end at any time, so a process that cannot be read is not there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    name: str
+    parent: int
+    terminal: int
+    argv: tuple[str, ...]
+
+
+def find(condition: Callable[[Process], bool]) -> Iterator[Process]:
+    return filter(condition, _all())
+
+
+def read(pid: int) -> Process:
+    directory = Path(f"/proc/{pid}")
+    # The name may hold anything, spaces and parentheses too, so the fields are counted from its end.
+    head, _, tail = (directory / "stat").read_text().rpartition(")")
+    fields = tail.split()
+    argv = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    return Process(pid, head.partition("(")[2], int(fields[1]), int(fields[4]), tuple(argv))
+
+
+def _all() -> Iterator[Process]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                yield read(int(entry.name))
