@@ -39,11 +39,6 @@ const volatile __u32 filter_users = 0;
 
 // ---- maps ----
 
-struct pending_read {
-  __s32 fd;
-  __u8 line_mode;
-};
-
 // Names of agents, NUL-padded.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -88,7 +83,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 4096);
   __type(key, __u32);
-  __type(value, struct pending_read);
+  __type(value, struct agent_read);
 } reads SEC(".maps");
 
 struct {
@@ -198,7 +193,7 @@ static int read_enter(__u32 fd) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
   struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
-  struct pending_read pending = {.fd = fd};
+  struct agent_read pending = {.fd = fd};
   struct agent_event* event;
   struct agent_session* session;
   struct tty_struct* tty;
@@ -222,7 +217,7 @@ static int read_exit(long result) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
   struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
-  struct pending_read* pending;
+  struct agent_read* pending;
   struct agent_event* event;
 
   if (!member) return 0;

@@ -76,6 +76,11 @@ struct agent_session {  // of `sessions`, by the leader's process id
   struct output_window output;
 };
 
+struct agent_read {  // of `reads`, by thread id
+  __s32 fd;
+  __u32 line_mode;
+};
+
 struct agent_terminal_mode {  // what reading the `terminal_mode` iterator gives, one for a process
   __u32 pid;
   __u32 line_mode;

@@ -107,7 +107,12 @@ void print_table(const json& answer) {
     const int64_t window = session["window"];
     row(session["name"], std::to_string(session["pid"].get<uint32_t>()), session["state"],
         duration(now - session["since"].get<double>()), project_of(session), session["terminal"],
-        window != 0 ? std::to_string(window) : session["no_window"].get<std::string>());
+        window != 0 ? std::to_string(window) : "none");
+  }
+  for (const json& session : sessions) {
+    if (session["window"] != 0) continue;
+    std::printf("%u has no window: %s\n", session["pid"].get<uint32_t>(),
+                session["no_window"].get<std::string>().c_str());
   }
   const json& daemon = answer["daemon"];
   const auto received = daemon["events_received"].get<uint64_t>();

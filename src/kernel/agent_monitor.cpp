@@ -213,6 +213,11 @@ Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
   return put(processes_->maps.members, static_cast<uint32_t>(member), value);
 }
 
+Status AgentMonitor::adopt_read(pid_t tid, int fd, bool line_mode) {
+  return put(processes_->maps.reads, static_cast<uint32_t>(tid),
+             agent_read{fd, line_mode ? 1U : 0U});
+}
+
 void AgentMonitor::drop(pid_t leader) {
   const auto pid = static_cast<uint32_t>(leader);
   // May be gone already: the kernel forgets a leader that exits.

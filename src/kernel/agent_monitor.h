@@ -57,6 +57,8 @@ class AgentMonitor {
   // or another one its member. A session that the kernel began itself is left as it is.
   Status adopt_leader(const ProcessId& leader, dev_t terminal);
   Status adopt_member(const ProcessId& leader, pid_t member);
+  // A member's thread that is in a read of the session's terminal already: its return will be told.
+  Status adopt_read(pid_t tid, int fd, bool line_mode);
   // Forgets a session; its members are let go when they next show up.
   void drop(pid_t leader);
   void drop_member(pid_t member);

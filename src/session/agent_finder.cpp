@@ -1,5 +1,6 @@
 #include "session/agent_finder.h"
 
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
@@ -24,11 +25,21 @@ bool AgentFinder::owns(pid_t ancestor, pid_t descendant) const {
   return false;
 }
 
-bool AgentFinder::talks_to(pid_t pid, dev_t terminal) const {
-  return std::ranges::all_of(std::initializer_list<int>{0, 1}, [&](int fd) {
-    const dev_t device = proc_.device(pid, fd);
-    return device == terminal || device == makedev(5, 0);  // /dev/tty: the controlling terminal
-  });
+bool AgentFinder::is_terminal(pid_t pid, int fd, dev_t terminal) const {
+  const dev_t device = proc_.device(pid, fd);
+  return device == terminal || device == makedev(5, 0);  // /dev/tty: the controlling terminal
+}
+
+std::vector<AgentFinder::TerminalRead> AgentFinder::reads_in_progress(pid_t pid,
+                                                                      dev_t terminal) const {
+  std::vector<TerminalRead> reads;
+  for (const pid_t tid : proc_.threads(pid)) {
+    const auto call = proc_.system_call(pid, tid);
+    if (!call || (call->number != SYS_read && call->number != SYS_readv)) continue;
+    const int fd = static_cast<int>(call->first_argument);
+    if (is_terminal(pid, fd, terminal)) reads.push_back({tid, fd});
+  }
+  return reads;
 }
 
 std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
@@ -40,8 +51,13 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
   if (!name || !user) return std::nullopt;
   const bool foreground =
       stat->foreground_group == stat->process_group || owns(pid, stat->foreground_group);
-  return FoundAgent{stat->id, stat->parent,   *user,
-                    *name,    stat->terminal, foreground && talks_to(pid, stat->terminal)};
+  return FoundAgent{
+      stat->id,
+      stat->parent,
+      *user,
+      *name,
+      stat->terminal,
+      foreground && is_terminal(pid, 0, stat->terminal) && is_terminal(pid, 1, stat->terminal)};
 }
 
 AgentContext AgentFinder::context(pid_t pid) const {

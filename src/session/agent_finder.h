@@ -44,12 +44,18 @@ class AgentFinder {
   // Every agent that runs, oldest first; one that another of them started on the same terminal is
   // part of that one and not listed.
   std::vector<FoundAgent> running() const;
+  // Threads of a process that are in a read of `terminal` now.
+  struct TerminalRead {
+    pid_t tid;
+    int fd;
+  };
+  std::vector<TerminalRead> reads_in_progress(pid_t pid, dev_t terminal) const;
   // All processes that descend from `ancestor` now.
   std::vector<pid_t> descendants(pid_t ancestor) const;
 
  private:
   bool owns(pid_t ancestor, pid_t descendant) const;
-  bool talks_to(pid_t pid, dev_t terminal) const;
+  bool is_terminal(pid_t pid, int fd, dev_t terminal) const;
 
   AgentNames names_;
   Proc proc_;

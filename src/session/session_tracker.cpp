@@ -57,14 +57,12 @@ void SessionTracker::on_event(const agent_event& event) {
     end(leader, time, "its process id belongs to another process");
     found = sessions_.end();
   }
-  if (event.type == AGENT_EXEC && event.pid == event.session) {
-    on_exec(event);
-    found = sessions_.find(leader);
+  if (found == sessions_.end()) {
+    if (event.type == AGENT_EXEC && event.pid == event.session) on_sighting(event);
+    return;
   }
-  if (found == sessions_.end()) return;
   AgentSession& session = found->second;
-  if (!session.agent.interactive && event.type == AGENT_READ_EXIT && event.read.bytes > 0)
-    promote(session);
+  if (!session.agent.interactive && may_be_interactive_now(session, event)) promote(session);
   if (const auto translated = judge_event(event)) step(session, *translated);
   if (event.type == AGENT_EXIT && event.pid == event.session) {
     sessions_.erase(found);
@@ -72,23 +70,24 @@ void SessionTracker::on_event(const agent_event& event) {
   }
 }
 
-// The leader of a session that is not known, or not known as an agent, is looked at: it may be one
-// now (a script's interpreter, `env`, a shell that execs the agent).
-void SessionTracker::on_exec(const agent_event& event) {
+// The leader of a session that is not known: it matched, or it is what a process that was looked at
+// and let go has become since (`env` the agent, a script its interpreter).
+void SessionTracker::on_sighting(const agent_event& event) {
   const auto leader = static_cast<pid_t>(event.session);
-  const auto known = sessions_.find(leader);
-  if (known != sessions_.end() && known->second.agent.interactive) return;
   const auto found = finder_.look_at(leader);
-  if (!found || found->id.start_ticks != start_ticks(event)) {
-    // No agent, or gone already: of the former the kernel need not tell any more.
-    if (known == sessions_.end()) monitor_.drop(leader);
-    return;
-  }
-  if (known == sessions_.end()) {
+  if (found && found->id.start_ticks == start_ticks(event)) {
     add(*found, judge::Time(event.time_ns));
-  } else if (found->interactive) {
-    promote(known->second);
+  } else {
+    monitor_.drop(leader);  // no agent, or gone already
   }
+}
+
+bool SessionTracker::may_be_interactive_now(const AgentSession& session,
+                                            const agent_event& event) const {
+  if (event.type == AGENT_READ_EXIT) return event.read.bytes > 0;
+  if (event.type != AGENT_EXEC || event.pid != event.session) return false;
+  const auto found = finder_.look_at(session.agent.id.pid);
+  return found && found->id == session.agent.id && found->interactive;
 }
 
 void SessionTracker::add(const FoundAgent& found, judge::Time now) {
@@ -119,13 +118,30 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
   session.context = finder_.context(leader);
   session.judge = judge::begin(now);
   if (found.interactive) listener_.on_change(session, nullptr);
-  // What it did to its terminal before the terminal programs were there.
-  if (const auto line_mode = monitor_.line_mode(leader)) {
-    judge::Event event;
-    event.kind = judge::Event::Kind::mode;
-    event.time = std::max(now, monotonic_now());
-    event.line_mode = *line_mode;
-    step(session, event);
+  catch_up_on_terminal(session, std::max(now, monotonic_now()));
+}
+
+// What it did to its terminal while no events came.
+void SessionTracker::catch_up_on_terminal(AgentSession& session, judge::Time now) {
+  const pid_t leader = session.agent.id.pid;
+  const auto line_mode = monitor_.line_mode(leader);
+  if (!line_mode) return;
+  judge::Event event;
+  event.time = now;
+  event.line_mode = *line_mode;
+  event.kind = judge::Event::Kind::mode;
+  step(session, event);
+  session.judge.blocked_reads.clear();
+  event.kind = judge::Event::Kind::read_enter;
+  std::vector<pid_t> members = finder_.descendants(leader);
+  members.push_back(leader);
+  for (const pid_t member : members) {
+    for (const auto& read : finder_.reads_in_progress(member, session.agent.terminal)) {
+      if (!monitor_.adopt_read(read.tid, read.fd, *line_mode)) continue;
+      event.pid = member;
+      event.tid = read.tid;
+      step(session, event);
+    }
   }
 }
 
@@ -187,7 +203,7 @@ void SessionTracker::rearm() {
   }
 }
 
-// An exit or an exec may be among what was lost: /proc has the truth.
+// An exit, an exec, a read may be among what was lost: /proc has the truth.
 void SessionTracker::check_losses() {
   const uint64_t losses = monitor_.lost();
   if (losses == known_losses_) return;
@@ -196,10 +212,14 @@ void SessionTracker::check_losses() {
   known_losses_ = losses;
   const judge::Time now = monotonic_now();
   std::vector<pid_t> gone;
-  for (const auto& [pid, session] : sessions_) {
+  for (auto& [pid, session] : sessions_) {
     const auto stat = finder_.proc().stat(pid);
     // A zombie has exited: its parent has not asked yet.
-    if (!stat || stat->id != session.agent.id || stat->state == 'Z') gone.push_back(pid);
+    if (!stat || stat->id != session.agent.id || stat->state == 'Z') {
+      gone.push_back(pid);
+    } else {
+      catch_up_on_terminal(session, now);
+    }
   }
   for (const pid_t pid : gone) end(pid, now, "gone; its exit was among lost events");
   scan();

@@ -50,8 +50,10 @@ class SessionTracker {
 
  private:
   void on_event(const agent_event& event);
-  void on_exec(const agent_event& event);
+  void on_sighting(const agent_event& event);
+  bool may_be_interactive_now(const AgentSession& session, const agent_event& event) const;
   void add(const FoundAgent& found, judge::Time now);
+  void catch_up_on_terminal(AgentSession& session, judge::Time now);
   void promote(AgentSession& session);
   void end(pid_t leader, judge::Time now, const std::string& why);
   void step(AgentSession& session, const judge::Event& event);

@@ -56,6 +56,17 @@ std::optional<pid_t> to_pid(const char* text) {
   return pid;
 }
 
+// The entries of a directory whose names are numbers.
+std::vector<pid_t> list_numbers(const std::string& path) {
+  std::vector<pid_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
+  if (!directory) return numbers;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (const auto number = to_pid(entry->d_name)) numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 }  // namespace
 
 std::optional<ProcessStat> parse_stat(std::string_view line) {
@@ -97,14 +108,18 @@ std::string Proc::path(pid_t pid, const std::string& name) const {
   return root_ + "/" + std::to_string(pid) + "/" + name;
 }
 
-std::vector<pid_t> Proc::processes() const {
-  std::vector<pid_t> pids;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(root_.c_str()), closedir);
-  if (!directory) return pids;
-  while (const dirent* entry = readdir(directory.get())) {
-    if (const auto pid = to_pid(entry->d_name)) pids.push_back(*pid);
-  }
-  return pids;
+std::vector<pid_t> Proc::processes() const { return list_numbers(root_); }
+
+std::vector<pid_t> Proc::threads(pid_t pid) const { return list_numbers(path(pid, "task")); }
+
+// "0 0x3 0x7ffc… …": the number is decimal, the arguments are not; "running", or "-1 …" for a block
+// that is in no system call.
+std::optional<Proc::SystemCall> Proc::system_call(pid_t pid, pid_t tid) const {
+  std::istringstream fields(
+      read_file(path(pid, "task/" + std::to_string(tid) + "/syscall"), max_small_file));
+  SystemCall call{};
+  if (!(fields >> call.number >> std::hex >> call.first_argument)) return std::nullopt;
+  return call;
 }
 
 std::optional<ProcessStat> Proc::stat(pid_t pid) const {

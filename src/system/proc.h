@@ -48,6 +48,13 @@ class Proc {
   // Values of environment variables as the process was exec'd with them, in the order asked for; ""
   // where there is none. Looks at the first MiB.
   std::vector<std::string> environment(pid_t pid, const std::vector<std::string_view>& names) const;
+  std::vector<pid_t> threads(pid_t pid) const;
+  // The system call that a thread is blocked in; none while it runs.
+  struct SystemCall {
+    long number;
+    uint64_t first_argument;
+  };
+  std::optional<SystemCall> system_call(pid_t pid, pid_t tid) const;
   // Target of a link below /proc/<pid>: "exe", "cwd", "fd/1"; "" if it cannot be read.
   std::string link(pid_t pid, const std::string& name) const;
   // Device number of the character device behind /proc/<pid>/fd/<fd>; 0: not one.
