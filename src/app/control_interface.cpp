@@ -43,8 +43,11 @@ void ControlInterface::connect() {
     said_ = false;
   } catch (const sdbus::Error& error) {
     if (!said_) {
-      spdlog::warn("no control interface, so `status` cannot ask this daemon: system bus: {}",
-                   error.what());
+      const bool denied = error.getName() == "org.freedesktop.DBus.Error.AccessDenied";
+      spdlog::warn(
+          "no control interface, so `status` cannot ask this daemon: system bus: {}{}",
+          error.what(),
+          denied ? "; install org.ebpf_ai_monitor1.conf in /usr/share/dbus-1/system.d" : "");
       said_ = true;
     }
     retry_->arm(monotonic_now() + retry_after);

@@ -1,6 +1,8 @@
 #include "app/daemon.h"
 
+#include <linux/capability.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 
 #include <map>
@@ -9,6 +11,7 @@
 #include "app/control_interface.h"
 #include "bridge/bridge_process.h"
 #include "session/session_tracker.h"
+#include "system/capabilities.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -255,11 +258,28 @@ class Daemon {
   std::vector<EventSourcePtr> signals_;
 };
 
+// What the daemon still needs once it runs.
+constexpr std::initializer_list<int> needed_capabilities = {
+    CAP_BPF,        CAP_PERFMON,          // the terminal programs come with the first session
+    CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,  // /proc/<pid>/{exe,fd,environ,task/*/syscall} of users
+    CAP_SETUID,     CAP_SETGID,
+    CAP_SETPCAP,  // to start a bridge as its user, with nothing
+    CAP_KILL,     // a bridge that does not end
+};
+
+Status give_up_privileges() {
+  if (auto status = limit_bounding_set(needed_capabilities); !status) return status;
+  if (auto status = set_capabilities(needed_capabilities); !status) return status;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("cannot set no_new_privs");
+  return {};
+}
+
 }  // namespace
 
 Status run_daemon(const DaemonOptions& options) {
   auto monitor = AgentMonitor::load({options.names.all(), ids(options.users)});
   if (!monitor) return tl::make_unexpected(monitor.error());
+  if (auto status = give_up_privileges(); !status) return status;
   EventLoop loop;
   Daemon daemon(loop, std::move(*monitor), options);
   loop.enable_watchdog();

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -14,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "system/capabilities.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -24,15 +25,10 @@ constexpr auto log_window = std::chrono::seconds(10);
 
 // Gives up everything that root has. In the child; false: it must not go on.
 bool become(const User& user) {
-  for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
-  }
-  if (errno != EINVAL) return false;  // EINVAL: past the last one that this kernel has
-  if (initgroups(user.name.c_str(), user.gid) != 0 ||
-      setresgid(user.gid, user.gid, user.gid) != 0 || setresuid(user.uid, user.uid, user.uid) != 0)
-    return false;
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-  return syscall(SYS_capset, &header, none) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+  return limit_bounding_set({}) && initgroups(user.name.c_str(), user.gid) == 0 &&
+         setresgid(user.gid, user.gid, user.gid) == 0 &&
+         setresuid(user.uid, user.uid, user.uid) == 0 && set_capabilities({}) &&
+         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
 [[noreturn]] void run_child(const User& user, int program, int socket) {
