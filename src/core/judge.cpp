@@ -128,8 +128,10 @@ Step step(Session session, const Event& event, const Rules& rules) {
       if (!event.line_mode && !now.last_output) now.last_output = event.time;
       break;
     case Event::Kind::read_gone:
-      std::erase_if(now.blocked_reads,
-                    [&](const auto& read) { return read.second.pid == event.pid; });
+      // A read that was found in progress may be younger than what is told only now.
+      std::erase_if(now.blocked_reads, [&](const auto& read) {
+        return read.second.pid == event.pid && read.second.since <= event.time;
+      });
       break;
     case Event::Kind::exit:
       judgement.change(State::exited, event.time,
