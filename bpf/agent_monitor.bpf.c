@@ -253,18 +253,19 @@ static int write_enter(__u32 fd, const struct iovec* iovecs, __u32 size) {
   struct agent_event* event;
   struct agent_session* session;
   struct tty_struct* tty;
-  __u64 flags;
+  __u64 flags, now;
 
   if (!member) return 0;
   session = session_of(pid, member);
   if (!session) return 0;
   tty = session_terminal(session, fd);
   if (!tty) return 0;
-  if (!output_window_add(&session->output, bpf_ktime_get_ns(),
-                         iovecs ? sum_iovecs(iovecs, size) : size, &report))
+  now = bpf_ktime_get_ns();
+  if (!output_window_add(&session->output, now, iovecs ? sum_iovecs(iovecs, size) : size, &report))
     return 0;
   event = reserve(AGENT_OUTPUT, member, pid);
   if (!event) return 0;
+  event->time_ns = now;  // by which the window goes, and the next event's previous_ns
   event->output.previous_ns = report.previous_ns;
   event->output.bytes = report.bytes;
   event->output.writes = report.writes;
@@ -473,7 +474,11 @@ int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
   member = bpf_map_lookup_elem(&members, &pid);
   if (!member || !session_of(pid, member)) return 0;
   event = reserve(AGENT_RESIZE, member, pid);
-  if (event) submit(event);
+  if (!event) return 0;
+  // It is the terminal's side that runs here, not the process that this is about.
+  event->tid = task->pid;
+  event->uid = task->real_cred->uid.val;
+  submit(event);
   return 0;
 }
 

@@ -74,6 +74,14 @@ struct signal_struct {
   struct tty_struct* tty;
 };
 
+typedef struct {
+  __u32 val;
+} kuid_t;
+
+struct cred {
+  kuid_t uid;
+};
+
 struct mm_struct {
   unsigned long arg_start;
   unsigned long arg_end;
@@ -85,6 +93,7 @@ struct task_struct {
   int exit_code;
   __u64 start_boottime;
   struct task_struct* group_leader;
+  const struct cred* real_cred;
   struct signal_struct* signal;
   struct files_struct* files;
   struct mm_struct* mm;
