@@ -5,20 +5,21 @@
 //   mode raw|line             0           sets the mode of the terminal on fd 0
 //   write FD BYTES [TIMES]    result      write() of that many bytes; of the last one
 //   writev FD A B             result      writev() of two pieces
-//   read FD BYTES             result      read()
+//   read FD BYTES [TIMES]     result      read(); of the last one
 //   readv FD A B              result      readv() into two pieces
-//   open PATH                 fd
+//   open PATH                 fd          open-nonblock PATH: with O_NONBLOCK
 //   pipe                      "R W"
 //   pty                       "MASTER SLAVE", of a new pseudo-terminal
-//   take-terminal FD          0           setsid(), and FD becomes the controlling terminal and fd 0-2
-//   fork CHANNEL              pid         of a child that takes its orders on another socket
+//   take-terminal FD          0           setsid(), and FD becomes the controlling terminal and fd
+//   0-2 fork CHANNEL              pid         of a child that takes its orders on another socket
 //   fork-writer FD            pid         of a grandchild that writes to FD at once and ends
 //   threads CODE1 CODE2       -           the first thread ends with CODE1, then another with CODE2
 //   thread-exit CODE          -           exit_group() from a thread
 //   thread-exec PATH [ARG]…   -           execv() from a thread
 //   exec PATH [ARG]…          -           (failed: its result)
 //   exit CODE                 -
-//   close-channel FD          0
+//   move-channel FD           0           from now on its orders come on FD 3: for a program it
+//   becomes wait                      pid         of a child that has ended
 // A result is what the call returned, or -errno. An order of its end has no answer.
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 #include <string>
@@ -63,6 +65,12 @@ long set_mode(bool raw) {
 long write_often(int fd, size_t bytes, int times) {
   long last = 0;
   for (int i = 0; i < times; ++i) last = result(write(fd, space.data(), bytes));
+  return last;
+}
+
+long read_often(int fd, size_t bytes, int times) {
+  long last = 0;
+  for (int i = 0; i < times; ++i) last = result(read(fd, space.data(), bytes));
   return last;
 }
 
@@ -116,7 +124,8 @@ long fork_writer(int fd) {
 // Waits until the thread group's leader has ended: it is a zombie then, for the others still run.
 void await_leader() {
   std::string state;
-  const std::string path = "/proc/" + std::to_string(getpid()) + "/task/" + std::to_string(getpid()) + "/stat";
+  const std::string path =
+      "/proc/" + std::to_string(getpid()) + "/task/" + std::to_string(getpid()) + "/stat";
   while (state != "Z") {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     std::array<char, 512> text{};
@@ -129,7 +138,8 @@ void await_leader() {
 
 long exec(const Words& words) {
   std::vector<char*> arguments;
-  for (size_t i = 1; i < words.size(); ++i) arguments.push_back(const_cast<char*>(words[i].c_str()));
+  for (size_t i = 1; i < words.size(); ++i)
+    arguments.push_back(const_cast<char*>(words[i].c_str()));
   arguments.push_back(nullptr);
   execv(words[1].c_str(), arguments.data());
   return -errno;
@@ -163,17 +173,24 @@ class Puppet {
       if (order == "mode") return set_mode(words.at(1) == "raw");
       if (order == "write")
         return write_often(number(1), std::stoul(words.at(2)), words.size() > 3 ? number(3) : 1);
-      if (order == "read") return result(read(number(1), space.data(), std::stoul(words.at(2))));
+      if (order == "read")
+        return read_often(number(1), std::stoul(words.at(2)), words.size() > 3 ? number(3) : 1);
       if (order == "writev" || order == "readv") {
         const std::array pieces = {piece(words.at(2)), piece(words.at(3))};
         return result(order == "readv" ? readv(number(1), pieces.data(), 2)
                                        : writev(number(1), pieces.data(), 2));
       }
       if (order == "open") return result(open(words.at(1).c_str(), O_RDWR | O_NOCTTY));
+      if (order == "open-nonblock")
+        return result(open(words.at(1).c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
       if (order == "take-terminal") return take_terminal(number(1));
+      if (order == "setsid") return std::min(0L, result(setsid()));
+      if (order == "group") return result(setpgid(0, 0));
+      if (order == "foreground") return result(tcsetpgrp(number(1), number(2)));
       if (order == "fork") return fork_puppet(number(1));
       if (order == "fork-writer") return fork_writer(number(1));
-      if (order == "close-channel") return result(close(number(1)));
+      if (order == "move-channel") return std::min(0L, result(dup2(number(1), 3)));
+      if (order == "wait") return result(wait(nullptr));
       if (order == "exec") return exec(words);
       if (order == "exit") _exit(number(1));
       if (order == "threads") {
@@ -201,11 +218,12 @@ class Puppet {
 }  // namespace
 
 int main() {
-  // Ends a read of a terminal with EINTR. A child that nobody waits for is no zombie.
+  // Ends a read of a terminal with EINTR.
   struct sigaction interrupt {};
   interrupt.sa_handler = [](int) {};
   sigaction(SIGUSR1, &interrupt, nullptr);
-  // What it writes to a terminal in the background, or after its user has gone, is part of the play.
+  // What it writes to a terminal in the background, or after its user has gone, is part of the
+  // play.
   signal(SIGTTOU, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   Puppet(3).run();

@@ -1,0 +1,592 @@
+// Kernel, /proc and judge together: which sessions there are, and what is said of them.
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <map>
+
+#include "session/session_tracker.h"
+#include "watcher.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::IsSupersetOf;
+using testing::SizeIs;
+
+constexpr uid_t nobody = 65534;
+
+const std::vector<std::string> terminal_programs = {"enter_read", "exit_read",   "enter_readv",
+                                                    "exit_readv", "enter_write", "enter_writev",
+                                                    "signal_sent"};
+
+struct Program {
+  uint32_t id;
+  std::string name;
+};
+
+// Every BPF program of the machine, as `bpftool prog` lists them.
+std::map<uint32_t, std::string> loaded_programs() {
+  std::map<uint32_t, std::string> programs;
+  for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+    const UniqueFd program(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    uint32_t size = sizeof(info);
+    if (program && bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0)
+      programs[id] = info.name;
+  }
+  return programs;
+}
+
+// Those that this process has loaded: proc(5), fdinfo of a program.
+std::map<uint32_t, std::string> own_programs() {
+  const auto loaded = loaded_programs();
+  std::map<uint32_t, std::string> own;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream info(entry.path());
+    bool is_program = false;
+    uint32_t id = 0;
+    for (std::string line; std::getline(info, line);) {
+      if (line.starts_with("prog_type:")) is_program = true;
+      if (line.starts_with("prog_id:")) id = static_cast<uint32_t>(std::stoul(line.substr(8)));
+    }
+    if (is_program && loaded.contains(id)) own[id] = loaded.at(id);
+  }
+  return own;
+}
+
+std::vector<std::string> names_of_own_programs() {
+  std::vector<std::string> names;
+  for (const auto& [id, name] : own_programs()) names.push_back(name);
+  return names;
+}
+
+struct Told {
+  pid_t pid = 0;
+  std::string agent;
+  std::optional<State> from;  // none: a session is there
+  std::optional<State> to;
+  bool completion = false;
+  std::string why;
+};
+
+void PrintTo(const Told& told, std::ostream* out) {
+  *out << told.agent << " " << told.pid << " "
+       << (told.to ? std::string(name_of(*told.to)) + ": " + told.why : "is there");
+}
+
+class Sessions : public RootTest {
+ protected:
+  void SetUp() override {
+    RootTest::SetUp();
+    if (!IsSkipped()) agent_ = programs_.link(agent_name());
+  }
+
+  void TearDown() override {
+    if (!HasFailure()) return;
+    for (const Told& told : told_) std::cerr << "told: " << testing::PrintToString(told) << "\n";
+    for (const agent_event& event : events_)
+      std::cerr << "event: " << testing::PrintToString(event) << "\n";
+  }
+
+  void watch(AgentMonitor::Options options = {}) {
+    options.names = {agent_name()};
+    const std::set<uid_t> users = options.users;
+    auto names = AgentNames::from(options.names);
+    tracker_ = std::make_unique<SessionTracker>(
+        loop_, load(options), AgentFinder(*names, Proc()), users, judge::Rules{},
+        SessionTracker::Listener{
+            [this](const AgentSession& session, const judge::Transition* change) {
+              Told told{session.agent.id.pid, session.agent.name, {}, {}, false, ""};
+              if (change) {
+                told.from = change->from;
+                told.to = change->to;
+                told.completion = change->completion;
+                told.why = change->why;
+              }
+              told_.push_back(told);
+            },
+            [this](const agent_event& event) { events_.push_back(event); }});
+    tracker_->scan();
+  }
+
+  // Runs the loop until the tracker has told that; the newest first is enough.
+  const Told& until(const Actor& agent, std::optional<State> to) { return until(agent.pid(), to); }
+  const Told& until(pid_t pid, std::optional<State> to) {
+    const auto told = [&] {
+      return std::ranges::find_if(
+          told_.begin() + static_cast<long>(passed_), told_.end(),
+          [&](const Told& told) { return told.pid == pid && told.to == to; });
+    };
+    run_until(to ? std::string(name_of(*to)) : "a session", [&] { return told() != told_.end(); });
+    const auto found = told();
+    passed_ = static_cast<size_t>(found - told_.begin()) + 1;
+    return *found;
+  }
+
+  void run_until(const std::string& what, const std::function<bool()>& happened) {
+    wait_until(what, happened, [this] { loop_.run_once(std::chrono::milliseconds(20)); });
+  }
+
+  // An event of that kind has reached the tracker.
+  void run_until_event(agent_event_type type, pid_t pid) {
+    run_until("event " + std::to_string(type), [&] {
+      return std::ranges::any_of(events_, [&](const agent_event& event) {
+        return event.type == type && event.pid == static_cast<uint32_t>(pid);
+      });
+    });
+  }
+
+  // As an agent animates while it works.
+  const Told& animate_until_working(Actor& agent, int channel = Actor::first_channel) {
+    wait_until(
+        "the judge to see work",
+        [&] {
+          const bool working = std::ranges::any_of(
+              told_.begin() + static_cast<long>(passed_), told_.end(), [&](const Told& told) {
+                return told.pid == agent.pid() && told.to == State::working;
+              });
+          if (!working) agent.order("write 1 10", channel);
+          return working;
+        },
+        [this] { loop_.run_once(std::chrono::milliseconds(60)); });
+    return until(agent, State::working);
+  }
+
+  std::vector<pid_t> agents() const {
+    std::vector<pid_t> pids;
+    for (const auto& [pid, session] : tracker_->agents()) pids.push_back(pid);
+    return pids;
+  }
+
+  Terminal terminal_;
+  ProgramDirectory programs_;
+  std::string agent_;
+  EventLoop loop_;
+  std::vector<Told> told_;
+  size_t passed_ = 0;
+  std::vector<agent_event> events_;
+  std::unique_ptr<SessionTracker> tracker_;
+};
+
+TEST_F(Sessions, AnAgentFromItsStartToItsEnd) {
+  watch();
+  Actor agent(terminal_, {.program = agent_,
+                          .environment = {"I3PM_PROJECT_NAME=the-project", "TMUX=/tmp/t,1,0",
+                                          "TMUX_PANE=%7"}});
+  EXPECT_EQ(until(agent, std::nullopt).agent, agent_name());
+  const AgentSession& session = *tracker_->agents().at(agent.pid());
+  EXPECT_EQ(session.agent.id, Proc().stat(agent.pid())->id);
+  EXPECT_EQ(session.agent.parent, getpid());
+  EXPECT_EQ(session.agent.user, getuid());
+  EXPECT_EQ(session.agent.terminal, terminal_.device());
+  EXPECT_EQ(session.context.project, "the-project");
+  EXPECT_EQ(session.context.tmux, "/tmp/t,1,0");
+  EXPECT_EQ(session.context.tmux_pane, "%7");
+  EXPECT_EQ(session.context.directory, std::filesystem::current_path());
+  EXPECT_EQ(session.judge.state, State::unknown);
+
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  EXPECT_EQ(animate_until_working(agent).from, State::unknown);
+  EXPECT_FALSE(until(agent, State::waiting).completion) << "its first wait";
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+  EXPECT_EQ(animate_until_working(agent).from, State::waiting);
+  EXPECT_TRUE(until(agent, State::waiting).completion);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 1U);
+  tracker_->mark_seen(tracker_->agents().at(agent.pid())->agent.id);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+
+  agent.tell("exit 4");
+  const Told& end = until(agent, State::exited);
+  EXPECT_EQ(end.from, State::waiting);
+  EXPECT_THAT(end.why, HasSubstr("4"));
+  EXPECT_THAT(agents(), IsEmpty());
+}
+
+TEST_F(Sessions, CompletionsThatNobodyHasSeenAddUp) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  for (uint32_t i = 0; i < 3; ++i) {
+    animate_until_working(agent);
+    until(agent, State::waiting);
+    EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, i);
+  }
+  // Who answers has seen them.
+  terminal_.type("y");
+  EXPECT_EQ(agent.order("read 0 1"), 1);
+  animate_until_working(agent);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+}
+
+TEST_F(Sessions, KilledWhileItWorks) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  animate_until_working(agent);
+  agent.signal(SIGKILL);
+  const Told& end = until(agent, State::exited);
+  EXPECT_EQ(end.from, State::working);
+  EXPECT_THAT(end.why, HasSubstr("signal 9"));
+}
+
+TEST_F(Sessions, ALineModePromptIsAWait) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  agent.tell("read 0 100");
+  EXPECT_THAT(until(agent, State::waiting).why, HasSubstr("line"));
+  terminal_.type("an answer\n");
+  EXPECT_EQ(agent.answer(), "10");
+  EXPECT_THAT(until(agent, State::working).why, HasSubstr("line"));
+  agent.tell("read 0 100");
+  EXPECT_TRUE(until(agent, State::waiting).completion);
+}
+
+TEST_F(Sessions, TheTreeBelowAnAgentIsPartOfIt) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  agent.order("fork 4");
+  agent.order("fork 5", 4);
+  animate_until_working(agent, 5);
+  until(agent, State::waiting);
+}
+
+// ---- who is one ----
+
+TEST_F(Sessions, AScriptOfAnInterpreter) {
+  watch();
+  const std::string script =
+      programs_.script("tools/" + agent_name(),
+                       "#!/usr/bin/env python3\nimport sys\nsys.stdin.readline()\nsys.exit(3)\n");
+  Actor agent(terminal_, {.program = script, .environment = {"PATH=/usr/bin:/bin"}});
+  EXPECT_EQ(until(agent, std::nullopt).agent, agent_name());
+  until(agent, State::waiting);  // asks for a line
+  EXPECT_THAT(Proc().stat(agent.pid())->comm, HasSubstr("python3"));
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+  terminal_.type("\n");
+  EXPECT_THAT(until(agent, State::exited).why, HasSubstr("3"));
+  agent.end();
+}
+
+TEST_F(Sessions, AnInterpreterWithAScript) {
+  watch();
+  const std::string node = programs_.copy("bin/node");
+  Actor agent(terminal_,
+              {.program = node, .arguments = {"node", "--flag", "/opt/" + agent_name() + ".js"}});
+  EXPECT_EQ(until(agent, std::nullopt).agent, agent_name());
+}
+
+TEST_F(Sessions, AProgramThatOnlyNamesAnAgent) {
+  watch();
+  const std::string cat = programs_.copy("bin/cat");
+  Actor cat_it(terminal_, {.program = cat, .arguments = {"cat", agent_name() + ".md"}});
+  Actor without_terminal(terminal_, {.program = cat,
+                                     .arguments = {"less", "/home/" + agent_name()},
+                                     .controlling_terminal = false});
+  run_until_event(AGENT_EXEC, cat_it.pid());
+  // The kernel has been told: nothing more comes from it.
+  events_.clear();
+  EXPECT_EQ(cat_it.order("write 1 1"), 1);
+  EXPECT_GT(cat_it.order("fork 4"), 0);
+  EXPECT_EQ(cat_it.order("write 1 1", 4), 1);
+  tracker_->catch_up();
+  EXPECT_THAT(events_, IsEmpty());
+  EXPECT_THAT(told_, IsEmpty());
+  EXPECT_FALSE(tracker_->monitor().watches_terminals());
+}
+
+TEST_F(Sessions, AProgramThatBecomesAnAgent) {
+  watch();
+  Actor shell(terminal_,
+              {.program = programs_.copy("bin/shell"), .arguments = {"shell", agent_name()}});
+  run_until_event(AGENT_EXEC, shell.pid());
+  EXPECT_THAT(told_, IsEmpty());
+  shell.tell("exec " + agent_);
+  EXPECT_EQ(until(shell, std::nullopt).agent, agent_name());
+}
+
+TEST_F(Sessions, InAPipeItIsNoneUntilItReadsTheTerminal) {
+  watch();
+  Actor agent(terminal_, {.program = agent_, .input_from_pipe = true});
+  run_until_event(AGENT_EXEC, agent.pid());
+  EXPECT_EQ(agent.order("write 1 1"), 1);
+  run_until_event(AGENT_OUTPUT, agent.pid());
+  EXPECT_THAT(told_, IsEmpty());
+  EXPECT_THAT(agents(), IsEmpty());
+  const std::string fd = agent.ask("open /dev/tty");
+  terminal_.type("\n");
+  EXPECT_EQ(agent.order("read " + fd + " 1"), 1);
+  until(agent, std::nullopt);
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+}
+
+TEST_F(Sessions, InAPipeItIsNoneToItsEnd) {
+  watch();
+  Actor agent(terminal_, {.program = agent_, .output_to_pipe = true});
+  run_until_event(AGENT_EXEC, agent.pid());
+  agent.tell("exit 0");
+  run_until_event(AGENT_EXIT, agent.pid());
+  EXPECT_THAT(told_, IsEmpty());
+  EXPECT_FALSE(tracker_->monitor().watches_terminals());
+}
+
+TEST_F(Sessions, InTheBackgroundItIsNone) {
+  watch();
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  const auto child = static_cast<pid_t>(shell.order("fork 4"));
+  ASSERT_EQ(shell.order("group", 4), 0);
+  ASSERT_EQ(shell.order("move-channel 4", 4), 0);
+  shell.tell("exec " + agent_, 4);
+  run_until_event(AGENT_EXEC, child);
+  EXPECT_THAT(agents(), IsEmpty());
+  // Its shell takes it to the foreground, and it asks its user.
+  ASSERT_EQ(shell.order("foreground 0 " + std::to_string(child)), 0);
+  terminal_.type("\n");
+  EXPECT_EQ(shell.order("read 0 1", 4), 1);
+  until(child, std::nullopt);
+}
+
+TEST_F(Sessions, AWrapperAndWhatItWrapsAreOneSession) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("exec " + agent_, 4);
+  run_until_event(AGENT_EXEC, child);
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+  ASSERT_EQ(agent.order("mode raw", 4), 0);
+  animate_until_working(agent, 4);
+}
+
+TEST_F(Sessions, AnAgentOnATerminalThatAnAgentMadeIsAnother) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  const Terminal inner;
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("take-terminal " + agent.ask("open " + inner.path(), 4), 4), 0);
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("exec " + agent_, 4);
+  until(child, std::nullopt);
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), child));
+  agent.tell("exit 0", 4);
+  until(child, State::exited);
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+}
+
+TEST_F(Sessions, OtherUsersAgentsAreNotTold) {
+  watch({.names = {}, .users = {nobody}});
+  Actor others(terminal_, {.program = agent_});
+  const Terminal elsewhere;
+  Actor agent(elsewhere, {.program = agent_, .user = nobody});
+  until(agent, std::nullopt);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->agent.user, nobody);
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+}
+
+// ---- that ran before ----
+
+TEST_F(Sessions, AnAgentThatRunsAlready) {
+  Actor agent(terminal_, {.program = agent_});
+  agent.order("fork 4");
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  watch();
+  EXPECT_THAT(told_, SizeIs(1));
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+  // Silent since: its user's turn.
+  EXPECT_FALSE(until(agent, State::waiting).completion);
+  animate_until_working(agent, 4);
+  agent.tell("exit 0");
+  until(agent, State::exited);
+}
+
+TEST_F(Sessions, AnAgentThatRunsAlreadyAndAsksForALine) {
+  Actor agent(terminal_, {.program = agent_});
+  agent.tell("read 0 100");
+  wait_until("the read to sleep", [&] { return Proc().stat(agent.pid())->state == 'S'; });
+  watch();
+  until(agent, State::waiting);
+  terminal_.type("\n");
+  EXPECT_EQ(agent.answer(), "1");
+  until(agent, State::working);
+}
+
+TEST_F(Sessions, AWrapperThatRunsAlready) {
+  const std::string node = programs_.copy("bin/node");
+  Actor agent(terminal_, {.program = node, .arguments = {"node", "/opt/" + agent_name()}});
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("exec " + agent_, 4);
+  ASSERT_EQ(agent.order("mode raw", 4), 0);
+  ASSERT_EQ(Proc().stat(child)->comm, agent_name());
+  watch();
+  EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+  animate_until_working(agent, 4);
+}
+
+TEST_F(Sessions, OthersThatRunAlreadyAreLeftAlone) {
+  Actor in_pipe(terminal_, {.program = agent_, .input_from_pipe = true});
+  Actor daemon(terminal_, {.program = agent_, .controlling_terminal = false});
+  const Terminal elsewhere;
+  Actor other(elsewhere,
+              {.program = programs_.copy("bin/cat"), .arguments = {"cat", agent_name()}});
+  in_pipe.order("write 1 1");
+  daemon.order("write 1 1");
+  other.order("write 1 1");
+  watch();
+  EXPECT_THAT(told_, IsEmpty());
+  EXPECT_THAT(agents(), IsEmpty());
+}
+
+// ---- attached on demand ----
+
+TEST_F(Sessions, TheTerminalProgramsAreInTheKernelOnlyWhileThereIsASession) {
+  watch();
+  EXPECT_THAT(names_of_own_programs(), testing::Not(testing::Contains("enter_read")));
+  EXPECT_THAT(names_of_own_programs(), testing::Contains("process_exec"));
+  for (int round = 0; round < 2; ++round) {
+    std::map<uint32_t, std::string> attached;
+    {
+      Actor first(terminal_, {.program = agent_});
+      until(first, std::nullopt);
+      EXPECT_THAT(names_of_own_programs(), IsSupersetOf(terminal_programs));
+      attached = own_programs();
+      const Terminal elsewhere;
+      Actor second(elsewhere, {.program = agent_});
+      until(second, std::nullopt);
+      EXPECT_EQ(own_programs(), attached) << "once for all sessions";
+      first.tell("exit 0");
+      until(first, State::exited);
+      EXPECT_EQ(own_programs(), attached) << "one session is left";
+      second.tell("exit 0");
+      until(second, State::exited);
+    }
+    EXPECT_FALSE(tracker_->monitor().watches_terminals());
+    // The kernel frees them when nobody can be in them any more.
+    wait_until("the terminal programs to be gone", [&] {
+      const auto loaded = loaded_programs();
+      return std::ranges::none_of(attached, [&](const auto& program) {
+        return std::ranges::find(terminal_programs, program.second) != terminal_programs.end() &&
+               loaded.contains(program.first);
+      });
+    });
+    EXPECT_THAT(names_of_own_programs(), testing::Contains("process_exec"));
+  }
+}
+
+// ---- lost events ----
+
+class LostEvents : public Sessions {
+ protected:
+  static constexpr uint32_t small = 4096;  // 56 events
+
+  // More events than there is room for, while nobody drains.
+  static void flood(Actor& agent, int channel = Actor::first_channel) {
+    const std::string fd = agent.ask("open-nonblock /dev/tty", channel);
+    agent.order("read " + fd + " 1 200", channel);
+  }
+};
+
+TEST_F(LostEvents, AnExitThatWasLostIsNoticed) {
+  watch({.names = {}, .users = {}, .ring_bytes = small});
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  flood(agent);
+  const uint64_t lost = tracker_->monitor().lost();
+  EXPECT_GT(lost, 0U);
+  agent.tell("exit 0");
+  wait_until("its end", [&] { return Proc().stat(agent.pid())->state == 'Z'; });
+  EXPECT_GT(tracker_->monitor().lost(), lost) << "its exit is among what was lost";
+  EXPECT_THAT(until(agent, State::exited).why, HasSubstr("lost"));
+  EXPECT_THAT(agents(), IsEmpty());
+  EXPECT_FALSE(tracker_->monitor().watches_terminals());
+}
+
+TEST_F(LostEvents, AnAgentWhoseStartWasLostIsFound) {
+  watch({.names = {}, .users = {}, .ring_bytes = small});
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  flood(agent);
+  const Terminal elsewhere;
+  Actor another(elsewhere, {.program = agent_});
+  EXPECT_EQ(another.order("mode raw"), 0);
+  another.order("fork 4");
+  until(another, std::nullopt);
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), another.pid()));
+  animate_until_working(another, 4);
+}
+
+TEST_F(LostEvents, APidThatIsUsedAgainMeanwhile) {
+  watch({.names = {}, .users = {}, .ring_bytes = small});
+  auto first = std::make_unique<Actor>(terminal_, Actor::Start{.program = agent_});
+  const pid_t pid = first->pid();
+  until(pid, std::nullopt);
+  const ProcessId id = tracker_->agents().at(pid)->agent.id;
+  flood(*first);
+  first->tell("exit 0");
+  first->end();
+  // The clock of start times ticks in hundredths of a second.
+  wait_until("another start time", [&] {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 100 +
+               static_cast<uint64_t>(now.tv_nsec) / 10'000'000 >
+           id.start_ticks + 1;
+  });
+  const Terminal elsewhere;
+  Actor second(elsewhere, {.program = agent_, .pid = pid});
+  EXPECT_EQ(second.order("mode raw"), 0);
+  until(pid, State::exited);
+  until(pid, std::nullopt);
+  const AgentSession& session = *tracker_->agents().at(pid);
+  EXPECT_NE(session.agent.id, id);
+  EXPECT_EQ(session.agent.terminal, elsewhere.device());
+  EXPECT_EQ(session.judge.state, State::unknown);
+  animate_until_working(second);
+}
+
+TEST_F(LostEvents, AReadWhoseReturnWasLostIsNoWait) {
+  watch({.names = {}, .users = {}, .ring_bytes = small});
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  agent.order("fork 4");
+  agent.tell("read 0 100");
+  until(agent, State::waiting);
+  flood(agent, 4);
+  terminal_.type("\n");
+  EXPECT_EQ(agent.answer(), "1");
+  tracker_->catch_up();
+  // It works in silence, and has not asked again: whatever the state, no thread is in a read.
+  EXPECT_THAT(tracker_->agents().at(agent.pid())->judge.blocked_reads, IsEmpty());
+}
+
+// A reused pid where nothing was lost: its end is told before its new beginning.
+TEST_F(Sessions, AReusedPidIsAnotherSession) {
+  watch();
+  auto first = std::make_unique<Actor>(terminal_, Actor::Start{.program = agent_});
+  const pid_t pid = first->pid();
+  until(pid, std::nullopt);
+  first->tell("exit 6");
+  first->end();
+  Actor second(terminal_, {.program = agent_, .pid = pid});
+  EXPECT_THAT(until(pid, State::exited).why, HasSubstr("6"));
+  until(pid, std::nullopt);
+  EXPECT_THAT(agents(), ElementsAre(pid));
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor
