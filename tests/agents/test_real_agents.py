@@ -19,11 +19,13 @@ from support.daemon import Daemon
 from support.desktop import Desktop
 from support.standin_api import StandInApi
 
-# The promise is 1.5 s. A busy test machine may add to what is measured, from the model's last byte to our reading of
-# the badge; the measured delays are shown at the end.
-STOP_SECONDS = 3.0
+# The promise is 1.5 s from the moment at which the agent waits. Measured is from the model's last byte to our reading
+# of the badge, on a machine that may be busy; the delays are shown at the end.
+STOP_SECONDS = 2.0
 # A focus that comes sooner after the badge's change is not a look at it.
 GLANCE_SECONDS = 1.0
+# Codex blinks in the window's title once a second while its dialog is open: that must not become work in the end.
+PONDER_SECONDS = 6.0
 
 Measure = Callable[[str, float], None]
 
@@ -124,6 +126,8 @@ class TestRealAgent:
         asked = assert_stops(run, run.api.wait_for_end(asking), begin, measure, "a permission dialog")
         assert not made.exists()
 
+        time.sleep(PONDER_SECONDS)
+        assert run.states(asked.time) == []
         run.desktop.press_key(run.agent.approve_key)
         assert not run.wait_for("working", asked.time).needs_attention
         end = run.api.wait_for_end(run.api.next_turn())
