@@ -40,11 +40,13 @@ struct Judgement {
     return since;
   }
 
-  // When the present silence, or the present read, becomes a wait.
+  // When the present silence, or the present read, becomes a wait. Either may be older than the
+  // state: of two threads that read, one has got its line; a program has left line mode in silence.
   std::optional<Time> deadline() const {
     if (session.state == State::waiting || session.state == State::exited) return std::nullopt;
     const auto since = session.line_mode ? prompting_since() : session.last_output;
-    return since ? std::optional(*since + rules.wait_threshold) : std::nullopt;
+    if (!since) return std::nullopt;
+    return std::max(*since, session.changed) + rules.wait_threshold;
   }
 
   // What has become true by `now` without an event.
