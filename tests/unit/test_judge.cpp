@@ -1,0 +1,482 @@
+#include "core/judge.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <random>
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using Kind = Event::Kind;
+using Events = std::vector<Event>;
+
+constexpr pid_t agent = 100;
+constexpr pid_t child = 200;
+
+Event at(Kind kind, Time time, pid_t pid = agent) {
+  Event event;
+  event.kind = kind;
+  event.time = time;
+  event.pid = event.tid = pid;
+  return event;
+}
+
+// In raw mode, as full-screen agents have it.
+Event writes(Time time, Time previous = 0s) {
+  Event event = at(Kind::output, time);
+  event.previous = previous;
+  return event;
+}
+
+Event reads(Time time, int64_t bytes) {
+  Event event = at(Kind::read_exit, time);
+  event.bytes = bytes;
+  return event;
+}
+
+Event resized(Time time) { return at(Kind::resize, time); }
+Event tick(Time time) { return at(Kind::tick, time); }
+
+Event mode(Time time, bool line_mode) {
+  Event event = at(Kind::mode, time);
+  event.line_mode = line_mode;
+  return event;
+}
+
+Event in_line_mode(Event event, pid_t tid = agent) {
+  event.line_mode = true;
+  event.tid = tid;
+  return event;
+}
+
+// Goes into a read of a line.
+Event asks(Time time, pid_t tid = agent) { return in_line_mode(at(Kind::read_enter, time), tid); }
+Event gets(Time time, int64_t bytes, pid_t tid = agent) {
+  return in_line_mode(reads(time, bytes), tid);
+}
+Event prints(Time time) { return in_line_mode(writes(time)); }
+
+Event exits(Time time, int code, int signal = 0) {
+  Event event = at(Kind::exit, time);
+  event.exit_code = code;
+  event.exit_signal = signal;
+  return event;
+}
+
+// Writes every `period`, as an animation does: from `begin` until before `end`.
+Events animates(Time begin, Time end, Time period = 100ms) {
+  Events events;
+  for (Time time = begin; time < end; time += period) events.push_back(writes(time));
+  return events;
+}
+
+Events together(std::initializer_list<Events> parts) {
+  Events events;
+  for (const Events& part : parts) events.insert(events.end(), part.begin(), part.end());
+  std::ranges::stable_sort(events, {}, &Event::time);
+  return events;
+}
+
+// Steps as the daemon does: at each deadline too, and to `end`.
+struct Course {
+  explicit Course(Rules rules = {}) : rules(rules) {}
+
+  Course& events(const Events& events) {
+    for (const Event& event : events) {
+      wait_for(event.time);
+      one(event);
+    }
+    return *this;
+  }
+  Course& until(Time end) {
+    wait_for(end);
+    return *this;
+  }
+  void wait_for(Time time) {
+    while (deadline && *deadline <= time) one(tick(*deadline));
+  }
+  void one(const Event& event) {
+    Step result = step(std::move(session), event, rules);
+    session = std::move(result.session);
+    deadline = result.deadline;
+    for (Transition& transition : result.transitions) transitions.push_back(std::move(transition));
+  }
+  // "1.50 waiting, 3.25 working"
+  std::string told() const {
+    std::string text;
+    for (const Transition& transition : transitions) {
+      char time[32];
+      std::snprintf(time, sizeof(time), "%.2f ",
+                    std::chrono::duration<double>(transition.time).count());
+      text += (text.empty() ? "" : ", ") + (time + std::string(name_of(transition.to)));
+      if (transition.completion) text += "!";
+    }
+    return text;
+  }
+
+  Rules rules;
+  Session session = begin(0s);
+  std::optional<Time> deadline;
+  std::vector<Transition> transitions;
+};
+
+struct Case {
+  const char* name;
+  Events events;
+  const char* told;  // a completion has a '!'
+  Time end = 10s;
+};
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
+class Judge : public testing::TestWithParam<Case> {};
+
+TEST_P(Judge, Tells) {
+  EXPECT_EQ(Course().events(GetParam().events).until(GetParam().end).told(), GetParam().told);
+}
+
+// Each begins at 0 s, and is at its first wait at 1.00 s if it draws once and falls silent.
+const Events drawn = {writes(0ms)};
+// Has worked once and is at its second wait, from 5.95 s on: the last write is at 4.95 s.
+const Events settled = together({drawn, animates(3s, 5s, 50ms)});
+
+INSTANTIATE_TEST_SUITE_P(
+    Startup, Judge,
+    testing::Values(
+        Case{"nothing_seen", {}, ""}, Case{"draws_and_waits", drawn, "1.00 waiting"},
+        Case{"draws_for_a_while", animates(0s, 2s), "0.30 working, 2.90 waiting"},
+        Case{"silent_since_before_it_was_watched", {mode(500ms, false)}, "1.50 waiting"},
+        Case{"in_line_mode_and_silent", {mode(500ms, true)}, ""},
+        Case{"mode_looked_up_while_it_draws", {writes(0ms), mode(600ms, false)}, "1.00 waiting"},
+        Case{"plain_output_in_line_mode", {prints(0ms), prints(1s)}, ""},
+        Case{"never_waited_so_the_first_is_no_completion",
+             together({animates(0s, 3s), animates(5s, 8s)}),
+             "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting!"}),
+    [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Work, Judge,
+    testing::Values(
+        Case{"sustained", settled, "1.00 waiting, 3.25 working, 5.95 waiting!"},
+        Case{"two_writes_are_a_blink", together({drawn, {writes(3s), writes(3500ms)}}),
+             "1.00 waiting"},
+        Case{"a_repaint_is_over_at_once", together({drawn, animates(3s, 3200ms, 10ms)}),
+             "1.00 waiting"},
+        Case{"a_clock_that_ticks_sparsely", together({drawn, animates(3s, 9s, 1500ms)}),
+             "1.00 waiting"},
+        Case{"just_enough", together({drawn, {writes(3s), writes(3100ms), writes(3250ms)}}),
+             "1.00 waiting, 3.25 working, 4.25 waiting!"},
+        Case{"a_gap_shorter_than_the_threshold", together({drawn, animates(3s, 8s, 990ms)}),
+             "1.00 waiting, 4.98 working, 8.95 waiting!"},
+        Case{"a_permission_dialog_is_a_wait",
+             together({drawn,
+                       animates(3s, 4s),
+                       {writes(4050ms)},
+                       {reads(7s, 1), writes(7010ms)},
+                       animates(7100ms, 9s)}),
+             "1.00 waiting, 3.30 working, 5.05 waiting!, 7.70 working, 9.90 waiting!"},
+        Case{"esc_ends_it", together({drawn, animates(3s, 4s), {reads(4s, 1), writes(4020ms)}}),
+             "1.00 waiting, 3.30 working, 5.02 waiting!"}),
+    [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    ExplainedOutput, Judge,
+    testing::Values(
+        Case{"echo",
+             together({drawn, {reads(3s, 1), writes(3010ms), writes(3100ms), writes(3290ms)}}),
+             "1.00 waiting"},
+        Case{"typing",
+             [] {
+               Events events = drawn;
+               for (Time time = 3s; time < 9s; time += 150ms) {
+                 events.push_back(reads(time, 1));
+                 events.push_back(writes(time + 20ms));
+                 events.push_back(writes(time + 100ms));
+               }
+               return events;
+             }(),
+             "1.00 waiting"},
+        Case{"a_paste_of_many_pieces",
+             together({drawn,
+                       {reads(3s, 4096), reads(3010ms, 4096), reads(3100ms, 17)},
+                       animates(3020ms, 3400ms, 20ms)}),
+             "1.00 waiting"},
+        Case{"a_focus_report", together({drawn, {reads(3s, 3), writes(3100ms), writes(3200ms)}}),
+             "1.00 waiting"},
+        Case{"a_resize", together({drawn, {resized(3s)}, animates(3010ms, 3500ms, 20ms)}),
+             "1.00 waiting"},
+        Case{"many_resizes",
+             [] {
+               Events events = drawn;
+               for (Time time = 3s; time < 6s; time += 200ms) {
+                 events.push_back(resized(time));
+                 events.push_back(writes(time + 50ms));
+               }
+               return events;
+             }(),
+             "1.00 waiting"},
+        Case{"a_submit_and_then_work",
+             together({drawn, {reads(3s, 1)}, animates(3010ms, 5s, 50ms)}),
+             "1.00 waiting, 3.56 working, 5.96 waiting!"},
+        Case{"keys_while_it_works_change_nothing",
+             together(
+                 {drawn, animates(3s, 6s, 50ms), {reads(4s, 1), reads(4100ms, 1), reads(5s, 1)}}),
+             "1.00 waiting, 3.25 working, 6.95 waiting!"},
+        Case{"an_echo_delays_the_wait",
+             together({drawn, animates(3s, 4s, 100ms), {reads(4500ms, 1), writes(4510ms)}}),
+             "1.00 waiting, 3.30 working, 5.51 waiting!"},
+        // One that failed has brought nothing: what follows it is no echo.
+        Case{"a_read_without_a_byte_explains_nothing",
+             together({drawn, {reads(3s, -EAGAIN), reads(3s, 0)}, animates(3010ms, 3300ms, 50ms)}),
+             "1.00 waiting, 3.26 working, 4.26 waiting!"}),
+    [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    LineMode, Judge,
+    testing::Values(
+        Case{"asks_at_start", {prints(0ms), asks(10ms)}, "1.01 waiting"},
+        Case{"gets_its_line", {asks(0ms), gets(3s, 5)}, "1.00 waiting, 3.00 working"},
+        Case{"silent_work_is_no_wait",
+             {asks(0ms), gets(3s, 5), prints(3100ms)},
+             "1.00 waiting, 3.00 working"},
+        Case{"asks_again",
+             {asks(0ms), gets(3s, 5), prints(5s), asks(5s)},
+             "1.00 waiting, 3.00 working, 6.00 waiting!"},
+        Case{"an_answer_at_once_is_no_wait",
+             {asks(0ms), gets(400ms, 5), asks(500ms), gets(900ms, 2)},
+             "0.40 working"},
+        Case{"a_signal_interrupts_the_read",
+             {asks(0ms), gets(2s, -EINTR), asks(2s)},
+             "1.00 waiting"},
+        Case{"interrupted_before_the_threshold",
+             {asks(0ms), gets(900ms, -512), asks(900ms)},
+             "1.90 waiting"},
+        Case{"end_of_input_is_no_answer", {asks(0ms), gets(2s, 0)}, "1.00 waiting"},
+        Case{"a_bell_over_the_prompt",
+             together({{asks(0ms)}, {prints(3s), prints(3200ms), prints(3500ms)}}), "1.00 waiting"},
+        Case{"output_that_nothing_explains",
+             {asks(0ms), gets(2s, 3), asks(2100ms), gets(4s, 3)},
+             "1.00 waiting, 2.00 working, 3.10 waiting!, 4.00 working"},
+        Case{"its_reader_is_gone", {prints(0ms), asks(10ms), at(Kind::read_gone, 500ms)}, ""},
+        Case{"another_process_is_gone",
+             {prints(0ms), asks(10ms), at(Kind::read_gone, 500ms, child)},
+             "1.01 waiting"},
+        Case{"told_late_of_an_exec_before_the_read",
+             {asks(500ms), at(Kind::read_gone, 100ms)},
+             "1.50 waiting"},
+        Case{"one_of_two_threads_gets_the_line",
+             {asks(0ms, 1), asks(0ms, 2), gets(5s, 4, 2)},
+             "1.00 waiting, 5.00 working, 6.00 waiting!"},
+        Case{"leaves_line_mode_and_draws",
+             together({{prints(0ms), asks(10ms), gets(20ms, 2)}, animates(500ms, 2s, 50ms)}),
+             "0.02 working, 2.95 waiting"},
+        Case{"leaves_line_mode_in_silence",
+             {prints(0ms), asks(100ms), gets(5s, 9), at(Kind::read_enter, 5100ms)},
+             "1.10 waiting, 5.00 working, 6.00 waiting!"}),
+    [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    TheEnd, Judge,
+    testing::Values(Case{"at_once", {exits(100ms, 0)}, "0.10 exited"},
+                    Case{"while_it_works", together({drawn, animates(3s, 5s), {exits(5s, 1)}}),
+                         "1.00 waiting, 3.30 working, 5.00 exited"},
+                    Case{"while_it_waits", together({drawn, {exits(5s, 0, 9)}}),
+                         "1.00 waiting, 5.00 exited"},
+                    Case{"a_wait_that_was_due", together({drawn, animates(3s, 5s), {exits(7s, 0)}}),
+                         "1.00 waiting, 3.30 working, 5.90 waiting!, 7.00 exited"},
+                    Case{"nothing_after_it",
+                         together({drawn,
+                                   {exits(5s, 0), exits(6s, 1), gets(6s, 3), asks(6s)},
+                                   animates(6s, 9s)}),
+                         "1.00 waiting, 5.00 exited"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(JudgeWhy, SaysWhatItRestsOn) {
+  Course run;
+  run.events(together({drawn, animates(3s, 4s), {asks(6s), gets(9s, 4)}, {exits(10s, 3)}}));
+  std::vector<std::string> reasons;
+  for (const Transition& transition : run.transitions) reasons.push_back(transition.why);
+  ASSERT_THAT(reasons, SizeIs(5));
+  EXPECT_THAT(reasons[0], HasSubstr("no output for 1.00 s"));
+  EXPECT_THAT(reasons[1], HasSubstr("4 unexplained writes over 0.30 s"));
+  EXPECT_THAT(reasons[3], HasSubstr("line"));
+  EXPECT_EQ(reasons[4], "exit status 3");
+  Course prompt;
+  prompt.events({asks(0s), exits(5s, 0, 15)});
+  EXPECT_THAT(prompt.transitions.at(0).why, HasSubstr("blocked in a read of a line-mode terminal"));
+  EXPECT_EQ(prompt.transitions.at(1).why, "killed by signal 15");
+}
+
+TEST(JudgeThreshold, IsTheRulesOwn) {
+  Rules rules;
+  rules.wait_threshold = 500ms;
+  EXPECT_EQ(Course(rules).events(together({drawn, animates(3s, 5s, 400ms)})).until(10s).told(),
+            "0.50 waiting, 3.80 working, 5.10 waiting!");
+  EXPECT_EQ(Course(rules).events({asks(0s)}).until(10s).told(), "0.50 waiting");
+}
+
+TEST(JudgeDeadline, IsWhenTheSilenceIsLongEnough) {
+  Course run;
+  EXPECT_EQ(run.deadline, std::nullopt);
+  run.one(writes(2s));
+  EXPECT_EQ(run.deadline, 3s);
+  run.one(tick(2500ms));
+  EXPECT_EQ(run.deadline, 3s);
+  EXPECT_THAT(run.transitions, IsEmpty());
+  run.one(tick(3s));
+  EXPECT_THAT(run.transitions, SizeIs(1));
+  EXPECT_EQ(run.deadline, std::nullopt) << "only an event can end a wait";
+}
+
+// A look that comes late finds the wait at its own time.
+TEST(JudgeDeadline, MayBeMissed) {
+  Course run;
+  run.one(writes(2s));
+  run.one(tick(60s));
+  EXPECT_EQ(run.told(), "3.00 waiting");
+  EXPECT_EQ(run.session.changed, 3s);
+}
+
+// Writes that were coalesced into one event lie between it and the event before.
+TEST(JudgeDeadline, CountsFromTheLastWriteNotFromTheLastEvent) {
+  Course run;
+  run.events(animates(0s, 1s));
+  run.one(writes(2500ms, 1800ms));
+  EXPECT_EQ(run.told(), "0.30 working");
+  run.until(10s);
+  EXPECT_EQ(run.told(), "0.30 working, 3.50 waiting");
+  // A silence before them was one.
+  Course silent;
+  silent.events(animates(0s, 1s));
+  silent.one(writes(2500ms, 950ms));
+  EXPECT_EQ(silent.told(), "0.30 working, 1.95 waiting");
+}
+
+// Two CPUs tell of their writes in any order.
+TEST(JudgeOrder, ALateEventDoesNotTurnTimeBack) {
+  Course run;
+  run.one(writes(2s));
+  run.one(writes(1990ms));
+  EXPECT_EQ(run.deadline, 3s);
+  run.one(writes(1995ms, 1980ms));
+  EXPECT_EQ(run.deadline, 3s);
+  run.one(tick(3s));
+  run.one(writes(2999ms));
+  EXPECT_EQ(run.told(), "3.00 waiting");
+}
+
+TEST(JudgeOrder, DependsOnNothingButItsArguments) {
+  const Step once = step(begin(0s), writes(1s), {});
+  const Step twice = step(begin(0s), writes(1s), {});
+  EXPECT_EQ(once.deadline, twice.deadline);
+  EXPECT_EQ(once.session.last_output, twice.session.last_output);
+}
+
+// ---- whatever happens ----
+
+class AnySequence : public testing::TestWithParam<unsigned> {
+ protected:
+  std::mt19937 random{GetParam()};
+  long pick(long from, long to) { return std::uniform_int_distribution(from, to)(random); }
+
+  // Any event at all, a little later than the last one; sometimes told late.
+  Event any(Time& now) {
+    const long pace = pick(0, 3);
+    now += std::chrono::milliseconds(pace == 0 ? pick(0, 3000) : pick(0, 120));
+    static constexpr std::array kinds = {Kind::output,    Kind::output,     Kind::output,
+                                         Kind::output,    Kind::read_enter, Kind::read_exit,
+                                         Kind::read_exit, Kind::resize,     Kind::read_gone,
+                                         Kind::mode,      Kind::tick};
+    Event event = at(kinds.at(static_cast<size_t>(pick(0, kinds.size() - 1))), now);
+    event.pid = pick(0, 1) ? agent : child;
+    event.tid = event.pid + static_cast<pid_t>(pick(0, 1));
+    event.line_mode = line_mode = pick(0, 9) == 0 ? !line_mode : line_mode;
+    event.bytes = event.kind == Kind::read_exit ? pick(-1, 3) : 0;
+    if (event.kind == Kind::output && pick(0, 1))
+      event.previous = now - std::chrono::milliseconds(pick(0, 900));
+    if (event.kind != Kind::tick && pick(0, 19) == 0)
+      event.time -= std::chrono::milliseconds(pick(0, 5));
+    return event;
+  }
+
+  bool line_mode = false;
+};
+
+TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
+  Course run;
+  Time now{};
+  State state = State::unknown;
+  Time changed{};
+  bool waited = false;
+  int writes_since_change = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const Event event = any(now);
+    // As the daemon: at a deadline first. Both kinds of step are held to the same.
+    std::vector<Event> steps;
+    if (run.deadline && *run.deadline <= event.time && event.kind != Kind::output)
+      steps.push_back(tick(*run.deadline));
+    steps.push_back(event);
+    for (const Event& one : steps) {
+      SCOPED_TRACE("event " + std::to_string(i) + " of seed " + std::to_string(GetParam()));
+      const size_t told_before = run.transitions.size();
+      const Session before = run.session;
+      if (one.kind == Kind::output) ++writes_since_change;
+      run.one(one);
+      for (size_t j = told_before; j < run.transitions.size(); ++j) {
+        const Transition& transition = run.transitions[j];
+        ASSERT_EQ(transition.from, state) << "each follows the one before";
+        ASSERT_NE(transition.to, transition.from);
+        ASSERT_NE(transition.to, State::unknown);
+        ASSERT_GE(transition.time, changed - 5ms) << "but for a late event, time goes on";
+        ASSERT_LE(transition.time, one.time);
+        ASSERT_FALSE(transition.why.empty());
+        ASSERT_EQ(transition.completion,
+                  transition.to == State::waiting && state == State::working && waited);
+        if (transition.to == State::working) {
+          const bool line = one.kind == Kind::read_exit && one.bytes > 0 && one.line_mode;
+          const bool burst =
+              one.kind == Kind::output && writes_since_change >= run.rules.work_writes;
+          ASSERT_TRUE(line || burst) << "no work without evidence: " << transition.why;
+        } else if (transition.to == State::waiting) {
+          waited = true;
+          const bool silent = before.last_output &&
+                              transition.time >= *before.last_output + run.rules.wait_threshold;
+          const bool asks = std::ranges::any_of(before.blocked_reads, [&](const auto& read) {
+            return transition.time >= read.second.since + run.rules.wait_threshold;
+          });
+          ASSERT_TRUE(before.line_mode ? asks : silent) << "no wait without evidence";
+        }
+        state = transition.to;
+        changed = transition.time;
+        // A write after a silence ends that, and may be the first of a burst.
+        writes_since_change = one.kind == Kind::output && state == State::waiting ? 1 : 0;
+      }
+      ASSERT_EQ(run.session.state, state);
+      ASSERT_EQ(run.session.changed, changed);
+      if (one.kind == Kind::tick && run.deadline) {
+        ASSERT_GT(*run.deadline, one.time) << "nothing is left to do at the time of a tick";
+      }
+    }
+  }
+  // Falls silent: a full-screen agent waits, and nothing keeps it from being looked at until then.
+  run.one(mode(now, false));
+  run.one(writes(now));
+  run.until(now + 1h);
+  EXPECT_EQ(run.session.state, State::waiting);
+  EXPECT_EQ(run.deadline, std::nullopt);
+  // Works again, whatever came before.
+  run.events(animates(now + 2h, now + 2h + 2s));
+  EXPECT_EQ(run.session.state, State::working);
+  run.one(exits(now + 3h, 0));
+  EXPECT_EQ(run.session.state, State::exited);
+  EXPECT_EQ(run.deadline, std::nullopt);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, AnySequence, testing::Range(1U, 21U));
+
+}  // namespace
+}  // namespace ebpf_ai_monitor::judge
