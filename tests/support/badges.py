@@ -155,6 +155,7 @@ class BadgeWatch:
             except (OSError, ValueError) as error:
                 self.problems.append(f"{name} cannot be read: {error}")
         elif mask & _IN_DELETE:
+            self._last_read.pop(window, None)  # the next file may have its inode, within the same tick of the clock
             self._add(window, None)
         else:
             self.problems.append(f"{name} was written in place, where a reader can meet half of it")

@@ -328,7 +328,7 @@ class Desktop:
         }
         self._start_session_bus()
         self._start_system_bus()
-        self._start_sway()
+        self.start_sway()
 
     def _start_session_bus(self) -> None:
         bus = self.spawn(
@@ -354,7 +354,9 @@ class Desktop:
         _wait_for_address(bus, "the system bus")
         self.system_bus_address = f"unix:path={path}"
 
-    def _start_sway(self) -> None:
+    def start_sway(self) -> None:
+        """Also for a test that has killed the one before."""
+        self.env.pop("SWAYSOCK", None)  # Sway would listen there, if the file is gone
         config = self.root / "sway.config"
         config.write_text(_SWAY_CONFIG)
         headless = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
