@@ -235,7 +235,11 @@ Status Sway::receive() {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return {};
     if (got < 0) return fail_errno("read");
-    if (got == 0) return fail("closed by its other end");
+    if (got == 0) {
+      // Sway 1.7 announces its end, but does not wait until that is sent.
+      ending_ = state_ == State::connected && !parser_.holds_part();
+      return fail("closed by its other end");
+    }
     bool next_began = !parser_.holds_part();
     parser_.feed({block.data(), static_cast<size_t>(got)});
     while (true) {

@@ -139,24 +139,34 @@ std::string frame(MessageType type, std::string_view payload) {
   return bytes.append(payload);
 }
 
+void Parser::feed(std::string_view bytes) {
+  if (taken_ == buffer_.size()) {
+    buffer_ = bytes;
+  } else {
+    buffer_.erase(0, taken_);
+    buffer_.append(bytes);
+  }
+  taken_ = 0;
+}
+
 Result<std::optional<Message>> Parser::next() {
-  const size_t compared = std::min(buffer_.size(), magic.size());
-  if (buffer_.compare(0, compared, magic, 0, compared) != 0)
+  const std::string_view rest = std::string_view(buffer_).substr(taken_);
+  if (rest.substr(0, magic.size()) != magic.substr(0, rest.size()))
     return fail("a message that does not begin with \"i3-ipc\"");
-  if (buffer_.size() < header_size) return std::nullopt;
+  if (rest.size() < header_size) return std::nullopt;
 
   uint32_t length = 0;
   uint32_t number = 0;
-  std::memcpy(&length, buffer_.data() + magic.size(), sizeof(length));
-  std::memcpy(&number, buffer_.data() + magic.size() + sizeof(length), sizeof(number));
+  std::memcpy(&length, rest.data() + magic.size(), sizeof(length));
+  std::memcpy(&number, rest.data() + magic.size() + sizeof(length), sizeof(number));
   if (length > max_payload)
     return fail("a message of " + std::to_string(length) + " bytes, more than the " +
                 std::to_string(max_payload) + " allowed");
-  if (buffer_.size() - header_size < length) return std::nullopt;
-
-  Message message{static_cast<MessageType>(number), buffer_.substr(header_size, length)};
-  // Not erase(): the memory of a large message is given back.
-  buffer_ = buffer_.substr(header_size + length);
+  if (rest.size() - header_size < length) return std::nullopt;
+  taken_ += header_size + length;
+  Message message{static_cast<MessageType>(number), std::string(rest.substr(header_size, length))};
+  // A large message gives its memory back.
+  if (!holds_part()) *this = Parser();
   return message;
 }
 

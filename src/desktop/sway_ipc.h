@@ -41,13 +41,14 @@ std::string frame(MessageType type, std::string_view payload);
 // Cuts a stream into messages.
 class Parser {
  public:
-  void feed(std::string_view bytes) { buffer_.append(bytes); }
+  void feed(std::string_view bytes);
   // None: more bytes are needed. After an error the stream is lost.
   Result<std::optional<Message>> next();
-  bool holds_part() const { return !buffer_.empty(); }
+  bool holds_part() const { return taken_ < buffer_.size(); }
 
  private:
   std::string buffer_;
+  size_t taken_ = 0;  // of the buffer
 };
 
 // A view: a container that a client's process shows its content in.
