@@ -1,0 +1,51 @@
+"""One desktop for all tests here; each begins and ends without windows, tmux servers and badges."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from support.badges import BadgeWatch
+from support.desktop import Desktop, wait_until
+
+from fake_daemon import Bridge
+
+
+@pytest.fixture(scope="session")
+def shared_desktop() -> Generator[Desktop, None, None]:
+    with Desktop("ebpf-ai-test-bridge") as desktop:
+        yield desktop
+
+
+@pytest.fixture
+def desktop(shared_desktop: Desktop) -> Generator[Desktop, None, None]:
+    if not Path(shared_desktop.env["SWAYSOCK"]).exists():
+        shared_desktop.start_sway()  # the test before has ended it
+    yield shared_desktop
+    with contextlib.suppress(OSError):  # there may be no Sway
+        for window in shared_desktop.sway.windows():
+            with contextlib.suppress(RuntimeError):  # nor, any more, that window
+                shared_desktop.sway.command(f"[con_id={window['id']}] kill")
+        wait_until(lambda: not shared_desktop.sway.windows(), 10, "the end of all windows")
+    badges = shared_desktop.runtime_dir / "i3pm-badges"
+    if badges.is_dir() and not badges.is_symlink():
+        shutil.rmtree(badges)
+    else:
+        badges.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def badges(desktop: Desktop) -> Generator[BadgeWatch, None, None]:
+    with BadgeWatch(desktop.runtime_dir, desktop.uid) as watch:
+        yield watch
+    assert not watch.problems
+
+
+@pytest.fixture
+def bridge(desktop: Desktop, badges: BadgeWatch) -> Generator[Bridge, None, None]:
+    with Bridge(desktop) as bridge:
+        yield bridge

@@ -1,0 +1,172 @@
+"""The daemon's end of a bridge: says what a test wants it to, and keeps what the bridge reports."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.daemon import BINARY
+from support.desktop import Desktop
+
+SECONDS = 20.0
+
+# wire::Report and wire::NoWindow
+_REPORT = struct.Struct("=IIqQiI200s")
+_WINDOW, _SEEN, _LOG = 1, 2, 3
+REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, by what the bridge knows it by."""
+
+    pid: int
+    start_ticks: int
+
+    @staticmethod
+    def of(pid: int) -> Process:
+        return Process(pid, int(stat_fields(pid)[19]))
+
+
+def stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third, the state, on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def environment(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+@dataclass
+class Agent:
+    """A process that the fake daemon calls an agent; `tell` it after each change."""
+
+    process: Process
+    agent: str = "claude"
+    project: str = ""
+    state: str = "working"
+    since: float = field(default_factory=time.time)
+    started: float = 1700000000.5
+    unseen: int = 0
+    tmux: str = ""
+    tmux_pane: str = ""
+
+    @staticmethod
+    def of(pid: int, **fields: Any) -> Agent:
+        """With TMUX and TMUX_PANE of its environment."""
+        variables = environment(pid)
+        tmux = {"tmux": variables.get("TMUX", ""), "tmux_pane": variables.get("TMUX_PANE", "")}
+        return Agent(Process.of(pid), **(tmux | fields))
+
+
+class Bridge:
+    """A context manager; the real bridge process runs inside of it."""
+
+    def __init__(self, desktop: Desktop, env: Mapping[str, str] | None = None) -> None:
+        self._desktop = desktop
+        self._env = env
+        self.places: dict[Process, tuple[int, str]] = {}
+        self.seen: list[Process] = []
+        self.log: list[str] = []
+        self.reports = 0
+
+    def __enter__(self) -> Bridge:
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge'
+            self.process = self._desktop.spawn(
+                ["/bin/bash", "-c", command, str(BINARY)], self._env, pass_fds=(theirs.fileno(),)
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> int:
+        """As the daemon ends a bridge; its exit status."""
+        self.socket.close()
+        return self.process.wait(timeout=SECONDS)
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=SECONDS)
+
+    def tell(self, *agents: Agent, synced: bool = True) -> None:
+        for agent in agents:
+            fields = vars(agent) | vars(agent.process)
+            del fields["process"]
+            self._send("session", fields)
+        if synced:
+            self._send("synced", {})
+
+    def tell_change(self, agent: Agent, **fields: Any) -> None:
+        """A change of the agent, of now."""
+        for name, value in (fields | {"since": time.time()}).items():
+            setattr(agent, name, value)
+        self.tell(agent, synced=False)
+
+    def tell_gone(self, agent: Agent) -> None:
+        self._send("gone", vars(agent.process))
+
+    def _send(self, kind: str, content: Mapping[str, Any]) -> None:
+        self.socket.send(json.dumps({kind: content}).encode())
+
+    def read(self) -> None:
+        """Takes all reports there are."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self._take(self.socket.recv(1024))
+
+    def wait_until(self, condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:
+        """Looked at after each report, and now and then for what comes without one."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.read()
+            if condition():
+                return
+            if time.monotonic() > deadline:
+                log = "\n".join(self.log)
+                raise TimeoutError(f"not within {seconds:g} s: {what}\nplaces: {self.places}\nlog:\n{log}")
+            select.select([self.socket], [], [], 0.05)
+
+    def wait_for_place(self, agent: Agent, window: int) -> None:
+        self.wait_until(lambda: self.places.get(agent.process) == (window, "none"), f"a report of window {window}")
+
+    def wait_for_no_window(self, agent: Agent, reason: str) -> None:
+        self.wait_until(lambda: self.places.get(agent.process) == (0, reason), f"a report of '{reason}'")
+
+    def wait_for_log(self, *texts: str) -> str:
+        """The first line with all of the texts."""
+
+        def found() -> list[str]:
+            return [line for line in self.log if all(text in line for text in texts)]
+
+        self.wait_until(found, f"a line with {texts}")
+        return found()[0]
+
+    def peak_memory_kib(self) -> int:
+        """The most memory it ever had resident."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+    def _take(self, packet: bytes) -> None:
+        if not packet:
+            raise EOFError("\n".join(["the bridge has ended; its log:", *self.log]))
+        kind, reason, window, start_ticks, pid, level, text = _REPORT.unpack(packet)
+        self.reports += 1
+        if kind == _WINDOW:
+            self.places[Process(pid, start_ticks)] = (window, REASONS[reason])
+        elif kind == _SEEN:
+            self.seen.append(Process(pid, start_ticks))
+        elif kind == _LOG:
+            self.log.append(f"{level} {text.partition(bytes(1))[0].decode(errors='replace')}")
+        else:
+            raise ValueError(f"a report of kind {kind}")
