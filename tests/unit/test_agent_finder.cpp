@@ -1,0 +1,229 @@
+#include "session/agent_finder.h"
+
+#include <gmock/gmock.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "temporary_directory.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+// Character devices that every machine has stand for terminals: what counts is the number.
+const dev_t terminal = makedev(1, 3);
+constexpr const char* terminal_path = "/dev/null";
+const dev_t another_terminal = makedev(1, 5);
+constexpr const char* another_terminal_path = "/dev/zero";
+
+struct Process {
+  pid_t pid = 0;
+  pid_t parent = 1;
+  std::string comm = "claude";
+  std::string exe = "/opt/claude/claude";
+  std::vector<std::string> arguments = {"claude"};
+  dev_t tty = terminal;
+  std::string input = terminal_path;
+  std::string output = terminal_path;
+  pid_t group = 0;       // 0: its own
+  pid_t foreground = 0;  // 0: its group
+  long started = 1000;
+};
+
+class Finder : public testing::Test {
+ protected:
+  void add(Process process) {
+    const auto path = directory_.path() / std::to_string(process.pid);
+    const pid_t group = process.group ? process.group : process.pid;
+    const pid_t foreground = process.foreground ? process.foreground : group;
+    std::string line = std::to_string(process.pid) + " (" + process.comm + ") S " +
+                       std::to_string(process.parent) + " " + std::to_string(group) + " 1 " +
+                       std::to_string(process.tty) + " " + std::to_string(foreground);
+    for (int field = 9; field < 22; ++field) line += " 0";
+    write_file(path / "stat", line + " " + std::to_string(process.started) + " 0 0\n");
+    write_file(path / "status", "Name:\tx\nUid:\t1000\t0\t0\t0\n");
+    std::string arguments;
+    for (const std::string& argument : process.arguments) arguments += argument + '\0';
+    write_file(path / "cmdline", arguments);
+    std::filesystem::create_directories(path / "fd");
+    std::filesystem::create_symlink(process.exe, path / "exe");
+    std::filesystem::create_symlink(process.input, path / "fd" / "0");
+    std::filesystem::create_symlink(process.output, path / "fd" / "1");
+  }
+
+  std::vector<pid_t> running() {
+    std::vector<pid_t> pids;
+    for (const FoundAgent& agent : finder_.running()) pids.push_back(agent.id.pid);
+    return pids;
+  }
+
+  bool interactive(pid_t pid) {
+    const auto found = finder_.look_at(pid);
+    return found && found->interactive;
+  }
+
+  TemporaryDirectory directory_;
+  AgentFinder finder_{AgentNames::from({"claude", "codex"}).value(), Proc(directory_.path())};
+};
+
+TEST_F(Finder, AnAgentInItsTerminal) {
+  add({.pid = 10, .parent = 5, .started = 777});
+  const auto found = finder_.look_at(10);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->id, (ProcessId{10, 777}));
+  EXPECT_EQ(found->parent, 5);
+  EXPECT_EQ(found->user, 1000U);
+  EXPECT_EQ(found->name, "claude");
+  EXPECT_EQ(found->terminal, terminal);
+  EXPECT_TRUE(found->interactive);
+}
+
+TEST_F(Finder, WhoIsNone) {
+  add({.pid = 10, .comm = "vim", .exe = "/usr/bin/vim", .arguments = {"vim", "claude.md"}});
+  add({.pid = 11, .tty = 0});  // `codex app-server`, a service
+  EXPECT_FALSE(finder_.look_at(10));
+  EXPECT_FALSE(finder_.look_at(11));
+  EXPECT_FALSE(finder_.look_at(12)) << "there is no such process";
+  EXPECT_THAT(running(), IsEmpty());
+}
+
+TEST_F(Finder, WhoDoesNotTalkToTheTerminal) {
+  add({.pid = 10, .input = "/"});  // a pipe, a file
+  add({.pid = 11, .output = "/"});
+  add({.pid = 12, .input = another_terminal_path});  // somebody else's
+  add({.pid = 13, .group = 13, .foreground = 99});   // in the background
+  for (const pid_t pid : {10, 11, 12, 13}) {
+    ASSERT_TRUE(finder_.look_at(pid)) << pid;
+    EXPECT_FALSE(interactive(pid)) << pid;
+  }
+}
+
+TEST_F(Finder, TheControllingTerminalByItsOtherName) {
+  if (!std::filesystem::is_character_file("/dev/tty")) GTEST_SKIP() << "no /dev/tty";
+  add({.pid = 10, .input = "/dev/tty", .output = "/dev/tty"});
+  EXPECT_TRUE(interactive(10));
+}
+
+TEST_F(Finder, TheOwnerOfTheForeground) {
+  // It runs a tool in a process group of its own.
+  add({.pid = 10, .foreground = 12});
+  add({.pid = 11, .parent = 10, .comm = "sh", .exe = "/bin/sh", .arguments = {"sh"}});
+  add({.pid = 12, .parent = 11, .comm = "make", .exe = "/bin/make", .arguments = {"make"}});
+  EXPECT_TRUE(interactive(10));
+}
+
+TEST_F(Finder, AWrapperIsListedForItsWhole) {
+  add({.pid = 10,
+       .comm = "node",
+       .exe = "/usr/bin/node",
+       .arguments = {"node", "/usr/bin/codex"},
+       .started = 100});
+  add({.pid = 11,
+       .parent = 10,
+       .comm = "sh",
+       .exe = "/bin/sh",
+       .arguments = {"sh"},
+       .group = 10,
+       .started = 101});
+  add({.pid = 12,
+       .parent = 11,
+       .comm = "codex",
+       .exe = "/x/codex",
+       .arguments = {"codex"},
+       .group = 10,
+       .started = 102});
+  EXPECT_THAT(running(), ElementsAre(10));
+}
+
+TEST_F(Finder, AWrapperWithAHigherPid) {
+  // Pids wrap around: age decides who wraps whom.
+  add({.pid = 30000, .started = 100});
+  add({.pid = 5, .parent = 30000, .group = 30000, .started = 200});
+  EXPECT_THAT(running(), ElementsAre(30000));
+}
+
+TEST_F(Finder, TwoAgentsAreTwo) {
+  add({.pid = 10, .started = 200});
+  add({.pid = 11,
+       .comm = "codex",
+       .tty = another_terminal,
+       .input = another_terminal_path,
+       .output = another_terminal_path,
+       .started = 100});
+  EXPECT_THAT(running(), ElementsAre(11, 10)) << "oldest first";
+}
+
+TEST_F(Finder, AnAgentOnATerminalOfItsParentsMakingIsAnother) {
+  add({.pid = 10, .started = 100});
+  add({.pid = 11,
+       .parent = 10,
+       .tty = another_terminal,
+       .input = another_terminal_path,
+       .output = another_terminal_path,
+       .started = 200});
+  EXPECT_THAT(running(), ElementsAre(10, 11));
+}
+
+TEST_F(Finder, Descendants) {
+  add({.pid = 10});
+  add({.pid = 11, .parent = 10});
+  add({.pid = 12, .parent = 11});
+  add({.pid = 13, .parent = 10});
+  add({.pid = 20});
+  EXPECT_THAT(finder_.descendants(10), UnorderedElementsAre(11, 12, 13));
+  EXPECT_THAT(finder_.descendants(12), IsEmpty());
+}
+
+TEST_F(Finder, ALoopOfParentsEnds) {
+  // Read at two times, /proc can say so.
+  add({.pid = 10, .parent = 11, .foreground = 99});
+  add({.pid = 11, .parent = 10, .foreground = 99});
+  EXPECT_THAT(finder_.descendants(10), ElementsAre(11));
+  EXPECT_FALSE(interactive(10));
+}
+
+TEST_F(Finder, ReadsInProgress) {
+  add({.pid = 10});
+  const auto call = [&](const std::string& tid, long number, const std::string& fd) {
+    write_file(directory_.path() / "10" / "task" / tid / "syscall",
+               std::to_string(number) + " 0x" + fd + " 0x1 0x2 0x3 0x4 0x5 0x6 0x7\n");
+  };
+  std::filesystem::create_symlink("/", directory_.path() / "10" / "fd" / "5");
+  call("10", SYS_read, "0");
+  call("11", SYS_readv, "1");
+  call("12", SYS_write, "1");
+  call("13", SYS_read, "5");
+  call("14", SYS_read, "9");
+  write_file(directory_.path() / "10" / "task" / "15" / "syscall", "running\n");
+  std::vector<std::pair<pid_t, int>> reads;
+  for (const auto& read : finder_.reads_in_progress(10, terminal))
+    reads.emplace_back(read.tid, read.fd);
+  EXPECT_THAT(reads, UnorderedElementsAre(std::pair(10, 0), std::pair(11, 1)));
+}
+
+TEST_F(Finder, WhatItsUserGaveItToKnow) {
+  add({.pid = 10});
+  std::string environment = "I3PM_PROJECT_NAME=nixos";
+  environment +=
+      '\0' + std::string("TMUX=/tmp/tmux-1000/default,7,0") + '\0' + "TMUX_PANE=%1" + '\0';
+  write_file(directory_.path() / "10" / "environ", environment);
+  std::filesystem::create_symlink("/home/vp/code", directory_.path() / "10" / "cwd");
+  const AgentContext context = finder_.context(10);
+  EXPECT_EQ(context.project, "nixos");
+  EXPECT_EQ(context.tmux, "/tmp/tmux-1000/default,7,0");
+  EXPECT_EQ(context.tmux_pane, "%1");
+  EXPECT_EQ(context.directory, "/home/vp/code");
+}
+
+TEST_F(Finder, WhatItsUserGaveItIsBounded) {
+  add({.pid = 10});
+  write_file(directory_.path() / "10" / "environ",
+             "I3PM_PROJECT_NAME=" + std::string(100'000, 'x') + '\0');
+  EXPECT_LE(finder_.context(10).project.size(), 4096U);
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor

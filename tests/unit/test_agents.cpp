@@ -1,0 +1,101 @@
+#include "core/agents.h"
+
+#include <gmock/gmock.h>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using testing::HasSubstr;
+
+AgentNames names(std::vector<std::string> list = {"claude", "codex", "gemini"}) {
+  return AgentNames::from(std::move(list)).value();
+}
+
+std::string refused(std::vector<std::string> list) {
+  const auto result = AgentNames::from(std::move(list));
+  return result ? "" : result.error();
+}
+
+TEST(AgentNames, FromOneToFifteenBytes) {
+  EXPECT_EQ(names({"c", "fifteen-bytes-x"}).all(),
+            (std::vector<std::string>{"c", "fifteen-bytes-x"}));
+  EXPECT_THAT(refused({"sixteen-bytes-xx"}), HasSubstr("'sixteen-bytes-xx' has 16 bytes"));
+  EXPECT_THAT(
+      refused({"claude", "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"}),
+      HasSubstr("16 bytes"))
+      << "bytes, not characters";
+}
+
+TEST(AgentNames, RefusesWhatIsNoName) {
+  EXPECT_THAT(refused({}), HasSubstr("no process name"));
+  EXPECT_THAT(refused({""}), HasSubstr("empty"));
+  EXPECT_THAT(refused({"claude", ""}), HasSubstr("empty"));
+  EXPECT_THAT(refused({"/usr/bin/codex"}), HasSubstr("'/usr/bin/codex' is a path"));
+}
+
+struct Case {
+  const char* what;
+  ProcessNames process;
+  const char* matched;  // nullptr: it is no agent
+};
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.what; }
+
+class Match : public testing::TestWithParam<Case> {};
+
+TEST_P(Match, Finds) {
+  const AgentNames agents = names();
+  const std::string* name = agents.match(GetParam().process);
+  EXPECT_EQ(name ? *name : "none", GetParam().matched ? GetParam().matched : "none");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Processes, Match,
+    testing::Values(
+        Case{"comm", {"claude", "/opt/bun", {"anything"}}, "claude"},
+        Case{"exe", {"node-MainThread", "/opt/x/codex", {"anything"}}, "codex"},
+        Case{"exe_wins_over_script", {"x", "/bin/claude", {"node", "codex"}}, "claude"},
+        Case{"script", {"node", "/usr/bin/node", {"node", "/usr/bin/codex"}}, "codex"},
+        Case{
+            "script_with_extension", {"node", "/usr/bin/node", {"node", "/x/gemini.js"}}, "gemini"},
+        Case{"script_behind_flags",
+             {"node", "/usr/bin/node", {"node", "--no-warnings", "-r", "/x/codex.mjs", "gemini"}},
+             "codex"},
+        Case{"versioned_interpreter",
+             {"python3", "/usr/bin/python3.11", {"python3", "/x/codex.py", "run"}},
+             "codex"},
+        Case{"module", {"python3", "/usr/bin/python3.11", {"python3", "-m", "codex"}}, "codex"},
+        Case{"shell_script", {"sh", "/usr/bin/dash", {"sh", "./claude"}}, "claude"},
+        Case{"bun", {"bun", "/root/.bun/bin/bun", {"bun", "claude.ts"}}, "claude"},
+        Case{"deno", {"deno", "/usr/bin/deno", {"deno", "claude.ts"}}, "claude"},
+        Case{"another_program", {"vim", "/usr/bin/vim", {"vim", "claude"}}, nullptr},
+        Case{"cat", {"cat", "/usr/bin/cat", {"cat", "codex.js"}}, nullptr},
+        Case{"argument_of_a_script",
+             {"node", "/usr/bin/node", {"node", "server.js", "codex"}},
+             nullptr},
+        Case{"program_text", {"python3", "/usr/bin/python3", {"python3", "-c", "codex"}}, nullptr},
+        Case{"program_text_of_node", {"node", "/usr/bin/node", {"node", "-e", "codex"}}, nullptr},
+        Case{"longer_name", {"claude-desktop", "/x/claude-desktop", {"claude-desktop"}}, nullptr},
+        Case{"shorter_name", {"claud", "/x/claud", {"claud"}}, nullptr},
+        Case{"other_case", {"Claude", "/x/Claude", {"Claude"}}, nullptr},
+        Case{"directory_of_that_name",
+             {"node", "/opt/claude/node", {"node", "/opt/codex/main.js"}},
+             nullptr},
+        Case{"other_extension", {"node", "/usr/bin/node", {"node", "codex.json"}}, nullptr},
+        Case{"nothing_known", {"", "", {}}, nullptr},
+        Case{"no_script", {"node", "/usr/bin/node", {"node"}}, nullptr},
+        Case{"empty_arguments", {"node", "/usr/bin/node", {"node", "", "", "codex"}}, "codex"},
+        Case{
+            "a_script_that_is_a_directory", {"node", "/usr/bin/node", {"node", "codex/"}}, nullptr},
+        Case{"deleted_executable", {"x", "/usr/bin/codex (deleted)", {"x"}}, nullptr}),
+    [](const auto& test) { return test.param.what; });
+
+TEST(DisplayName, IsForPeople) {
+  EXPECT_EQ(display_name("claude"), "Claude Code");
+  EXPECT_EQ(display_name("codex"), "Codex");
+  EXPECT_EQ(display_name("gemini"), "Gemini CLI");
+  EXPECT_EQ(display_name("my-agent"), "my-agent");
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,116 @@
+#include "app/daemon_settings.h"
+
+#include <gmock/gmock.h>
+
+#include "temporary_directory.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class Config : public testing::Test {
+ protected:
+  Status read(const std::string& text) {
+    write_file(path_, text);
+    return read_config(path_, settings_);
+  }
+
+  TemporaryDirectory directory_;
+  std::string path_ = directory_.path() / "config.toml";
+  DaemonSettings settings_;
+};
+
+TEST_F(Config, SetsEveryKey) {
+  ASSERT_TRUE(
+      read("# a comment\nuser = [\"root\", \"vp\"]\nprocesses = [\"claude\", \"aider\"]\n"
+           "wait-threshold = 500\nlog-level = \"debug\"\n"));
+  EXPECT_THAT(settings_.users, ElementsAre("root", "vp"));
+  EXPECT_THAT(settings_.processes, ElementsAre("claude", "aider"));
+  EXPECT_EQ(settings_.wait_threshold_ms, 500);
+  EXPECT_EQ(settings_.log_level, "debug");
+}
+
+TEST_F(Config, OneStringServesForAList) {
+  ASSERT_TRUE(read("user = \"vp\"\nprocesses = \"claude,aider\"\n"));
+  EXPECT_THAT(settings_.users, ElementsAre("vp"));
+  EXPECT_THAT(settings_.processes, ElementsAre("claude", "aider"));
+}
+
+TEST_F(Config, AnEmptyFileLeavesTheDefaults) {
+  ASSERT_TRUE(read(""));
+  EXPECT_THAT(settings_.users, IsEmpty());
+  EXPECT_THAT(settings_.processes, ElementsAre("claude", "codex"));
+  EXPECT_EQ(settings_.wait_threshold_ms, 1000);
+  EXPECT_EQ(settings_.log_level, "info");
+}
+
+TEST_F(Config, AnErrorHasFileLineAndKey) {
+  EXPECT_THAT(read("user = \"vp\"\nno-such-key = 1\n").error().message,
+              AllOf(HasSubstr(path_), HasSubstr("line 2"), HasSubstr("no-such-key")));
+  EXPECT_THAT(read("\n\nwait-threshold = 0\n").error().message,
+              AllOf(HasSubstr("line 3"), HasSubstr("wait-threshold")));
+  EXPECT_THAT(read("user = \"vp\n").error().message, AllOf(HasSubstr(path_), HasSubstr("line 1")));
+}
+
+TEST_F(Config, AFileThatIsNotThere) {
+  EXPECT_THAT(read_config(directory_.path() / "missing", settings_).error().message,
+              HasSubstr("missing"));
+  EXPECT_THAT(read_config(directory_.path(), settings_).error().message, HasSubstr("directory"));
+}
+
+// The defaults but for one setting.
+template <typename Value>
+Result<DaemonOptions> check_with(Value DaemonSettings::*setting, Value value) {
+  DaemonSettings settings;
+  settings.*setting = std::move(value);
+  return check(settings);
+}
+
+using Strings = std::vector<std::string>;
+
+TEST(Settings, TheDefaultsAreGood) {
+  const auto options = check({});
+  ASSERT_TRUE(options) << options.error().message;
+  EXPECT_THAT(options->users, IsEmpty()) << "everyone's";
+  EXPECT_THAT(options->names.all(), ElementsAre("claude", "codex"));
+  EXPECT_EQ(options->rules.wait_threshold, std::chrono::seconds(1));
+}
+
+TEST(Settings, UsersAreLookedUp) {
+  const auto options = check_with(&DaemonSettings::users, Strings{"root"});
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->users.at(0).uid, 0U);
+  EXPECT_THAT(check_with(&DaemonSettings::users, Strings{"root", "no-such-user"}).error().message,
+              AllOf(HasSubstr("user"), HasSubstr("no-such-user")));
+}
+
+TEST(Settings, BoundsAreKept) {
+  for (const int threshold : {min_threshold_ms, 500, max_threshold_ms})
+    EXPECT_TRUE(check_with(&DaemonSettings::wait_threshold_ms, threshold)) << threshold;
+  for (const int threshold : {0, -1, min_threshold_ms - 1, max_threshold_ms + 1}) {
+    const auto options = check_with(&DaemonSettings::wait_threshold_ms, threshold);
+    ASSERT_FALSE(options) << threshold;
+    EXPECT_THAT(options.error().message,
+                AllOf(HasSubstr("wait-threshold"), HasSubstr(std::to_string(threshold))));
+  }
+  for (const std::string& level : log_levels())
+    EXPECT_TRUE(check_with(&DaemonSettings::log_level, level)) << level;
+  EXPECT_THAT(check_with(&DaemonSettings::log_level, std::string("loud")).error().message,
+              AllOf(HasSubstr("log-level"), HasSubstr("loud")));
+  EXPECT_THAT(check_with(&DaemonSettings::processes, Strings{"claude", ""}).error().message,
+              AllOf(HasSubstr("processes"), HasSubstr("empty")));
+}
+
+TEST(SplitAtCommas, KeepsEveryPiece) {
+  EXPECT_THAT(split_at_commas("claude,codex"), ElementsAre("claude", "codex"));
+  EXPECT_THAT(split_at_commas("claude"), ElementsAre("claude"));
+  EXPECT_THAT(split_at_commas(""), ElementsAre(""));
+  EXPECT_THAT(split_at_commas("a,,b,"), ElementsAre("a", "", "b", ""));
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor
