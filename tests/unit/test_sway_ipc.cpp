@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <random>
 
 namespace ebpf_ai_monitor::sway {
 namespace {
 
+using namespace std::string_view_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -150,6 +152,41 @@ TEST(SwayTree, SplitsAHundredDeepAreFine) {
   const auto windows = parse_tree(text);
   ASSERT_TRUE(windows) << windows.error().message;
   EXPECT_THAT(*windows, ElementsAre(Window{.id = 7, .pid = 9, .focused = true}));
+}
+
+// Each must end in a value or an error; the sanitizers see what else happens.
+TEST(SwayTree, DamagedOnesAreBorne) {
+  std::mt19937 random(1);
+  const auto up_to = [&](size_t end) {
+    return std::uniform_int_distribution<size_t>(0, end)(random);
+  };
+  constexpr std::string_view bytes = "{}[]\",:0123456789eE+-.\\u \x80\xff\0tfn"sv;
+  for (int i = 0; i < 1000; ++i) {
+    std::string text(tree);
+    for (size_t change = 0; change <= up_to(4); ++change) {
+      const size_t place = up_to(text.size() - 1);
+      switch (up_to(2)) {
+        case 0:
+          text[place] = bytes[up_to(bytes.size() - 1)];
+          break;
+        case 1:
+          text.erase(place, up_to(40));
+          break;
+        default:
+          text.insert(place, text.substr(up_to(text.size() - 1), up_to(200)));
+      }
+      if (text.empty()) break;
+    }
+    if (const auto windows = parse_tree(text)) {
+      for (const auto& window : *windows) {
+        EXPECT_GT(window.id, 0);
+        EXPECT_GT(window.pid, 0);
+      }
+    } else {
+      EXPECT_FALSE(windows.error().message.empty());
+    }
+    (void)parse_window_event(text);
+  }
 }
 
 TEST(SwayTree, TooManyWindowsAreAnError) {
