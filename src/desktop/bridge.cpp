@@ -139,7 +139,10 @@ Bridge::~Bridge() {
 void Bridge::on_told(const wire::Session& session) {
   const auto [entry, is_new] = agents_.try_emplace(session.id);
   Agent& agent = entry->second;
-  if (!is_new && agent.session.state != session.state) agent.resolve = agent.ask_tmux = true;
+  if (!is_new && agent.session.state != session.state) {
+    agent.ask_tmux = true;
+    agent.resolve = agent.place.window == 0;
+  }
   agent.session = session;
   agent.seen_due = false;
 }

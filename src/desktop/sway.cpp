@@ -253,6 +253,7 @@ Status Sway::receive() {
     // A message that arrives byte by byte has no more time than one that does not arrive, and
     // events are no reply.
     if (next_began && !subscribe_due_ && !tree_due_) arm_deadline();
+    if (static_cast<size_t>(got) < block.size()) return {};  // there was no more
   }
   return {};
 }
