@@ -88,8 +88,11 @@ class Bridge:
             )
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        ended = self.process.poll() is not None
+        status = self.close()
+        if not ended and not kind:
+            assert status == 0, f"the bridge ended with {status}: {self._desktop.read_logs('bash-err')}"
 
     def close(self) -> int:
         """As the daemon ends a bridge; its exit status."""
