@@ -49,13 +49,19 @@ def run(request: pytest.FixtureRequest) -> Iterator[AgentRun]:
 
 
 def assert_stops(run: AgentRun, waits_since: float, since: float, measure: Measure, what: str) -> Version:
-    """The badge went from working to stopped, no other way, soon after the agent began to wait."""
+    """The badge goes from working to stopped, no other way, soon after the agent began to wait."""
     stopped = run.wait_for("stopped", since)
-    measure(f"stopped after {what}", stopped.time - waits_since)
-    assert run.states(since) == ["working", "stopped"]
-    assert stopped.time - waits_since < STOP_SECONDS
-    assert stopped.needs_attention
+    assert_good_stop(run, stopped, waits_since, since, measure, what)
     return stopped
+
+
+def assert_good_stop(
+    run: AgentRun, stopped: Version, waits_since: float, since: float, measure: Measure, what: str
+) -> None:
+    measure(f"stopped after {what}", stopped.time - waits_since)
+    assert run.states(since, until=stopped.time) == ["working"]
+    assert stopped.needs_attention
+    assert stopped.time - waits_since < STOP_SECONDS
 
 
 class TestRealAgent:
@@ -123,16 +129,22 @@ class TestRealAgent:
         made = run.desktop.home / "made-by-the-agent"
         begin = time.monotonic()
         asking = run.submit(f"THINK=1 RUNTOOL=[touch {made.name}; sleep 2]")
-        asked = assert_stops(run, run.api.wait_for_end(asking), begin, measure, "a permission dialog")
-        assert not made.exists()
-
+        asking_end = run.api.wait_for_end(asking)
+        asked = run.wait_for("stopped", begin)
         time.sleep(PONDER_SECONDS)
-        assert run.states(asked.time) == []
+        states_while_pondering = run.states(asked.time)
+        made_without_leave = made.exists()
+
+        approval = time.monotonic()
         run.desktop.press_key(run.agent.approve_key)
-        assert not run.wait_for("working", asked.time).needs_attention
-        end = run.api.wait_for_end(run.api.next_turn())
-        assert made.exists()
-        assert_stops(run, end, asked.time, measure, "an approved command")
+        working = run.wait_for("working", approval)
+        answer_end = run.api.wait_for_end(run.api.next_turn())
+        # What follows builds on an answered dialog, so nothing is judged before.
+        assert_stops(run, answer_end, approval, measure, "an approved command")
+        assert_good_stop(run, asked, asking_end, begin, measure, "a permission dialog")
+        assert states_while_pondering == []
+        assert not made_without_leave and made.exists()
+        assert not working.needs_attention
 
     def test_escape_ends_work(self, run: AgentRun, measure: Measure) -> None:
         begin = time.monotonic()
