@@ -42,7 +42,7 @@ const volatile __u32 filter_users = 0;
 // Names of agents, NUL-padded.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 64);
+  __uint(max_entries, AGENT_NAMES_MAX);
   __type(key, struct agent_name);
   __type(value, __u8);
 } names SEC(".maps");

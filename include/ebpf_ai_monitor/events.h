@@ -10,6 +10,8 @@
 
 // Length of a comm with its terminating NUL: TASK_COMM_LEN of <linux/sched.h>.
 #define AGENT_COMM_LEN 16
+// How many names of agents can be watched for.
+#define AGENT_NAMES_MAX 64
 
 enum agent_event_type {
   AGENT_FORK = 1,        // `fork`: a member made a process, which is a member from now on

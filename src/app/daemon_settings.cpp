@@ -58,11 +58,14 @@ const std::vector<std::string>& log_levels() {
 std::vector<std::string> split_at_commas(const std::string& list) {
   std::vector<std::string> pieces;
   size_t begin = 0;
-  for (size_t comma = list.find(','); comma != std::string::npos; comma = list.find(',', begin)) {
-    pieces.push_back(list.substr(begin, comma - begin));
-    begin = comma + 1;
+  while (begin != std::string::npos) {
+    const size_t comma = list.find(',', begin);
+    std::string piece = list.substr(begin, comma - begin);
+    piece.erase(0, piece.find_first_not_of(' '));
+    piece.erase(piece.find_last_not_of(' ') + 1);
+    pieces.push_back(std::move(piece));
+    begin = comma == std::string::npos ? comma : comma + 1;
   }
-  pieces.push_back(list.substr(begin));
   return pieces;
 }
 

@@ -23,7 +23,8 @@ struct DaemonSettings {
 // "trace", …, "off"
 const std::vector<std::string>& log_levels();
 
-// Every piece, the empty ones too: they are a mistake that shall be told.
+// Every piece, without the spaces around it; the empty ones too: they are a mistake that shall be
+// told.
 std::vector<std::string> split_at_commas(const std::string& list);
 
 // Sets what the TOML file sets. The error names the file, the line, the key.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "ebpf_ai_monitor/events.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -46,6 +48,9 @@ std::string_view script_name(const std::vector<std::string>& arguments) {
 tl::expected<AgentNames, std::string> AgentNames::from(std::vector<std::string> names) {
   const auto refuse = [](std::string why) { return tl::make_unexpected(std::move(why)); };
   if (names.empty()) return refuse("no process name given");
+  if (names.size() > AGENT_NAMES_MAX)
+    return refuse(std::to_string(names.size()) + " process names; at most " +
+                  std::to_string(AGENT_NAMES_MAX) + " can be watched for");
   for (const std::string& name : names) {
     if (name.empty()) return refuse("an empty process name");
     if (name.size() > max_name)

@@ -18,7 +18,8 @@ struct ProcessNames {
 
 class AgentNames {
  public:
-  // Each of 1 to 15 bytes (a comm has no more) and without '/'. The error names the offender.
+  // At most AGENT_NAMES_MAX, each of 1 to 15 bytes (a comm has no more) and without '/'. The error
+  // names the offender.
   static tl::expected<AgentNames, std::string> from(std::vector<std::string> names);
 
   const std::vector<std::string>& all() const { return names_; }

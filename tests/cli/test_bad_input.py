@@ -50,7 +50,9 @@ NAMES = [
     ("sixteen-bytes-xx", "sixteen-bytes-xx"),
     ("claude,a-name-that-is-far-too-long", "a-name-that-is-far-too-long"),
     ("ä" * 8, "ä" * 8),  # 8 characters, 16 bytes
+    ("claude, ", "empty"),
     ("/usr/bin/claude", "/usr/bin/claude"),
+    (",".join(f"agent-{i}" for i in range(65)), "65"),
 ]
 LEVELS = ["loud", "", "INFO ", "5"]
 

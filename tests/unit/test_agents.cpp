@@ -30,6 +30,7 @@ TEST(AgentNames, RefusesWhatIsNoName) {
   EXPECT_THAT(refused({}), HasSubstr("no process name"));
   EXPECT_THAT(refused({""}), HasSubstr("empty"));
   EXPECT_THAT(refused({"claude", ""}), HasSubstr("empty"));
+  EXPECT_THAT(refused(std::vector<std::string>(65, "claude")), HasSubstr("65 process names"));
   EXPECT_THAT(refused({"/usr/bin/codex"}), HasSubstr("'/usr/bin/codex' is a path"));
 }
 

@@ -110,6 +110,7 @@ TEST(SplitAtCommas, KeepsEveryPiece) {
   EXPECT_THAT(split_at_commas("claude"), ElementsAre("claude"));
   EXPECT_THAT(split_at_commas(""), ElementsAre(""));
   EXPECT_THAT(split_at_commas("a,,b,"), ElementsAre("a", "", "b", ""));
+  EXPECT_THAT(split_at_commas(" a, b c ,  "), ElementsAre("a", "b c", "")) << "no space around one";
 }
 
 }  // namespace
