@@ -15,14 +15,16 @@ from command_line import BINARY, SECONDS, Run
 def run(tmp_path: Path) -> Run:
     """Runs the binary, behind `wrapper` if there is one; it finds no bus and no session of anyone."""
 
-    def run_binary(*arguments: str | Path, wrapper: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    def run_binary(
+        *arguments: str | Path, wrapper: Sequence[str] = (), seconds: float = SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*wrapper, str(BINARY), *map(str, arguments)],
             env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
 
