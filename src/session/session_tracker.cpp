@@ -7,6 +7,13 @@
 #include "core/session_events.h"
 
 namespace ebpf_ai_monitor {
+namespace {
+
+// sd-event makes full use of it. A look at one session's deadline puts off those of all that have
+// written meanwhile, so to wake up later than needed would save no wake-up.
+constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
+
+}  // namespace
 
 SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinder finder,
                                std::set<uid_t> users, judge::Rules rules, Listener listener)
@@ -16,7 +23,7 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinde
       rules_(rules),
       listener_(std::move(listener)),
       events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
-      deadline_timer_(loop.add_timer([this] { on_deadline(); })) {}
+      deadline_timer_(loop.add_timer([this] { on_deadline(); }, deadline_accuracy)) {}
 
 void SessionTracker::scan() {
   const judge::Time now = monotonic_now();
