@@ -1,10 +1,10 @@
 // Gives agent stand-ins terminals, in the place of a terminal emulator that draws nothing:
 //   bench-terminals run COUNT MODE
 //     COUNT times `bench-agent MODE`, until it is ended itself.
-//   bench-terminals time DIRECTORY COUNT THRESHOLD_MS OUTPUT
+//   bench-terminals time DIRECTORY COUNT THRESHOLD_MS
 //     One `bench-agent lines`, given COUNT lines. Each is a change to "working", and THRESHOLD_MS
-//     after the next read began one to "stopped". Writes to OUTPUT how long each took from there to
-//     the rename of the badge in DIRECTORY: "working NS" or "stopped NS", a line each.
+//     after the next read began one to "stopped". Prints how long each took from there to the
+//     rename of the badge in DIRECTORY: "working NS" or "stopped NS", a line each.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -78,8 +80,14 @@ class Badges {
  public:
   explicit Badges(std::string directory) : directory_(std::move(directory)) {}
 
-  // False: there is no such directory yet.
-  bool watch() { return inotify_add_watch(inotify_, directory_.c_str(), IN_MOVED_TO) >= 0; }
+  // Whether any badge changes within this time; the directory need not exist yet.
+  bool change_within(int milliseconds) {
+    inotify_add_watch(inotify_, directory_.c_str(), IN_MOVED_TO);
+    pollfd ready{inotify_, POLLIN, 0};
+    if (poll(&ready, 1, milliseconds) <= 0) return false;
+    std::array<char, 4096> events;
+    return read(inotify_, events.data(), events.size()) > 0;
+  }
 
   // When the next badge was renamed that says so; an earlier one that says something else may come.
   int64_t wait_for(const std::string& state) {
@@ -108,7 +116,7 @@ class Badges {
   int inotify_ = inotify_init1(IN_CLOEXEC);
 };
 
-int time_changes(const char* directory, int count, int64_t threshold_ns, const char* output) {
+int time_changes(const char* directory, int count, int64_t threshold_ns) {
   const int shared = memfd_create("times", 0);
   if (shared < 0 || ftruncate(shared, sizeof(SharedTimes)) != 0) die("memfd");
   void* page = mmap(nullptr, sizeof(SharedTimes), PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
@@ -121,24 +129,25 @@ int time_changes(const char* directory, int count, int64_t threshold_ns, const c
     if (write(master, "\n", 1) != 1) die("write to the terminal");
   };
   Badges badges(directory);
-  const int64_t give_up = now_ns() + patience_ms * 1'000'000LL;
   // The read that the stand-in was in when the monitor came to know it tells nobody of a wait.
-  while (!badges.watch()) {
-    if (now_ns() > give_up) die(directory);
+  for (int tries = patience_ms / nudge_ms; !badges.change_within(nudge_ms); --tries) {
+    if (tries == 0) die("no badge");
     give_line();
-    poll(nullptr, 0, nudge_ms);
   }
-  std::ofstream results(output);
+  while (badges.change_within(nudge_ms)) {
+  }
   for (int i = -1; i < count; ++i) {  // the first one warms up
+    const int64_t given = now_ns();
     give_line();
     const int64_t working = badges.wait_for("working");
-    const int64_t returned = times->returned_ns;
+    // The stand-in may not have come to say so yet.
+    const int64_t returned = std::max<int64_t>(given, times->returned_ns);
     const int64_t stopped = badges.wait_for("stopped");
     if (i < 0) continue;
-    results << "working " << working - returned << '\n';
-    results << "stopped " << stopped - times->entered_ns - threshold_ns << '\n';
+    std::cout << "working " << working - returned << '\n'
+              << "stopped " << stopped - times->entered_ns - threshold_ns << '\n';
   }
-  return results.flush() ? 0 : 1;
+  return std::cout.flush() ? 0 : 1;
 }
 
 }  // namespace
@@ -146,9 +155,8 @@ int time_changes(const char* directory, int count, int64_t threshold_ns, const c
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   if (what == "run" && argc == 4) return run(std::atoi(argv[2]), argv[3]);
-  if (what == "time" && argc == 6)
-    return time_changes(argv[2], std::atoi(argv[3]), std::atoll(argv[4]) * 1'000'000, argv[5]);
-  std::fputs("usage: bench-terminals run COUNT MODE | time DIRECTORY COUNT THRESHOLD_MS OUTPUT\n",
-             stderr);
+  if (what == "time" && argc == 5)
+    return time_changes(argv[2], std::atoi(argv[3]), std::atoll(argv[4]) * 1'000'000);
+  std::fputs("usage: bench-terminals run COUNT MODE | time DIRECTORY COUNT THRESHOLD_MS\n", stderr);
   return 2;
 }
