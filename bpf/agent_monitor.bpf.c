@@ -374,16 +374,14 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   struct agent_member member = {};
   struct agent_event* event;
 
-  if (session) {
-    member = *known;
-    // An agent that a session's process starts on another terminal is a session of its own: a tool
-    // in a pty made for it, or a pane of a tmux server that the agent started.
-    if (tty && tty_number(tty) != session->terminal && may_be_agent(task, bprm) &&
-        !begin_session(pid, tty_number(tty), task, &member))
-      return 0;
-  } else {
-    if (!tty || (filter_users && !bpf_map_lookup_elem(&users, &uid))) return 0;
-    if (!may_be_agent(task, bprm) || !begin_session(pid, tty_number(tty), task, &member)) return 0;
+  if (session) member = *known;
+  // An agent that a session's process starts on another terminal is a session of its own: a tool in
+  // a pty made for it, or a pane of a tmux server that the agent started.
+  if (tty && (!session || tty_number(tty) != session->terminal) &&
+      (!filter_users || bpf_map_lookup_elem(&users, &uid)) && may_be_agent(task, bprm)) {
+    if (!begin_session(pid, tty_number(tty), task, &member)) return 0;
+  } else if (!session) {
+    return 0;
   }
   event = reserve(AGENT_EXEC, &member, pid);
   if (!event) return 0;

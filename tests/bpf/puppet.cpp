@@ -187,6 +187,8 @@ class Puppet {
       if (order == "setsid") return std::min(0L, result(setsid()));
       if (order == "group") return result(setpgid(0, 0));
       if (order == "foreground") return result(tcsetpgrp(number(1), number(2)));
+      if (order == "user")
+        return result(setresuid(uid_t(number(1)), uid_t(number(1)), uid_t(number(1))));
       if (order == "fork") return fork_puppet(number(1));
       if (order == "fork-writer") return fork_writer(number(1));
       if (order == "move-channel") return std::min(0L, result(dup2(number(1), 3)));

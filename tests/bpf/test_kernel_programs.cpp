@@ -633,6 +633,21 @@ TEST_F(FilteredUsers, OnlyTheirsAreTold) {
   expect(AGENT_OUTPUT, agent);
 }
 
+TEST_F(FilteredUsers, AlsoWhereAnAgentOfTheirsStartsAnother) {
+  watcher_ = std::make_unique<Watcher>(AgentMonitor::Options{{agent_name()}, {0}, 1 << 18});
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  const Terminal inner;
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("take-terminal " + agent.ask("open " + inner.path(), 4), 4), 0);
+  ASSERT_EQ(agent.order("user " + std::to_string(nobody), 4), 0);
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("exec " + agent_, 4);
+  EXPECT_EQ(watcher_->next(AGENT_EXEC, child).session, static_cast<uint32_t>(agent.pid()));
+  EXPECT_EQ(agent.order("write 1 1", 4), 1);
+  EXPECT_THAT(watcher_->all(AGENT_OUTPUT), IsEmpty());
+}
+
 // ---- a pid that is used again ----
 
 TEST_F(KernelPrograms, AReusedPidIsANewSession) {
