@@ -44,34 +44,51 @@ struct Judgement {
   // state: of two threads that read, one has got its line; a program has left line mode in silence.
   std::optional<Time> deadline() const {
     if (session.state == State::waiting || session.state == State::exited) return std::nullopt;
-    const auto since = session.line_mode ? prompting_since() : session.last_output;
+    const auto since = session.line_mode ? prompting_since() : session.last_steady_output;
     if (!since) return std::nullopt;
-    return std::max(*since, session.changed) + rules.wait_threshold;
+    const Time due = std::max(*since, session.changed) + rules.wait_threshold;
+    // After a hiccup of an animation, time for its next picture.
+    return only_lone_writes() ? std::max(due, *session.last_output + rules.wait_threshold / 4)
+                              : due;
+  }
+
+  bool only_lone_writes() const {
+    return !session.line_mode && session.last_output > session.last_steady_output;
   }
 
   // What has become true by `now` without an event.
   void settle(Time now) {
     const auto due = deadline();
     if (!due || now < *due) return;
-    change(
-        State::waiting, *due,
-        (session.line_mode ? "blocked in a read of a line-mode terminal for " : "no output for ") +
-            seconds(rules.wait_threshold));
+    const std::string why = session.line_mode    ? "blocked in a read of a line-mode terminal for "
+                            : only_lone_writes() ? "nothing but lone writes for "
+                                                 : "no output for ";
+    change(State::waiting, *due, why + seconds(rules.wait_threshold));
   }
 
   static bool within(Time time, const std::optional<Time>& cause, Time window) {
     return cause && time >= *cause && time - *cause <= window;
   }
 
+  // A write: is it part of a steady flow?
+  void wrote(Time time) {
+    if (session.last_output && time - session.picture_began > rules.picture) {
+      session.steady = time - *session.last_output <= rules.steady_gap;
+      session.picture_began = time;
+    }
+    session.last_output = std::max(session.last_output.value_or(time), time);
+    if (session.steady) session.last_steady_output = session.last_output;
+  }
+
   void output(Time time) {
     const bool explained = within(time, session.last_input, rules.echo_window) ||
                            within(time, session.last_resize, rules.repaint_window);
-    session.last_output = std::max(session.last_output.value_or(time), time);
+    wrote(time);
     // While it works, an echo does not say that it still works, nor that it has ended: it delays
     // the verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over
     // it.
     if (explained || session.state == State::working || prompting_since()) return;
-    if (session.burst_writes > 0 && time - session.burst_latest > rules.wait_threshold)
+    if (session.burst_writes > 0 && time - session.burst_latest > rules.steady_gap)
       session.burst_writes = 0;
     if (session.burst_writes == 0) session.burst_began = time;
     session.burst_latest = time;
@@ -105,7 +122,7 @@ Step step(Session session, const Event& event, const Rules& rules) {
 
   // A write that was coalesced into this event happened before it: no silence in between.
   if (event.kind == Event::Kind::output && now.last_output && event.previous > *now.last_output)
-    now.last_output = event.previous;
+    judgement.wrote(event.previous);
   judgement.settle(event.time);
 
   switch (event.kind) {
@@ -127,7 +144,8 @@ Step step(Session session, const Event& event, const Rules& rules) {
     case Event::Kind::mode:
       now.line_mode = event.line_mode;
       // It may have drawn before it was watched, and be silent from now on until its user comes.
-      if (!event.line_mode && !now.last_output) now.last_output = event.time;
+      if (!event.line_mode && !now.last_output)
+        now.last_output = now.last_steady_output = event.time;
       break;
     case Event::Kind::read_gone:
       // A read that was found in progress may be younger than what is told only now.

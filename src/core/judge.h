@@ -29,6 +29,12 @@ struct Rules {
   Time echo_window = 300ms;
   // Output this soon after SIGWINCH is the repaint.
   Time repaint_window = 500ms;
+  // Output is steady if it comes at most this long after the output before it: twice the longest
+  // gap that an animation was seen to make. A clock or a blinking title, once a second, is not: it
+  // neither prolongs work nor begins any.
+  Time steady_gap = 750ms;
+  // Writes this close are one picture: twice what the kernel programs coalesce.
+  Time picture = 100ms;
   // Work is at least this many unexplained writes, spread over at least this time. A repaint for a
   // reason of its own (a clock, a blink) is shorter or sparser.
   int work_writes = 3;
@@ -64,9 +70,12 @@ struct Session {
   // draws.
   bool line_mode = true;
   std::optional<Time> last_output;
+  std::optional<Time> last_steady_output;
+  Time picture_began{};
+  bool steady = true;  // the present picture
   std::optional<Time> last_input;
   std::optional<Time> last_resize;
-  // Unexplained writes, none further than the threshold from the next.
+  // Unexplained writes, none further than the steady gap from the next.
   int burst_writes = 0;
   Time burst_began{};
   Time burst_latest{};
