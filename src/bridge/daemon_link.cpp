@@ -71,7 +71,7 @@ void DaemonLink::on_ready(uint32_t ready) {
       source_.reset();
       return callbacks_.closed(false);
     }
-    const size_t size = static_cast<size_t>(length);
+    const auto size = static_cast<size_t>(length);
     auto told = size > packet.size()
                     ? fail("a message of the daemon has " + std::to_string(size) + " bytes")
                     : wire::decode_told({packet.data(), size});

@@ -111,7 +111,7 @@ Status BadgeDirectory::remove_stale() {
 
 Status BadgeDirectory::update(const std::map<int64_t, std::string>& badges) {
   if (!badges.empty()) {
-    if (const Status created = create(); !created) return created;
+    if (Status created = create(); !created) return created;
   }
   const auto directory = open_checked();
   if (!directory) return tl::make_unexpected(directory.error());

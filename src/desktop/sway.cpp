@@ -68,6 +68,7 @@ Result<std::vector<std::string>> Sway::find_sockets() const {
     return std::tuple(socket.first.tv_sec, socket.first.tv_nsec, socket.second);
   });
   std::vector<std::string> paths;
+  paths.reserve(found.size());
   for (auto& [time, path] : found) paths.push_back(std::move(path));
   return paths;
 }
@@ -229,7 +230,7 @@ Status Sway::send_pending() {
 }
 
 Status Sway::receive() {
-  std::array<char, 64 * 1024> block;
+  std::array<char, 65'536> block;
   for (int turn = 0; turn < reads_a_turn; ++turn) {
     const ssize_t got = recv(socket_.get(), block.data(), block.size(), 0);
     if (got < 0 && errno == EINTR) continue;
@@ -247,7 +248,7 @@ Status Sway::receive() {
       if (!message) return tl::make_unexpected(message.error());
       if (!*message) break;
       next_began = true;
-      const Status handled = handle(**message);
+      Status handled = handle(**message);
       if (!handled) return handled;
     }
     // A message that arrives byte by byte has no more time than one that does not arrive, and

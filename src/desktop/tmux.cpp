@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Nanoseconds answer_deadline = 2s;
-constexpr size_t max_output = 1024 * 1024;
+constexpr size_t max_output = 1'048'576;
 constexpr Nanoseconds least_interval = 100ms;
 constexpr Nanoseconds first_retry = 250ms;
 constexpr Nanoseconds last_retry = 5s;
@@ -86,6 +86,7 @@ bool parse_client(std::string_view line, TmuxState& state) {
 
 std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (auto& string : strings) pointers.push_back(string.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -197,7 +198,7 @@ Status TmuxQuery::spawn() {
 }
 
 void TmuxQuery::read_from(Stream& stream) {
-  std::array<char, 16 * 1024> block;
+  std::array<char, 16'384> block;
   while (stream.fd) {
     const ssize_t got = read(stream.fd.get(), block.data(), block.size());
     if (got < 0 && errno == EINTR) continue;
@@ -213,7 +214,7 @@ void TmuxQuery::read_from(Stream& stream) {
 }
 
 // The end of the child is then what completes the query.
-void TmuxQuery::give_up(std::string why) {
+void TmuxQuery::give_up(const std::string& why) {
   if (failure_.empty()) failure_ = "tmux -S " + socket_ + " " + why;
   for (Stream* stream : {&out_, &error_}) {
     stream->source.reset();

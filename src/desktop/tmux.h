@@ -65,7 +65,7 @@ class TmuxQuery {
 
   Status spawn();
   void read_from(Stream& stream);
-  void give_up(std::string why);
+  void give_up(const std::string& why);
   void on_exit(const siginfo_t& info);
   void finish(Result<TmuxState> answer);
 
