@@ -259,6 +259,21 @@ def test_focus_that_stays_is_a_look_after_a_second(desktop: Desktop, badges: Bad
     wait_for_badge(badges, window.con_id, needs_attention=False, project="another")
 
 
+def test_look_is_at_all_agents_of_the_window(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:
+    window = desktop.open_foot("sh", "-c", "sleep 1000 & sleep 1000 & wait")
+    shell = children(window.pid)[0]
+    wait_until(lambda: len(children(shell)) == 2, SECONDS, "two processes")
+    elsewhere = desktop.open_foot("sleep", "1000")
+    agents = [Agent.of(pid, state="waiting", unseen=1) for pid in children(shell)]
+    stranger = agent_in(elsewhere, state="waiting")
+    bridge.tell(*agents, stranger)
+    changed = wait_for_badge(badges, window.con_id, needs_attention=True)
+    desktop.focus(window)
+    wait_for_badge(badges, window.con_id, changed.time, needs_attention=False)
+    bridge.wait_until(lambda: len(bridge.seen) == 2, "both reports")
+    assert set(bridge.seen) == {agent.process for agent in agents}
+
+
 def test_short_look_does_not_count(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:
     window = desktop.open_foot("sleep", "1000")
     agent = agent_in(window)
