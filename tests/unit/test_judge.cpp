@@ -451,8 +451,11 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
           ASSERT_TRUE(line || burst) << "no work without evidence: " << transition.why;
         } else if (transition.to == State::waiting) {
           waited = true;
-          const bool silent = before.last_output &&
-                              transition.time >= *before.last_output + run.rules.wait_threshold;
+          // A lone write is no flow of output, but a wait does not begin right after one either.
+          const bool silent =
+              before.last_steady_output &&
+              transition.time >= *before.last_steady_output + run.rules.wait_threshold &&
+              transition.time >= *before.last_output + run.rules.wait_threshold / 4;
           const bool asks = std::ranges::any_of(before.blocked_reads, [&](const auto& read) {
             return transition.time >= read.second.since + run.rules.wait_threshold;
           });

@@ -9,6 +9,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
+using namespace std::string_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
@@ -123,7 +124,7 @@ TEST_F(ProcFiles, User) {
 }
 
 TEST_F(ProcFiles, Arguments) {
-  put("7/cmdline", std::string("node\0--flag\0\0/x/codex\0", 22));
+  put("7/cmdline", "node\0--flag\0\0/x/codex\0"s);
   EXPECT_THAT(proc_.arguments(7), ElementsAre("node", "--flag", "", "/x/codex"));
   put("8/cmdline", "");
   EXPECT_THAT(proc_.arguments(8), IsEmpty()) << "a kernel thread";
@@ -131,13 +132,13 @@ TEST_F(ProcFiles, Arguments) {
 }
 
 TEST_F(ProcFiles, ArgumentsAreBounded) {
-  put("7/cmdline", std::string("node\0", 5) + std::string(1 << 20, 'x') + '\0');
+  put("7/cmdline", "node\0"s + std::string(1 << 20, 'x') + '\0');
   EXPECT_THAT(proc_.arguments(7), ElementsAre("node")) << "the one that is cut is left out";
   EXPECT_THAT(proc_.arguments(7, 3), IsEmpty());
 }
 
 TEST_F(ProcFiles, Environment) {
-  put("7/environ", std::string("TMUX=/tmp/s,1,0\0TMUX_PANE=%3\0X=\0TMUXX=no\0EQ=a=b\0", 51));
+  put("7/environ", "TMUX=/tmp/s,1,0\0TMUX_PANE=%3\0X=\0TMUXX=no\0EQ=a=b\0"s);
   EXPECT_THAT(proc_.environment(7, {"TMUX_PANE", "TMUX", "X", "MISSING", "EQ"}),
               ElementsAre("%3", "/tmp/s,1,0", "", "", "a=b"));
   EXPECT_THAT(proc_.environment(8, {"TMUX"}), ElementsAre(""));
