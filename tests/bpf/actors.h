@@ -98,8 +98,6 @@ class Actor {
   void signal(int signal) const { kill(pid_, signal); }
   // Waits for its end; wait(2)'s status.
   int end();
-  // For a program that is no puppet: nothing can be asked.
-  bool ended() const { return !pid_; }
 
  private:
   const Terminal& terminal_;
