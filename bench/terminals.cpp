@@ -129,7 +129,7 @@ int time_changes(const char* directory, int count, int64_t threshold_ns) {
     if (write(master, "\n", 1) != 1) die("write to the terminal");
   };
   Badges badges(directory);
-  // The read that the stand-in was in when the monitor came to know it tells nobody of a wait.
+  // Until the monitor has seen the stand-in read, whenever it came to know it.
   for (int tries = patience_ms / nudge_ms; !badges.change_within(nudge_ms); --tries) {
     if (tries == 0) die("no badge");
     give_line();
