@@ -37,6 +37,11 @@ const volatile __u32 filter_users = 0;
 #define ARGS_SCANNED 512  // bytes of the command line in which a script's name is looked for
 #define IOVECS_SUMMED 8   // of a writev; agents use 1 or 2
 
+// Events of a session other than output. A mouse that reports 1000 times a second takes 200 of
+// them, a large parallel build about 100; a loop of reads would make 50,000.
+#define BUDGET_NS (100ULL * 1000 * 1000)
+#define BUDGET_EVENTS 400
+
 // ---- maps ----
 
 // Names of agents, NUL-padded.
@@ -65,7 +70,7 @@ struct {
 // Process id of the leader -> its session.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 256);
+  __uint(max_entries, 1024);
   __type(key, __u32);
   __type(value, struct agent_session);
 } sessions SEC(".maps");
@@ -73,14 +78,14 @@ struct {
 // Sessions whose output need not wake user space: it looks again at a deadline of its own.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 256);
+  __uint(max_entries, 1024);
   __type(key, __u32);
   __type(value, __u8);
 } quiet SEC(".maps");
 
 // Thread id -> the terminal read it is in.
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);  // an entry may be left by a process that was let go
   __uint(max_entries, 4096);
   __type(key, __u32);
   __type(value, struct agent_read);
@@ -143,6 +148,19 @@ static struct agent_event* reserve(__u16 type, const struct agent_member* member
 // event that was left without one: so every event says for itself.
 static void submit(struct agent_event* event) { bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP); }
 
+// Reads, forks, execs and resizes are told as they come, but not without end: a process that reads
+// in a loop must not push others' events out of the buffer. Output has its window, and an exit, the
+// last that is told of a process, always passes.
+static bool within_budget(struct agent_session* session) {
+  __u64 now = bpf_ktime_get_ns();
+
+  if (now - session->budget_began_ns > BUDGET_NS) {
+    session->budget_began_ns = now;
+    session->budget_used = 0;
+  }
+  return session->budget_used++ < BUDGET_EVENTS;
+}
+
 static __u32 tty_number(struct tty_struct* tty) {
   struct tty_driver* driver = BPF_CORE_READ(tty, driver);
 
@@ -202,7 +220,11 @@ static int read_enter(__u32 fd) {
   session = session_of(pid, member);
   if (!session) return 0;
   tty = session_terminal(session, fd);
-  if (!tty) return 0;
+  if (!tty) {
+    bpf_map_delete_elem(&reads, &tid);  // of a read whose return was not seen
+    return 0;
+  }
+  if (!within_budget(session)) return 0;
   pending.line_mode = in_line_mode(tty);
   if (bpf_map_update_elem(&reads, &tid, &pending, BPF_ANY)) count_loss();
   event = reserve(AGENT_READ_ENTER, member, pid);
@@ -290,22 +312,18 @@ struct word_scan {
   bool found;
 };
 
-// One character of a command line. A word is what follows a '/' or the start of an argument; it
-// ends at the first '.' or the argument's end: `/usr/bin/codex` and `codex.js` are both `codex`.
-// More matches here than is an agent (`vim claude.md`): user space decides, this only must not
-// miss.
+// One character of a command line. A word is what follows a '/' or the start of an argument, up to
+// the argument's end or any '.': `/usr/bin/codex` and `codex.js` both have `codex`. More matches
+// here than is an agent (`vim claude.md`): user space decides, this only must not miss.
 static long scan_character(__u32 i, struct word_scan* scan) {
   struct command_line* line = bpf_map_lookup_elem(&command_lines, &zero);
   char c;
 
   if (!line || i >= ARGS_SCANNED) return 1;
   c = line->text[i];
-  if (c == '\0' || c == '.') {
-    if (scan->length < AGENT_COMM_LEN && is_agent_name(&scan->word)) {
-      scan->found = true;
-      return 1;
-    }
-    scan->length = AGENT_COMM_LEN;
+  if ((c == '\0' || c == '.') && scan->length < AGENT_COMM_LEN && is_agent_name(&scan->word)) {
+    scan->found = true;
+    return 1;
   }
   if (c == '\0' || c == '/') {
     __builtin_memset(&scan->word, 0, sizeof(scan->word));
@@ -383,6 +401,8 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   } else if (!session) {
     return 0;
   }
+  // A leader's exec may be its last chance to be recognised.
+  if (session && pid != member.session && !within_budget(session)) return 0;
   event = reserve(AGENT_EXEC, &member, pid);
   if (!event) return 0;
   bpf_probe_read_kernel_str(event->exec.comm, sizeof(event->exec.comm), task->comm);
@@ -393,15 +413,18 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child) {
   __u32 pid = parent->tgid, child_pid = child->tgid;
+  struct agent_session* session;
   struct agent_member* member;
   struct agent_member copy;
   struct agent_event* event;
 
   if (pid == child_pid) return 0;  // a thread
   member = bpf_map_lookup_elem(&members, &pid);
-  if (!member || !session_of(pid, member)) return 0;
+  session = member ? session_of(pid, member) : NULL;
+  if (!session) return 0;
   copy = *member;
   if (bpf_map_update_elem(&members, &child_pid, &copy, BPF_ANY)) count_loss();
+  if (!within_budget(session)) return 0;
   event = reserve(AGENT_FORK, &copy, pid);
   if (!event) return 0;
   event->fork.child = child_pid;
@@ -417,8 +440,8 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   struct agent_member copy;
   int status;
 
-  if (!member) return 0;
   bpf_map_delete_elem(&reads, &tid);
+  if (!member) return 0;
   // do_exit() has counted this thread down already, in every kernel that has the tracepoint.
   if (task->signal->live.counter != 0) return 0;
   copy = *member;
@@ -441,36 +464,38 @@ int BPF_PROG(process_exit, struct task_struct* task) {
 // ---- programs: the terminal ----
 
 SEC("tp/syscalls/sys_enter_read")
-int enter_read(struct trace_event_raw_sys_enter* ctx) { return read_enter(ctx->args[0]); }
+int enter_read(struct syscall_trace_enter* ctx) { return read_enter(ctx->args[0]); }
 
 SEC("tp/syscalls/sys_enter_readv")
-int enter_readv(struct trace_event_raw_sys_enter* ctx) { return read_enter(ctx->args[0]); }
+int enter_readv(struct syscall_trace_enter* ctx) { return read_enter(ctx->args[0]); }
 
 SEC("tp/syscalls/sys_exit_read")
-int exit_read(struct trace_event_raw_sys_exit* ctx) { return read_exit(ctx->ret); }
+int exit_read(struct syscall_trace_exit* ctx) { return read_exit(ctx->ret); }
 
 SEC("tp/syscalls/sys_exit_readv")
-int exit_readv(struct trace_event_raw_sys_exit* ctx) { return read_exit(ctx->ret); }
+int exit_readv(struct syscall_trace_exit* ctx) { return read_exit(ctx->ret); }
 
 SEC("tp/syscalls/sys_enter_write")
-int enter_write(struct trace_event_raw_sys_enter* ctx) {
+int enter_write(struct syscall_trace_enter* ctx) {
   return write_enter(ctx->args[0], NULL, ctx->args[2]);
 }
 
 SEC("tp/syscalls/sys_enter_writev")
-int enter_writev(struct trace_event_raw_sys_enter* ctx) {
+int enter_writev(struct syscall_trace_enter* ctx) {
   return write_enter(ctx->args[0], (const struct iovec*)ctx->args[1], ctx->args[2]);
 }
 
 SEC("tp_btf/signal_generate")
 int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
   __u32 pid = task->tgid;
-  struct agent_event* event;
+  struct agent_session* session;
   struct agent_member* member;
+  struct agent_event* event;
 
   if (signal != SIGWINCH) return 0;
   member = bpf_map_lookup_elem(&members, &pid);
-  if (!member || !session_of(pid, member)) return 0;
+  session = member ? session_of(pid, member) : NULL;
+  if (!session || !within_budget(session)) return 0;
   event = reserve(AGENT_RESIZE, member, pid);
   if (!event) return 0;
   // It is the terminal's side that runs here, not the process that this is about.

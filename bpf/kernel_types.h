@@ -104,11 +104,14 @@ struct linux_binprm {
   struct file* file;
 };
 
-struct trace_event_raw_sys_enter {
+// What the programs on syscalls:sys_enter_* and sys_exit_* are given. Not
+// trace_event_raw_sys_enter, which is what raw_syscalls has: with PREEMPT_RT's longer trace_entry
+// their offsets differ.
+struct syscall_trace_enter {
   unsigned long args[6];
 };
 
-struct trace_event_raw_sys_exit {
+struct syscall_trace_exit {
   long ret;
 };
 

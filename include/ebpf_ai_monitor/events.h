@@ -74,7 +74,8 @@ struct agent_member {  // of `members`, by process id
 struct agent_session {  // of `sessions`, by the leader's process id
   __u64 start_ns;
   __u32 terminal;  // device number of the session's terminal as the kernel has it inside (MKDEV)
-  __u32 reserved;
+  __u32 budget_used;
+  __u64 budget_began_ns;
   struct output_window output;
 };
 

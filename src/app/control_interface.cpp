@@ -42,6 +42,10 @@ void ControlInterface::connect() {
     });
     said_ = false;
   } catch (const sdbus::Error& error) {
+    // Two daemons would write the same badges.
+    if (error.getName() == "org.freedesktop.DBus.Error.FileExists")
+      throw std::runtime_error("another ebpf-ai-monitor daemon runs: it owns the bus name " +
+                               std::string(control::bus_name));
     if (!said_) {
       const bool denied = error.getName() == "org.freedesktop.DBus.Error.AccessDenied";
       spdlog::warn(

@@ -35,6 +35,7 @@ class ControlInterface {
     std::function<uint64_t()> events_lost;
   };
 
+  // Throws std::runtime_error if another daemon owns the name.
   ControlInterface(EventLoop& loop, Source source);
 
  private:

@@ -67,6 +67,7 @@ class Daemon {
  private:
   struct Bridge {
     std::unique_ptr<BridgeProcess> process;  // null while it waits for its restart
+    bool closing = false;                    // by us
     Nanoseconds started{};
     Nanoseconds back_off = first_restart;
     EventSourcePtr restart;
@@ -110,27 +111,32 @@ class Daemon {
 
   void start_bridge(uid_t uid) {
     Bridge& bridge = bridges_[uid];
-    if (stopping_ || (bridge.process && !bridge.process->closed())) return;
-    if (bridge.process) return;  // it is on its way out; its end starts the next
+    // One that is on its way out is followed by the next when it has ended.
+    if (stopping_ || bridge.process) return;
     if (!bridge.restart) bridge.restart = loop_.add_timer([this, uid] { start_bridge(uid); });
     bridge.restart->disarm();
+    bridge.closing = false;
+    bridge.started = monotonic_now();
     const auto user = find_user(uid);
-    if (!user) {
-      spdlog::error("no bridge: {}", user.error().message);
-      return;
-    }
-    auto process =
-        BridgeProcess::spawn(loop_, *user,
-                             {[this, uid](const wire::Report& report) { on_report(uid, report); },
-                              [this, uid] { tell_everything(uid); },
-                              [this, uid](const siginfo_t& info) { on_bridge_exit(uid, info); }});
+    auto process = !user ? tl::make_unexpected(user.error())
+                         : BridgeProcess::spawn(
+                               loop_, *user,
+                               {[this, uid](const wire::Report& report) { on_report(uid, report); },
+                                [this, uid](const siginfo_t& info) { on_bridge_exit(uid, info); }});
     if (!process) {
-      spdlog::error("{}", process.error().message);
+      spdlog::error("no bridge for user {}: {}", uid, process.error().message);
+      restart_later(bridge);
       return;
     }
     bridge.process = std::move(*process);
-    bridge.started = monotonic_now();
     tell_everything(uid);
+  }
+
+  static void restart_later(Bridge& bridge) {
+    const Nanoseconds now = monotonic_now();
+    if (now - bridge.started > proven) bridge.back_off = first_restart;
+    bridge.restart->arm(now + bridge.back_off);
+    bridge.back_off = std::min<Nanoseconds>(bridge.back_off * 2, last_restart);
   }
 
   void tell_everything(uid_t uid) {
@@ -143,11 +149,9 @@ class Daemon {
 
   void on_report(uid_t uid, const wire::Report& report) {
     const ProcessId id{report.pid, report.start_ticks};
-    const auto agents = tracker_.agents();
-    const auto found = agents.find(id.pid);
+    const AgentSession* session = tracker_.agent(id);
     // One that ended meanwhile, or one that is none of this user's business.
-    if (found == agents.end() || found->second->agent.id != id || found->second->agent.user != uid)
-      return;
+    if (session == nullptr || session->agent.user != uid) return;
     if (report.kind == wire::ReportKind::seen) {
       tracker_.mark_seen(id);
     } else if (report.kind == wire::ReportKind::window) {
@@ -164,13 +168,14 @@ class Daemon {
 
   void close_idle_bridges() {
     for (auto& [uid, bridge] : bridges_) {
-      if (bridge.process && !has_agents(uid)) bridge.process->close();
+      if (!bridge.process || has_agents(uid)) continue;
+      bridge.closing = true;
+      bridge.process->close();
     }
   }
 
   void on_bridge_exit(uid_t uid, const siginfo_t& info) {
     Bridge& bridge = bridges_.at(uid);
-    const bool expected = stopping_ || !has_agents(uid);
     // Destroyed by the loop's next round: this runs inside it.
     graveyard_ = std::move(bridge.process);
     for (const auto& [pid, session] : tracker_.agents()) {
@@ -178,15 +183,12 @@ class Daemon {
     }
     if (stopping_) {
       stop_if_done();
-    } else if (has_agents(uid) && info.si_code == CLD_EXITED && info.si_status == 0) {
-      start_bridge(uid);  // it was closed for want of agents, and one has come since
-    } else if (!expected) {
-      const Nanoseconds now = monotonic_now();
-      if (now - bridge.started > proven) bridge.back_off = first_restart;
+    } else if (bridge.closing) {
+      if (has_agents(uid)) start_bridge(uid);  // one has come since
+    } else {
       spdlog::error("the bridge of user {} ended ({} {}); starting it again", uid,
                     info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
-      bridge.restart->arm(now + bridge.back_off);
-      bridge.back_off = std::min<Nanoseconds>(bridge.back_off * 2, last_restart);
+      restart_later(bridge);
     }
   }
 

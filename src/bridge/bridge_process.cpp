@@ -94,8 +94,7 @@ BridgeProcess::BridgeProcess(EventLoop& loop, User user, Listener listener, Uniq
       listener_(std::move(listener)),
       socket_(std::move(socket)),
       pid_(pid),
-      socket_source_(
-          loop.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_socket(ready); })),
+      socket_source_(loop.add_io(socket_.get(), EPOLLIN, [this](uint32_t) { on_socket(); })),
       child_source_(loop.add_child(pid, [this](const siginfo_t& info) {
         close();
         listener_.on_exit(info);
@@ -104,15 +103,34 @@ BridgeProcess::BridgeProcess(EventLoop& loop, User user, Listener listener, Uniq
 BridgeProcess::~BridgeProcess() = default;
 
 void BridgeProcess::tell(const wire::Told& told) {
-  if (!socket_ || behind_) return;
-  const std::string packet = wire::encode(told);
-  if (send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0) return;
-  if (errno == EAGAIN || errno == ENOBUFS) {
-    behind_ = true;
-    socket_source_->set_io_events(EPOLLIN | EPOLLOUT);
-  } else if (errno != EPIPE && errno != ECONNRESET) {  // it has ended: on_exit follows
-    spdlog::error("bridge of {}: send: {}", user_.name, std::strerror(errno));
+  if (std::holds_alternative<wire::Synced>(told)) {
+    synced_due_ = true;
+  } else {
+    const auto id_of = [](const auto& what) {
+      if constexpr (requires { what.id; }) return what.id;
+      return ProcessId{};
+    };
+    behind_.insert_or_assign(std::visit(id_of, told), told);
   }
+  send_behind();
+}
+
+void BridgeProcess::send_behind() {
+  if (!socket_) return;
+  while (!behind_.empty() && send(behind_.begin()->second)) behind_.erase(behind_.begin());
+  if (behind_.empty() && synced_due_ && send(wire::Synced{})) synced_due_ = false;
+  const bool waits = !behind_.empty() || synced_due_;
+  socket_source_->set_io_events(waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+// False: there is no room.
+bool BridgeProcess::send(const wire::Told& told) {
+  const std::string packet = wire::encode(told);
+  if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0) return true;
+  if (errno == EAGAIN || errno == ENOBUFS) return false;
+  if (errno != EPIPE && errno != ECONNRESET)  // then it has ended: on_exit follows
+    spdlog::error("bridge of {}: send: {}", user_.name, std::strerror(errno));
+  return true;
 }
 
 void BridgeProcess::close() {
@@ -122,7 +140,7 @@ void BridgeProcess::close() {
 
 void BridgeProcess::kill() { ::kill(pid_, SIGKILL); }
 
-void BridgeProcess::on_socket(uint32_t ready) {
+void BridgeProcess::on_socket() {
   for (int i = 0; i < reports_a_round; ++i) {
     wire::Report report;
     // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
@@ -142,11 +160,7 @@ void BridgeProcess::on_socket(uint32_t ready) {
     }
     if (!socket_) return;
   }
-  if (behind_ && (ready & EPOLLOUT) != 0) {
-    behind_ = false;
-    socket_source_->set_io_events(EPOLLIN);
-    listener_.on_behind();
-  }
+  send_behind();
 }
 
 void BridgeProcess::log(const wire::Report& report) {

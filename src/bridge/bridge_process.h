@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "bridge/wire.h"
@@ -16,8 +17,6 @@ class BridgeProcess {
  public:
   struct Listener {
     std::function<void(const wire::Report&)> on_report;
-    // It had not taken what it was told, and can again: tell it everything.
-    std::function<void()> on_behind;
     // The process has ended; this object is of no more use.
     std::function<void(const siginfo_t&)> on_exit;
   };
@@ -30,20 +29,23 @@ class BridgeProcess {
   void tell(const wire::Told& told);
   // Lets it clean up and end; on_exit follows.
   void close();
-  bool closed() const { return !socket_; }
   // For one that does not.
   void kill();
 
  private:
   BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket, pid_t pid);
-  void on_socket(uint32_t ready);
+  void on_socket();
+  bool send(const wire::Told& told);
+  void send_behind();
   void log(const wire::Report& report);
 
   const User user_;
   const Listener listener_;
   UniqueFd socket_;
   pid_t pid_;
-  bool behind_ = false;
+  // What it has had no room for yet: the newest of each agent, and whether Synced is to follow.
+  std::map<ProcessId, wire::Told> behind_;
+  bool synced_due_ = false;
   Nanoseconds log_window_{};
   int logged_in_window_ = 0;
   EventSourcePtr socket_source_;

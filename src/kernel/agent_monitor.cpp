@@ -91,11 +91,15 @@ std::optional<Value> get(const bpf_map* map, const Key& key) {
   return value;
 }
 
+// Fewer than fit into the buffer: whoever fills it as fast as it is emptied has no one's full
+// attention. The fd stays ready.
+constexpr int events_a_drain = 2048;
+
+// Negative ends the drain after this event.
 int handle_event(void* context, void* data, size_t size) {
-  if (size == sizeof(agent_event))
-    (*static_cast<std::function<void(const agent_event&)>*>(context))(
-        *static_cast<const agent_event*>(data));
-  return 0;
+  if (size != sizeof(agent_event)) return 0;
+  auto& handle = *static_cast<std::function<bool(const agent_event&)>*>(context);
+  return handle(*static_cast<const agent_event*>(data)) ? 0 : -EAGAIN;
 }
 
 }  // namespace
@@ -144,7 +148,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
     if (auto status = put(skeleton.maps.users, uint32_t{user}, uint8_t{1}); !status)
       return tl::make_unexpected(status.error());
   }
-  monitor.handle_ = std::make_unique<std::function<void(const agent_event&)>>();
+  monitor.handle_ = std::make_unique<std::function<bool(const agent_event&)>>();
   monitor.ring_.reset(ring_buffer__new(bpf_map__fd(skeleton.maps.events), handle_event,
                                        monitor.handle_.get(), nullptr));
   if (!monitor.ring_) return explain("cannot map the ring buffer", errno);
@@ -156,9 +160,11 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
 int AgentMonitor::fd() const { return ring_buffer__epoll_fd(ring_.get()); }
 
 void AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) {
+  int left = events_a_drain;
   *handle_ = [&](const agent_event& event) {
     ++received_;
     handle(event);
+    return --left > 0;
   };
   ring_buffer__consume(ring_.get());
 }

@@ -45,7 +45,8 @@ class AgentMonitor {
 
   // Readable when there are events that want to be looked at now.
   int fd() const;
-  // Hands out every event there is, in the order in which the kernel made them.
+  // Hands out the events there are, in the order in which the kernel made them; after very many,
+  // the rest is for the next time.
   void drain(const std::function<void(const agent_event&)>& handle);
 
   // Whether the terminal programs are in the kernel.
@@ -86,7 +87,7 @@ class AgentMonitor {
   Skeleton processes_;  // owns the maps
   Skeleton terminal_;   // shares them; null while there is no session
   std::unique_ptr<::ring_buffer, Destroy> ring_;
-  std::unique_ptr<std::function<void(const agent_event&)>> handle_;
+  std::unique_ptr<std::function<bool(const agent_event&)>> handle_;
   uint64_t received_ = 0;
 };
 

@@ -4,14 +4,21 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace ebpf_ai_monitor {
 namespace {
 
 constexpr int max_ancestors = 64;  // deeper than any real chain; ends a loop over reused pids
-constexpr size_t max_value = 4096;
+constexpr size_t max_text = 512;   // a socket's path has at most 107
+
+// The library's writer puts U+FFFD where the text is no UTF-8.
+std::string short_text(const std::string& text) {
+  using nlohmann::json;
+  const json cut = text.substr(0, max_text);
+  return json::parse(cut.dump(-1, ' ', false, json::error_handler_t::replace));
+}
 
 }  // namespace
 
@@ -44,7 +51,7 @@ std::vector<AgentFinder::TerminalRead> AgentFinder::reads_in_progress(pid_t pid,
 
 std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
   const auto stat = proc_.stat(pid);
-  if (!stat || stat->terminal == 0) return std::nullopt;
+  if (!stat || stat->ended() || stat->terminal == 0) return std::nullopt;
   const std::string* name =
       names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
   const auto user = proc_.user(pid);
@@ -61,9 +68,9 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
 }
 
 AgentContext AgentFinder::context(pid_t pid) const {
-  auto values = proc_.environment(pid, {"I3PM_PROJECT_NAME", "TMUX", "TMUX_PANE"});
-  for (std::string& value : values) value.resize(std::min(value.size(), max_value));
-  return {values[0], values[1], values[2], proc_.link(pid, "cwd")};
+  const auto values = proc_.environment(pid, {"I3PM_PROJECT_NAME", "TMUX", "TMUX_PANE"});
+  return {short_text(values[0]), short_text(values[1]), short_text(values[2]),
+          short_text(proc_.link(pid, "cwd"))};
 }
 
 std::vector<FoundAgent> AgentFinder::running() const {
@@ -84,16 +91,19 @@ std::vector<FoundAgent> AgentFinder::running() const {
   return agents;
 }
 
-std::vector<pid_t> AgentFinder::descendants(pid_t ancestor) const {
-  std::multimap<pid_t, pid_t> children;
-  for (const pid_t pid : proc_.processes()) {
-    if (const auto stat = proc_.stat(pid)) children.emplace(stat->parent, pid);
+ProcessTree::ProcessTree(const Proc& proc) {
+  for (const pid_t pid : proc.processes()) {
+    const auto stat = proc.stat(pid);
+    if (stat && !stat->ended()) children_.emplace(stat->parent, pid);
   }
+}
+
+std::vector<pid_t> ProcessTree::descendants(pid_t ancestor) const {
   std::vector<pid_t> found;
   std::set<pid_t> seen{ancestor};
   std::vector<pid_t> open{ancestor};
   while (!open.empty()) {
-    const auto [first, last] = children.equal_range(open.back());
+    const auto [first, last] = children_.equal_range(open.back());
     open.pop_back();
     for (auto child = first; child != last; ++child) {
       if (!seen.insert(child->second).second) continue;

@@ -1,6 +1,7 @@
 // Looks a process up in /proc: is it an agent that its user talks to?
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,12 +24,23 @@ struct FoundAgent {
   bool interactive = false;
 };
 
-// What its user gave the process to know: values of its environment.
+// What its user gave the process to know: values of its environment. Valid UTF-8, and short: they
+// are passed on over D-Bus and to the user's bridge.
 struct AgentContext {
   std::string project;    // I3PM_PROJECT_NAME
   std::string tmux;       // TMUX
   std::string tmux_pane;  // TMUX_PANE
   std::string directory;  // its working directory
+};
+
+// Who descends from whom, as one walk through /proc found it. Without those that have ended.
+class ProcessTree {
+ public:
+  explicit ProcessTree(const Proc& proc);
+  std::vector<pid_t> descendants(pid_t ancestor) const;
+
+ private:
+  std::multimap<pid_t, pid_t> children_;
 };
 
 class AgentFinder {
@@ -38,7 +50,7 @@ class AgentFinder {
   const AgentNames& names() const { return names_; }
   const Proc& proc() const { return proc_; }
 
-  // None if the process is gone, has another name, or no controlling terminal.
+  // None if the process has ended, has another name, or no controlling terminal.
   std::optional<FoundAgent> look_at(pid_t pid) const;
   AgentContext context(pid_t pid) const;
   // Every agent that runs, oldest first; one that another of them started on the same terminal is
@@ -50,8 +62,7 @@ class AgentFinder {
     int fd;
   };
   std::vector<TerminalRead> reads_in_progress(pid_t pid, dev_t terminal) const;
-  // All processes that descend from `ancestor` now.
-  std::vector<pid_t> descendants(pid_t ancestor) const;
+  ProcessTree processes() const { return ProcessTree(proc_); }
 
  private:
   bool owns(pid_t ancestor, pid_t descendant) const;

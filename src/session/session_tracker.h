@@ -44,6 +44,8 @@ class SessionTracker {
 
   // By the leader's pid; only agents, not what is still a candidate.
   std::map<pid_t, const AgentSession*> agents() const;
+  // nullptr: there is none.
+  const AgentSession* agent(const ProcessId& id) const;
   // The user of `id` has seen its completions.
   void mark_seen(const ProcessId& id);
   const AgentMonitor& monitor() const { return monitor_; }
@@ -55,6 +57,10 @@ class SessionTracker {
   void add(const FoundAgent& found, judge::Time now);
   void catch_up_on_terminal(AgentSession& session, judge::Time now);
   void promote(AgentSession& session);
+  void adopt_descendants(const ProcessId& leader);
+  std::optional<judge::Event> last_unreported_output(const AgentSession& session) const;
+  void forget(pid_t leader);
+  void rescan();
   void end(pid_t leader, judge::Time now, const std::string& why);
   void step(AgentSession& session, const judge::Event& event);
   void on_deadline();
@@ -70,6 +76,8 @@ class SessionTracker {
   uint64_t known_losses_ = 0;
   EventSourcePtr events_source_;
   EventSourcePtr deadline_timer_;
+  judge::Time last_rescan_{};
+  EventSourcePtr rescan_timer_;
 };
 
 }  // namespace ebpf_ai_monitor

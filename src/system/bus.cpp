@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace ebpf_ai_monitor {
+namespace {
+
+constexpr int requests_a_turn = 8;
+
+}  // namespace
 
 BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::function<void()> on_lost)
     : connection_(connection),
@@ -17,10 +22,15 @@ BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::funct
 
 void BusOnLoop::process() {
   if (!on_lost_) return;
+  more_ = false;
   try {
-    while (connection_.processPendingRequest()) {
+    // Not all at once: who asks without end shall not keep the rest of the loop waiting.
+    for (int i = 0; i < requests_a_turn; ++i) {
+      if (!connection_.processPendingRequest()) return refresh();
     }
-    refresh();
+    // What sd-bus has read already makes no fd ready.
+    more_ = true;
+    timer_->arm(Nanoseconds(0));
   } catch (const sdbus::Error&) {
     io_.reset();
     timer_.reset();
@@ -30,7 +40,7 @@ void BusOnLoop::process() {
 }
 
 void BusOnLoop::refresh() {
-  if (!on_lost_) return;
+  if (!on_lost_ || more_) return;
   const auto poll = connection_.getEventLoopPollData();
   io_->set_io_events(
       static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT

@@ -23,6 +23,7 @@ class BusOnLoop {
 
   sdbus::IConnection& connection_;
   std::function<void()> on_lost_;
+  bool more_ = false;  // the turn ended with requests left
   EventSourcePtr io_;
   EventSourcePtr timer_;
   EventSourcePtr post_;

@@ -164,9 +164,12 @@ std::string Proc::link(pid_t pid, const std::string& name) const {
 }
 
 dev_t Proc::device(pid_t pid, int fd) const {
-  // Follows the link to the device's inode without opening it: a terminal's driver is never called.
+  // The inode behind the link, without opening it: a terminal's driver is never called. Nor is a
+  // user's file system, which may hang: only what lies in /dev is looked at.
+  const std::string name = "fd/" + std::to_string(fd);
   struct ::stat status {};
-  if (::stat(path(pid, "fd/" + std::to_string(fd)).c_str(), &status) != 0) return 0;
+  if (!link(pid, name).starts_with("/dev/") || ::stat(path(pid, name).c_str(), &status) != 0)
+    return 0;
   return S_ISCHR(status.st_mode) ? status.st_rdev : 0;
 }
 

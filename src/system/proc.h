@@ -26,6 +26,9 @@ struct ProcessStat {
   dev_t terminal = 0;
   // Foreground process group of that terminal, -1: none.
   pid_t foreground_group = -1;
+
+  // A zombie, or dead: it has exited, only its parent has not asked yet.
+  bool ended() const { return state == 'Z' || state == 'X'; }
 };
 
 // `line` is the whole file. comm may hold spaces and parentheses: it ends at the last ')'.

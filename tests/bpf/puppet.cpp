@@ -2,7 +2,7 @@
 // datagrams on a socket, so they look like nothing that an agent's terminal does.
 //
 // Orders (words separated by spaces) and what each answers:
-//   mode raw|line             0           sets the mode of the terminal on fd 0
+//   mode raw|line [FD]        0           sets the mode of the terminal on that fd, else on 0
 //   write FD BYTES [TIMES]    result      write() of that many bytes; of the last one
 //   writev FD A B             result      writev() of two pieces
 //   read FD BYTES [TIMES]     result      read(); of the last one
@@ -51,15 +51,15 @@ long result(long returned) { return returned < 0 ? -errno : returned; }
 
 iovec piece(const std::string& size) { return {space.data(), std::stoul(size)}; }
 
-long set_mode(bool raw) {
+long set_mode(bool raw, int fd) {
   termios mode{};
-  if (tcgetattr(0, &mode) != 0) return -errno;
+  if (tcgetattr(fd, &mode) != 0) return -errno;
   if (raw) {
     cfmakeraw(&mode);
   } else {
     mode.c_lflag |= ICANON;
   }
-  return result(tcsetattr(0, TCSANOW, &mode));
+  return result(tcsetattr(fd, TCSANOW, &mode));
 }
 
 long write_often(int fd, size_t bytes, int times) {
@@ -170,7 +170,7 @@ class Puppet {
     if (order == "pty") return make_pty();
     if (order == "pipe") return make_pipe();
     return std::to_string([&]() -> long {
-      if (order == "mode") return set_mode(words.at(1) == "raw");
+      if (order == "mode") return set_mode(words.at(1) == "raw", words.size() > 2 ? number(2) : 0);
       if (order == "write")
         return write_often(number(1), std::stoul(words.at(2)), words.size() > 3 ? number(3) : 1);
       if (order == "read")

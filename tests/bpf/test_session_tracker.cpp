@@ -329,6 +329,11 @@ TEST_F(Sessions, InAPipeItIsNoneUntilItReadsTheTerminal) {
   const std::string fd = agent.ask("open /dev/tty");
   terminal_.type("\n");
   EXPECT_EQ(agent.order("read " + fd + " 1"), 1);
+  run_until_event(AGENT_READ_EXIT, agent.pid());
+  EXPECT_THAT(told_, IsEmpty()) << "a line may be a password that a pipeline asks for";
+  EXPECT_EQ(agent.order("mode raw " + fd), 0);
+  terminal_.type("k");
+  EXPECT_EQ(agent.order("read " + fd + " 1"), 1);
   until(agent, std::nullopt);
   EXPECT_THAT(agents(), ElementsAre(agent.pid()));
 }

@@ -173,15 +173,15 @@ TEST_F(Finder, Descendants) {
   add({.pid = 12, .parent = 11});
   add({.pid = 13, .parent = 10});
   add({.pid = 20});
-  EXPECT_THAT(finder_.descendants(10), UnorderedElementsAre(11, 12, 13));
-  EXPECT_THAT(finder_.descendants(12), IsEmpty());
+  EXPECT_THAT(finder_.processes().descendants(10), UnorderedElementsAre(11, 12, 13));
+  EXPECT_THAT(finder_.processes().descendants(12), IsEmpty());
 }
 
 TEST_F(Finder, ALoopOfParentsEnds) {
   // Read at two times, /proc can say so.
   add({.pid = 10, .parent = 11, .foreground = 99});
   add({.pid = 11, .parent = 10, .foreground = 99});
-  EXPECT_THAT(finder_.descendants(10), ElementsAre(11));
+  EXPECT_THAT(finder_.processes().descendants(10), ElementsAre(11));
   EXPECT_FALSE(interactive(10));
 }
 
