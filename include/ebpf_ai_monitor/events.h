@@ -46,7 +46,7 @@ struct agent_event {
     } exit;
     struct {
       __s32 fd;
-      __s32 bytes;     // READ_EXIT: bytes read, or -errno
+      __s32 bytes;  // READ_EXIT: bytes read, or the kernel's error, negative: errno or ERESTARTSYS
       __u8 line_mode;  // 1: the terminal is in canonical mode (ICANON): a read returns whole lines
     } read;
     struct {
