@@ -50,7 +50,7 @@ class Daemon {
                         [this] {
                           return std::string(tracker_.monitor().watches_terminals()
                                                  ? "tracepoint"
-                                                 : "tracepoint (idle: no agent runs)");
+                                                 : "tracepoint (idle)");
                         },
                         [this] { return tracker_.monitor().received(); },
                         [this] { return tracker_.monitor().lost(); }}),

@@ -122,7 +122,7 @@ Result<Told> decode_told(std::string_view packet) {
 std::string_view text_of(NoWindow reason) {
   switch (reason) {
     case NoWindow::none:
-      return "it has a window";
+      return "";
     case NoWindow::pending:
       return "its window is being looked for";
     case NoWindow::no_sway:
