@@ -104,17 +104,23 @@ struct {
   __type(value, __u64);
 } lost SEC(".maps");
 
-struct command_line {
+// The search of a command line for a name. In a map and not on the stack, for its size, and because
+// before Linux 6.7 the verifier looks at the callback of bpf_loop() once, with the stack as it is
+// the first time: it took a length on the stack for the constant 0, left the bounds check out as
+// dead code, and the kernel's stack was written over. What is in a map it takes for unknown.
+struct word_scan {
   char text[ARGS_SCANNED];
+  struct agent_name word;
+  __u32 length;  // of the word so far; AGENT_COMM_LEN: too long
+  __u32 found;
 };
 
-// Room for the command line that is looked at; too large for the stack.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct command_line);
-} command_lines SEC(".maps");
+  __type(value, struct word_scan);
+} word_scans SEC(".maps");
 
 // ---- helpers ----
 
@@ -306,23 +312,17 @@ static bool is_agent_name(const struct agent_name* name) {
   return bpf_map_lookup_elem(&names, name) != NULL;
 }
 
-struct word_scan {
-  struct agent_name word;
-  __u32 length;  // of the word so far; AGENT_COMM_LEN: too long, or past its end
-  bool found;
-};
-
 // One character of a command line. A word is what follows a '/' or the start of an argument, up to
 // the argument's end or any '.': `/usr/bin/codex` and `codex.js` both have `codex`. More matches
 // here than is an agent (`vim claude.md`): user space decides, this only must not miss.
-static long scan_character(__u32 i, struct word_scan* scan) {
-  struct command_line* line = bpf_map_lookup_elem(&command_lines, &zero);
+static long scan_character(__u32 i, void* context) {
+  struct word_scan* scan = bpf_map_lookup_elem(&word_scans, &zero);
   char c;
 
-  if (!line || i >= ARGS_SCANNED) return 1;
-  c = line->text[i];
+  if (!scan || i >= ARGS_SCANNED) return 1;
+  c = scan->text[i];
   if ((c == '\0' || c == '.') && scan->length < AGENT_COMM_LEN && is_agent_name(&scan->word)) {
-    scan->found = true;
+    scan->found = 1;
     return 1;
   }
   if (c == '\0' || c == '/') {
@@ -338,15 +338,17 @@ static long scan_character(__u32 i, struct word_scan* scan) {
 }
 
 static bool command_line_names_agent(struct mm_struct* mm) {
-  struct command_line* line = bpf_map_lookup_elem(&command_lines, &zero);
+  struct word_scan* scan = bpf_map_lookup_elem(&word_scans, &zero);
   unsigned long start = BPF_CORE_READ(mm, arg_start);
   __u64 length = BPF_CORE_READ(mm, arg_end) - start;
-  struct word_scan scan = {};
 
   if (length > ARGS_SCANNED) length = ARGS_SCANNED;
-  if (!line || bpf_probe_read_user(line, length, (void*)start)) return false;
-  bpf_loop(length, scan_character, &scan, 0);
-  return scan.found;
+  if (!scan || bpf_probe_read_user(scan->text, length, (void*)start)) return false;
+  __builtin_memset(&scan->word, 0, sizeof(scan->word));
+  scan->length = 0;
+  scan->found = 0;
+  bpf_loop(length, scan_character, NULL, 0);
+  return scan->found;
 }
 
 static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {

@@ -201,22 +201,30 @@ void AgentMonitor::stop_watching_terminals() { terminal_.reset(); }
 
 Status AgentMonitor::adopt_leader(const ProcessId& leader, dev_t terminal) {
   const auto pid = static_cast<uint32_t>(leader.pid);
+  if (const auto known = session(pid);
+      known && known->start_ns / nanoseconds_a_tick == leader.start_ticks)
+    return {};
   agent_session session{};
   session.start_ns = leader.start_ticks * nanoseconds_a_tick;
   session.terminal = kernel_device(terminal);
-  if (const auto known = get<uint32_t, agent_session>(processes_->maps.sessions, pid);
-      known && known->start_ns / nanoseconds_a_tick == leader.start_ticks)
-    return {};
   if (auto status = put(processes_->maps.sessions, pid, session); !status) return status;
-  return adopt_member(leader, leader.pid);
+  return put(processes_->maps.members, pid, agent_member{session.start_ns, pid, 0});
 }
 
 Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
-  const auto session =
-      get<uint32_t, agent_session>(processes_->maps.sessions, static_cast<uint32_t>(leader.pid));
-  if (!session) return fail("session " + std::to_string(leader.pid) + " is gone");
-  const agent_member value{session->start_ns, static_cast<uint32_t>(leader.pid), 0};
-  return put(processes_->maps.members, static_cast<uint32_t>(member), value);
+  const auto pid = static_cast<uint32_t>(member);
+  if (const auto known = get<uint32_t, agent_member>(processes_->maps.members, pid)) {
+    const auto its = session(known->session);
+    if (its && its->start_ns == known->session_start_ns) return {};
+  }
+  const auto new_session = session(static_cast<uint32_t>(leader.pid));
+  if (!new_session) return fail("session " + std::to_string(leader.pid) + " is gone");
+  return put(processes_->maps.members, pid,
+             agent_member{new_session->start_ns, static_cast<uint32_t>(leader.pid), 0});
+}
+
+std::optional<agent_session> AgentMonitor::session(uint32_t leader) const {
+  return get<uint32_t, agent_session>(processes_->maps.sessions, leader);
 }
 
 Status AgentMonitor::adopt_read(pid_t tid, int fd, bool line_mode) {
@@ -247,10 +255,9 @@ void AgentMonitor::set_quiet(pid_t leader, bool quiet) {
 }
 
 std::optional<Nanoseconds> AgentMonitor::last_write(pid_t leader) const {
-  const auto session =
-      get<uint32_t, agent_session>(processes_->maps.sessions, static_cast<uint32_t>(leader));
-  if (!session || session->output.last_write_ns == 0) return std::nullopt;
-  return Nanoseconds(session->output.last_write_ns);
+  const auto found = session(static_cast<uint32_t>(leader));
+  if (!found || found->output.last_write_ns == 0) return std::nullopt;
+  return Nanoseconds(found->output.last_write_ns);
 }
 
 std::optional<bool> AgentMonitor::line_mode(pid_t pid) const {

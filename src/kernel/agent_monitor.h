@@ -57,6 +57,7 @@ class AgentMonitor {
   // Makes a running process the leader of a session on `terminal` (as stat(2) has a device number),
   // or another one its member. A session that the kernel began itself is left as it is.
   Status adopt_leader(const ProcessId& leader, dev_t terminal);
+  // A member of a session that exists stays where it is.
   Status adopt_member(const ProcessId& leader, pid_t member);
   // A member's thread that is in a read of the session's terminal already: its return will be told.
   Status adopt_read(pid_t tid, int fd, bool line_mode);
@@ -83,6 +84,7 @@ class AgentMonitor {
   using Skeleton = std::unique_ptr<agent_monitor_bpf, Destroy>;
 
   AgentMonitor();
+  std::optional<agent_session> session(uint32_t leader) const;
 
   Skeleton processes_;  // owns the maps
   Skeleton terminal_;   // shares them; null while there is no session

@@ -14,6 +14,7 @@ namespace {
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
 // More than anyone has windows for; the kernel programs' map has room for a few such users.
 constexpr int max_sessions_a_user = 64;
+constexpr int adoption_looks = 4;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
 
@@ -144,13 +145,13 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
   catch_up_on_terminal(session, std::max(now, monotonic_now()));
 }
 
-// From its adoption on the kernel inherits for a process; who was forked before is looked up, until
-// nobody new is found: a process may have forked before its own turn came.
+// From its adoption on the kernel inherits for a process; who was forked before is looked up. More
+// than once, as a process may have forked before its own turn came; not without end, as new ones
+// that were inherited are found as well.
 void SessionTracker::adopt_descendants(const ProcessId& leader) {
   std::set<pid_t> adopted;
-  bool found_new = true;
-  while (found_new) {
-    found_new = false;
+  for (int look = 0; look < adoption_looks; ++look) {
+    bool found_new = false;
     for (const pid_t member : finder_.processes().descendants(leader.pid)) {
       if (!adopted.insert(member).second) continue;
       found_new = true;
@@ -159,6 +160,7 @@ void SessionTracker::adopt_descendants(const ProcessId& leader) {
       // Gone by now: its pid will be another's.
       if (!status || !stat || stat->ended()) monitor_.drop_member(member);
     }
+    if (!found_new) return;
   }
 }
 
