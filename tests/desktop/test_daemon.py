@@ -1,0 +1,392 @@
+"""The root daemon with its bridge on a real desktop, with a small stand-in for an agent: who sees what, and what is
+left when a part of it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import proc
+from support.badges import BadgeWatch, Version
+from support.daemon import BINARY, Daemon
+from support.desktop import Desktop, Window, end_process, wait_until
+from support.stand_in import NAME, agent_in, install, is_ready, status_of
+
+SECONDS = 20.0
+OPTIONS = ("--processes", NAME)
+NOBODY = pwd.getpwnam("nobody")
+TOO_MANY, MOST = 70, 64
+
+# What linux/capability.h calls KILL, SETGID, SETUID, SETPCAP, DAC_READ_SEARCH, SYS_PTRACE, PERFMON and BPF.
+DAEMON_CAPABILITIES = sum(1 << number for number in (5, 6, 7, 8, 2, 19, 38, 39))
+
+SESSION_TYPES: dict[str, type] = {
+    "pid": int, "start_ticks": int, "uid": int, "agent": str, "name": str, "state": str, "since": float,
+    "started": float, "why": str, "project": str, "directory": str, "terminal": str, "window": int, "no_window": str,
+    "unseen": int,
+}  # fmt: skip
+DAEMON_TYPES: dict[str, type] = {"version": str, "probes": str, "events_received": int, "events_lost": int}
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[str]:
+    with install() as path:
+        yield path
+
+
+@pytest.fixture
+def daemon(desktop: Desktop, badges: BadgeWatch) -> Iterator[Daemon]:
+    with Daemon(desktop, OPTIONS) as daemon:
+        yield daemon
+        print(daemon.log())  # shown where a test fails
+        assert daemon.process.poll() is None, "the daemon has ended"
+
+
+def bridge_of(daemon: Daemon, other_than: int = 0) -> int:
+    """The pid of the bridge, once it has become the bridge's program."""
+
+    def is_it(it: proc.Process) -> bool:
+        return it.parent == daemon.process.pid and it.name == "eam-bridge" and it.pid != other_than
+
+    return wait_until(lambda: next(proc.find(is_it), None), SECONDS, "a bridge").pid
+
+
+def wait_for_badge(badges: BadgeWatch, window: Window, since: float = 0, **fields: object) -> Version:
+    def matches(version: Version) -> bool:
+        return version.content is not None and fields.items() <= version.content.items()
+
+    return badges.wait_for(window.con_id, matches, SECONDS, since, f"a badge with {fields}")
+
+
+def wait_for_none(badges: BadgeWatch, window: Window, since: float = 0) -> Version:
+    return badges.wait_for(window.con_id, lambda version: version.content is None, SECONDS, since, "the removal")
+
+
+def run_program(desktop: Desktop, *argv: str, uid: int = 0, gid: int = 0) -> subprocess.CompletedProcess[str]:
+    """The program's command, as that user, on the desktop's system bus."""
+    return subprocess.run(
+        [str(BINARY), *argv],
+        env={"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address, "PATH": os.environ["PATH"]},
+        user=uid,
+        group=gid,
+        extra_groups=[],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
+def sessions_for(desktop: Desktop, uid: int, gid: int) -> list[dict[str, Any]]:
+    done = run_program(desktop, "status", "--json", uid=uid, gid=gid)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert {name: type(value) for name, value in answer["daemon"].items()} == DAEMON_TYPES
+    for session in answer["sessions"]:
+        assert {name: type(value) for name, value in session.items()} == SESSION_TYPES
+    return answer["sessions"]
+
+
+@pytest.fixture
+def run_detached(desktop: Desktop) -> Iterator[Callable[..., None]]:
+    """Runs commands in a detached tmux, each in a terminal of its own."""
+
+    def run(*commands: str) -> None:
+        windows = [word for command in commands[1:] for word in (";", "new-window", "-d", command)]
+        desktop.tmux("-f", "/dev/null", "new-session", "-d", commands[0], *windows)
+
+    yield run
+    with contextlib.suppress(RuntimeError):  # it has ended
+        desktop.tmux("kill-server")
+
+
+# Privileges
+
+
+def test_the_bridge_has_no_privilege(desktop: Desktop, daemon: Daemon, stand_in: str) -> None:
+    desktop.open_foot(stand_in)
+    bridge = bridge_of(daemon)
+    status = status_of(bridge)
+    assert [int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")] == [0] * 5
+    assert status["NoNewPrivs"] == "1"
+    assert status["Uid"].split() == [str(desktop.uid)] * 4
+    assert status["Gid"].split() == [str(desktop.gid)] * 4
+    assert {int(group) for group in status["Groups"].split()} == set(os.getgrouplist(desktop.user, desktop.gid))
+    assert os.readlink(f"/proc/{bridge}/cwd") == "/"
+    assert sorted(Path(f"/proc/{bridge}/environ").read_text().rstrip("\0").split("\0")) == [
+        f"DBUS_SESSION_BUS_ADDRESS=unix:path={desktop.runtime_dir}/bus",
+        f"HOME={pwd.getpwnam(desktop.user).pw_dir}",
+        f"PATH={os.environ['PATH']}",
+        f"USER={desktop.user}",
+        f"XDG_RUNTIME_DIR={desktop.runtime_dir}",
+    ]
+
+
+def open_files(pid: int) -> dict[int, str]:
+    files = {}
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed since
+            files[int(entry.name)] = os.readlink(entry)
+    return files
+
+
+def test_the_bridge_has_no_file_of_the_daemon(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str
+) -> None:
+    wait_for_badge(badges, desktop.open_foot(stand_in))
+    of_daemon, of_bridge = open_files(daemon.process.pid), open_files(bridge_of(daemon))
+    assert [of_bridge.pop(fd) for fd in range(3)] == ["/dev/null"] * 3
+    assert of_bridge[3].startswith("socket:")
+    sockets = {file for file in of_bridge.values() if file.startswith("socket:")}
+    assert not sockets & set(of_daemon.values())
+    # What it opened itself: its event loop, its sockets and, for a moment, its badges.
+    loop = {f"anon_inode:{kind}" for kind in ("[eventpoll]", "[signalfd]", "[timerfd]", "[eventfd]", "inotify")}
+    others = set(of_bridge.values()) - sockets - loop
+    assert [file for file in others if not file.startswith(str(desktop.runtime_dir))] == []
+    assert any("bpf" in file for file in of_daemon.values())  # so that it would have been seen
+
+
+def test_the_daemon_keeps_eight_capabilities(daemon: Daemon) -> None:
+    status = status_of(daemon.process.pid)
+    assert [int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd")] == [DAEMON_CAPABILITIES] * 3
+    assert [int(status[name], 16) for name in ("CapInh", "CapAmb")] == [0] * 2
+    assert status["NoNewPrivs"] == "1"
+
+
+# The life of the bridge and of the daemon
+
+
+def test_a_killed_bridge_comes_back_with_the_same_badge(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str
+) -> None:
+    window = desktop.open_foot(stand_in)
+    desktop.open_foot("sleep", "1000")  # has the focus from now on
+    agent = agent_in(window)
+    wait_for_badge(badges, window, state="stopped", needs_attention=False)
+    for count in (1, 2):
+        os.kill(agent, signal.SIGUSR1)
+        before = wait_for_badge(badges, window, state="stopped", needs_attention=True, count=count).content
+    assert before
+
+    bridge = bridge_of(daemon)
+    for how, back_off in ((signal.SIGKILL, 0.25), (signal.SIGTERM, 0.5), (signal.SIGTERM, 1.0)):
+        killed = time.monotonic()
+        os.kill(bridge, how)
+        bridge = bridge_of(daemon, other_than=bridge)
+        assert time.monotonic() - killed >= back_off
+        gone = wait_for_none(badges, window, since=killed)
+        after = wait_for_badge(badges, window, since=gone.time).content
+        assert after
+        assert abs(after.pop("timestamp") - before["timestamp"]) < 2
+        assert after.items() <= before.items()
+    assert daemon.process.poll() is None
+
+
+def test_a_stopped_daemon_leaves_nothing(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
+    with Daemon(desktop, OPTIONS) as daemon:
+        window = desktop.open_foot(stand_in)
+        wait_for_badge(badges, window, state="stopped")
+        bridge = bridge_of(daemon)
+        daemon.stop()
+    wait_for_none(badges, window)
+    assert not list(badges.directory.iterdir())
+    assert not Path(f"/proc/{bridge}").exists()
+
+
+def test_stale_badges_go_at_the_start_and_nothing_else(desktop: Desktop) -> None:
+    directory = desktop.runtime_dir / "i3pm-badges"
+    directory.mkdir(mode=0o700)
+    stale, foreign = ["7000001.json", ".7000002.json.tmp"], ["notes.txt", "panel.json", "7000003.json"]
+    for name in [*stale, *foreign]:
+        (directory / name).write_text("{}")
+    (directory / "7000004.json").symlink_to("notes.txt")
+    for path in (directory, *directory.iterdir()):
+        if path.name != "7000003.json":  # root's
+            os.chown(path, desktop.uid, desktop.gid, follow_symlinks=False)
+    with Daemon(desktop, OPTIONS):
+        wait_until(lambda: not any((directory / name).exists() for name in stale), SECONDS, "the stale badges' end")
+    assert sorted(path.name for path in directory.iterdir()) == sorted([*foreign, "7000004.json"])
+
+
+def test_a_second_daemon_refuses(desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str) -> None:
+    window = desktop.open_foot(stand_in)
+    badge = wait_for_badge(badges, window, state="stopped")
+    done = run_program(desktop, "daemon", "--user", desktop.user, *OPTIONS)
+    assert done.returncode == 1
+    assert "another ebpf-ai-monitor daemon runs" in done.stderr
+    assert not badges.versions(window.con_id, since=badge.time)
+    assert [session["window"] for session in daemon.status()["sessions"]] == [window.con_id]
+
+
+def test_without_a_system_bus_the_daemon_says_so_once(
+    desktop: Desktop, badges: BadgeWatch, stand_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desktop, "system_bus_address", "unix:path=/nonexistent/bus")
+    with Daemon(desktop, OPTIONS) as daemon:
+        wait_for_badge(badges, desktop.open_foot(stand_in), state="stopped")
+        assert daemon.log().count("no control interface") == 1
+        done = run_program(desktop, "status")
+        assert done.returncode == 1
+        assert "system bus" in done.stderr
+
+
+def test_a_user_without_runtime_directory_has_agents_without_window(desktop: Desktop, stand_in: str) -> None:
+    """An agent in a terminal of no desktop, of a user who is not logged in."""
+    runtime = f"/run/user/{NOBODY.pw_uid}"
+    assert not Path(runtime).exists()
+    with Daemon(desktop, (*OPTIONS, "--user", NOBODY.pw_name)) as daemon, contextlib.ExitStack() as stack:
+        controller, terminal = os.openpty()
+        stack.callback(os.close, controller)
+        ids = [f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
+        agent = subprocess.Popen(
+            ["setsid", "--ctty", "setpriv", *ids, stand_in], stdin=terminal, stdout=terminal, start_new_session=True
+        )
+        stack.callback(end_process, agent)
+        os.close(terminal)
+
+        def waiting() -> list[dict[str, Any]]:
+            sessions = sessions_for(desktop, NOBODY.pw_uid, NOBODY.pw_gid)
+            return [it for it in sessions if it["state"] == "waiting" and "looked for" not in it["no_window"]]
+
+        [session] = wait_until(waiting, SECONDS, "the agent's wait")
+        assert (session["window"], session["no_window"]) == (0, "no Sway answers in the user's runtime directory")
+        assert sessions_for(desktop, desktop.uid, desktop.gid) == []
+        assert len(re.findall(f"bridge of nobody: .*{runtime}", daemon.log())) == 1, daemon.log()
+    assert not Path(runtime).exists()
+
+
+# status
+
+
+def test_status_shows_each_user_their_own(desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str) -> None:
+    began = time.time()
+    window = desktop.open_foot(stand_in, env={"I3PM_PROJECT_NAME": "my project"})
+    badge = wait_for_badge(badges, window, state="stopped").content
+    assert badge
+    [session] = sessions_for(desktop, desktop.uid, desktop.gid)
+    assert sessions_for(desktop, 0, 0) == [session]
+    assert sessions_for(desktop, NOBODY.pw_uid, NOBODY.pw_gid) == []
+    pid = agent_in(window)
+    assert began - 1 < session.pop("started") <= session.pop("since") <= time.time()
+    assert session.pop("start_ticks") > 0
+    assert session.pop("why")
+    assert session == {
+        "pid": pid,
+        "uid": desktop.uid,
+        "agent": NAME,
+        "name": NAME,
+        "state": "waiting",
+        "project": badge["project"],
+        "directory": str(desktop.home),
+        "terminal": os.readlink(f"/proc/{pid}/fd/0").removeprefix("/dev/"),
+        "window": badge["window_id"],
+        "no_window": "",
+        "unseen": 0,
+    }
+
+
+def test_status_says_why_there_is_no_window(
+    desktop: Desktop, daemon: Daemon, stand_in: str, run_detached: Callable[..., None]
+) -> None:
+    run_detached(stand_in)
+
+    def looked_for() -> list[dict[str, Any]]:
+        return [it for it in daemon.status()["sessions"] if "looked for" not in it["no_window"]]
+
+    [session] = wait_until(looked_for, SECONDS, "a session whose window was looked for")
+    assert (session["window"], session["no_window"]) == (0, "no client shows its tmux session")
+    table = run_program(desktop, "status").stdout
+    assert f"{session['pid']} has no window: no client shows its tmux session" in table.splitlines()
+
+
+def test_the_table_fits_into_80_columns(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str, run_detached: Callable[..., None]
+) -> None:
+    empty = run_program(desktop, "status").stdout.splitlines()
+    assert empty[0] == "No agent runs."
+
+    long_name = "a project of a name that is far too long for any table"
+    window = desktop.open_foot(stand_in, env={"I3PM_PROJECT_NAME": long_name})
+    run_detached(stand_in)
+    wait_for_badge(badges, window, state="stopped")
+    wait_until(lambda: len(daemon.status()["sessions"]) == 2, SECONDS, "two agents")
+    full = run_program(desktop, "status").stdout.splitlines()
+    assert full[0].split() == ["AGENT", "PID", "STATE", "SINCE", "PROJECT", "TTY", "WINDOW"]
+    row = next(line for line in full if line.endswith(f" {window.con_id}"))
+    assert row.split()[:3] == [NAME, str(agent_in(window)), "waiting"]
+    assert [line for line in empty + full if len(line) > 80] == []
+
+
+def test_status_without_a_daemon_says_so(desktop: Desktop) -> None:
+    for options in ([], ["--json"]):
+        done = run_program(desktop, "status", *options)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "the daemon does not run" in done.stderr
+
+
+# Who is an agent
+
+
+@pytest.mark.parametrize("mode", ["raw", "line"])
+def test_an_agent_that_runs_before_the_daemon_is_found(
+    desktop: Desktop, badges: BadgeWatch, stand_in: str, mode: str
+) -> None:
+    window = desktop.open_foot(stand_in, mode)
+    pid = agent_in(window)
+    with Daemon(desktop, OPTIONS) as daemon:
+        badge = wait_for_badge(badges, window)
+        assert (badge.state, badge.needs_attention) == ("stopped", False)
+        assert [session["pid"] for session in daemon.status()["sessions"]] == [pid]
+
+
+@pytest.mark.parametrize(
+    "command", ["timeout 60 {}", "env X=1 {}", "sh -c '{}; true'", "sh -c 'env X=1 {}; true'", "python3 {}"]
+)
+def test_a_wrapper_is_seen_through(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str, command: str
+) -> None:
+    for _ in range(3):
+        window = desktop.open_foot("sh", "-c", f"exec {command.format(stand_in)}")
+        wait_for_badge(badges, window, state="stopped", needs_attention=False)
+        [session] = daemon.status()["sessions"]
+        os.kill(session["pid"], signal.SIGTERM)
+        wait_for_none(badges, window)
+    assert daemon.status()["sessions"] == []
+
+
+def test_an_agent_in_a_pipe_is_none(desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str) -> None:
+    piped = desktop.open_foot("sh", "-c", f"{stand_in} | cat")
+    os.kill(agent_in(piped), signal.SIGUSR1)
+    agent = desktop.open_foot(stand_in)
+    wait_for_badge(badges, agent, state="stopped")  # later than the other's would have come
+    assert badges.windows() == {agent.con_id}
+    assert [session["window"] for session in daemon.status()["sessions"]] == [agent.con_id]
+
+
+def test_one_user_has_no_more_agents_than_the_daemon_bears(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str, run_detached: Callable[..., None]
+) -> None:
+    run_detached(*[stand_in] * TOO_MANY)
+
+    def ready() -> int:
+        return sum(is_ready(it.pid) for it in proc.find(lambda it: it.name == NAME))
+
+    wait_until(lambda: ready() == TOO_MANY, SECONDS, f"{TOO_MANY} agents")
+    wait_until(lambda: len(daemon.status()["sessions"]) == MOST, SECONDS, f"{MOST} agents in the list")
+    desktop.tmux("kill-server")
+    wait_until(lambda: daemon.status()["sessions"] == [], SECONDS, "an empty list")
+    refused = re.findall(r"\(pid (\d+)\) is not watched: user", daemon.log())
+    assert len(set(refused)) == TOO_MANY - MOST
+    assert daemon.status()["daemon"]["events_lost"] == 0
+    wait_for_badge(badges, desktop.open_foot(stand_in), state="stopped")

@@ -1,0 +1,76 @@
+"""A small stand-in for an agent: as fast to start as Python is, and it does what a test tells it by a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import proc
+from .desktop import Window, wait_until
+
+NAME = "t-agent"
+SECONDS = 20.0
+
+# Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. Once it handles that signal it
+# is ready. In line mode it reads, and draws nothing.
+STAND_IN = """#!/usr/bin/python3 -IS
+import os, signal, sys, time, tty
+
+def animate(*_):
+    for _ in range(10):
+        os.write(1, b"-")
+        time.sleep(0.1)
+
+line_mode = sys.argv[1:] == ["line"]
+if not line_mode:
+    tty.setraw(0)
+signal.signal(signal.SIGUSR1, animate)
+if not line_mode:
+    os.write(1, b"> ")
+while line_mode and os.read(0, 100):
+    pass
+while not line_mode:
+    signal.pause()
+"""
+
+
+@contextlib.contextmanager
+def install() -> Iterator[str]:
+    """The path of the stand-in, which every user may run."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / NAME
+        path.write_text(STAND_IN)
+        path.chmod(0o755)
+        path.parent.chmod(0o755)
+        yield str(path)
+
+
+def agent_in(window: Window) -> int:
+    """The pid of the stand-in that runs in the window, once it is ready."""
+
+    def is_in_it(it: proc.Process) -> bool:
+        while it.parent > 1:
+            if it.parent == window.pid:
+                return True
+            it = proc.read(it.parent)
+        return False
+
+    def found() -> int | None:
+        return next((it.pid for it in proc.find(lambda it: it.name == NAME and is_in_it(it)) if is_ready(it.pid)), None)
+
+    return wait_until(found, SECONDS, f"the agent in window {window.con_id}")
+
+
+def is_ready(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(int(status_of(pid)["SigCgt"], 16) & 1 << signal.SIGUSR1 - 1)
+    return False
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """The lines of /proc/<pid>/status."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
