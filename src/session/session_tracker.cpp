@@ -141,6 +141,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
   session.agent = found;
   session.context = finder_.context(leader);
   session.judge = judge::begin(now);
+  session.second_look = now + rules_.wait_threshold;
   if (found.interactive) listener_.on_change(session, nullptr);
   catch_up_on_terminal(session, std::max(now, monotonic_now()));
 }
@@ -236,6 +237,10 @@ void SessionTracker::on_deadline() {
   catch_up();
   const judge::Time now = monotonic_now();
   for (auto& [pid, session] : sessions_) {
+    if (session.second_look && *session.second_look <= now) {
+      session.second_look.reset();
+      if (session.judge.state == State::unknown) catch_up_on_terminal(session, now);
+    }
     if (!session.deadline || *session.deadline > now) continue;
     judge::Event tick;
     tick.time = now;
@@ -247,7 +252,9 @@ void SessionTracker::on_deadline() {
 void SessionTracker::rearm() {
   std::optional<judge::Time> next;
   for (const auto& [pid, session] : sessions_) {
-    if (session.deadline) next = std::min(next.value_or(*session.deadline), *session.deadline);
+    for (const auto& due : {session.deadline, session.second_look}) {
+      if (due) next = std::min(next.value_or(*due), *due);
+    }
   }
   if (next) {
     deadline_timer_->arm(*next);

@@ -19,6 +19,8 @@ struct AgentSession {
   AgentContext context;
   judge::Session judge;
   std::optional<judge::Time> deadline;
+  // Once, early on: no event tells when a program leaves line mode, and it may never draw after.
+  std::optional<judge::Time> second_look;
   std::string why;      // of its last transition
   uint32_t unseen = 0;  // completions that its user has not seen
 };
