@@ -40,7 +40,7 @@ void stay_on_last_cpu() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const double seconds = argc == 2 ? std::atof(argv[1]) : 0;
+  const double seconds = argc == 2 ? std::strtod(argv[1], nullptr) : 0;
   const int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   if (seconds <= 0 || zero < 0) {
     std::fputs("usage: bench-syscalls SECONDS\n", stderr);

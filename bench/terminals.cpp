@@ -67,6 +67,7 @@ bool discard(int master) {
 
 int run(int count, const char* mode) {
   std::vector<pollfd> masters;
+  masters.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) masters.push_back({start_agent(mode), POLLIN, 0});
   while (poll(masters.data(), masters.size(), -1) > 0) {
     for (const pollfd& master : masters) {
@@ -154,9 +155,10 @@ int time_changes(const char* directory, int count, int64_t threshold_ns) {
 
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
-  if (what == "run" && argc == 4) return run(std::atoi(argv[2]), argv[3]);
+  const auto number = [&](int i) { return static_cast<int>(std::strtol(argv[i], nullptr, 10)); };
+  if (what == "run" && argc == 4) return run(number(2), argv[3]);
   if (what == "time" && argc == 5)
-    return time_changes(argv[2], std::atoi(argv[3]), std::atoll(argv[4]) * 1'000'000);
+    return time_changes(argv[2], number(3), int64_t{number(4)} * 1'000'000);
   std::fputs("usage: bench-terminals run COUNT MODE | time DIRECTORY COUNT THRESHOLD_MS\n", stderr);
   return 2;
 }

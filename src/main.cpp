@@ -1,13 +1,14 @@
 #include <cstdio>
 #include <exception>
-#include <filesystem>
+#include <string_view>
 
 #include "app/commands.h"
 #include "app/demo_agent.h"
 
-int main(int argc, char** argv) {
-  using namespace ebpf_ai_monitor;
-  if (std::filesystem::path(argc > 0 ? argv[0] : "") == demo_agent_name) return run_demo_agent();
+namespace ebpf_ai_monitor {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app{
       "Knows, from the kernel alone, which AI coding agent works and which one waits for its "
       "user."};
@@ -28,9 +29,20 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.what());
     return 2;
+  }
+  return exit_status;
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor
+
+int main(int argc, char** argv) {
+  using namespace ebpf_ai_monitor;
+  try {
+    if (argc > 0 && std::string_view(argv[0]) == demo_agent_name) return run_demo_agent();
+    return run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.what());
     return 1;
   }
-  return exit_status;
 }
