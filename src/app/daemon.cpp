@@ -23,13 +23,6 @@ constexpr auto proven = std::chrono::seconds(30);
 // For the bridges to remove their badges; systemd and a person wait for this.
 constexpr auto stop_within = std::chrono::milliseconds(800);
 
-// A transition's time is monotonic; people and badges have Unix time.
-double unix_time(judge::Time time) {
-  const auto ago = monotonic_now() - time;
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch() - ago)
-      .count();
-}
-
 std::set<uid_t> ids(const std::vector<User>& users) {
   std::set<uid_t> result;
   for (const User& user : users) result.insert(user.uid);
@@ -104,8 +97,8 @@ class Daemon {
                          session.context.tmux,
                          session.context.tmux_pane,
                          session.judge.state,
-                         unix_time(session.judge.changed),
-                         unix_start_time(agent.id),
+                         session.since,
+                         session.started,
                          session.unseen};
   }
 
@@ -207,8 +200,8 @@ class Daemon {
           {"agent", agent.name},
           {"name", display_name(agent.name)},
           {"state", std::string(name_of(session->judge.state))},
-          {"since", unix_time(session->judge.changed)},
-          {"started", unix_start_time(agent.id)},
+          {"since", session->since},
+          {"started", session->started},
           {"why", session->why},
           {"project", session->context.project},
           {"directory", session->context.directory},

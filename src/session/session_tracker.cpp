@@ -141,6 +141,8 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
   session.agent = found;
   session.context = finder_.context(leader);
   session.judge = judge::begin(now);
+  session.started = unix_start_time(found.id);
+  session.since = unix_time(now);
   session.second_look = now + rules_.wait_threshold;
   if (found.interactive) listener_.on_change(session, nullptr);
   catch_up_on_terminal(session, std::max(now, monotonic_now()));
@@ -207,6 +209,7 @@ void SessionTracker::end(pid_t leader, judge::Time now, const std::string& why) 
   const judge::Transition transition{session.judge.state, State::exited, now, false, why};
   session.judge.state = State::exited;
   session.why = why;
+  session.since = unix_time(now);
   if (session.agent.interactive) listener_.on_change(session, &transition);
   forget(leader);
 }
@@ -224,6 +227,7 @@ void SessionTracker::step(AgentSession& session, const judge::Event& event) {
   session.deadline = result.deadline;
   for (const judge::Transition& transition : result.transitions) {
     session.why = transition.why;
+    session.since = unix_time(transition.time);
     if (transition.completion) ++session.unseen;
     // Who answers has seen it. Work that begins by itself has not been seen by anyone.
     if (transition.to == State::working && session.judge.last_input > waiting_since)

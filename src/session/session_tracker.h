@@ -21,6 +21,8 @@ struct AgentSession {
   std::optional<judge::Time> deadline;
   // Once, early on: no event tells when a program leaves line mode, and it may never draw after.
   std::optional<judge::Time> second_look;
+  double started = 0;   // Unix seconds of its start
+  double since = 0;     // Unix seconds of its last transition, or of its first sighting
   std::string why;      // of its last transition
   uint32_t unseen = 0;  // completions that its user has not seen
 };

@@ -48,6 +48,12 @@ Nanoseconds monotonic_now() {
   return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
 }
 
+double unix_time(Nanoseconds monotonic) {
+  const auto ago = monotonic_now() - monotonic;
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch() - ago)
+      .count();
+}
+
 EventSource::EventSource(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 EventSource::~EventSource() { sd_event_source_disable_unref(impl_->source); }
 

@@ -15,6 +15,8 @@ namespace ebpf_ai_monitor {
 // CLOCK_MONOTONIC as the kernel's bpf_ktime_get_ns() and sd-event have it.
 using Nanoseconds = std::chrono::nanoseconds;
 Nanoseconds monotonic_now();
+// Unix seconds of a monotonic time. Twice the same is not: keep the first.
+double unix_time(Nanoseconds monotonic);
 
 // What the loop calls back. Removed from the loop when it is destroyed; it may destroy itself from
 // within its own callback.

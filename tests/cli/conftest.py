@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from command_line import BINARY, SECONDS, Run
+from command_line import SECONDS, Run
+
+from support.binary import BINARY
 
 
 @pytest.fixture

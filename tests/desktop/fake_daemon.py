@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.daemon import BINARY
+from support.binary import BINARY
 from support.desktop import Desktop
 
 SECONDS = 20.0

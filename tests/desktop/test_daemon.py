@@ -19,7 +19,8 @@ import pytest
 
 from support import proc
 from support.badges import BadgeWatch, Version
-from support.daemon import BINARY, Daemon
+from support.binary import BINARY
+from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, wait_until
 from support.stand_in import NAME, agent_in, install, is_ready, status_of
 

@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from . import proc
+from .binary import BINARY
 from .desktop import Desktop, end_process
 
-BINARY = Path(
-    os.environ.get("EBPF_AI_MONITOR_BIN")
-    or Path(__file__).parents[2] / "build" / "release" / "ebpf-ai-monitor"
-).absolute()  # fmt: skip
 READY_SECONDS = 10.0
 STOP_SECONDS = 10.0
 
