@@ -3,21 +3,16 @@
 #include <cstdio>
 
 #include "app/commands.h"
+#include "bridge/wire.h"
 #include "desktop/bridge.h"
 
 namespace ebpf_ai_monitor {
-namespace {
-
-// Where the daemon puts the socket.
-constexpr int daemon_fd = 3;
-
-}  // namespace
 
 void add_bridge_command(CLI::App& app, int& exit_status) {
   // Not for people: without a daemon it has nothing to do.
   CLI::App* command = app.add_subcommand("bridge")->group("");
   command->callback([&exit_status] {
-    UniqueFd daemon(daemon_fd);
+    UniqueFd daemon(wire::bridge_fd);
     if (fcntl(daemon.get(), F_SETFD, FD_CLOEXEC) == 0) {
       exit_status = run_bridge(std::move(daemon));
     } else {

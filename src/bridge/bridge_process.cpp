@@ -18,7 +18,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr int bridge_fd = 3;  // where a bridge finds its socket
+using wire::bridge_fd;
 constexpr int reports_a_round = 64;
 constexpr int logs_a_window = 20;
 constexpr auto log_window = std::chrono::seconds(10);

@@ -20,6 +20,9 @@ namespace ebpf_ai_monitor::wire {
 // Larger than any message: the environment values in one are cut to 4 KiB each by the sender.
 constexpr size_t max_packet = 64UL * 1024;
 
+// Where a bridge finds its end of the socket.
+constexpr int bridge_fd = 3;
+
 // One agent as it is now. Sent when it is identified and at every change.
 struct Session {
   ProcessId id;

@@ -64,7 +64,7 @@ tl::unexpected<Error> explain(const std::string& what, int error) {
         "the kernel has no type information (/sys/kernel/btf/vmlinux): boot one that is built "
         "with CONFIG_DEBUG_INFO_BTF=y";
   else if (error == ENOSYS || error == EOPNOTSUPP)
-    message += "; boot a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y, 5.17 or later";
+    message += "; boot a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y, 6.1 or later";
   else if (error == EPERM || error == EACCES)
     message +=
         "; it needs root, and a kernel that is not locked down (see "
@@ -72,8 +72,6 @@ tl::unexpected<Error> explain(const std::string& what, int error) {
   return fail(message);
 }
 
-// Kernel 5.17, for bpf_loop(), is the oldest that can work; the programs say themselves what is
-// missing.
 constexpr const char* tracepoint_check = "/sys/kernel/tracing/events/syscalls/sys_enter_read/id";
 
 template <typename Key, typename Value>
