@@ -1,0 +1,37 @@
+// The loop: a model asks, the machine answers, until the model names a cause or a budget is spent.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "diagnose/chat.h"
+#include "diagnose/diagnosis.h"
+#include "diagnose/request.h"
+
+namespace ebpf_ai_monitor {
+
+struct AskBudget {
+  int turns = 8;                   // the model's messages, repairs too
+  std::chrono::seconds time{900};  // all of it
+  size_t bytes = 256UL * 1024;     // of all results that the model is sent
+};
+
+// What happens, as it happens; all optional but none empty.
+struct AskListener {
+  std::function<void(const nlohmann::json& message)> on_message;  // for a transcript: role, content
+  std::function<void(const DiagnosticRequest&)> on_request;
+  std::function<void(const nlohmann::json& answer)> on_answer;  // as the model gets it
+  std::function<void(const std::string&)> on_note;              // repairs, retries
+};
+
+// Runs one request to its end; returns early with what was caught when the user interrupts.
+using RunRequest = std::function<nlohmann::json(DiagnosticRequest)>;
+
+// The error says which budget was spent, what the endpoint said, or why a reply was no contract.
+Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget& budget,
+                       const CommandSettings& commands, const RunRequest& run,
+                       const AskListener& listener);
+
+}  // namespace ebpf_ai_monitor

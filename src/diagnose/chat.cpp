@@ -1,0 +1,194 @@
+#include "diagnose/chat.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <optional>
+
+#include "diagnose/diagnosis.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr int attempts_max = 5;
+constexpr auto connect_time = std::chrono::seconds(10);
+constexpr auto reply_time = std::chrono::seconds(180);
+constexpr auto first_back_off = std::chrono::seconds(1);
+constexpr auto back_off_max = std::chrono::seconds(30);
+constexpr size_t reply_bytes_max = 4UL * 1024 * 1024;
+
+template <typename T, void (*free)(T*)>
+using Owned = std::unique_ptr<T, decltype([](T* it) { free(it); })>;
+using Easy = Owned<CURL, curl_easy_cleanup>;
+using Headers = Owned<curl_slist, curl_slist_free_all>;
+using Url = Owned<CURLU, curl_url_cleanup>;
+
+size_t take(char* data, size_t, size_t bytes, void* into) {
+  auto& body = *static_cast<std::string*>(into);
+  if (body.size() + bytes > reply_bytes_max) return 0;
+  body.append(data, bytes);
+  return bytes;
+}
+
+int look(void* wait, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<Wait*>(wait))(milliseconds(0)) ? 0 : 1;
+}
+
+struct Attempt {
+  CURLcode code = CURLE_OK;
+  std::string error;
+  long status = 0;
+  std::string body;
+  std::optional<milliseconds> retry_after;
+};
+
+std::string part(CURLU* url, CURLUPart which) {
+  char* text = nullptr;
+  if (curl_url_get(url, which, &text, 0) != CURLUE_OK) return "";
+  const Owned<void, curl_free> owned(text);
+  return text;
+}
+
+// What a server says of a failure, on one line.
+std::string reason(const std::string& body) {
+  const auto reply = parse_json(body, reply_bytes_max);
+  if (reply && reply->is_object() && reply->contains("error")) {
+    const json& error = (*reply)["error"];
+    if (error.is_object() && error.contains("message") && error["message"].is_string())
+      return in_quotes(error["message"].get<std::string>());
+    if (error.is_string()) return in_quotes(error.get<std::string>());
+  }
+  return in_quotes(body);
+}
+
+Result<std::string> content_of(const json& reply) {
+  if (!reply.is_object()) return fail("the endpoint's reply is no JSON object");
+  const auto at = [](const json& value, const json::json_pointer& where) {
+    return value.contains(where) ? value[where] : json();
+  };
+  const json content = at(reply, json::json_pointer("/choices/0/message/content"));
+  std::string text;
+  if (content.is_string()) text = content.get<std::string>();
+  if (content.is_array()) {
+    for (const json& piece : content)
+      if (const json words = at(piece, json::json_pointer("/text")); words.is_string())
+        text += words.get<std::string>();
+  }
+  if (!content.is_string() && !content.is_array())
+    return fail("the endpoint's reply has no choices[0].message.content: " +
+                in_quotes(dump(reply)));
+  return text;
+}
+
+}  // namespace
+
+Chat::Chat(ChatSettings settings, std::string url, Wait wait, std::function<void(std::string)> say)
+    : settings_(std::move(settings)),
+      url_(std::move(url)),
+      wait_(std::move(wait)),
+      say_(std::move(say)) {}
+
+Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std::string)> say) {
+  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (ready != CURLE_OK) return fail("libcurl does not start");
+  const Url url(curl_url());
+  const auto bad = [&](const std::string& why) {
+    return fail("endpoint " + in_quotes(settings.endpoint) + " " + why);
+  };
+  if (!url || curl_url_set(url.get(), CURLUPART_URL, settings.endpoint.c_str(), 0) != CURLUE_OK)
+    return bad("is no URL");
+  const std::string scheme = part(url.get(), CURLUPART_SCHEME);
+  if (scheme != "http" && scheme != "https") return bad("is no http or https URL");
+  const std::string host = part(url.get(), CURLUPART_HOST);
+  const bool here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  if (scheme == "http" && !here && !settings.key.empty())
+    return bad("would get the key in the clear: use https");
+  if (!part(url.get(), CURLUPART_PASSWORD).empty())
+    return bad("holds a password: give the key by the environment or a file");
+  std::string path = part(url.get(), CURLUPART_PATH);
+  while (path.ends_with('/')) path.pop_back();
+  if (!path.ends_with("/chat/completions")) path += "/chat/completions";
+  curl_url_set(url.get(), CURLUPART_PATH, path.c_str(), 0);
+  return Chat(std::move(settings), part(url.get(), CURLUPART_URL), std::move(wait), std::move(say));
+}
+
+Result<std::string> Chat::complete(const json& messages, Clock::time_point deadline) {
+  json request{{"model", settings_.model}, {"messages", messages}};
+  if (!episode_.empty()) request["tensorzero::episode_id"] = episode_;
+  const std::string body = dump(request);
+
+  const auto attempt = [&](milliseconds time) {
+    Attempt result;
+    const Easy easy(curl_easy_init());
+    Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"));
+    if (!settings_.key.empty()) {
+      const std::string line = "Authorization: Bearer " + settings_.key;
+      curl_slist_append(headers.get(), line.c_str());
+    }
+    std::array<char, CURL_ERROR_SIZE> error{};
+    CURL* const handle = easy.get();
+    curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, "ebpf-ai-monitor");
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.c_str());
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(milliseconds(connect_time).count()));
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(time.count()));
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error.data());
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &result.body);
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &wait_);
+    result.code = curl_easy_perform(handle);
+    result.error = error[0] != '\0' ? error.data() : curl_easy_strerror(result.code);
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &result.status);
+    curl_off_t seconds = 0;
+    if (curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
+      result.retry_after = std::min<milliseconds>(std::chrono::seconds(seconds), back_off_max);
+    return result;
+  };
+
+  milliseconds back_off = first_back_off;
+  for (int number = 1;; ++number) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
+    if (left <= milliseconds(0)) return fail("the time that was given is over");
+    const Attempt result = attempt(std::min<milliseconds>(left, reply_time));
+    if (result.code == CURLE_OK && result.status == 200) {
+      const auto reply = parse_json(result.body, reply_bytes_max);
+      if (!reply) return fail("the endpoint's reply: " + reply.error().message);
+      if (episode_.empty() && reply->is_object() && reply->contains("episode_id") &&
+          (*reply)["episode_id"].is_string())
+        episode_ = (*reply)["episode_id"].get<std::string>();
+      return content_of(*reply);
+    }
+    if (result.code == CURLE_ABORTED_BY_CALLBACK) return fail("stopped");
+    if (result.code == CURLE_WRITE_ERROR)
+      return fail("the endpoint's reply has more than " + std::to_string(reply_bytes_max) +
+                  " bytes");
+    const std::string why = result.code != CURLE_OK ? result.error
+                                                    : "HTTP " + std::to_string(result.status) +
+                                                          ": " + reason(result.body);
+    const bool again =
+        result.status == 429 || result.status >= 500 || result.code == CURLE_OPERATION_TIMEDOUT ||
+        result.code == CURLE_COULDNT_CONNECT || result.code == CURLE_COULDNT_RESOLVE_HOST ||
+        result.code == CURLE_GOT_NOTHING || result.code == CURLE_RECV_ERROR;
+    const milliseconds pause = result.retry_after.value_or(back_off);
+    if (!again || number == attempts_max || Clock::now() + pause >= deadline)
+      return fail("the endpoint " + url_ + " failed, try " + std::to_string(number) + ": " + why);
+    say_(why + "; again in " + std::to_string(pause.count() / 1000) + " s");
+    if (!wait_(pause)) return fail("stopped");
+    back_off = std::min<milliseconds>(back_off * 2, back_off_max);
+  }
+}
+
+}  // namespace ebpf_ai_monitor

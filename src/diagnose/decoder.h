@@ -1,0 +1,75 @@
+// Turns what a probe's program copied into named arguments, by the kernel's own descriptions.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "diagnose/engine.h"
+#include "diagnose/kernel_symbols.h"
+#include "diagnose/values.h"
+#include "system/result.h"
+
+struct btf;
+
+namespace ebpf_ai_monitor {
+
+// An event as the kernel sent it, taken apart.
+struct RawEvent {
+  struct Item {
+    unsigned capture = 0;
+    bool more = false;
+    int error = 0;  // errno; 0: `bytes` are there
+    Bytes bytes;
+  };
+
+  // Views of `bytes`, which must live as long. None where the sizes in it contradict each other.
+  static std::optional<RawEvent> parse(Bytes bytes);
+
+  diagnose_event header;
+  Bytes record;
+  std::vector<Item> items;
+};
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  // Tells the program what to copy and capture.
+  virtual void describe(diagnose_probe& probe, diagnose_layout& layout) const = 0;
+  virtual nlohmann::json decode(const RawEvent& event) const = 0;
+};
+
+// What decoders share; it lives longer than they do.
+struct KernelTypes {
+  const btf* types = nullptr;  // null: the kernel has none
+  const KernelSymbols* symbols = nullptr;
+  Names allocation_flags;  // gfp_t, as the kmem tracepoints describe them
+};
+
+// `format` is the file of that name in tracefs.
+Result<std::unique_ptr<Decoder>> tracepoint_decoder(const std::string& category,
+                                                    const std::string& format,
+                                                    const KernelTypes& kernel);
+// By its prototype, or by register where the kernel has none of it. `returns`: its return.
+Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, bool returns,
+                                                  const KernelTypes& kernel);
+
+// The arguments as they are called and typed.
+Result<std::vector<Target::Argument>> tracepoint_arguments(const std::string& category,
+                                                           const std::string& format);
+std::vector<Target::Argument> function_arguments(const btf& types, unsigned function_type);
+
+// Names of the values of a field, by the format's `print fmt`; empty if it names none.
+Names tracepoint_field_names(const std::string& category, const std::string& format,
+                             const std::string& field);
+
+// Where in the record a field is.
+std::optional<unsigned> tracepoint_field_offset(const std::string& category,
+                                                const std::string& format,
+                                                const std::string& field);
+
+// Whether text is captured of an argument by this name: paths and names, never what is read or
+// written.
+bool is_text_argument(std::string_view name);
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,169 @@
+#include "diagnose/diagnosis.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+
+int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// How much of an answer is kept; the first level that fits is taken.
+struct Level {
+  size_t events;        // of each program
+  size_t output_bytes;  // of each command
+  bool aggregates;
+};
+constexpr std::array levels{Level{1000, 65536, true}, Level{300, 32768, true},
+                            Level{100, 16384, true},  Level{50, 8192, true},
+                            Level{20, 4096, true},    Level{10, 2048, true},
+                            Level{5, 1024, true},     Level{2, 512, true},
+                            Level{0, 256, true},      Level{0, 128, false}};
+
+json reduce(json answer, const Level& level) {
+  for (json& program : answer["ebpf_results"]) {
+    json& events = program["events"];
+    if (events.size() > level.events) {
+      program["events_left_out"] = events.size() - level.events;
+      const auto first = events.begin() + static_cast<std::ptrdiff_t>((level.events + 1) / 2);
+      events.erase(first, events.end() - static_cast<std::ptrdiff_t>(level.events / 2));
+    }
+    if (!level.aggregates) program["aggregates"] = json::object();
+  }
+  for (json& command : answer["command_results"]) {
+    const auto& output = command["output"].get_ref<const std::string&>();
+    if (output.size() <= level.output_bytes) continue;
+    OutputKeeper keeper(level.output_bytes);
+    keeper.add(output);
+    command["output"] = keeper.text();
+    command["truncated"] = true;
+  }
+  return answer;
+}
+
+}  // namespace
+
+Diagnosis::Diagnosis(EventLoop& loop, const CommandSettings& settings)
+    : loop_(loop), commands_(loop, settings) {}
+
+void Diagnosis::run(DiagnosticRequest request, std::function<void()> on_done) {
+  on_done_ = std::move(on_done);
+  refused_ = std::move(request.refused);
+  commands_total_ = request.commands.size();
+  pending_ = 1;
+  if (!request.programs.empty()) {
+    if (auto engine = Engine::load(loop_)) {
+      engine_ = std::move(*engine);
+      engine_->arm(std::move(request.programs));
+      ++pending_;
+      engine_->start([this] { one_done(); });
+    } else {
+      for (const ProbeRequest& program : request.programs) {
+        ProbeResult failed;
+        failed.program_name = program.name;
+        failed.type = program.type;
+        failed.target = program.target;
+        failed.status = ProbeStatus::failed;
+        failed.error = engine.error().message;
+        failed.started = unix_seconds();
+        failed_.push_back(std::move(failed));
+      }
+    }
+  }
+  commands_.run(std::move(request.commands), [this] { one_done(); });
+}
+
+void Diagnosis::one_done() {
+  if (--pending_ == 0) on_done_();
+}
+
+void Diagnosis::stop() {
+  if (engine_) engine_->stop();
+  commands_.stop();
+}
+
+std::vector<Engine::Progress> Diagnosis::progress() const {
+  return engine_ ? engine_->progress() : std::vector<Engine::Progress>{};
+}
+
+json Diagnosis::answer() {
+  json commands = json::array();
+  for (const CommandResult& result : commands_.results()) commands.push_back(to_json(result));
+  json programs = json::object();
+  const auto results = engine_ ? engine_->results() : std::exchange(failed_, {});
+  for (const ProbeResult& result : results) programs[result_key(result)] = to_json(result);
+
+  json answer{{"command_results", std::move(commands)}, {"ebpf_results", std::move(programs)}};
+  for (const Refused& refused : refused_) {
+    const std::string why = "refused: " + refused.why;
+    if (refused.item.starts_with("commands[") && !refused.name.empty()) {
+      CommandResult result;
+      result.command = refused.name;
+      result.error = why;
+      answer["command_results"].push_back(to_json(result));
+    } else if (refused.item.starts_with("ebpf_programs[") && !refused.name.empty()) {
+      // Two of one name: the first has it.
+      if (std::ranges::any_of(answer["ebpf_results"],
+                              [&](const json& it) { return it["program_name"] == refused.name; }))
+        continue;
+      const std::string key = refused.name + "_" + std::to_string(unix_seconds());
+      ProbeResult result;
+      result.program_name = refused.name;
+      result.status = ProbeStatus::failed;
+      result.error = why;
+      json entry = to_json(result);
+      entry["type"] = nullptr;  // as given it may be none of ours
+      answer["ebpf_results"][key] = std::move(entry);
+    }
+  }
+  if (!refused_.empty()) answer["refused"] = to_json(refused_);
+  return answer;
+}
+
+bool has_fault(const json& answer) {
+  return answer.contains("refused") ||
+         std::ranges::any_of(answer["ebpf_results"],
+                             [](const json& it) { return it["status"] == "failed"; }) ||
+         std::ranges::any_of(answer["command_results"],
+                             [](const json& it) { return it["exit_code"].is_null(); });
+}
+
+json refused_whole(const std::string& why) {
+  return {{"command_results", json::array()},
+          {"ebpf_results", json::object()},
+          {"refused", to_json(std::vector<Refused>{{"request", "", why}})}};
+}
+
+json fit(json answer, size_t bytes_max) {
+  if (dump(answer).size() <= bytes_max) return answer;
+  json reduced;
+  for (const Level& level : levels) {
+    reduced = reduce(answer, level);
+    reduced["cut"] = "to " + std::to_string(bytes_max) + " bytes: of each program at most " +
+                     std::to_string(level.events) + " events" +
+                     (level.aggregates ? "" : " and no aggregates") +
+                     ", of each command's output at most " + std::to_string(level.output_bytes) +
+                     " bytes; counts and summaries are whole";
+    if (dump(reduced).size() <= bytes_max) return reduced;
+  }
+  // So many items, or such names, that nothing but their number fits.
+  return {{"command_results", json::array()},
+          {"ebpf_results", json::object()},
+          {"cut", "the results of " + std::to_string(answer["command_results"].size()) +
+                      " commands and " + std::to_string(answer["ebpf_results"].size()) +
+                      " programs do not fit into " + std::to_string(bytes_max) +
+                      " bytes: ask for less at a time"}};
+}
+
+std::string dump(const json& value, int indent) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace ebpf_ai_monitor

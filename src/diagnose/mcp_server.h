@@ -1,0 +1,71 @@
+// The engine as a Model Context Protocol server (modelcontextprotocol.io): revisions 2025-06-18 and
+// 2025-11-25 after their `initialize`, 2026-07-28 where a request says so in its `_meta`; both at a
+// time, as that revision's "Versioning and Compatibility" has it. Without the transport.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "diagnose/diagnosis.h"
+#include "system/event_loop.h"
+#include "system/result.h"
+
+namespace ebpf_ai_monitor {
+
+// Of one message from a client.
+inline constexpr size_t mcp_message_bytes_max = 4UL * 1024 * 1024;
+// Calls of `trace` and `run_commands` at a time.
+inline constexpr size_t mcp_calls_max = 4;
+// Of one result: clients give a tool's result a share of their model's context.
+inline constexpr size_t mcp_result_bytes_max = 48UL * 1024;
+
+class McpServer {
+ public:
+  struct Parts {
+    CommandSettings commands;
+    // What the monitor knows of agents; the error says how to get it.
+    std::function<Result<nlohmann::json>()> agents;
+    // Sends one message.
+    std::function<void(const nlohmann::json&)> send;
+    std::string version;  // the program's
+  };
+
+  McpServer(EventLoop& loop, Parts parts);
+  ~McpServer();
+
+  // One message of the client's, as it came.
+  void receive(std::string_view message);
+
+ private:
+  struct Call;
+  enum class Era { legacy, modern };
+
+  void request(const nlohmann::json& id, const std::string& method, const nlohmann::json& params);
+  void notification(const std::string& method, const nlohmann::json& params);
+  void initialize(const nlohmann::json& id, const nlohmann::json& params);
+  void call_tool(Era era, const nlohmann::json& id, const nlohmann::json& params);
+  void start_call(Era era, const nlohmann::json& id, const nlohmann::json& params,
+                  DiagnosticRequest request);
+  void tell_progress(const std::string& key);
+  void finish_call(const std::string& key);
+  void reply(Era era, const nlohmann::json& id, nlohmann::json result);
+  void reply_tool(Era era, const nlohmann::json& id, const Result<nlohmann::json>& content,
+                  bool failed = false);
+  void refuse(const nlohmann::json& id, int code, const std::string& why,
+              const nlohmann::json& data = nullptr);
+  nlohmann::json own_info() const;
+
+  EventLoop& loop_;
+  const Parts parts_;
+  bool initialized_ = false;
+  std::map<std::string, std::unique_ptr<Call>> calls_;  // by the id's JSON
+  // Those that ended, until the loop has left their callbacks.
+  std::vector<std::unique_ptr<Call>> ended_;
+  EventSourcePtr sweep_;
+};
+
+}  // namespace ebpf_ai_monitor

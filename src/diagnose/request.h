@@ -1,0 +1,75 @@
+// What a model (or a person) asks for, and what it concludes: the two contracts of
+// docs/diagnose.md. Pure: no file, no clock. Whatever is wrong is said by name, whatever else was
+// asked still runs.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "diagnose/engine.h"
+#include "system/result.h"
+
+namespace ebpf_ai_monitor {
+
+// Bounds of a request. Beyond the first two it is refused as a whole.
+inline constexpr size_t request_bytes_max = 1024UL * 1024;
+inline constexpr size_t json_depth_max = 32;
+inline constexpr size_t commands_max = 32;
+inline constexpr size_t command_bytes_max = 8192;
+inline constexpr size_t name_bytes_max = 64;
+inline constexpr size_t target_bytes_max = 256;
+
+struct CommandRequest {
+  std::string id;       // as given, else "command_1" by its place
+  std::string command;  // for `sh -c`
+  std::string description;
+};
+
+// An item, or a key, that was asked for and is not run.
+struct Refused {
+  std::string item;  // "ebpf_programs[2]", "commands[0]", "an unknown key of the request"
+  std::string name;  // its name, id or command where it has one, as given
+  std::string why;   // a sentence that names the fault
+};
+
+struct DiagnosticRequest {
+  std::string reasoning;
+  std::vector<CommandRequest> commands;
+  std::vector<ProbeRequest> programs;
+  std::vector<Refused> refused;
+};
+
+struct Resolution {
+  std::string root_cause;
+  std::string resolution_plan;
+  std::string confidence;  // High, Medium or Low
+  std::string ebpf_evidence;
+  std::string all;  // the object as JSON: also what the contract does not know
+};
+
+using Reply = std::variant<DiagnosticRequest, Resolution>;
+
+// What a stranger wrote. Refused is also what the library would take in silence: a key twice in one
+// object, a NUL, more than `json_depth_max` levels.
+Result<nlohmann::json> parse_json(std::string_view text, size_t bytes_max);
+
+// One JSON object. The error is for what cannot be run at all: no JSON, no object, a key given
+// twice, too large, too deep, no `response_type`, a resolution that lacks a field.
+Result<Reply> parse_request(std::string_view json);
+
+// The JSON object in a model's reply: all of it, or what its code fence holds.
+Result<std::string_view> find_json(std::string_view reply);
+
+// `commands` and `ebpf_programs` of an object that was parsed elsewhere (an MCP tool's arguments).
+// Every other key is refused.
+DiagnosticRequest read_items(const nlohmann::json& object);
+
+// In quotes and on one line, cut where it is long; nothing in it can move a cursor.
+std::string in_quotes(std::string_view text);
+
+nlohmann::json to_json(const std::vector<Refused>& refused);
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,287 @@
+#include "diagnose/values.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <map>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+#define NAME(value) \
+  { static_cast<uint64_t>(value), #value }
+
+const Names open_flags{true,
+                       {NAME(O_WRONLY),
+                        NAME(O_RDWR),
+                        NAME(O_CREAT),
+                        NAME(O_EXCL),
+                        NAME(O_NOCTTY),
+                        NAME(O_TRUNC),
+                        NAME(O_APPEND),
+                        NAME(O_NONBLOCK),
+                        {__O_TMPFILE | O_DIRECTORY, "O_TMPFILE"},
+                        NAME(O_SYNC),
+                        NAME(O_DSYNC),
+                        NAME(O_DIRECT),
+                        NAME(O_DIRECTORY),
+                        NAME(O_NOFOLLOW),
+                        NAME(O_NOATIME),
+                        NAME(O_CLOEXEC),
+                        NAME(O_PATH),
+                        {0100000, "O_LARGEFILE"},  // the kernel's, where glibc has 0
+                        {0, "O_RDONLY"}}};
+const Names families{
+    false,
+    {NAME(AF_UNSPEC), NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK),
+     NAME(AF_PACKET), NAME(AF_ALG), NAME(AF_VSOCK), NAME(AF_BLUETOOTH), NAME(AF_XDP)}};
+const Names protections{true,
+                        {NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), NAME(PROT_NONE)}};
+const Names map_flags{
+    true,
+    {NAME(MAP_SHARED_VALIDATE), NAME(MAP_SHARED), NAME(MAP_PRIVATE), NAME(MAP_FIXED),
+     NAME(MAP_ANONYMOUS), NAME(MAP_GROWSDOWN), NAME(MAP_DENYWRITE), NAME(MAP_LOCKED),
+     NAME(MAP_NORESERVE), NAME(MAP_POPULATE), NAME(MAP_NONBLOCK), NAME(MAP_STACK),
+     NAME(MAP_HUGETLB), NAME(MAP_FIXED_NOREPLACE)}};
+const Names clone_flags{true,
+                        {NAME(CLONE_VM),
+                         NAME(CLONE_FS),
+                         NAME(CLONE_FILES),
+                         NAME(CLONE_SIGHAND),
+                         NAME(CLONE_PIDFD),
+                         NAME(CLONE_PTRACE),
+                         NAME(CLONE_VFORK),
+                         NAME(CLONE_PARENT),
+                         NAME(CLONE_THREAD),
+                         NAME(CLONE_NEWNS),
+                         NAME(CLONE_SYSVSEM),
+                         NAME(CLONE_SETTLS),
+                         NAME(CLONE_PARENT_SETTID),
+                         NAME(CLONE_CHILD_CLEARTID),
+                         NAME(CLONE_UNTRACED),
+                         NAME(CLONE_CHILD_SETTID),
+                         NAME(CLONE_NEWCGROUP),
+                         NAME(CLONE_NEWUTS),
+                         NAME(CLONE_NEWIPC),
+                         NAME(CLONE_NEWUSER),
+                         NAME(CLONE_NEWPID),
+                         NAME(CLONE_NEWNET),
+                         NAME(CLONE_IO),
+                         {0, "0"}}};
+#undef NAME
+
+Names make_socket_types() {
+  Names names{true, {}};
+  const std::array<std::pair<int, const char*>, 5> types = {{{SOCK_STREAM, "SOCK_STREAM"},
+                                                             {SOCK_DGRAM, "SOCK_DGRAM"},
+                                                             {SOCK_RAW, "SOCK_RAW"},
+                                                             {SOCK_SEQPACKET, "SOCK_SEQPACKET"},
+                                                             {SOCK_PACKET, "SOCK_PACKET"}}};
+  const std::array<std::pair<int, std::string>, 4> flags = {
+      {{SOCK_CLOEXEC | SOCK_NONBLOCK, "|SOCK_CLOEXEC|SOCK_NONBLOCK"},
+       {SOCK_CLOEXEC, "|SOCK_CLOEXEC"},
+       {SOCK_NONBLOCK, "|SOCK_NONBLOCK"},
+       {0, ""}}};
+  names.flags = false;
+  for (const auto& [flag, suffix] : flags)
+    for (const auto& [type, name] : types)
+      names.values.emplace_back(static_cast<uint64_t>(type | flag), name + suffix);
+  return names;
+}
+
+Names make_signals() {
+  Names names;
+  for (int signal = 1; signal < NSIG; ++signal)
+    if (const char* name = sigabbrev_np(signal))
+      names.values.emplace_back(static_cast<uint64_t>(signal), std::string("SIG") + name);
+  return names;
+}
+
+}  // namespace
+
+std::string show_text(Bytes bytes) {
+  const auto end = std::ranges::find(bytes, '\0');
+  std::string text(bytes.begin(), end);
+  if (std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+    return text;
+  const std::string valid =
+      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json::parse(valid).get<std::string>();
+}
+
+std::string show_hex(uint64_t value) {
+  std::array<char, 24> text;
+  std::snprintf(text.data(), text.size(), "0x%lx", static_cast<unsigned long>(value));
+  return text.data();
+}
+
+std::string errno_name(int64_t value) {
+  // include/linux/errno.h: of the kernel's own, never seen by a program.
+  static const std::map<int64_t, const char*> internal = {
+      {512, "ERESTARTSYS"}, {513, "ERESTARTNOINTR"},        {514, "ERESTARTNOHAND"},
+      {515, "ENOIOCTLCMD"}, {516, "ERESTART_RESTARTBLOCK"}, {517, "EPROBE_DEFER"},
+      {529, "EIOCBQUEUED"}};
+  if (value < 0) value = -value;
+  if (value == 0 || value > 4095) return "";
+  if (const auto found = internal.find(value); found != internal.end()) return found->second;
+  const char* name = strerrorname_np(static_cast<int>(value));
+  return name ? name : "";
+}
+
+std::string family_name(unsigned family) {
+  const std::string name = families.show(family);
+  if (!name.starts_with("AF_")) return name;
+  std::string lower = name.substr(3);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
+
+std::string tcp_state_name(unsigned state) {
+  constexpr std::array<const char*, 13> names = {"",
+                                                 "TCP_ESTABLISHED",
+                                                 "TCP_SYN_SENT",
+                                                 "TCP_SYN_RECV",
+                                                 "TCP_FIN_WAIT1",
+                                                 "TCP_FIN_WAIT2",
+                                                 "TCP_TIME_WAIT",
+                                                 "TCP_CLOSE",
+                                                 "TCP_CLOSE_WAIT",
+                                                 "TCP_LAST_ACK",
+                                                 "TCP_LISTEN",
+                                                 "TCP_CLOSING",
+                                                 "TCP_NEW_SYN_RECV"};
+  return state > 0 && state < names.size() ? names[state] : std::to_string(state);
+}
+
+std::string show_address(unsigned family, Bytes address, std::optional<unsigned> port) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const bool ipv6 = family == AF_INET6;
+  if (address.size() < (ipv6 ? 16U : 4U)) return "";
+  inet_ntop(static_cast<int>(family), address.data(), text.data(), text.size());
+  if (!port) return text.data();
+  return (ipv6 ? "[" + std::string(text.data()) + "]" : text.data()) + ":" + std::to_string(*port);
+}
+
+std::string show_unix_path(Bytes path) {
+  if (path.empty()) return "";
+  if (path.front() != '\0') return show_text(path);
+  std::string name(path.begin(), path.end());  // abstract: all of its bytes count, unix(7)
+  std::ranges::replace(name, '\0', '@');
+  return show_text(name);
+}
+
+std::optional<SocketAddress> show_sockaddr(Bytes bytes) {
+  uint16_t family = 0;
+  if (bytes.size() < sizeof(family)) return std::nullopt;
+  std::memcpy(&family, bytes.data(), sizeof(family));
+  SocketAddress shown{.address = family_name(family), .family = family_name(family)};
+  if (family == AF_UNIX) {
+    shown.address = show_unix_path(bytes.subspan(offsetof(sockaddr_un, sun_path)));
+  } else if (family == AF_INET && bytes.size() >= sizeof(sockaddr_in)) {
+    sockaddr_in in{};
+    std::memcpy(&in, bytes.data(), sizeof(in));
+    shown.address =
+        show_address(family, bytes.subspan(offsetof(sockaddr_in, sin_addr)), ntohs(in.sin_port));
+  } else if (family == AF_INET6 && bytes.size() >= offsetof(sockaddr_in6, sin6_scope_id)) {
+    uint16_t port = 0;
+    std::memcpy(&port, bytes.data() + offsetof(sockaddr_in6, sin6_port), sizeof(port));
+    shown.address =
+        show_address(family, bytes.subspan(offsetof(sockaddr_in6, sin6_addr)), ntohs(port));
+  }
+  return shown;
+}
+
+nlohmann::json show_sock(const diagnose_sock& sock) {
+  nlohmann::json shown = {{"family", family_name(sock.family)}};
+  if (sock.family == AF_UNIX) {
+    shown["source"] = show_unix_path(
+        {sock.source_path, std::min<size_t>(sock.source_path_size, sizeof(sock.source_path))});
+    shown["destination"] =
+        show_unix_path({sock.destination_path, std::min<size_t>(sock.destination_path_size,
+                                                                sizeof(sock.destination_path))});
+  } else if (sock.family == AF_INET || sock.family == AF_INET6) {
+    const auto address = [&](const __u8* bytes, unsigned port) {
+      return show_address(sock.family, {reinterpret_cast<const char*>(bytes), 16}, port);
+    };
+    shown["source"] = address(sock.source, sock.source_port);
+    shown["destination"] = address(sock.destination, sock.destination_port);
+    if (sock.protocol == IPPROTO_TCP) shown["state"] = tcp_state_name(sock.state);
+  }
+  return shown;
+}
+
+std::string show_path(const diagnose_file& file, const std::vector<std::string>& names) {
+  if (names.size() == 1 && names[0].empty()) {
+    const std::string number = ":[" + std::to_string(file.inode) + "]";
+    if (S_ISFIFO(file.mode)) return "pipe" + number;
+    if (S_ISSOCK(file.mode)) return "socket" + number;
+  }
+  if (names.size() == 1 && S_ISSOCK(file.mode) && !names[0].starts_with("/"))
+    return "socket:[" + std::to_string(file.inode) + "]";  // named by its protocol: "TCP"
+  if (names.size() == 1 && names[0].starts_with("[")) return "anon_inode:" + names[0];
+  std::string path;
+  for (const std::string& name : names)
+    if (name != "/") path = "/" + name + path;
+  if (path.empty()) path = "/";
+  return path + (file.deleted ? " (deleted)" : "");
+}
+
+bool Names::has(uint64_t value) const {
+  if (flags) return !values.empty();
+  return std::ranges::any_of(values, [&](const auto& name) { return name.first == value; });
+}
+
+std::string Names::show(uint64_t value) const {
+  std::string text;
+  for (const auto& [bits, name] : values) {
+    if (!flags && bits == value) return name;
+    if (!flags || (value & bits) != bits || (bits == 0 && !(value == 0 && text.empty()))) continue;
+    text += (text.empty() ? "" : "|") + name;
+    value &= ~bits;
+  }
+  if (!flags) return std::to_string(value);
+  if (value != 0 || text.empty())
+    text += (text.empty() ? "" : "|") + (value == 0 ? "0" : show_hex(value));
+  return text;
+}
+
+const Names& clone_flag_names() { return clone_flags; }
+
+const Names* syscall_argument_names(std::string_view call, std::string_view argument) {
+  static const Names socket_types = make_socket_types();
+  static const Names signals = make_signals();
+  static const Names directory{false, {{static_cast<uint64_t>(AT_FDCWD), "AT_FDCWD"}}};
+  static const std::map<std::pair<std::string_view, std::string_view>, const Names*> names = {
+      {{"open", "flags"}, &open_flags},
+      {{"openat", "flags"}, &open_flags},
+      {{"socket", "family"}, &families},
+      {{"socketpair", "family"}, &families},
+      {{"socket", "type"}, &socket_types},
+      {{"socketpair", "type"}, &socket_types},
+      {{"mmap", "prot"}, &protections},
+      {{"mmap", "flags"}, &map_flags},
+      {{"mprotect", "prot"}, &protections},
+      {{"clone", "clone_flags"}, &clone_flags},
+      {{"unshare", "unshare_flags"}, &clone_flags},
+      {{"kill", "sig"}, &signals},
+      {{"tgkill", "sig"}, &signals},
+      {{"tkill", "sig"}, &signals},
+      {{"rt_sigaction", "sig"}, &signals},
+  };
+  if (argument == "dfd" || argument == "olddfd" || argument == "newdfd") return &directory;
+  const auto found = names.find({call, argument});
+  return found == names.end() ? nullptr : found->second;
+}
+
+}  // namespace ebpf_ai_monitor
