@@ -1,0 +1,163 @@
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+
+let
+  cfg = config.services.ebpf-ai-monitor;
+  inherit (lib) mkOption types;
+  toml = pkgs.formats.toml { };
+
+  # The configuration file's keys: each has an option of its own, or a type to check `settings` by.
+  keys = {
+    user = types.listOf types.str;
+    processes = types.listOf processName;
+    wait-threshold = milliseconds;
+    log-level = logLevel;
+    probes = types.enum [
+      "auto"
+      "tracepoint"
+      "fentry"
+    ];
+    notifications = types.bool;
+    notify-after = seconds;
+    remind-after = seconds;
+    urgent = types.bool;
+    # For `diagnose` and `mcp`, which look into it themselves.
+    commands = types.attrsOf types.anything;
+  };
+  processName = types.strMatching "[^/,]{1,15}";
+  milliseconds = types.either (types.enum [ "auto" ]) (types.ints.between 1 3600000);
+  seconds = types.ints.between 0 86400;
+  logLevel = types.enum [
+    "trace"
+    "debug"
+    "info"
+    "warn"
+    "error"
+    "off"
+  ];
+
+  fromOptions = {
+    user = cfg.users;
+    processes = cfg.processes;
+    wait-threshold = cfg.waitThreshold;
+    log-level = cfg.logLevel;
+    notifications = cfg.notifications.enable;
+    notify-after = cfg.notifications.after;
+    remind-after = cfg.notifications.remindAfter;
+    urgent = cfg.notifications.urgent;
+  };
+  settings = lib.filterAttrs (name: value: value != null) fromOptions // cfg.settings;
+  configFile = toml.generate "config.toml" (
+    # An empty list of users is every user, and the file says that by saying nothing.
+    lib.filterAttrs (name: value: !(name == "user" && value == [ ])) settings
+  );
+in
+{
+  options.services.ebpf-ai-monitor = {
+    enable = lib.mkEnableOption "the daemon that tells which AI agents wait for their users";
+    package = lib.mkPackageOption pkgs "ebpf-ai-monitor" { };
+    users = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "ada" ];
+      description = "Watch the agents of these users only. Empty: of every user.";
+    };
+    processes = mkOption {
+      type = types.listOf processName;
+      default = [
+        "claude"
+        "codex"
+      ];
+      description = "Names of agents, of at most 15 bytes each.";
+    };
+    waitThreshold = mkOption {
+      type = milliseconds;
+      default = 1000;
+      description = "Silence of this many milliseconds is a wait; \"auto\": sooner where an agent's animation allows it.";
+    };
+    logLevel = mkOption {
+      type = logLevel;
+      default = "info";
+      description = "How much is logged.";
+    };
+    notifications = {
+      enable = mkOption {
+        type = types.nullOr types.bool;
+        default = null;
+        description = "Whether to send desktop notifications. null: as the program has it.";
+      };
+      after = mkOption {
+        type = types.nullOr seconds;
+        default = null;
+        description = "Work shorter than this many seconds ends without a notification.";
+      };
+      remindAfter = mkOption {
+        type = types.nullOr seconds;
+        default = null;
+        description = "Tell once more after this many seconds, if nobody has come. 0: never.";
+      };
+      urgent = mkOption {
+        type = types.nullOr types.bool;
+        default = null;
+        description = "Whether to have Sway mark the window as urgent.";
+      };
+    };
+    settings = mkOption {
+      type = types.attrsOf types.anything;
+      default = { };
+      example = {
+        wait-threshold = 1500;
+      };
+      description = "Keys of ebpf-ai-monitor-config(5). What is here wins over the options above.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions =
+      lib.mapAttrsToList (name: value: {
+        assertion = keys ? ${name} && keys.${name}.check value;
+        message =
+          if keys ? ${name} then
+            "services.ebpf-ai-monitor.settings.${name}: ${builtins.toJSON value} is not ${keys.${name}.description}"
+          else
+            "services.ebpf-ai-monitor.settings.${name} is no setting; there are ${lib.concatStringsSep ", " (builtins.attrNames keys)}";
+      }) cfg.settings
+      ++ map (name: {
+        assertion = config.users.users ? ${name};
+        message = "services.ebpf-ai-monitor.users: there is no user ${name} in users.users";
+      }) cfg.users
+      ++ [
+        {
+          assertion = cfg.processes != [ ];
+          message = "services.ebpf-ai-monitor.processes is empty: there would be nothing to watch for";
+        }
+      ];
+
+    environment.systemPackages = [ cfg.package ];
+    environment.etc."ebpf-ai-monitor/config.toml".source = configFile;
+    services.dbus.packages = [ cfg.package ];
+
+    # The unit that the package ships; only what NixOS must say is added.
+    systemd.packages = [ cfg.package ];
+    systemd.services.ebpf-ai-monitor = {
+      wantedBy = [ "multi-user.target" ];
+      reloadTriggers = [ configFile ];
+      path = [ pkgs.tmux ];
+      serviceConfig = {
+        # The empty one takes the shipped one away.
+        ExecStart = [
+          ""
+          "${cfg.package}/bin/ebpf-ai-monitor daemon"
+        ];
+        ExecReload = [
+          ""
+          "${pkgs.coreutils}/bin/kill -HUP $MAINPID"
+        ];
+      };
+    };
+  };
+}

@@ -1,0 +1,75 @@
+# Built without network, root, or the type information of the building machine's kernel.
+{
+  lib,
+  stdenv,
+  cmake,
+  ninja,
+  pkg-config,
+  scdoc,
+  llvmPackages,
+  bpftools,
+  linuxHeaders,
+  libbpf,
+  elfutils,
+  zlib,
+  systemd,
+  sdbus-cpp,
+  spdlog,
+  tl-expected,
+  nlohmann_json,
+  cli11,
+  tomlplusplus,
+  curl,
+  libseccomp,
+  libtraceevent,
+}:
+
+stdenv.mkDerivation {
+  pname = "ebpf-ai-monitor";
+  # The one in CMakeLists.txt, so that there is one.
+  version = builtins.head (
+    builtins.match ".*VERSION ([0-9]+\\.[0-9]+\\.[0-9]+).*" (
+      builtins.replaceStrings [ "\n" ] [ " " ] (builtins.readFile ../CMakeLists.txt)
+    )
+  );
+  src = lib.cleanSource ../.;
+
+  nativeBuildInputs = [
+    cmake
+    ninja
+    pkg-config
+    scdoc
+    # Not the wrapper: its flags are for this machine, not for BPF.
+    llvmPackages.clang-unwrapped
+    bpftools
+  ];
+  buildInputs = [
+    libbpf
+    elfutils
+    zlib
+    systemd
+    sdbus-cpp
+    spdlog
+    tl-expected
+    nlohmann_json
+    cli11
+    tomlplusplus
+    curl
+    libseccomp
+    libtraceevent
+  ];
+  cmakeFlags = [
+    "-DBUILD_TESTING=OFF"
+    "-DKERNEL_HEADERS=${linuxHeaders}/include"
+  ];
+
+  meta = {
+    description = "Tells which AI agents wait for their users";
+    license = lib.licenses.mit;
+    platforms = [
+      "x86_64-linux"
+      "aarch64-linux"
+    ];
+    mainProgram = "ebpf-ai-monitor";
+  };
+}
