@@ -6,20 +6,13 @@
 //     after the next read began one to "stopped". Prints how long each took from there to the
 //     rename of the badge in DIRECTORY: "working NS" or "stopped NS", a line each.
 #include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pty.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -27,43 +20,12 @@
 #include <string_view>
 #include <vector>
 
-#include "shared.h"
+#include "terminal.h"
 
 namespace {
 
 constexpr int patience_ms = 10'000;  // for a badge; far more than any takes
 constexpr int nudge_ms = 200;        // between lines until there is a badge; more than THRESHOLD_MS
-
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "bench-terminals: %s: %s\n", what.c_str(), std::strerror(errno));
-  std::exit(1);
-}
-
-// The master of a new terminal that `bench-agent mode` runs on.
-int start_agent(const char* mode, int shared = -1) {
-  const std::string agent =
-      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "bench-agent";
-  int master = -1;
-  const pid_t pid = forkpty(&master, nullptr, nullptr, nullptr);
-  if (pid < 0) die("forkpty");
-  if (pid == 0) {
-    if (shared >= 0) dup2(shared, shared_fd);
-    execl(agent.c_str(), "bench-agent", mode, nullptr);
-    _exit(127);
-  }
-  fcntl(master, F_SETFD, FD_CLOEXEC);
-  fcntl(master, F_SETFL, O_NONBLOCK);
-  return master;
-}
-
-// Takes what is written to a terminal away; false: nobody has it open any more.
-bool discard(int master) {
-  std::array<char, 4096> text;
-  ssize_t length = 0;
-  while ((length = read(master, text.data(), text.size())) > 0) {
-  }
-  return length < 0 && errno == EAGAIN;
-}
 
 int run(int count, const char* mode) {
   std::vector<pollfd> masters;

@@ -3,10 +3,11 @@
 // What the kernel tells about AI agents in terminals: who starts, forks and ends, and when they
 // read and write their terminal. Never what.
 //
-// User space opens this object twice. The process programs (exec, fork, exit) stay attached for as
-// long as the daemon runs; the terminal programs (read, write, SIGWINCH) are a second instance that
-// shares the maps of the first, and exists only while there is a session: with none, no system call
-// of the machine takes the tracing path.
+// The process programs (exec, fork, exit) stay attached for as long as the daemon runs, the
+// terminal programs (read, write, signals) only while there is a session. Reads and writes are seen
+// in the terminal layer (fentry), or, where the kernel cannot do that, at the system calls: of
+// these, every one of the machine then takes the tracing path. The programs for terminal modes and
+// sockets are loaded only where user space asks for them.
 #include "kernel_types.h"
 
 #include <bpf/bpf_core_read.h>
@@ -17,17 +18,34 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-// ---- config, set before load ----
+// ---- config ----
 
-// Watch only the users in `users`.
-const volatile __u32 filter_users = 0;
+// Watch only the users in `users`. Changed by a reload; the rest is set before load.
+volatile __u32 filter_users = 0;
+// For a trace: every write is an event of its own, and there is no budget.
+const volatile __u32 tell_everything = 0;
+// Tell what sockets move from the system calls: the kernel has no tracepoint for it.
+const volatile __u32 sockets_by_call = 0;
 
 // ---- constants of the kernel that are no types ----
 
 #define S_IFMT 00170000
 #define S_IFCHR 0020000
+#define S_IFSOCK 0140000
 #define ICANON 0000002  // asm-generic/termbits.h; x86 and arm64 use the generic values
+#define SIGCHLD 17      // asm-generic/signal.h
 #define SIGWINCH 28
+#define CLD_STOPPED 5  // asm-generic/siginfo.h
+#define CLD_CONTINUED 6
+#define TCSETS 0x5402  // asm-generic/ioctls.h: TCSETS, TCSETSW, TCSETSF, and the same with termios2
+#define TCSETSF 0x5404
+#define TCSETS2 0x402c542b
+#define TCSETSF2 0x402c542d
+#define TERMIOS_LFLAG 12  // offset of c_lflag in struct termios and termios2
+#define AF_UNIX 1         // linux/socket.h
+#define AF_INET 2
+#define AF_INET6 10
+#define MSG_PEEK 2
 #define KDEV_MINOR_BITS 20  // include/linux/kdev_t.h: dev_t inside the kernel
 #define TTY_MAJOR 4         // include/uapi/linux/major.h
 #define TTYAUX_MAJOR 5
@@ -47,7 +65,7 @@ const volatile __u32 filter_users = 0;
 // Names of agents, NUL-padded.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, AGENT_NAMES_MAX);
+  __uint(max_entries, AGENT_NAMES_MAX + 1);
   __type(key, struct agent_name);
   __type(value, __u8);
 } names SEC(".maps");
@@ -154,12 +172,22 @@ static struct agent_event* reserve(__u16 type, const struct agent_member* member
 // event that was left without one: so every event says for itself.
 static void submit(struct agent_event* event) { bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP); }
 
+// What a quiet session's reader need not know before its deadline, as long as there is room.
+static void submit_for_deadline(struct agent_event* event, const struct agent_member* member) {
+  bool later = bpf_map_lookup_elem(&quiet, &member->session) &&
+               bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) <
+                   bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2;
+
+  bpf_ringbuf_submit(event, later ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+}
+
 // Reads, forks, execs and resizes are told as they come, but not without end: a process that reads
 // in a loop must not push others' events out of the buffer. Output has its window, and an exit, the
 // last that is told of a process, always passes.
 static bool within_budget(struct agent_session* session) {
   __u64 now = bpf_ktime_get_ns();
 
+  if (tell_everything) return true;
   if (now - session->budget_began_ns > BUDGET_NS) {
     session->budget_began_ns = now;
     session->budget_used = 0;
@@ -178,56 +206,108 @@ static bool in_line_mode(struct tty_struct* tty) {
   return BPF_CORE_READ(tty, termios.c_lflag) & ICANON;
 }
 
-// The session of a member. A member that outlived its session is forgotten here.
-static struct agent_session* session_of(__u32 pid, const struct agent_member* member) {
-  struct agent_session* session = bpf_map_lookup_elem(&sessions, &member->session);
+// The session that a process is a member of, else NULL. A member that outlived its session is
+// forgotten here.
+static __always_inline struct agent_session* session_of(__u32 pid, struct agent_member** member) {
+  struct agent_session* session;
 
-  if (session && session->start_ns == member->session_start_ns) return session;
+  *member = bpf_map_lookup_elem(&members, &pid);
+  if (!*member) return NULL;
+  session = bpf_map_lookup_elem(&sessions, &(*member)->session);
+  if (session && session->start_ns == (*member)->session_start_ns) return session;
   bpf_map_delete_elem(&members, &pid);
   return NULL;
 }
 
-// The terminal behind `fd` of the current process if it is the session's own, else NULL. A pty
-// master (5:2, /dev/ptmx) and a pty that the agent made for a tool are terminals too, but not this.
-static struct tty_struct* session_terminal(const struct agent_session* session, __u32 fd) {
+// What is open as `fd` of the current process, else NULL.
+static struct file* file_of(__u32 fd) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct fdtable* fdt = task->files ? BPF_CORE_READ(task, files, fdt) : NULL;
-  struct tty_file_private* private;
-  struct tty_struct* tty;
-  struct inode* inode;
-  struct file* file;
+  struct file* file = NULL;
   struct file** slot;
-  __u32 major;
 
   if (!fdt || fd >= BPF_CORE_READ(fdt, max_fds)) return NULL;
   slot = BPF_CORE_READ(fdt, fd) + fd;
-  if (bpf_probe_read_kernel(&file, sizeof(file), slot) || !file) return NULL;
+  bpf_probe_read_kernel(&file, sizeof(file), slot);
+  return file;
+}
+
+static bool is_socket(__u32 fd) {
+  struct file* file = file_of(fd);
+
+  return file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK;
+}
+
+// The terminal that is open in `file` if it is the session's own, else NULL. A pty master (5:2,
+// /dev/ptmx) and a pty that the agent made for a tool are terminals too, but not this.
+static struct tty_struct* terminal_of(const struct agent_session* session, struct file* file) {
+  struct tty_file_private* private = BPF_CORE_READ(file, private_data);
+  struct tty_struct* tty = BPF_CORE_READ(private, tty);
+
+  return tty && tty_number(tty) == session->terminal ? tty : NULL;
+}
+
+// The same for `fd` of the current process, which may be no terminal at all.
+static struct tty_struct* session_terminal(const struct agent_session* session, __u32 fd) {
+  struct file* file = file_of(fd);
+  struct inode* inode;
+  __u32 major;
+
+  if (!file) return NULL;
   inode = BPF_CORE_READ(file, f_inode);
   if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFCHR) return NULL;
   major = BPF_CORE_READ(inode, i_rdev) >> KDEV_MINOR_BITS;
   if (major != TTY_MAJOR && major != TTYAUX_MAJOR &&
       (major < UNIX98_PTY_SLAVE_FIRST || major > UNIX98_PTY_SLAVE_LAST))
     return NULL;
-  private = BPF_CORE_READ(file, private_data);
-  tty = BPF_CORE_READ(private, tty);
-  return tty && tty_number(tty) == session->terminal ? tty : NULL;
+  return terminal_of(session, file);
 }
 
-static int read_enter(__u32 fd) {
+// A send or a receive on a socket: `result` is how many bytes it moved, or an error.
+static int socket_moved(__u16 family, int result, bool sent) {
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  struct agent_member* member;
+  struct agent_session* session = session_of(pid, &member);
+  struct agent_event* event;
+  __u64 now;
+
+  if (!session || result <= 0) return 0;
+  // A server of its tools' may talk all the time.
+  if (!tell_everything &&
+      (!member->draws || (!sent && !bpf_map_lookup_elem(&quiet, &member->session))))
+    return 0;
+  if (family && family != AF_UNIX && family != AF_INET && family != AF_INET6) return 0;
+  now = bpf_ktime_get_ns();
+  if (!tell_everything && !socket_window_add(sent ? &member->sent : &member->received, now, result))
+    return 0;
+  if (!within_budget(session)) return 0;
+  event = reserve(sent ? AGENT_SOCK_SEND : AGENT_SOCK_RECV, member, pid);
+  if (!event) return 0;
+  event->time_ns = now;
+  event->socket.bytes = result;
+  event->socket.family = family;
+  submit_for_deadline(event, member);
+  return 0;
+}
+
+// Of `file`, or where that is NULL, of what `fd` is.
+static __always_inline int read_enter(__u32 fd, struct file* file) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
-  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member;
+  struct agent_session* session = session_of(pid, &member);
   struct agent_read pending = {.fd = fd};
   struct agent_event* event;
-  struct agent_session* session;
   struct tty_struct* tty;
 
-  if (!member) return 0;
-  session = session_of(pid, member);
   if (!session) return 0;
-  tty = session_terminal(session, fd);
+  tty = file ? terminal_of(session, file) : session_terminal(session, fd);
   if (!tty) {
-    bpf_map_delete_elem(&reads, &tid);  // of a read whose return was not seen
+    pending.is_socket = !file && sockets_by_call && is_socket(fd);
+    if (pending.is_socket)
+      bpf_map_update_elem(&reads, &tid, &pending, BPF_ANY);
+    else
+      bpf_map_delete_elem(&reads, &tid);  // of a read whose return was not seen
     return 0;
   }
   if (!within_budget(session)) return 0;
@@ -251,6 +331,10 @@ static int read_exit(long result) {
   if (!member) return 0;
   pending = bpf_map_lookup_elem(&reads, &tid);
   if (!pending) return 0;
+  if (pending->is_socket) {
+    bpf_map_delete_elem(&reads, &tid);
+    return socket_moved(0, result, false);
+  }
   event = reserve(AGENT_READ_EXIT, member, pid);
   if (event) {
     event->read.fd = pending->fd;
@@ -273,24 +357,34 @@ static __u32 sum_iovecs(const struct iovec* iovecs, __u32 count) {
   return bytes;
 }
 
-// `iovecs` NULL: `size` is a count of bytes; else a count of iovecs.
-static int write_enter(__u32 fd, const struct iovec* iovecs, __u32 size) {
+// Whether this write is to be told.
+static __always_inline bool count_write(struct agent_session* session, __u64 now, __u32 bytes,
+                                        struct output_report* report) {
+  if (!tell_everything) return output_window_add(&session->output, now, bytes, report);
+  report->previous_ns = __sync_lock_test_and_set(&session->output.last_write_ns, now);
+  report->writes = 1;
+  report->bytes = bytes;
+  return true;
+}
+
+// `iovecs` NULL: `size` is a count of bytes; else a count of iovecs. `file` as above.
+static __always_inline int write_enter(__u32 fd, struct file* file, const struct iovec* iovecs,
+                                       __u32 size) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member;
+  struct agent_session* session = session_of(pid, &member);
   struct output_report report;
   struct agent_event* event;
-  struct agent_session* session;
   struct tty_struct* tty;
-  __u64 flags, now;
+  __u64 now;
 
-  if (!member) return 0;
-  session = session_of(pid, member);
   if (!session) return 0;
-  tty = session_terminal(session, fd);
-  if (!tty) return 0;
+  tty = file ? terminal_of(session, file) : session_terminal(session, fd);
+  if (iovecs) size = sum_iovecs(iovecs, size);
+  if (!tty) return !file && sockets_by_call && is_socket(fd) ? socket_moved(0, size, true) : 0;
+  member->draws = 1;
   now = bpf_ktime_get_ns();
-  if (!output_window_add(&session->output, now, iovecs ? sum_iovecs(iovecs, size) : size, &report))
-    return 0;
+  if (!count_write(session, now, size, &report)) return 0;
   event = reserve(AGENT_OUTPUT, member, pid);
   if (!event) return 0;
   event->time_ns = now;  // by which the window goes, and the next event's previous_ns
@@ -299,12 +393,31 @@ static int write_enter(__u32 fd, const struct iovec* iovecs, __u32 size) {
   event->output.writes = report.writes;
   event->output.fd = fd;
   event->output.line_mode = in_line_mode(tty);
-  flags = bpf_map_lookup_elem(&quiet, &member->session) &&
-                  bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) <
-                      bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2
-              ? BPF_RB_NO_WAKEUP
-              : BPF_RB_FORCE_WAKEUP;
-  bpf_ringbuf_submit(event, flags);
+  submit_for_deadline(event, member);
+  return 0;
+}
+
+// What the kernel tells a process's parent with SIGCHLD, in the process that it is about: it has
+// stopped, or goes on. That is so when it is told; a SIGTSTP that was sent may be handled or
+// ignored. Not told where the parent does not want to know (SA_NOCLDSTOP). A debugger that
+// interrupts it is told of a stop by no signal: passed over, for nothing tells of that stop's end.
+static int job_control(struct kernel_siginfo* info) {
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  int code = BPF_CORE_READ(info, si_code);  // 0 where `info` is no pointer (SEND_SIG_NOINFO)
+  struct agent_session* session;
+  struct agent_member* member;
+  struct agent_event* event;
+  __u32 signal;
+
+  if (code != CLD_STOPPED && code != CLD_CONTINUED) return 0;
+  signal = BPF_CORE_READ(info, _sifields._sigchld._status);
+  if (!signal) return 0;
+  session = session_of(pid, &member);
+  if (!session || !within_budget(session)) return 0;
+  event = reserve(code == CLD_STOPPED ? AGENT_STOP : AGENT_CONTINUE, member, pid);
+  if (!event) return 0;
+  event->job.signal = signal;
+  submit(event);
   return 0;
 }
 
@@ -389,8 +502,8 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
   __u32 pid = task->tgid, uid = (__u32)bpf_get_current_uid_gid();
   struct tty_struct* tty = task->signal->tty;
-  struct agent_member* known = bpf_map_lookup_elem(&members, &pid);
-  struct agent_session* session = known ? session_of(pid, known) : NULL;
+  struct agent_member* known;
+  struct agent_session* session = session_of(pid, &known);
   struct agent_member member = {};
   struct agent_event* event;
 
@@ -417,14 +530,14 @@ int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child
   __u32 pid = parent->tgid, child_pid = child->tgid;
   struct agent_session* session;
   struct agent_member* member;
-  struct agent_member copy;
+  struct agent_member copy = {};
   struct agent_event* event;
 
   if (pid == child_pid) return 0;  // a thread
-  member = bpf_map_lookup_elem(&members, &pid);
-  session = member ? session_of(pid, member) : NULL;
+  session = session_of(pid, &member);
   if (!session) return 0;
-  copy = *member;
+  copy.session_start_ns = member->session_start_ns;
+  copy.session = member->session;
   if (bpf_map_update_elem(&members, &child_pid, &copy, BPF_ANY)) count_loss();
   if (!within_budget(session)) return 0;
   event = reserve(AGENT_FORK, &copy, pid);
@@ -463,13 +576,38 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   return 0;
 }
 
-// ---- programs: the terminal ----
+// ---- programs: the terminal, in its own layer ----
+
+// The first argument of the system call that the current thread is in.
+static __u32 system_call_fd(void) {
+  struct pt_regs___system_call* regs =
+      (struct pt_regs___system_call*)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+  return BPF_CORE_READ(regs, FIRST_ARGUMENT);
+}
+
+SEC("fentry/tty_read")
+int BPF_PROG(terminal_read, struct kiocb* request) {
+  return read_enter(system_call_fd(), request->ki_filp);
+}
+
+SEC("fexit/tty_read")
+int BPF_PROG(terminal_read_done, struct kiocb* request, struct iov_iter* to, long result) {
+  return read_exit(result);
+}
+
+SEC("fentry/tty_write")
+int BPF_PROG(terminal_write, struct kiocb* request, struct iov_iter* from) {
+  return write_enter(system_call_fd(), request->ki_filp, NULL, from->count);
+}
+
+// ---- programs: the terminal, at the system calls ----
 
 SEC("tp/syscalls/sys_enter_read")
-int enter_read(struct syscall_trace_enter* ctx) { return read_enter(ctx->args[0]); }
+int enter_read(struct syscall_trace_enter* ctx) { return read_enter(ctx->args[0], NULL); }
 
 SEC("tp/syscalls/sys_enter_readv")
-int enter_readv(struct syscall_trace_enter* ctx) { return read_enter(ctx->args[0]); }
+int enter_readv(struct syscall_trace_enter* ctx) { return read_enter(ctx->args[0], NULL); }
 
 SEC("tp/syscalls/sys_exit_read")
 int exit_read(struct syscall_trace_exit* ctx) { return read_exit(ctx->ret); }
@@ -479,24 +617,26 @@ int exit_readv(struct syscall_trace_exit* ctx) { return read_exit(ctx->ret); }
 
 SEC("tp/syscalls/sys_enter_write")
 int enter_write(struct syscall_trace_enter* ctx) {
-  return write_enter(ctx->args[0], NULL, ctx->args[2]);
+  return write_enter(ctx->args[0], NULL, NULL, ctx->args[2]);
 }
 
 SEC("tp/syscalls/sys_enter_writev")
 int enter_writev(struct syscall_trace_enter* ctx) {
-  return write_enter(ctx->args[0], (const struct iovec*)ctx->args[1], ctx->args[2]);
+  return write_enter(ctx->args[0], NULL, (const struct iovec*)ctx->args[1], ctx->args[2]);
 }
 
+// ---- programs: signals ----
+
 SEC("tp_btf/signal_generate")
-int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
+int BPF_PROG(signal_sent, int signal, struct kernel_siginfo* info, struct task_struct* task) {
   __u32 pid = task->tgid;
   struct agent_session* session;
   struct agent_member* member;
   struct agent_event* event;
 
+  if (signal == SIGCHLD) return job_control(info);
   if (signal != SIGWINCH) return 0;
-  member = bpf_map_lookup_elem(&members, &pid);
-  session = member ? session_of(pid, member) : NULL;
+  session = session_of(pid, &member);
   if (!session || !within_budget(session)) return 0;
   event = reserve(AGENT_RESIZE, member, pid);
   if (!event) return 0;
@@ -506,6 +646,73 @@ int BPF_PROG(signal_sent, int signal, void* info, struct task_struct* task) {
   submit(event);
   return 0;
 }
+
+// ---- programs: the terminal's mode ----
+
+SEC("tp/syscalls/sys_enter_ioctl")
+int enter_ioctl(struct syscall_trace_enter* ctx) {
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  __u32 fd = ctx->args[0], request = ctx->args[1], flags;
+  struct agent_session* session;
+  struct agent_member* member;
+  struct agent_event* event;
+  struct tty_struct* tty;
+
+  if ((request < TCSETS || request > TCSETSF) && (request < TCSETS2 || request > TCSETSF2))
+    return 0;
+  session = session_of(pid, &member);
+  if (!session) return 0;
+  tty = session_terminal(session, fd);
+  if (!tty || !within_budget(session)) return 0;
+  event = reserve(AGENT_MODE, member, pid);
+  if (!event) return 0;
+  event->mode.fd = fd;
+  event->mode.line_mode = in_line_mode(tty);
+  if (!bpf_probe_read_user(&flags, sizeof(flags), (void*)(ctx->args[2] + TERMIOS_LFLAG)))
+    event->mode.line_mode = (flags & ICANON) != 0;
+  submit(event);
+  return 0;
+}
+
+// ---- programs: sockets, of every family and by every system call; since Linux 6.3 ----
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket_sent, struct sock* sock, int result) {
+  return socket_moved(BPF_CORE_READ(sock, __sk_common.skc_family), result, true);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received, struct sock* sock, int result, int flags) {
+  if (flags & MSG_PEEK) return 0;
+  return socket_moved(BPF_CORE_READ(sock, __sk_common.skc_family), result, false);
+}
+
+// ---- programs: sockets, before that, where there is fentry ----
+
+SEC("fexit/sock_sendmsg")
+int BPF_PROG(socket_sendmsg, struct socket* socket, struct msghdr* message, int result) {
+  return socket_moved(BPF_CORE_READ(socket, sk, __sk_common.skc_family), result, true);
+}
+
+SEC("fexit/sock_recvmsg")
+int BPF_PROG(socket_recvmsg, struct socket* socket, struct msghdr* message, int flags, int result) {
+  if (flags & MSG_PEEK) return 0;
+  return socket_moved(BPF_CORE_READ(socket, sk, __sk_common.skc_family), result, false);
+}
+
+// ---- programs: sockets, before that, at the system calls; beside read and write ----
+
+SEC("tp/syscalls/sys_exit_sendto")
+int exit_sendto(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->ret, true); }
+
+SEC("tp/syscalls/sys_exit_sendmsg")
+int exit_sendmsg(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->ret, true); }
+
+SEC("tp/syscalls/sys_exit_recvfrom")
+int exit_recvfrom(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->ret, false); }
+
+SEC("tp/syscalls/sys_exit_recvmsg")
+int exit_recvmsg(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->ret, false); }
 
 // ---- programs: asked by user space ----
 

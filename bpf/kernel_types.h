@@ -21,23 +21,62 @@ struct qstr {
   const unsigned char* name;
 };
 
-struct dentry {
-  struct qstr d_name;
-};
-
-struct path {
-  struct dentry* dentry;
-};
-
 struct inode {
   __u16 i_mode;
   __u32 i_rdev;
+  unsigned long i_ino;
+  unsigned int i_nlink;
+};
+
+struct dentry {
+  struct dentry* d_parent;
+  struct qstr d_name;
+  struct inode* d_inode;
+};
+
+struct vfsmount {
+  struct dentry* mnt_root;
+};
+
+struct mount {
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
+  struct vfsmount mnt;
+};
+
+struct path {
+  struct vfsmount* mnt;
+  struct dentry* dentry;
+};
+
+struct filename {
+  const char* name;
 };
 
 struct file {
   struct inode* f_inode;
   struct path f_path;
   void* private_data;
+};
+
+struct kiocb {
+  struct file* ki_filp;
+};
+
+struct iov_iter {
+  size_t count;
+};
+
+// User space's registers at a system call: arguments are where the architecture's convention says.
+// (CO-RE passes over what follows three underscores; <linux/ptrace.h> has a pt_regs of its own.)
+struct pt_regs___system_call {
+#if defined(__TARGET_ARCH_x86)
+#define FIRST_ARGUMENT di
+  unsigned long di;
+#elif defined(__TARGET_ARCH_arm64)
+#define FIRST_ARGUMENT orig_x0
+  __u64 orig_x0;
+#endif
 };
 
 struct fdtable {
@@ -82,12 +121,29 @@ struct cred {
   kuid_t uid;
 };
 
+union __sifields {
+  struct {
+    int _status;
+  } _sigchld;
+};
+
+struct kernel_siginfo {
+  int si_code;
+  union __sifields _sifields;
+};
+
 struct mm_struct {
   unsigned long arg_start;
   unsigned long arg_end;
 };
 
+struct thread_info {
+  unsigned long flags;
+  __u32 status;
+};
+
 struct task_struct {
+  struct thread_info thread_info;
   int pid;
   int tgid;
   int exit_code;
@@ -102,6 +158,49 @@ struct task_struct {
 
 struct linux_binprm {
   struct file* file;
+};
+
+struct in6_addr {
+  __u8 bytes[16];
+};
+
+struct sock_common {
+  __u32 skc_daddr;
+  __u32 skc_rcv_saddr;
+  __u16 skc_dport;  // network order
+  __u16 skc_num;    // host order
+  unsigned short skc_family;
+  volatile unsigned char skc_state;
+  struct in6_addr skc_v6_daddr;
+  struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+  struct sock_common __sk_common;
+  __u16 sk_type;
+  __u16 sk_protocol;
+};
+
+struct socket {
+  struct sock* sk;
+};
+
+struct msghdr;
+
+struct sockaddr_un {
+  unsigned short sun_family;
+  char sun_path[108];
+};
+
+struct unix_address {
+  int len;
+  struct sockaddr_un name[1];
+};
+
+struct unix_sock {
+  struct sock sk;
+  struct unix_address* addr;
+  struct sock* peer;
 };
 
 // What the programs on syscalls:sys_enter_* and sys_exit_* are given. Not

@@ -18,9 +18,15 @@ int run(int argc, char** argv) {
   int exit_status = 0;
   add_daemon_command(app, exit_status);
   add_bridge_command(app, exit_status);
+  add_doctor_command(app, exit_status);
   add_status_command(app, exit_status);
+  add_watch_command(app, exit_status);
+  add_explain_command(app, exit_status);
+  add_record_command(app, exit_status);
   add_replay_command(app, exit_status);
   add_demo_command(app, exit_status);
+  add_diagnose_command(app, exit_status);
+  add_mcp_command(app, exit_status);
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A subcommand (see --help)");
@@ -43,6 +49,6 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.what());
-    return 1;
+    return 3;
   }
 }

@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #include "ebpf_ai_monitor/output_window.h"
+#include "ebpf_ai_monitor/socket_window.h"
 
 // Length of a comm with its terminating NUL: TASK_COMM_LEN of <linux/sched.h>.
 #define AGENT_COMM_LEN 16
@@ -21,6 +22,21 @@ enum agent_event_type {
   AGENT_READ_EXIT = 5,   // `read`: and came back
   AGENT_OUTPUT = 6,      // `output`: write or writev on the session's terminal, coalesced
   AGENT_RESIZE = 7,      // a member was sent SIGWINCH
+  // `job`: a member has stopped (SIGSTOP, Ctrl-Z unless it handles that, a read or write in the
+  // background), or goes on after that (SIGCONT). Each may be told twice, to a tracer as well. Not
+  // told where the process's parent asked not to know of stops (SA_NOCLDSTOP), and not while a
+  // debugger holds it.
+  AGENT_STOP = 8,
+  AGENT_CONTINUE = 9,
+  // `socket`: a member has sent or received bytes on a UNIX or INET socket, by whatever call. Only
+  // where user space asks for it. But for a trace only of members that have written to the
+  // terminal, and what is received only in a quiet session. Before Linux 6.3 a write counts with
+  // what it was asked to move. Coalesced (socket_window.h): `bytes` are of this call, the largest
+  // of its process in the window so far.
+  AGENT_SOCK_SEND = 10,
+  AGENT_SOCK_RECV = 11,
+  AGENT_MODE = 12,    // `mode`: a member sets the mode of the session's terminal; only for a trace
+  AGENT_EVENT_TYPES,  // one more than the last
 };
 
 // A session is a process whose name matches (its leader) and all descendants of that process.
@@ -56,6 +72,17 @@ struct agent_event {
       __s32 fd;      // of this write
       __u8 line_mode;
     } output;
+    struct {
+      __u32 signal;  // that stopped it; CONTINUE: SIGCONT
+    } job;
+    struct {
+      __s32 fd;
+      __u8 line_mode;  // what it is to be from now on
+    } mode;
+    struct {
+      __u32 bytes;
+      __u16 family;  // AF_UNIX, AF_INET, AF_INET6; 0: before Linux 6.3, where it may be another's
+    } socket;
   };
 };
 
@@ -68,7 +95,9 @@ struct agent_name {  // key of `names`, NUL-padded
 struct agent_member {  // of `members`, by process id
   __u64 session_start_ns;
   __u32 session;
-  __u32 reserved;
+  __u32 draws;  // 1: has written to the session's terminal
+  struct socket_window sent;
+  struct socket_window received;
 };
 
 struct agent_session {  // of `sessions`, by the leader's process id
@@ -82,6 +111,7 @@ struct agent_session {  // of `sessions`, by the leader's process id
 struct agent_read {  // of `reads`, by thread id
   __s32 fd;
   __u32 line_mode;
+  __u32 is_socket;
 };
 
 struct agent_terminal_mode {  // what reading the `terminal_mode` iterator gives, one for a process

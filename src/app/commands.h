@@ -6,11 +6,18 @@
 
 namespace ebpf_ai_monitor {
 
-// Exit statuses: 0, 1 the job failed, 2 the command line or the configuration is wrong.
+// Exit statuses: 0, 1 the job cannot be done here, 2 the command line or the configuration is
+// wrong, 3 it broke off. After 1 and 2 the next attempt would end the same: systemd makes none.
 void add_daemon_command(CLI::App& app, int& exit_status);
 void add_bridge_command(CLI::App& app, int& exit_status);
+void add_doctor_command(CLI::App& app, int& exit_status);
 void add_status_command(CLI::App& app, int& exit_status);
+void add_watch_command(CLI::App& app, int& exit_status);
+void add_explain_command(CLI::App& app, int& exit_status);
+void add_record_command(CLI::App& app, int& exit_status);
 void add_replay_command(CLI::App& app, int& exit_status);
 void add_demo_command(CLI::App& app, int& exit_status);
+void add_diagnose_command(CLI::App& app, int& exit_status);
+void add_mcp_command(CLI::App& app, int& exit_status);
 
 }  // namespace ebpf_ai_monitor

@@ -2,10 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace ebpf_ai_monitor {
 namespace {
 
 constexpr auto retry_after = std::chrono::seconds(30);
+// More than anyone has panels for.
+constexpr int max_subscriptions_a_user = 16;
 
 }  // namespace
 
@@ -16,6 +20,8 @@ ControlInterface::ControlInterface(EventLoop& loop, Source source)
 
 void ControlInterface::connect() {
   on_loop_.reset();
+  subscribers_.clear();
+  bus_.reset();
   object_.reset();
   connection_.reset();
   try {
@@ -27,6 +33,22 @@ void ControlInterface::connect() {
         .implementedAs([this] {
           return source_.sessions(object_->getCurrentlyProcessedMessage()->getCredsUid());
         });
+    object_->registerMethod("Explain")
+        .onInterface(control::interface_name)
+        .withInputParamNames("pid")
+        .withOutputParamNames("session")
+        .implementedAs([this](uint32_t pid) {
+          const uid_t caller = object_->getCurrentlyProcessedMessage()->getCredsUid();
+          auto session = source_.explain(caller, static_cast<pid_t>(pid));
+          if (!session) throw sdbus::Error(control::not_watched, session.error().message);
+          return std::move(*session);
+        });
+    object_->registerMethod("Subscribe").onInterface(control::interface_name).implementedAs([this] {
+      subscribe();
+    });
+    object_->registerSignal("SessionChanged")
+        .onInterface(control::interface_name)
+        .withParameters<SessionProperties>("session");
     const auto property = [this](const char* name, auto getter) {
       object_->registerProperty(name).onInterface(control::interface_name).withGetter(getter);
     };
@@ -55,6 +77,40 @@ void ControlInterface::connect() {
       said_ = true;
     }
     retry_->arm(monotonic_now() + retry_after);
+  }
+}
+
+void ControlInterface::subscribe() {
+  const sdbus::Message* message = object_->getCurrentlyProcessedMessage();
+  const uid_t caller = message->getCredsUid();
+  const auto has =
+      std::ranges::count(subscribers_, caller, [](const auto& entry) { return entry.second; });
+  if (has >= max_subscriptions_a_user)
+    throw sdbus::Error("org.freedesktop.DBus.Error.LimitsExceeded",
+                       "this user has " + std::to_string(has) + " subscriptions");
+  if (!bus_) {
+    bus_ = sdbus::createProxy(*connection_, "org.freedesktop.DBus", "/org/freedesktop/DBus");
+    bus_->uponSignal("NameOwnerChanged")
+        .onInterface("org.freedesktop.DBus")
+        .call([this](const std::string& name, const std::string&, const std::string& new_owner) {
+          if (new_owner.empty()) subscribers_.erase(name);
+        });
+    bus_->finishRegistration();
+  }
+  subscribers_[message->getSender()] = caller;
+}
+
+void ControlInterface::session_changed(uid_t owner, const SessionProperties& session) {
+  try {
+    for (const auto& [name, uid] : subscribers_) {
+      if (uid != 0 && uid != owner) continue;
+      sdbus::Signal changed = object_->createSignal(control::interface_name, "SessionChanged");
+      changed << session;
+      changed.setDestination(name);
+      object_->emitSignal(changed);
+    }
+  } catch (const sdbus::Error& error) {
+    spdlog::debug("SessionChanged: {}", error.what());  // the connection is lost: told elsewhere
   }
 }
 

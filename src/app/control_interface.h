@@ -11,6 +11,7 @@
 
 #include "system/bus.h"
 #include "system/event_loop.h"
+#include "system/result.h"
 
 namespace ebpf_ai_monitor {
 
@@ -18,18 +19,27 @@ namespace control {
 constexpr const char* bus_name = "org.ebpf_ai_monitor1";
 constexpr const char* object_path = "/org/ebpf_ai_monitor1";
 constexpr const char* interface_name = "org.ebpf_ai_monitor1";
+// The error of Explain: the process is no session's, and why; its message is a sentence.
+constexpr const char* not_watched = "org.ebpf_ai_monitor1.Error.NotWatched";
+using Fact = sdbus::Struct<std::string, std::string>;            // label, text
+using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds, state, why
 }  // namespace control
 
 // One session, as ListSessions gives it: a{sv}.
 //   pid u · start_ticks t · uid u · agent s · name s (for people) · state s · since d, started d
-//   (Unix seconds) · why s · project s · directory s · terminal s · window x (Sway container id,
-//   0: none) · no_window s (why none, "" otherwise) · unseen u
+//   (Unix seconds) · why s · waits_for s ("prompt", "permission", "answer"; "": not
+//   known) · project s · directory s · terminal s · window x (Sway container id,
+//   0: none) · no_window s (why none, "" otherwise) · how s (how the window is known) · unseen u
+// Explain gives this of one session, and what its judge knows: a key a fact (core/explain.h; a d is
+// seconds), `facts` a(ss), the same in words and in order, and `changes` a(dss), the latest last.
 using SessionProperties = std::map<std::string, sdbus::Variant>;
 
 class ControlInterface {
  public:
   struct Source {
     std::function<std::vector<SessionProperties>(uid_t caller)> sessions;
+    // Of the session that `pid` is a member of; the error says why there is none for this caller.
+    std::function<Result<SessionProperties>(uid_t caller, pid_t pid)> explain;
     std::function<std::string()> probes;
     std::function<uint64_t()> events_received;
     std::function<uint64_t()> events_lost;
@@ -38,14 +48,23 @@ class ControlInterface {
   // Throws std::runtime_error if another daemon owns the name.
   ControlInterface(EventLoop& loop, Source source);
 
+  // Emits SessionChanged(a{sv}) to the subscribers who may know of this user's sessions: that
+  // user's and root's. A broadcast would reach everyone on the bus, whose policy cannot tell the
+  // owners of sessions apart; so who calls Subscribe is sent signals of their own, until they leave
+  // the bus.
+  void session_changed(uid_t owner, const SessionProperties& session);
+
  private:
   void connect();
+  void subscribe();
 
   EventLoop& loop_;
   const Source source_;
-  bool said_ = false;  // that there is no bus; once is enough
+  std::map<std::string, uid_t> subscribers_;  // by their unique bus name
+  bool said_ = false;                         // that there is no bus; once is enough
   std::unique_ptr<sdbus::IConnection> connection_;
   std::unique_ptr<sdbus::IObject> object_;
+  std::unique_ptr<sdbus::IProxy> bus_;  // tells who leaves; null before the first subscriber
   std::unique_ptr<BusOnLoop> on_loop_;
   EventSourcePtr retry_;
 };

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/agents.h"
 #include "core/judge.h"
+#include "desktop/notifications.h"
+#include "kernel/agent_monitor.h"
 #include "system/result.h"
 #include "system/users.h"
 
@@ -15,9 +19,14 @@ struct DaemonOptions {
   std::vector<User> users;  // empty: every user
   AgentNames names;
   judge::Rules rules;
+  NotificationRules notifications;
+  std::string log_level = "info";
+  std::optional<Probes> probes;  // none: fentry where the kernel can do it
 };
 
-// Runs until SIGTERM or SIGINT. The error is why it could not start.
-Status run_daemon(const DaemonOptions& options);
+// Runs until SIGTERM or SIGINT; at SIGHUP goes on with what `reload` returns. The error is why it
+// could not start.
+Status run_daemon(const DaemonOptions& options,
+                  const std::function<Result<DaemonOptions>()>& reload);
 
 }  // namespace ebpf_ai_monitor

@@ -1,7 +1,9 @@
 #include "app/daemon_settings.h"
 
 #include <toml++/toml.h>
+
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 namespace ebpf_ai_monitor {
@@ -27,6 +29,26 @@ Result<std::vector<std::string>> strings(const toml::node& node, bool split) {
   return result;
 }
 
+// The table of what the sandbox of `diagnose` and `mcp` lets commands do.
+Status read_commands(const toml::node& node, CommandSettings& commands) {
+  if (!node.is_table()) return fail("must be a table: [commands]");
+  for (const auto& [key, value] : *node.as_table()) {
+    if (key == "deny") {
+      auto list = strings(value, false);
+      if (!list || std::ranges::find(*list, "") != list->end())
+        return fail("has a deny that is no array of programs");
+      commands.deny = std::move(*list);
+    } else if (key == "network") {
+      const auto network = value.value_exact<bool>();
+      if (!network) return fail("has a network that is neither true nor false");
+      commands.network = *network;
+    } else {
+      return fail("has an unknown '" + std::string(key.str()) + "'; there are deny and network");
+    }
+  }
+  return {};
+}
+
 // Sets one key; the error says what is wrong with its value.
 Status set(DaemonSettings& settings, std::string_view key, const toml::node& node) {
   if (key == "user" || key == "processes") {
@@ -34,16 +56,31 @@ Status set(DaemonSettings& settings, std::string_view key, const toml::node& nod
     if (!list) return tl::make_unexpected(list.error());
     (key == "user" ? settings.users : settings.processes) = std::move(*list);
   } else if (key == "wait-threshold") {
+    const auto number = node.value_exact<int64_t>();
+    settings.wait_threshold =
+        number ? std::to_string(*number) : node.value_exact<std::string>().value_or("");
+    judge::Rules ignored;
+    return set_wait_threshold(ignored, settings.wait_threshold);
+  } else if (key == "notify-after" || key == "remind-after") {
     const auto value = node.value_exact<int64_t>();
-    if (!value || *value < min_threshold_ms || *value > max_threshold_ms)
-      return fail("must be a whole number of milliseconds from 1 to 3600000");
-    settings.wait_threshold_ms = static_cast<int>(*value);
-  } else if (key == "log-level") {
+    if (!value || *value < 0 || *value > max_after_s)
+      return fail("must be a whole number of seconds from 0 to 86400");
+    (key == "notify-after" ? settings.notify_after_s : settings.remind_after_s) =
+        static_cast<int>(*value);
+  } else if (key == "notifications" || key == "urgent") {
+    const auto value = node.value_exact<bool>();
+    if (!value) return fail("must be true or false");
+    (key == "urgent" ? settings.urgent : settings.notifications) = *value;
+  } else if (key == "log-level" || key == "probes") {
     const auto value = node.value_exact<std::string>();
     if (!value) return fail("must be a string");
-    settings.log_level = *value;
+    (key == "probes" ? settings.probes : settings.log_level) = *value;
+  } else if (key == "commands") {
+    return read_commands(node, settings.commands);
   } else {
-    return fail("is no setting; there are user, processes, wait-threshold and log-level");
+    return fail(
+        "is no setting; there are user, processes, wait-threshold, notifications, notify-after, "
+        "remind-after, urgent, probes, log-level and [commands]");
   }
   return {};
 }
@@ -86,6 +123,18 @@ Status read_config(const std::string& path, DaemonSettings& settings) {
   return {};
 }
 
+Status set_wait_threshold(judge::Rules& rules, const std::string& text) {
+  rules.adaptive = text == "auto";
+  if (rules.adaptive) return {};
+  int milliseconds = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, milliseconds);
+  if (error != std::errc() || rest != end || milliseconds < 1 || milliseconds > max_threshold_ms)
+    return fail("must be auto, or a whole number of milliseconds from 1 to 3600000");
+  rules.wait_threshold = std::chrono::milliseconds(milliseconds);
+  return {};
+}
+
 Result<DaemonOptions> check(const DaemonSettings& settings) {
   DaemonOptions options;
   for (const std::string& name : settings.users) {
@@ -96,14 +145,28 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
   auto names = AgentNames::from(settings.processes);
   if (!names) return fail("processes: " + names.error());
   options.names = std::move(*names);
-  if (settings.wait_threshold_ms < min_threshold_ms ||
-      settings.wait_threshold_ms > max_threshold_ms)
-    return fail("wait-threshold: " + std::to_string(settings.wait_threshold_ms) +
-                " is not from 1 to 3600000 milliseconds");
-  options.rules.wait_threshold = std::chrono::milliseconds(settings.wait_threshold_ms);
+  if (const auto set = set_wait_threshold(options.rules, settings.wait_threshold); !set)
+    return fail("wait-threshold: '" + settings.wait_threshold + "' " + set.error().message);
+  for (const auto& [name, value] : {std::pair("notify-after", settings.notify_after_s),
+                                    std::pair("remind-after", settings.remind_after_s)}) {
+    if (value < 0 || value > max_after_s)
+      return fail(std::string(name) + ": " + std::to_string(value) +
+                  " is not from 0 to 86400 seconds");
+  }
+  options.notifications = {.notifications = settings.notifications,
+                           .notify_after = std::chrono::seconds(settings.notify_after_s),
+                           .remind_after = std::chrono::seconds(settings.remind_after_s),
+                           .urgent = settings.urgent};
   if (std::ranges::find(log_levels(), settings.log_level) == log_levels().end())
     return fail("log-level: '" + settings.log_level +
                 "' is none of trace, debug, info, warn, error, off");
+  options.log_level = settings.log_level;
+  if (settings.probes == "fentry")
+    options.probes = Probes::fentry;
+  else if (settings.probes == "tracepoint")
+    options.probes = Probes::tracepoint;
+  else if (settings.probes != "auto")
+    return fail("probes: '" + settings.probes + "' is none of auto, tracepoint, fentry");
   return options;
 }
 

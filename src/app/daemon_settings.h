@@ -6,18 +6,26 @@
 #include <vector>
 
 #include "app/daemon.h"
+#include "diagnose/command_runner.h"
 #include "system/result.h"
 
 namespace ebpf_ai_monitor {
 
-constexpr int min_threshold_ms = 1;
+constexpr const char* config_file = "/etc/ebpf-ai-monitor/config.toml";
 constexpr int max_threshold_ms = 3'600'000;  // an hour
+constexpr int max_after_s = 86'400;          // a day
 
 struct DaemonSettings {
   std::vector<std::string> users;
   std::vector<std::string> processes{"claude", "codex"};
-  int wait_threshold_ms = 1000;
+  std::string wait_threshold = "1000";  // milliseconds, or "auto"
   std::string log_level = "info";
+  bool notifications = true;
+  int notify_after_s = 3;
+  int remind_after_s = 0;  // never
+  bool urgent = false;
+  CommandSettings commands;  // of `diagnose` and `mcp`; the daemon only checks them
+  std::string probes = "auto";
 };
 
 // "trace", …, "off"
@@ -29,6 +37,9 @@ std::vector<std::string> split_at_commas(const std::string& list);
 
 // Sets what the TOML file sets. The error names the file, the line, the key.
 Status read_config(const std::string& path, DaemonSettings& settings);
+
+// "auto", or milliseconds from 1 to max_threshold_ms.
+Status set_wait_threshold(judge::Rules& rules, const std::string& text);
 
 // Looks the users up and holds every value against its bounds. The error names the setting.
 Result<DaemonOptions> check(const DaemonSettings& settings);

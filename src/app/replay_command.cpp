@@ -1,5 +1,8 @@
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -13,37 +16,52 @@ namespace {
 struct Options {
   std::string trace;
   bool json = false;
-  int wait_threshold_ms = 1000;
+  std::string wait_threshold = "1000";
 };
 
 int run(const Options& options) {
-  std::ifstream file(options.trace);
-  if (!file) {
-    std::fprintf(stderr, "ebpf-ai-monitor: cannot open %s\n", options.trace.c_str());
-    return 1;
+  std::ifstream file;
+  const bool from_input = options.trace == "-";
+  if (!from_input) {
+    file.open(options.trace);
+    if (!file) {
+      std::fprintf(stderr, "ebpf-ai-monitor: cannot open %s: %s\n", options.trace.c_str(),
+                   std::strerror(errno));
+      return 1;
+    }
   }
   judge::Rules rules;
-  rules.wait_threshold = std::chrono::milliseconds(options.wait_threshold_ms);
-  const auto result = replay(file, rules, [&](const ReplayedTransition& replayed) {
-    const judge::Transition& transition = replayed.transition;
-    const double time = std::chrono::duration<double>(transition.time).count();
-    if (options.json) {
-      const nlohmann::ordered_json line{{"t", time},
-                                        {"state", name_of(transition.to)},
-                                        {"pid", replayed.pid},
-                                        {"why", transition.why}};
-      std::printf("%s\n", line.dump().c_str());
-    } else {
-      std::printf("%10.3f s  %-8s  %s\n", time, std::string(name_of(transition.to)).c_str(),
-                  transition.why.c_str());
-    }
-  });
+  if (const auto set = set_wait_threshold(rules, options.wait_threshold); !set) {
+    std::fprintf(stderr, "ebpf-ai-monitor: --wait-threshold: '%s' %s\n",
+                 options.wait_threshold.c_str(), set.error().message.c_str());
+    return 2;
+  }
+  const auto result =
+      replay(from_input ? std::cin : file, rules, [&](const ReplayedTransition& replayed) {
+        const judge::Transition& transition = replayed.transition;
+        const double time = std::chrono::duration<double>(transition.time).count();
+        if (options.json) {
+          const nlohmann::ordered_json line{{"t", time},
+                                            {"state", name_of(transition.to)},
+                                            {"pid", replayed.pid},
+                                            {"why", transition.why}};
+          std::printf("%s\n", line.dump().c_str());
+        } else {
+          std::printf("%10.3f s  %-8s  %s\n", time, std::string(name_of(transition.to)).c_str(),
+                      transition.why.c_str());
+        }
+      });
   if (!result) {
     std::fflush(stdout);
     std::fprintf(stderr, "ebpf-ai-monitor: %s: %s\n", options.trace.c_str(),
                  result.error().c_str());
     return 1;
   }
+  if (result->lost > 0)
+    std::fprintf(stderr,
+                 "ebpf-ai-monitor: %s: %lu kernel events were lost while this was recorded: the "
+                 "daemon may have judged otherwise\n",
+                 options.trace.c_str(), result->lost);
   return 0;
 }
 
@@ -52,12 +70,11 @@ int run(const Options& options) {
 void add_replay_command(CLI::App& app, int& exit_status) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("replay", "Run a recorded trace through the judge");
-  command->add_option("trace", options->trace, "The trace, JSON Lines")->required();
+  command->add_option("trace", options->trace, "The trace, JSON Lines; - for stdin")->required();
   command->add_flag("--json", options->json, "One JSON object a line");
   command
-      ->add_option("--wait-threshold", options->wait_threshold_ms,
-                   "Silence of this many milliseconds is a wait")
-      ->check(CLI::Range(min_threshold_ms, max_threshold_ms))
+      ->add_option("--wait-threshold", options->wait_threshold,
+                   "Silence of this many milliseconds is a wait, or auto")
       ->capture_default_str();
   command->callback([options, &exit_status] { exit_status = run(*options); });
 }

@@ -1,10 +1,8 @@
 #include "bridge/bridge_process.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
 #include <spdlog/spdlog.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,25 +11,20 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "system/capabilities.h"
-
 namespace ebpf_ai_monitor {
 namespace {
 
 using wire::bridge_fd;
 constexpr int reports_a_round = 64;
+// A report on each of a user's agents, some times over. A bridge that its user has made to say more
+// waits for the next window: its socket fills up, and nobody else is kept waiting.
+constexpr int reports_a_window = 512;
+constexpr auto report_window = std::chrono::milliseconds(250);
 constexpr int logs_a_window = 20;
 constexpr auto log_window = std::chrono::seconds(10);
 
-// Gives up everything that root has. In the child; false: it must not go on.
-bool become(const User& user) {
-  return limit_bounding_set({}) && initgroups(user.name.c_str(), user.gid) == 0 &&
-         setresgid(user.gid, user.gid, user.gid) == 0 &&
-         setresuid(user.uid, user.uid, user.uid) == 0 && set_capabilities({}) &&
-         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-}
-
-[[noreturn]] void run_child(const User& user, int program, int socket) {
+[[noreturn]] void run_child(const User& user, const std::vector<std::string>& options, int program,
+                            int socket) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -57,23 +50,18 @@ bool become(const User& user) {
       std::string("PATH=") + (search != nullptr ? search : "/usr/local/bin:/usr/bin:/bin");
   const char* const environment[] = {runtime.c_str(), bus.c_str(),  home.c_str(),
                                      name.c_str(),    path.c_str(), nullptr};
-  const char* const arguments[] = {"ebpf-ai-monitor", "bridge", nullptr};
-  syscall(SYS_execveat, high_program, "", arguments, environment, AT_EMPTY_PATH);
+  std::vector<const char*> arguments = {"ebpf-ai-monitor", "bridge"};
+  for (const auto& option : options) arguments.push_back(option.c_str());
+  arguments.push_back(nullptr);
+  syscall(SYS_execveat, high_program, "", arguments.data(), environment, AT_EMPTY_PATH);
   _exit(127);
-}
-
-// A user may have written it: one line of printable ASCII.
-std::string clean(const char (&text)[sizeof(wire::Report::text)]) {
-  std::string line(text, strnlen(text, sizeof(text)));
-  std::ranges::replace_if(
-      line, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return line;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(EventLoop& loop, const User& user,
-                                                            Listener listener) {
+Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(
+    EventLoop& loop, const User& user, const std::vector<std::string>& arguments,
+    Listener listener) {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
     return fail_errno("cannot make a socket pair for the bridge of " + user.name);
@@ -83,7 +71,7 @@ Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(EventLoop& loop, con
   if (!program) return fail_errno("cannot open /proc/self/exe");
   const pid_t pid = fork();
   if (pid < 0) return fail_errno("cannot start the bridge of " + user.name);
-  if (pid == 0) run_child(user, program.get(), theirs.get());
+  if (pid == 0) run_child(user, arguments, program.get(), theirs.get());
   return std::unique_ptr<BridgeProcess>(
       new BridgeProcess(loop, user, std::move(listener), std::move(ours), pid));
 }
@@ -94,11 +82,14 @@ BridgeProcess::BridgeProcess(EventLoop& loop, User user, Listener listener, Uniq
       listener_(std::move(listener)),
       socket_(std::move(socket)),
       pid_(pid),
-      socket_source_(loop.add_io(socket_.get(), EPOLLIN, [this](uint32_t) { on_socket(); })),
-      child_source_(loop.add_child(pid, [this](const siginfo_t& info) {
-        close();
-        listener_.on_exit(info);
-      })) {}
+      socket_source_(
+          loop.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_socket(ready); })),
+      child_source_(loop.add_child(pid,
+                                   [this](const siginfo_t& info) {
+                                     close();
+                                     listener_.on_exit(info);
+                                   })),
+      resume_timer_(loop.add_timer([this] { send_behind(); })) {}
 
 BridgeProcess::~BridgeProcess() = default;
 
@@ -115,12 +106,19 @@ void BridgeProcess::tell(const wire::Told& told) {
   send_behind();
 }
 
+void BridgeProcess::hint(const wire::Told& told) {
+  if (socket_ && behind_.empty()) send(told);
+}
+
 void BridgeProcess::send_behind() {
   if (!socket_) return;
   while (!behind_.empty() && send(behind_.begin()->second)) behind_.erase(behind_.begin());
   if (behind_.empty() && synced_due_ && send(wire::Synced{})) synced_due_ = false;
   const bool waits = !behind_.empty() || synced_due_;
-  socket_source_->set_io_events(waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  const bool paused =
+      reports_in_window_ >= reports_a_window && monotonic_now() - report_window_ < report_window;
+  if (paused) resume_timer_->arm(report_window_ + report_window);
+  socket_source_->set_io_events((paused ? 0U : EPOLLIN) | (waits ? EPOLLOUT : 0U));
 }
 
 // False: there is no room.
@@ -140,8 +138,17 @@ void BridgeProcess::close() {
 
 void BridgeProcess::kill() { ::kill(pid_, SIGKILL); }
 
-void BridgeProcess::on_socket() {
+void BridgeProcess::on_socket(uint32_t ready) {
+  const Nanoseconds now = monotonic_now();
+  if (now - report_window_ >= report_window) {
+    report_window_ = now;
+    reports_in_window_ = 0;
+  }
+  // What an ended bridge has left is no more than the socket held.
+  const bool ended = (ready & EPOLLHUP) != 0;
   for (int i = 0; i < reports_a_round; ++i) {
+    if (!ended && reports_in_window_ >= reports_a_window) break;
+    ++reports_in_window_;
     wire::Report report;
     // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
     const ssize_t length = recv(socket_.get(), &report, sizeof(report), MSG_TRUNC);
@@ -175,7 +182,7 @@ void BridgeProcess::log(const wire::Report& report) {
   if (++logged_in_window_ > logs_a_window) return;
   const auto level = static_cast<spdlog::level::level_enum>(
       std::min<uint32_t>(report.log_level, spdlog::level::err));
-  spdlog::log(level, "bridge of {}: {}", user_.name, clean(report.text));
+  spdlog::log(level, "bridge of {}: {}", user_.name, wire::text_in(report));
 }
 
 }  // namespace ebpf_ai_monitor

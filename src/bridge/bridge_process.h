@@ -21,12 +21,16 @@ class BridgeProcess {
     std::function<void(const siginfo_t&)> on_exit;
   };
 
-  // Re-executes this program as `ebpf-ai-monitor bridge` with the ids and groups of `user`.
+  // Re-executes this program as `ebpf-ai-monitor bridge` with these arguments and the ids and
+  // groups of `user`.
   static Result<std::unique_ptr<BridgeProcess>> spawn(EventLoop& loop, const User& user,
+                                                      const std::vector<std::string>& arguments,
                                                       Listener listener);
   ~BridgeProcess();
 
   void tell(const wire::Told& told);
+  // Of what is of use now or never: lost if there is no room.
+  void hint(const wire::Told& told);
   // Lets it clean up and end; on_exit follows.
   void close();
   // For one that does not.
@@ -34,7 +38,7 @@ class BridgeProcess {
 
  private:
   BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket, pid_t pid);
-  void on_socket();
+  void on_socket(uint32_t ready);
   bool send(const wire::Told& told);
   void send_behind();
   void log(const wire::Report& report);
@@ -48,8 +52,11 @@ class BridgeProcess {
   bool synced_due_ = false;
   Nanoseconds log_window_{};
   int logged_in_window_ = 0;
+  Nanoseconds report_window_{};
+  int reports_in_window_ = 0;
   EventSourcePtr socket_source_;
   EventSourcePtr child_source_;
+  EventSourcePtr resume_timer_;
 };
 
 }  // namespace ebpf_ai_monitor

@@ -48,7 +48,7 @@ void DaemonLink::send_log(uint32_t level, std::string_view text) {
   wire::Report report;
   report.kind = wire::ReportKind::log;
   report.log_level = level;
-  text.substr(0, sizeof(report.text) - 1).copy(report.text, sizeof(report.text) - 1);
+  wire::set_text(report, text);
   if (!send(report)) ++lost_logs_;
 }
 

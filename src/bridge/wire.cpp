@@ -1,6 +1,8 @@
 #include "bridge/wire.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor::wire {
@@ -16,12 +18,22 @@ json json_of(const Session& session) {
   json content = json_of(session.id);
   content["agent"] = session.agent;
   content["project"] = session.project;
+  content["directory"] = session.directory;
   content["tmux"] = session.tmux;
   content["tmux_pane"] = session.tmux_pane;
   content["state"] = name_of(session.state);
   content["since"] = session.since;
+  content["worked"] = session.worked;
   content["started"] = session.started;
   content["unseen"] = session.unseen;
+  return content;
+}
+
+json json_of(const Gone& gone) {
+  json content = json_of(gone.id);
+  content["while_working"] = gone.while_working;
+  content["exit_code"] = gone.exit_code;
+  content["exit_signal"] = gone.exit_signal;
   return content;
 }
 
@@ -41,6 +53,12 @@ class Reader {
     const auto member = content_.find(name);
     if (member == content_.end() || !member->is_string()) return complain(name);
     value = member->get<std::string>();
+  }
+
+  void read(const char* name, bool& value) {
+    const auto member = content_.find(name);
+    if (member == content_.end() || !member->is_boolean()) return complain(name);
+    value = member->get<bool>();
   }
 
   void read(const char* name, State& value) {
@@ -82,9 +100,16 @@ std::string encode(const Told& told) {
   if (const auto* session = std::get_if<Session>(&told)) {
     packet["session"] = json_of(*session);
   } else if (const auto* gone = std::get_if<Gone>(&told)) {
-    packet["gone"] = json_of(gone->id);
+    packet["gone"] = json_of(*gone);
+  } else if (const auto* input = std::get_if<Input>(&told)) {
+    json content = json_of(input->id);
+    content["time"] = input->time;
+    content["previous"] = input->previous;
+    content["bytes"] = input->bytes;
+    content["line_mode"] = input->line_mode;
+    packet["input"] = std::move(content);
   } else {
-    packet["synced"] = json::object();
+    packet[std::holds_alternative<TmuxRan>(told) ? "tmux_ran" : "synced"] = json::object();
   }
   // What comes from an environment need not be UTF-8.
   return packet.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -102,10 +127,12 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read(session.id);
     reader.read("agent", session.agent);
     reader.read("project", session.project);
+    reader.read("directory", session.directory);
     reader.read("tmux", session.tmux);
     reader.read("tmux_pane", session.tmux_pane);
     reader.read("state", session.state);
     reader.read("since", session.since);
+    reader.read("worked", session.worked);
     reader.read("started", session.started);
     reader.read("unseen", session.unseen);
     return reader.status().map([&] { return Told(session); });
@@ -113,9 +140,22 @@ Result<Told> decode_told(std::string_view packet) {
   if (kind == "gone") {
     Gone gone;
     reader.read(gone.id);
+    reader.read("while_working", gone.while_working);
+    reader.read("exit_code", gone.exit_code);
+    reader.read("exit_signal", gone.exit_signal);
     return reader.status().map([&] { return Told(gone); });
   }
+  if (kind == "input") {
+    Input input;
+    reader.read(input.id);
+    reader.read("time", input.time);
+    reader.read("previous", input.previous);
+    reader.read("bytes", input.bytes);
+    reader.read("line_mode", input.line_mode);
+    return reader.status().map([&] { return Told(input); });
+  }
   if (kind == "synced") return Told(Synced{});
+  if (kind == "tmux_ran") return Told(TmuxRan{});
   return fail("a message of the daemon is of the unknown kind '" + kind + "'");
 }
 
@@ -128,15 +168,27 @@ std::string_view text_of(NoWindow reason) {
     case NoWindow::no_sway:
       return "no Sway answers in the user's runtime directory";
     case NoWindow::no_owner:
-      return "no process of its pid chain owns a Sway window";
+      return "no process of its pid chain owns a Sway window; its keys may tell";
     case NoWindow::ambiguous:
-      return "its terminal's process owns several Sway windows";
+      return "its terminal's process owns several Sway windows; a key in it will tell";
     case NoWindow::tmux_detached:
       return "no client shows its tmux session";
     case NoWindow::tmux_failed:
       return "its tmux server does not answer";
   }
   return "unknown";
+}
+
+std::string text_in(const Report& report) {
+  std::string line(report.text, strnlen(report.text, sizeof(report.text)));
+  std::ranges::replace_if(
+      line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return line;
+}
+
+void set_text(Report& report, std::string_view text) {
+  const size_t copied = text.copy(report.text, sizeof(report.text) - 1);
+  report.text[copied] = '\0';
 }
 
 }  // namespace ebpf_ai_monitor::wire

@@ -28,10 +28,12 @@ struct Session {
   ProcessId id;
   std::string agent;      // the name it was matched by: "claude", "codex", …
   std::string project;    // I3PM_PROJECT_NAME of its environment, or ""
+  std::string directory;  // its working directory, or ""
   std::string tmux;       // TMUX of its environment: "socket path,server pid,session", or ""
   std::string tmux_pane;  // TMUX_PANE of its environment: "%3", or ""
   State state = State::unknown;
   double since = 0;     // Unix seconds of the change to `state`
+  double worked = 0;    // seconds of the work that this wait ended
   double started = 0;   // Unix seconds at which the agent started
   uint32_t unseen = 0;  // completions that its user has not seen yet
 };
@@ -39,12 +41,32 @@ struct Session {
 // The agent ended.
 struct Gone {
   ProcessId id;
+  bool while_working = false;
+  int exit_code = 0;
+  int exit_signal = 0;  // 0: it exited
 };
 
 // A bridge that starts is told every session, then this.
 struct Synced {};
 
-using Told = std::variant<Session, Gone, Synced>;
+// A read from an agent's terminal, as long as the bridge wants to know of them. A hint: lost where
+// there is no room for it.
+struct Input {
+  // Longer reads are not told, but where the terminal is in line mode: no key makes them.
+  static constexpr int max_bytes = 3;
+
+  ProcessId id;
+  int64_t time = 0;      // CLOCK_MONOTONIC, nanoseconds
+  int64_t previous = 0;  // time of the terminal's read before it, told or not; 0: none
+  uint32_t bytes = 0;
+  uint32_t line_mode = 0;  // 1: a whole line
+};
+
+// The user ran a tmux command in a terminal: what their tmux servers said may have changed. A hint
+// as well.
+struct TmuxRan {};
+
+using Told = std::variant<Session, Gone, Synced, Input, TmuxRan>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);
@@ -62,9 +84,11 @@ enum class NoWindow : uint32_t {
 std::string_view text_of(NoWindow reason);
 
 enum class ReportKind : uint32_t {
-  window = 1,  // `id` is shown in `window`, or in none for `reason`
-  seen = 2,    // the user has seen the completions of `id`
-  log = 3,     // `text`, for the daemon's log
+  window = 1,     // `id` is shown in `window`, or in none for `reason`; `text`: how that is known
+  seen = 2,       // the user has seen the completions of `id`
+  log = 3,        // `text`, for the daemon's log
+  inputs = 4,     // from now on tell of inputs (`window` 1) or not (0); as a bridge starts: not
+  waits_for = 5,  // what the waiting `id` wants is `window`, a WaitsFor
 };
 
 struct Report {
@@ -77,5 +101,9 @@ struct Report {
   char text[200] = {};     // NUL-terminated; the daemon cuts and cleans it all the same
 };
 static_assert(sizeof(Report) == 232);
+
+// A user may have written it: one line of printable ASCII.
+std::string text_in(const Report& report);
+void set_text(Report& report, std::string_view text);
 
 }  // namespace ebpf_ai_monitor::wire

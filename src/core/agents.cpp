@@ -79,6 +79,7 @@ std::string display_name(std::string_view agent) {
   if (agent == "claude") return "Claude Code";
   if (agent == "codex") return "Codex";
   if (agent == "gemini") return "Gemini CLI";
+  if (agent == "opencode") return "OpenCode";
   return std::string(agent);
 }
 

@@ -45,8 +45,8 @@ Badge badge_of(const BadgeAgent& agent) {
           .session_started = agent.started};
 }
 
-std::string badge_json(int64_t window, const Badge& badge, double changed) {
-  const nlohmann::ordered_json content = {
+nlohmann::ordered_json badge_object(int64_t window, const Badge& badge, double changed) {
+  return {
       {"window_id", window},
       {"state", badge.working ? "working" : "stopped"},
       {"source", badge.source},
@@ -56,8 +56,13 @@ std::string badge_json(int64_t window, const Badge& badge, double changed) {
       {"needs_attention", badge.needs_attention},
       {"session_started", badge.session_started},
   };
+}
+
+std::string badge_json(int64_t window, const Badge& badge, double changed) {
   // The project comes from an environment and need not be UTF-8.
-  return content.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return badge_object(window, badge, changed)
+             .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace ebpf_ai_monitor

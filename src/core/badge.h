@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,7 @@ const BadgeAgent* neediest(const std::vector<BadgeAgent>& agents);
 Badge badge_of(const BadgeAgent& agent);
 
 // The whole file. `changed`: Unix seconds.
+nlohmann::ordered_json badge_object(int64_t window, const Badge& badge, double changed);
 std::string badge_json(int64_t window, const Badge& badge, double changed);
 
 }  // namespace ebpf_ai_monitor

@@ -5,26 +5,37 @@
 // once it waits it writes only in answer to something: a key that it read, a resize. So silence is
 // a wait, and sustained output that nothing explains is work. A line-mode program (a REPL, `read`,
 // `input()`) may be silent and busy; there a wait is a thread blocked in a read of the terminal.
+//
+// An agent whose animation is switched off is silent at work, too. Once a session has shown that
+// (core/habits.h), its sockets say that work begins: a key after which a message leaves. And a
+// silence is a wait only if it lasts longer, and if something was drawn since that message: an
+// answer, a dialog.
 #pragma once
 
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <sys/types.h>
 
+#include "core/habits.h"
 #include "core/state.h"
 
 namespace ebpf_ai_monitor::judge {
 
-using Time = std::chrono::nanoseconds;  // CLOCK_MONOTONIC
 using namespace std::chrono_literals;
 
 struct Rules {
   // Silence of this length is a wait. `--wait-threshold`.
   Time wait_threshold = 1s;
+  // `--wait-threshold auto`: where an animation has shown its period, silence of so many periods
+  // is enough; but not less than the least silence, which is 1.4 times the longest gap measured.
+  bool adaptive = false;
+  double silent_periods = 2.75;
+  Time least_silence = 500ms;
   // Output this soon after input is its echo. Slowest echo measured: 0.15 s.
   Time echo_window = 300ms;
   // Output this soon after SIGWINCH is the repaint.
@@ -39,6 +50,25 @@ struct Rules {
   // reason of its own (a clock, a blink) is shorter or sparser.
   int work_writes = 3;
   Time work_spread = 250ms;
+
+  // Of agents without an animation. A key does something if a message leaves this soon after it:
+  // measured, 8 to 50 ms, and larger than a keep-alive (8 and 32 bytes; an answer to a dialog: 45).
+  Time act_window = 100ms;
+  int64_t act_bytes = 40;
+  // A request to a model may take longer to leave (0.32 s) but is larger (910 bytes and more).
+  Time request_window = 400ms;
+  int64_t request_bytes = 512;
+  // Silence that is a wait, in thresholds: pauses of a stream are shorter (Claude Code's count of
+  // seconds, with reduced motion, has gaps of 0.99 s).
+  double still_patience = 2.5;
+  // The same while a process runs that began since the last key: a tool, or a server that stays.
+  double child_patience = 30;
+  // An animation begins sooner than this after a request.
+  Time late_answer = 1s;
+  // A request that is not answered by a single picture in this time never will be.
+  Time unanswered_limit = 10min;
+  // A key is alone if none came this long before it: Esc, but not the Enter of a prompt.
+  Time lone_key = 2s;
 };
 
 struct Event {
@@ -47,8 +77,14 @@ struct Event {
     read_enter,  // a thread went into a read of the terminal
     read_exit,   // and came back
     resize,      // was sent SIGWINCH
-    read_gone,   // a process ended or became another program: its reads will not come back
+    child,       // `pid` is a new process of the session
+    exec,        // a process became another program: its reads will not come back
+    end,         // a process ended, not the agent's own
     exit,        // the agent itself ended
+    sent,        // a socket took bytes from it
+    received,    // a socket gave it bytes
+    stop,        // a process was stopped: by job control, by a debugger
+    resume,      // and goes on
     mode,        // the terminal's mode was looked up: only `line_mode` counts
     tick,        // nothing happened: the deadline may have passed
   };
@@ -57,7 +93,7 @@ struct Event {
   pid_t pid = 0;
   pid_t tid = 0;
   Time previous{};         // output: the write before this one; 0: none
-  int64_t bytes = 0;       // read_exit: bytes read, or -errno
+  int64_t bytes = 0;       // read_exit: bytes read, or -errno; sent: of the largest message
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
   int exit_code = 0;
   int exit_signal = 0;
@@ -73,8 +109,17 @@ struct Session {
   std::optional<Time> last_steady_output;
   Time picture_began{};
   bool steady = true;  // the present picture
+  std::optional<Time> last_unexplained_output;
   std::optional<Time> last_input;
+  std::optional<Time> input_before;  // the one before the last
   std::optional<Time> last_resize;
+  Habits habits;
+  std::set<pid_t> drawers;  // its processes that drew: their sockets and stops are the agent's
+  // The last input to which it sent something, as far as work may have begun with it.
+  std::optional<Time> request;
+  std::set<pid_t> children;  // begun since the last input, and not ended
+  bool stopped = false;
+  Time silence_from{};  // silence before counts for nothing
   // Unexplained writes, none further than the steady gap from the next.
   int burst_writes = 0;
   Time burst_began{};
@@ -86,6 +131,7 @@ struct Session {
   };
   std::map<pid_t, BlockedRead> blocked_reads;
   bool has_waited = false;
+  bool has_worked = false;  // since its first wait: it is no longer starting up
 };
 
 struct Transition {

@@ -1,101 +1,124 @@
 #include "core/replay.h"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
-#include <set>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "core/session_events.h"
-#include "ebpf_ai_monitor/output_window.h"
+#include "core/trace.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
-using nlohmann::json;
-using Failure = tl::unexpected<std::string>;
-
-constexpr int trace_version = 1;
-
-// The kernel's side of one session: who is a member, and what becomes an event.
+// The kernel's side of one session, and the daemon's: who is a member, what becomes an event, when
+// is it looked at.
 class RecordedSession {
  public:
   RecordedSession(std::string agent, const judge::Rules& rules,
                   const std::function<void(const ReplayedTransition&)>& tell)
       : agent_(std::move(agent)), rules_(rules), tell_(tell) {}
 
-  void on_line(const json& line, judge::Time time) {
-    const std::string kind = line.at("ev");
-    if (kind == "truth") return;
-    // Every other kind that we know is about a process.
-    const auto pid = line.value("pid", pid_t{0});
-    if (kind == "exec" && members_.empty() && line.at("comm") == agent_) begin(pid, time);
-    if (!members_.contains(pid)) return;
-    agent_event event{};
-    event.time_ns = static_cast<__u64>(time.count());
+  void on_line(const trace::Line& line) {
+    advance(line.time);
+    if (!line.event) return;
+    agent_event event = *line.event;
+    const auto pid = static_cast<pid_t>(event.pid);
+    if (event.type == AGENT_EXEC && members_.empty() && event.exec.comm == agent_)
+      begin(pid, line.time);
+    const auto member = members_.find(pid);
+    if (member == members_.end()) return;
+    event.time_ns = static_cast<__u64>(line.time.count());
     event.session = static_cast<__u32>(leader_);
-    event.pid = static_cast<__u32>(pid);
-    event.tid = line.value("tid", event.pid);
     // What a trace without modes can tell: an agent that has set the terminal's mode left line
     // mode.
-    if (kind == "tty_mode") line_mode_ = false;
-    line_mode_ = line.value("line_mode", line_mode_);
-
-    if (kind == "fork") {
-      members_.insert(line.at("child").get<pid_t>());
-    } else if (kind == "exec") {
-      event.type = AGENT_EXEC;
-      judge(event);
-    } else if (kind == "exit") {
-      event.type = AGENT_EXIT;
-      event.exit.code = line.value("code", 0U);
-      event.exit.signal = line.value("signal", 0U);
-      members_.erase(pid);
-      judge(event);
-      if (pid == leader_) members_.clear();
-    } else if (kind == "tty_read_enter" || kind == "tty_read_exit") {
-      event.type = kind == "tty_read_enter" ? AGENT_READ_ENTER : AGENT_READ_EXIT;
-      event.read.bytes = line.value("bytes", 0);
-      event.read.line_mode = line_mode_;
-      judge(event);
-    } else if (kind == "tty_write") {
-      output_report report{};
-      if (!output_window_add(&output_, event.time_ns, line.value("bytes", 0U), &report)) return;
-      event.type = AGENT_OUTPUT;
-      event.output.previous_ns = report.previous_ns;
-      event.output.line_mode = line_mode_;
-      judge(event);
-    } else if (kind == "winch") {
-      event.type = AGENT_RESIZE;
-      judge(event);
-    }
+    if (event.type == AGENT_MODE) line_mode_ = false;
+    line_mode_ = line.line_mode.value_or(line_mode_);
+    if (event.type == AGENT_FORK) members_[static_cast<pid_t>(event.fork.child)] = {};
+    if (becomes_event(member->second, event)) judge(event);
+    if (event.type == AGENT_EXIT) pid == leader_ ? members_.clear() : void(members_.erase(pid));
   }
 
   // The trace ends: whatever was due by then.
-  void finish(judge::Time time) {
-    if (!members_.empty()) look(time);
-  }
+  void finish(judge::Time time) { advance(time); }
 
  private:
+  struct Member {
+    bool draws = false;
+    socket_window sent{};
+    socket_window received{};
+  };
+
   void begin(pid_t pid, judge::Time time) {
     leader_ = pid;
-    members_.insert(pid);
+    members_[pid] = {};
+    line_mode_ = true;
+    output_ = {};
     session_ = judge::begin(time);
+    deadline_.reset();
+    first_look_ = time;
+    second_look_ = time + rules_.wait_threshold;
   }
 
-  // As the daemon does at a deadline: it asks for the last write before it takes silence for a
-  // wait.
-  void look(judge::Time time) {
-    while (deadline_ && *deadline_ <= time) {
-      judge::Event tick;
-      tick.time = *deadline_;
-      step(unreported_output(session_, judge::Time(output_.last_write_ns)).value_or(tick));
+  // Fills in what the kernel programs know, and coalesces as they do.
+  bool becomes_event(Member& member, agent_event& event) {
+    switch (event.type) {
+      case AGENT_READ_ENTER:
+      case AGENT_READ_EXIT:
+        event.read.line_mode = line_mode_;
+        return true;
+      case AGENT_OUTPUT: {
+        member.draws = true;
+        output_report report{};
+        if (!output_window_add(&output_, event.time_ns, event.output.bytes, &report)) return false;
+        event.output.previous_ns = report.previous_ns;
+        event.output.writes = report.writes;
+        event.output.bytes = report.bytes;
+        event.output.line_mode = line_mode_;
+        return true;
+      }
+      case AGENT_SOCK_SEND:
+        return member.draws && socket_window_add(&member.sent, event.time_ns, event.socket.bytes);
+      case AGENT_SOCK_RECV:
+        return member.draws && session_.state == State::working &&
+               socket_window_add(&member.received, event.time_ns, event.socket.bytes);
+      case AGENT_MODE:  // the daemon is not told: it looks
+        return false;
+      default:
+        return true;
     }
   }
 
+  // What the daemon does by itself up to `time`.
+  void advance(judge::Time time) {
+    if (members_.empty()) return;
+    // At its beginning, when everything is known that a trace tells of that moment.
+    if (first_look_ && *first_look_ < time) look_at_terminal(*std::exchange(first_look_, {}));
+    while (true) {
+      if (second_look_ && *second_look_ <= time && second_look_ <= deadline_.value_or(time)) {
+        const judge::Time look = *std::exchange(second_look_, {});
+        if (session_.state == State::unknown) look_at_terminal(look);
+      } else if (deadline_ && *deadline_ <= time) {
+        // It asks for the last write before it takes silence for a wait.
+        judge::Event tick;
+        tick.time = *deadline_;
+        step(unreported_output(session_, judge::Time(output_.last_write_ns)).value_or(tick));
+      } else {
+        return;
+      }
+    }
+  }
+
+  void look_at_terminal(judge::Time time) {
+    if (const auto write = unreported_output(session_, judge::Time(output_.last_write_ns)))
+      step(*write);
+    judge::Event mode;
+    mode.kind = judge::Event::Kind::mode;
+    mode.time = time;
+    mode.line_mode = line_mode_;
+    step(mode);
+  }
+
   void judge(const agent_event& event) {
-    const judge::Time time(event.time_ns);
-    // The write that is being told has already moved the window's last write: its predecessor
-    // counts.
-    if (event.type != AGENT_OUTPUT) look(time);
     if (const auto translated = judge_event(event)) step(*translated);
   }
 
@@ -109,51 +132,34 @@ class RecordedSession {
   const std::string agent_;
   const judge::Rules& rules_;
   const std::function<void(const ReplayedTransition&)>& tell_;
-  std::set<pid_t> members_;
+  std::map<pid_t, Member> members_;
   pid_t leader_ = 0;
   bool line_mode_ = true;
   output_window output_{};
   judge::Session session_;
   std::optional<judge::Time> deadline_;
+  std::optional<judge::Time> first_look_;
+  std::optional<judge::Time> second_look_;
 };
 
 }  // namespace
 
-tl::expected<void, std::string> replay(std::istream& trace, const judge::Rules& rules,
-                                       const std::function<void(const ReplayedTransition&)>& tell) {
+tl::expected<Replayed, std::string> replay(
+    std::istream& trace, const judge::Rules& rules,
+    const std::function<void(const ReplayedTransition&)>& tell) {
   std::optional<RecordedSession> session;
   judge::Time latest{};
-  std::string text;
-  size_t number = 0;
-  const auto refuse = [&](const std::string& why) {
-    return Failure("line " + std::to_string(number) + ": " + why);
-  };
-
-  while (std::getline(trace, text)) {
-    ++number;
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_discarded()) return refuse("not JSON; is the file cut off?");
-    if (!line.is_object()) return refuse("not a JSON object");
-    try {
-      if (!session) {
-        if (!line.contains("trace")) return refuse("no trace: the first line has no \"trace\" key");
-        if (line["trace"] != trace_version)
-          return refuse("trace version " + line["trace"].dump() + "; this program reads version 1");
-        session.emplace(line.at("agent"), rules, tell);
-        continue;
-      }
-      const judge::Time time(
-          std::chrono::nanoseconds(std::llround(line.at("t").get<double>() * 1e9)));
-      if (time < latest) return refuse("earlier than the line before it");
-      latest = time;
-      session->on_line(line, time);
-    } catch (const json::exception& error) {
-      return refuse(error.what());
-    }
-  }
-  if (!session) return Failure("line 1: no trace: the file is empty");
+  Replayed replayed;
+  const auto read = trace::read(
+      trace, [&](const trace::Header& header) { session.emplace(header.agent, rules, tell); },
+      [&](const trace::Line& line) {
+        latest = line.time;
+        replayed.lost += line.lost;
+        session->on_line(line);
+      });
+  if (!read) return tl::make_unexpected(read.error());
   session->finish(latest);
-  return {};
+  return replayed;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -23,13 +23,26 @@ std::optional<judge::Event> judge_event(const agent_event& event) {
     case AGENT_RESIZE:
       result.kind = Kind::resize;
       return result;
+    case AGENT_FORK:
+      result.kind = Kind::child;
+      result.pid = static_cast<pid_t>(event.fork.child);
+      return result;
     case AGENT_EXEC:
-      result.kind = Kind::read_gone;
+      result.kind = Kind::exec;
       return result;
     case AGENT_EXIT:
-      result.kind = event.pid == event.session ? Kind::exit : Kind::read_gone;
+      result.kind = event.pid == event.session ? Kind::exit : Kind::end;
       result.exit_code = static_cast<int>(event.exit.code);
       result.exit_signal = static_cast<int>(event.exit.signal);
+      return result;
+    case AGENT_SOCK_SEND:
+    case AGENT_SOCK_RECV:
+      result.kind = event.type == AGENT_SOCK_SEND ? Kind::sent : Kind::received;
+      result.bytes = event.socket.bytes;
+      return result;
+    case AGENT_STOP:
+    case AGENT_CONTINUE:
+      result.kind = event.type == AGENT_STOP ? Kind::stop : Kind::resume;
       return result;
     default:
       return std::nullopt;

@@ -12,6 +12,14 @@ enum class State {
   exited,
 };
 
+// What a waiting agent wants of its user, where that is known.
+enum class WaitsFor : unsigned {
+  unknown,
+  prompt,      // it is done
+  permission,  // to run a tool
+  answer,      // to another question
+};
+
 constexpr std::string_view name_of(State state) {
   switch (state) {
     case State::working:
@@ -24,6 +32,20 @@ constexpr std::string_view name_of(State state) {
       break;
   }
   return "unknown";
+}
+
+constexpr std::string_view name_of(WaitsFor what) {
+  switch (what) {
+    case WaitsFor::prompt:
+      return "prompt";
+    case WaitsFor::permission:
+      return "permission";
+    case WaitsFor::answer:
+      return "answer";
+    case WaitsFor::unknown:
+      break;
+  }
+  return "";
 }
 
 }  // namespace ebpf_ai_monitor

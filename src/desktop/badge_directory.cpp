@@ -2,16 +2,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string_view>
 
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr const char* directory_name = "i3pm-badges";
 constexpr std::string_view file_suffix = ".json";
 constexpr std::string_view temporary_suffix = ".json.tmp";
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -51,13 +52,33 @@ Status write_all(int fd, std::string_view content) {
 
 BadgeDirectory::BadgeDirectory(std::string runtime_directory, uid_t user)
     : runtime_directory_(std::move(runtime_directory)),
-      path_(runtime_directory_ + "/" + directory_name),
-      user_(user) {}
+      path_(runtime_directory_ + "/" + badge_directory_name),
+      user_(user),
+      inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+  constexpr uint32_t events = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM;
+  if (inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), events) < 0) inotify_.reset();
+}
+
+bool BadgeDirectory::replaced() {
+  bool replaced = false;
+  alignas(inotify_event) std::array<char, 4096> events;
+  ssize_t got = 0;
+  while ((got = read(inotify_.get(), events.data(), events.size())) > 0) {
+    for (ssize_t at = 0; at < got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+      const bool lost = (event->mask & IN_Q_OVERFLOW) != 0;
+      replaced = replaced || lost ||
+                 (event->len > 0 && event->name == std::string_view(badge_directory_name));
+      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+    }
+  }
+  return replaced;
+}
 
 Status BadgeDirectory::create() {
   const UniqueFd runtime(open(runtime_directory_.c_str(), directory_flags));
   if (!runtime) return fail_errno(runtime_directory_);
-  if (mkdirat(runtime.get(), directory_name, directory_mode) == 0) {
+  if (mkdirat(runtime.get(), badge_directory_name, directory_mode) == 0) {
     written_.clear();
   } else if (errno != EEXIST) {
     return fail_errno(path_);

@@ -13,10 +13,18 @@
 
 namespace ebpf_ai_monitor {
 
+// Below the user's runtime directory.
+constexpr const char* badge_directory_name = "i3pm-badges";
+
 class BadgeDirectory {
  public:
   // `runtime_directory`: an existing one of `user`'s.
   BadgeDirectory(std::string runtime_directory, uid_t user);
+
+  // Readable when the directory may be another one than before; then ask replaced(), and update().
+  // -1: it cannot be known.
+  int fd() const { return inotify_.get(); }
+  bool replaced();
 
   // Removes what an earlier run left: regular files of the user's that are named as badges and
   // their temporaries are. All else is left alone.
@@ -37,6 +45,7 @@ class BadgeDirectory {
   const std::string runtime_directory_;
   const std::string path_;
   const uid_t user_;
+  UniqueFd inotify_;
   std::map<int64_t, std::string> written_;
   // Which directory they were written to.
   dev_t device_ = 0;

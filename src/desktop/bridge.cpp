@@ -8,7 +8,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <list>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,8 +21,12 @@
 #include "bridge/wire.h"
 #include "core/badge.h"
 #include "desktop/badge_directory.h"
+#include "desktop/claude_status.h"
+#include "desktop/notification_client.h"
+#include "desktop/notifications.h"
 #include "desktop/sway.h"
 #include "desktop/tmux.h"
+#include "desktop/window_learner.h"
 #include "desktop/window_resolver.h"
 #include "system/event_loop.h"
 #include "system/proc.h"
@@ -32,28 +40,40 @@ using wire::NoWindow;
 // A window that has the focus this long after its badge's change has been looked at; less may be
 // chance.
 constexpr Nanoseconds least_look = 1s;
-constexpr Nanoseconds first_write_retry = 1s;
-constexpr Nanoseconds last_write_retry = 30s;
+constexpr Nanoseconds tick = 10ms;  // of ProcessId::start_ticks
+constexpr size_t max_tmux_commands = 16;
+constexpr Nanoseconds write_retry = 1s;
 
 double unix_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+std::string home_directory() {
+  const char* home = std::getenv("HOME");
+  return home ? home : "";
+}
+
 class Bridge {
  public:
-  Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory);
+  Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory,
+         const NotificationRules& rules);
   ~Bridge();
 
  private:
   struct Agent {
     wire::Session session;
-    ResolverAnswer place{.reason = NoWindow::pending, .tmux_sockets = {}};
+    ResolverAnswer place = ResolverAnswer::none(NoWindow::pending);
+    ResolverAnswer
+        last_window;       // its last place in one: a tmux client may show another session now
     bool resolve = true;   // something changed that its window depends on
     bool ask_tmux = true;  // its tmux may have changed
     bool seen_due = false;
+    WaitsFor waits_for = WaitsFor::unknown;
     // As the daemon knows it.
     int64_t reported_window = 0;
+    WaitsFor reported_waits_for = WaitsFor::unknown;
     NoWindow reported_reason = NoWindow::pending;
+    std::string reported_how;
   };
   struct ShownBadge {
     Badge badge;
@@ -64,15 +84,26 @@ class Bridge {
   void on_told(const wire::Session& session);
   void on_told(const wire::Gone& gone);
   void on_told(const wire::Synced&);
+  void on_told(const wire::Input& input);
+  void on_told(const wire::TmuxRan&);
 
   void update();
   void resolve_windows();
+  void learn();
+  void learn_from(const KeyWitness::Proof& proof);
+  bool is_candidate(const ResolverAnswer& place, int64_t window, Nanoseconds focused_since,
+                    Nanoseconds typed) const;
+  void want_inputs();
   void update_tmux_servers();
   void update_badges();
   // Badges of the windows that have an agent to show.
   void aggregate();
   void mark_seen();
   void write_badges();
+  NotificationAgent describe(const Agent& agent) const;
+  void update_notifications();
+  void go_to(Notifications::Key notification);
+  void show_in_tmux(const TmuxStep& step);
   void report();
 
   EventLoop& loop_;
@@ -82,23 +113,37 @@ class Bridge {
   BadgeDirectory directory_;
   std::map<ProcessId, Agent> agents_;
   std::map<std::string, TmuxServer> tmux_servers_;  // by socket
-  std::map<int64_t, ShownBadge> badges_;            // by window
-  std::set<int64_t> looked_at_;                     // had the focus since the last update
-  std::map<int64_t, std::string> files_;            // as last told to directory_
+  // By container id: windows of two Sways may share one, and then share a badge.
+  std::map<int64_t, ShownBadge> badges_;
+  std::map<int64_t, std::string> files_;  // as last told to directory_
+  std::set<int64_t> looked_at_;           // windows that had the focus since the last update
+  const NotificationRules rules_;
+  Notifications notifications_;
+  NotificationClient notification_client_;
+  std::set<int64_t> urgent_;                             // windows that Sway was told to mark
+  std::list<std::unique_ptr<TmuxQuery>> tmux_commands_;  // under way
+
+  KeyWitness keys_;
+  WindowTies ties_;
+  bool inputs_wanted_ = false;  // as the daemon knows it
 
   bool synced_ = false;
   bool dirty_ = false;
   bool windows_changed_ = false;
   bool tmux_answered_ = false;
   std::string write_error_;
-  Nanoseconds write_retry_ = first_write_retry;
   EventSourcePtr write_timer_;
+  EventSourcePtr directory_source_;
   EventSourcePtr look_timer_;
+  EventSourcePtr reminder_timer_;
+  EventSourcePtr learn_timer_;
+  EventSourcePtr resolve_timer_;
   EventSourcePtr after_events_;
   std::vector<EventSourcePtr> signals_;
 };
 
-Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory)
+Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory,
+               const NotificationRules& rules)
     : loop_(loop),
       link_(loop, std::move(daemon),
             {.told =
@@ -112,16 +157,31 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
             {.windows_changed = [this] { dirty_ = windows_changed_ = true; },
              .focus_changed =
                  [this] {
-                   looked_at_.insert(sway_.focused());
+                   looked_at_.merge(sway_.focused());
+                   keys_.focus(sway_.focused(), monotonic_now());
                    dirty_ = true;
                  }}),
-      directory_(runtime_directory, user) {
+      directory_(runtime_directory, user),
+      rules_(rules),
+      notifications_(rules),
+      // Where systemd's user bus is, dbus-daemon's or dbus-broker's. What an agent's environment
+      // says is no authority.
+      notification_client_(loop, runtime_directory + "/bus", home_directory(),
+                           [this](Notifications::Key key) { go_to(key); }) {
   auto logger = std::make_shared<spdlog::logger>("bridge", make_daemon_sink(link_));
   spdlog::set_default_logger(std::move(logger));
   for (const int signal : {SIGTERM, SIGINT, SIGHUP})
     signals_.push_back(loop_.add_signal(signal, [this] { loop_.exit(0); }));
   write_timer_ = loop_.add_timer([this] { write_badges(); });
+  if (directory_.fd() >= 0) {
+    directory_source_ = loop_.add_io(directory_.fd(), EPOLLIN, [this](uint32_t) {
+      if (directory_.replaced()) write_badges();
+    });
+  }
   look_timer_ = loop_.add_timer([this] { dirty_ = true; });
+  reminder_timer_ = loop_.add_timer([this] { dirty_ = true; });
+  learn_timer_ = loop_.add_timer([this] { learn(); });
+  resolve_timer_ = loop_.add_timer([this] { dirty_ = windows_changed_ = true; });
   after_events_ = loop_.add_post([this] {
     if (std::exchange(dirty_, false)) update();
   });
@@ -143,11 +203,22 @@ void Bridge::on_told(const wire::Session& session) {
     agent.ask_tmux = true;
     agent.resolve = agent.place.window == 0;
   }
+  if (is_new || agent.session.state != session.state || agent.session.since != session.since) {
+    const bool may_say = session.state == State::waiting && session.agent == "claude";
+    agent.waits_for = may_say ? claude_waits_for(proc_, session.id) : WaitsFor::unknown;
+  }
   agent.session = session;
   agent.seen_due = false;
 }
 
-void Bridge::on_told(const wire::Gone& gone) { agents_.erase(gone.id); }
+void Bridge::on_told(const wire::Gone& gone) {
+  const auto agent = agents_.find(gone.id);
+  if (agent == agents_.end()) return;
+  const Ending ending{gone.exit_code, gone.exit_signal};
+  if (gone.while_working && is_crash(ending))
+    notifications_.crashed(describe(agent->second), ending, monotonic_now());
+  agents_.erase(agent);
+}
 
 // All has been told, maybe once more because something was lost: then also the end of an agent.
 void Bridge::on_told(const wire::Synced&) {
@@ -158,10 +229,81 @@ void Bridge::on_told(const wire::Synced&) {
   });
 }
 
+void Bridge::on_told(const wire::Input& input) {
+  const auto found = agents_.find(input.id);
+  if (found == agents_.end()) return;
+  Agent& agent = found->second;
+  keys_.read(input, monotonic_now());
+  if (const auto next = keys_.next()) learn_timer_->arm(*next);
+  // A focus report may come from tmux, as it shows or hides the pane. A key says which client was
+  // used last, and when.
+  const ResolverAnswer& place = agent.place;
+  if (!place.client_activity) return;
+  if (!may_be_key(input) || place.other_clients > 0 || (place.learnable && place.window == 0))
+    agent.ask_tmux = true;
+}
+
+void Bridge::on_told(const wire::TmuxRan&) {
+  for (auto& [socket, server] : tmux_servers_) server.ask_for_a_while();
+}
+
+void Bridge::learn() {
+  for (const auto& proof : keys_.take(monotonic_now())) learn_from(proof);
+  if (const auto next = keys_.next()) learn_timer_->arm(*next);
+}
+
+void Bridge::learn_from(const KeyWitness::Proof& proof) {
+  const auto agent = agents_.find(proof.agent);
+  if (agent == agents_.end()) return;
+  const ResolverAnswer& place = agent->second.place;
+  if (!place.learnable) return;
+  std::vector<int64_t> windows;
+  for (const auto& [window, since] : proof.focused) {
+    if (is_candidate(place, window, since, proof.time)) windows.push_back(window);
+  }
+  if (windows.size() != 1) return;
+  if (ties_.key(place.subject, windows.front(), place.owner != 0)) dirty_ = windows_changed_ = true;
+}
+
+// Whether a key may have been typed into this window, if it is to be of use for the place.
+bool Bridge::is_candidate(const ResolverAnswer& place, int64_t window, Nanoseconds focused_since,
+                          Nanoseconds typed) const {
+  if (place.client_activity) {
+    // What is typed into a pane may be a script's (`tmux send-keys`); a client's activity is its
+    // user's. tmux tells it in whole seconds: all of that second must be the window's.
+    const auto second = static_cast<int64_t>(std::floor(unix_time(typed)));
+    if (*place.client_activity < second || unix_time(focused_since) > static_cast<double>(second))
+      return false;
+  }
+  const auto found = std::ranges::find(sway_.windows(), window, &sway::Window::id);
+  if (found == sway_.windows().end()) return false;
+  if (place.owner != 0) return found->pid == place.owner;
+  // One that is known to show another agent's terminal takes the keys for that one.
+  for (const auto& [id, other] : agents_) {
+    if (other.place.window == window && other.place.owner != 0 && !other.place.client_activity)
+      return false;
+  }
+  return has_terminal_read_at(proc_, found->pid, unix_time(typed));
+}
+
+void Bridge::want_inputs() {
+  const bool wanted = std::ranges::any_of(agents_, [](const auto& entry) {
+    return entry.second.place.learnable || entry.second.place.client_activity;
+  });
+  if (wanted == inputs_wanted_) return;
+  wire::Report report;
+  report.kind = wire::ReportKind::inputs;
+  report.window = wanted ? 1 : 0;
+  if (link_.send(report)) inputs_wanted_ = wanted;
+}
+
 void Bridge::update() {
   if (!synced_) return;
   resolve_windows();
+  want_inputs();
   update_badges();
+  update_notifications();
+  looked_at_.clear();
   report();
 }
 
@@ -175,29 +317,45 @@ void Bridge::resolve_windows() {
     return &*server->second.answer();
   };
   if (windows_changed) {
-    for (auto& [socket, server] : tmux_servers_) server.ask();
+    for (auto& [socket, server] : tmux_servers_) server.ask_for_a_while();
+    ties_.keep_if([this](const ProcessId& subject, int64_t window) {
+      const auto stat = proc_.stat(subject.pid);
+      return stat && stat->id == subject &&
+             (window == 0 || std::ranges::find(sway_.windows(), window, &sway::Window::id) !=
+                                 sway_.windows().end());
+    });
   }
+  const ResolverView view{.windows = sway_.windows(),
+                          .watched_since_ticks = sway_.watched_since_ticks(),
+                          .now_ticks = ticks_since_boot(),
+                          .ties = ties_,
+                          .tmux = lookup};
+  std::set<uint64_t> look_again;
   for (auto& [id, agent] : agents_) {
     if (!all && !agent.resolve) continue;
     agent.resolve = false;
     if (!sway_.connected()) {
-      agent.place = {.reason = NoWindow::no_sway, .tmux_sockets = {}};
+      agent.place = ResolverAnswer::none(NoWindow::no_sway);
       continue;
     }
-    agent.place = resolve_window({id, agent.session.tmux, agent.session.tmux_pane}, proc_,
-                                 sway_.windows(), lookup);
+    agent.place = resolve_window({id, agent.session.tmux, agent.session.tmux_pane}, proc_, view);
+    const ResolverAnswer& place = agent.place;
+    if (place.window != 0) agent.last_window = place;
+    if (place.window != 0 && place.subject.pid != 0 && !ties_.find(place.subject))
+      ties_.set(place.subject, place.window, place.how);
+    if (place.look_again_ticks > view.now_ticks) look_again.insert(place.look_again_ticks);
   }
+  if (!look_again.empty())
+    resolve_timer_->arm(monotonic_now() + tick * (*look_again.begin() - view.now_ticks + 1));
   update_tmux_servers();
 }
 
 void Bridge::update_tmux_servers() {
-  std::map<std::string, bool> used;  // whether its clients may change unnoticed
+  std::set<std::string> used;
   for (auto& [id, agent] : agents_) {
     const bool ask = std::exchange(agent.ask_tmux, false);
-    const bool waits = agent.place.reason == NoWindow::tmux_detached ||
-                       agent.place.reason == NoWindow::tmux_failed;
     for (const auto& socket : agent.place.tmux_sockets) {
-      used[socket] |= waits;
+      used.insert(socket);
       // A new one asks by itself.
       const auto [server, is_new] = tmux_servers_.try_emplace(
           socket, loop_, socket, [this] { dirty_ = tmux_answered_ = true; });
@@ -205,11 +363,9 @@ void Bridge::update_tmux_servers() {
     }
   }
   for (auto entry = tmux_servers_.begin(); entry != tmux_servers_.end();) {
-    TmuxServer& server = entry->second;
-    const auto use = used.find(entry->first);
-    if (use != used.end()) server.retry(use->second);
+    const TmuxServer& server = entry->second;
     // A query ends by itself; its child is then reaped.
-    const bool keep = use != used.end() || server.busy();
+    const bool keep = used.contains(entry->first) || server.busy();
     entry = keep ? std::next(entry) : tmux_servers_.erase(entry);
   }
 }
@@ -217,7 +373,6 @@ void Bridge::update_tmux_servers() {
 void Bridge::update_badges() {
   aggregate();
   mark_seen();
-  looked_at_.clear();
 
   std::map<int64_t, std::string> files;
   for (const auto& [window, shown] : badges_)
@@ -232,13 +387,13 @@ void Bridge::aggregate() {
   for (const auto& [id, agent] : agents_) {
     const wire::Session& session = agent.session;
     if (agent.place.window == 0) continue;
-    windows[agent.place.window].push_back({.id = id,
-                                           .agent = session.agent,
-                                           .project = session.project,
-                                           .state = session.state,
-                                           .since = session.since,
-                                           .started = session.started,
-                                           .unseen = session.unseen});
+    windows[Sway::con_id(agent.place.window)].push_back({.id = id,
+                                                         .agent = session.agent,
+                                                         .project = session.project,
+                                                         .state = session.state,
+                                                         .since = session.since,
+                                                         .started = session.started,
+                                                         .unseen = session.unseen});
   }
   const Nanoseconds now = monotonic_now();
   const double unix_time = unix_now();
@@ -264,20 +419,20 @@ void Bridge::aggregate() {
 
 void Bridge::mark_seen() {
   const Nanoseconds now = monotonic_now();
-  const int64_t focused = sway_.focused();
-  looked_at_.insert(focused);
+  const auto focused = sway_.focused();
+  looked_at_.insert(focused.begin(), focused.end());
   look_timer_->disarm();
   bool seen = false;
   for (auto& [id, agent] : agents_) {
-    const auto shown = badges_.find(agent.place.window);
+    const auto shown = badges_.find(Sway::con_id(agent.place.window));
     if (agent.session.unseen == 0 || shown == badges_.end()) continue;
-    if (!looked_at_.contains(agent.place.window)) continue;
+    if (!agent.place.visible || !looked_at_.contains(agent.place.window)) continue;
     const Nanoseconds counts_from = shown->second.changed + least_look;
     if (now >= counts_from) {
       agent.session.unseen = 0;
       agent.seen_due = true;
       seen = true;
-    } else if (agent.place.window == focused) {
+    } else if (focused.contains(agent.place.window)) {
       look_timer_->arm(counts_from);
     }
   }
@@ -289,7 +444,6 @@ void Bridge::write_badges() {
   if (written) {
     if (!write_error_.empty()) spdlog::info("the badges can be written again");
     write_error_.clear();
-    write_retry_ = first_write_retry;
     write_timer_->disarm();
     return;
   }
@@ -297,8 +451,84 @@ void Bridge::write_badges() {
     write_error_ = written.error().message;
     spdlog::error("{}", write_error_);
   }
-  write_timer_->arm(monotonic_now() + write_retry_);
-  write_retry_ = std::min(write_retry_ * 2, last_write_retry);
+  write_timer_->arm(monotonic_now() + write_retry);
+}
+
+NotificationAgent Bridge::describe(const Agent& agent) const {
+  const wire::Session& session = agent.session;
+  const int64_t window = agent.place.window;
+  const bool looked_at = agent.place.visible && window != 0 &&
+                         (sway_.focused().contains(window) || looked_at_.contains(window));
+  std::string project = session.project;
+  if (project.empty()) project = session.directory.substr(session.directory.rfind('/') + 1);
+  return {.id = session.id,
+          .agent = session.agent,
+          .project = std::move(project),
+          .tmux = agent.place.tmux,
+          .state = session.state,
+          .waits_for = agent.waits_for,
+          .since = session.since,
+          .worked = session.worked,
+          .unseen = session.unseen,
+          .window = window,
+          .settled = agent.place.reason != NoWindow::pending,
+          .in_view = looked_at};
+}
+
+void Bridge::update_notifications() {
+  std::vector<NotificationAgent> agents;
+  agents.reserve(agents_.size());
+  for (const auto& [id, agent] : agents_) agents.push_back(describe(agent));
+  notifications_.update(std::move(agents), looked_at_, monotonic_now());
+  if (rules_.notifications) notification_client_.update(notifications_.wanted());
+  if (const auto next = notifications_.deadline()) {
+    reminder_timer_->arm(*next);
+  } else {
+    reminder_timer_->disarm();
+  }
+  if (!rules_.urgent) return;
+  const auto mark = [this](int64_t window, const char* how) {
+    sway_.command(window, std::string("urgent ") + how);
+  };
+  const auto windows = notifications_.windows();
+  for (const int64_t window : windows) {
+    if (!urgent_.contains(window)) mark(window, "enable");
+  }
+  for (const int64_t window : urgent_) {
+    if (!windows.contains(window)) mark(window, "disable");
+  }
+  urgent_ = windows;
+}
+
+// Its user has clicked it.
+void Bridge::go_to(Notifications::Key notification) {
+  const NotificationAgent* about = notifications_.agent(notification);
+  if (!about) return;
+  int64_t window = about->window;
+  if (const auto found = agents_.find(about->id); found != agents_.end()) {
+    Agent& agent = found->second;
+    const ResolverAnswer& place = window != 0 ? agent.place : agent.last_window;
+    for (const auto& step : place.tmux_steps) show_in_tmux(step);
+    window = place.window;
+    agent.session.unseen = 0;
+    agent.seen_due = true;
+  }
+  sway_.command(window, "focus");
+  notifications_.drop(notification);
+  dirty_ = true;
+}
+
+void Bridge::show_in_tmux(const TmuxStep& step) {
+  // More than one who clicks can mean: those under way hang.
+  if (tmux_commands_.size() == max_tmux_commands) return;
+  tmux_commands_.emplace_back();
+  const auto place = std::prev(tmux_commands_.end());
+  *place = std::make_unique<TmuxQuery>(loop_, step.socket,
+                                       tmux_switch_arguments(step.socket, step.client, step.target),
+                                       [this, place](const Result<std::string>& done) {
+                                         if (!done) spdlog::warn("{}", done.error().message);
+                                         tmux_commands_.erase(place);
+                                       });
 }
 
 void Bridge::report() {
@@ -307,14 +537,23 @@ void Bridge::report() {
     report.pid = id.pid;
     report.start_ticks = id.start_ticks;
     const ResolverAnswer& place = agent.place;
-    if (place.window != agent.reported_window || place.reason != agent.reported_reason) {
+    if (place.window != agent.reported_window || place.reason != agent.reported_reason ||
+        place.how != agent.reported_how) {
       report.kind = wire::ReportKind::window;
-      report.window = place.window;
+      report.window = Sway::con_id(place.window);
       report.reason = place.reason;
+      wire::set_text(report, place.how);
       // Full: update() is called again when it is not, and the newest is sent then.
       if (!link_.send(report)) return;
       agent.reported_window = place.window;
       agent.reported_reason = place.reason;
+      agent.reported_how = place.how;
+    }
+    if (agent.waits_for != agent.reported_waits_for) {
+      report.kind = wire::ReportKind::waits_for;
+      report.window = static_cast<int64_t>(agent.waits_for);
+      if (!link_.send(report)) return;
+      agent.reported_waits_for = agent.waits_for;
     }
     if (agent.seen_due) {
       report.kind = wire::ReportKind::seen;
@@ -326,14 +565,14 @@ void Bridge::report() {
 
 }  // namespace
 
-int run_bridge(UniqueFd daemon) {
+int run_bridge(UniqueFd daemon, const NotificationRules& rules) {
   prctl(PR_SET_NAME, "eam-bridge");
   umask(077);
   // For the bridge's own sockets; a child gets it back.
   signal(SIGPIPE, SIG_IGN);
   const uid_t user = getuid();
   EventLoop loop;
-  const Bridge bridge(loop, std::move(daemon), user, "/run/user/" + std::to_string(user));
+  const Bridge bridge(loop, std::move(daemon), user, "/run/user/" + std::to_string(user), rules);
   return loop.run();
 }
 

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <memory>
 
+#include "system/proc.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -20,8 +22,13 @@ using namespace std::chrono_literals;
 using sway::MessageType;
 
 constexpr Nanoseconds first_delay = 250ms;
-constexpr Nanoseconds last_delay = 5s;
+constexpr Nanoseconds last_delay = 1s;
 constexpr Nanoseconds reply_deadline = 5s;
+constexpr size_t max_sessions = 16;
+// Far beyond any container id, which are counted from 1.
+constexpr int number_shift = 40;
+// Unanswered ones. Those beyond are left out.
+constexpr int max_commands = 100;
 // Then other sources of the loop have their turn.
 constexpr int reads_a_turn = 16;
 
@@ -34,77 +41,22 @@ bool is_socket_name(std::string_view name, uid_t user) {
 
 }  // namespace
 
-Sway::Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks)
-    : loop_(loop),
-      runtime_directory_(std::move(runtime_directory)),
-      user_(user),
-      callbacks_(std::move(callbacks)),
-      retry_delay_(first_delay) {
-  retry_timer_ = loop_.add_timer([this] { connect_next(); });
+SwayConnection::SwayConnection(EventLoop& loop, std::string path, Callbacks callbacks)
+    : loop_(loop), path_(std::move(path)), callbacks_(std::move(callbacks)) {
   deadline_ = loop_.add_timer([this] { drop("it does not answer"); });
-  // From the loop, so that a callback never comes before the constructor's end.
-  retry_timer_->arm(monotonic_now());
 }
 
-int64_t Sway::focused() const {
-  const auto found = std::ranges::find(windows_, true, &sway::Window::focused);
-  return found == windows_.end() ? 0 : found->id;
-}
-
-Result<std::vector<std::string>> Sway::find_sockets() const {
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(runtime_directory_.c_str()),
-                                                      closedir);
-  if (!directory) return fail_errno(runtime_directory_);
-  std::vector<std::pair<timespec, std::string>> found;
-  while (const dirent* entry = readdir(directory.get())) {
-    if (!is_socket_name(entry->d_name, user_)) continue;
-    struct stat status {};
-    if (fstatat(dirfd(directory.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (!S_ISSOCK(status.st_mode) || status.st_uid != user_) continue;
-    found.emplace_back(status.st_mtim, runtime_directory_ + "/" + entry->d_name);
-  }
-  // A Sway that was killed leaves its socket: the newest is the likeliest to live.
-  std::ranges::sort(found, {}, [](const auto& socket) {
-    return std::tuple(socket.first.tv_sec, socket.first.tv_nsec, socket.second);
-  });
-  std::vector<std::string> paths;
-  paths.reserve(found.size());
-  for (auto& [time, path] : found) paths.push_back(std::move(path));
-  return paths;
-}
-
-void Sway::connect_next() {
-  if (candidates_.empty()) {
-    // Watch first: a socket that appears after the look is then not missed.
-    watch_directory();
-    auto sockets = find_sockets();
-    if (sockets) {
-      candidates_ = std::move(*sockets);
-    } else {
-      report(sockets.error().message);
-    }
-  }
-  while (!candidates_.empty()) {
-    path_ = std::move(candidates_.back());
-    candidates_.pop_back();
-    const Status connected = connect_to(path_);
-    if (connected) return;
-    report(connected.error().message);
-  }
-  retry_later();
-}
-
-Status Sway::connect_to(const std::string& path) {
+Status SwayConnection::connect() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return fail(path + ": too long for a socket");
-  std::memcpy(address.sun_path, path.c_str(), path.size());
+  if (path_.size() >= sizeof(address.sun_path)) return fail(path_ + ": too long for a socket");
+  std::memcpy(address.sun_path, path_.c_str(), path_.size());
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return fail_errno("Sway's socket " + path);
+  if (!fd) return fail_errno("Sway's socket " + path_);
   // On a local socket this succeeds or fails at once: unix(7) knows no EINPROGRESS, and a full
   // backlog is EAGAIN.
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    return fail_errno("Sway's socket " + path);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return fail_errno("Sway's socket " + path_);
 
   socket_ = std::move(fd);
   state_ = State::asking;
@@ -112,6 +64,7 @@ Status Sway::connect_to(const std::string& path) {
   parser_ = {};
   outgoing_.clear();
   subscribe_due_ = tree_due_ = tree_outdated_ = ending_ = false;
+  commands_due_ = 0;
   socket_source_ =
       loop_.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_ready(ready); });
   // Events first: nothing can then change unnoticed after the tree.
@@ -121,46 +74,12 @@ Status Sway::connect_to(const std::string& path) {
   return {};
 }
 
-void Sway::retry_later() {
-  retry_timer_->arm(monotonic_now() + retry_delay_);
-  retry_delay_ = std::min(retry_delay_ * 2, last_delay);
-  if (!std::exchange(settled_, true)) callbacks_.windows_changed();
+void SwayConnection::report(const std::string& error) {
+  spdlog::log(std::exchange(reported_, true) ? spdlog::level::debug : spdlog::level::err, "{}",
+              error);
 }
 
-void Sway::watch_directory() {
-  inotify_source_.reset();
-  inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!inotify_ ||
-      inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
-    inotify_.reset();  // the back-off alone has to do
-    return;
-  }
-  inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
-    alignas(inotify_event) std::array<char, 4096> events;
-    bool appeared = false;
-    while (true) {
-      const ssize_t got = read(inotify_.get(), events.data(), events.size());
-      if (got <= 0) break;
-      for (ssize_t at = 0; at < got;) {
-        const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
-        appeared = appeared || (event->len > 0 && is_socket_name(event->name, user_));
-        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-      }
-    }
-    if (!appeared || state_ != State::disconnected) return;
-    // It may not listen yet: then the next attempts follow soon.
-    retry_delay_ = first_delay;
-    retry_timer_->arm(monotonic_now());
-  });
-}
-
-void Sway::report(const std::string& error) {
-  // A set: several bad sockets take turns. Its bound is far from what a runtime directory holds.
-  if (reported_.size() > 100) reported_.clear();
-  if (reported_.insert(error).second) spdlog::error("{}", error);
-}
-
-void Sway::drop(const std::string& error) {
+void SwayConnection::drop(const std::string& error) {
   if (ending_) {
     spdlog::info("Sway of socket {} has ended", path_);
   } else {
@@ -174,24 +93,17 @@ void Sway::drop(const std::string& error) {
   const bool had_windows = state_ == State::connected;
   state_ = State::disconnected;
   windows_.clear();
-  // A peer that answers and breaks off again and again is no reason to hurry.
-  if (monotonic_now() - connected_at_ > last_delay) retry_delay_ = first_delay;
-  if (candidates_.empty()) {
-    watch_directory();
-    retry_later();
-  } else {
-    retry_timer_->arm(monotonic_now());
-  }
   if (had_windows) callbacks_.windows_changed();
+  callbacks_.dropped();
 }
 
-void Sway::request(MessageType type, std::string_view payload) {
+void SwayConnection::request(MessageType type, std::string_view payload) {
   outgoing_ += sway::frame(type, payload);
   arm_deadline();
   socket_source_->set_io_events(EPOLLIN | EPOLLOUT);
 }
 
-void Sway::request_tree() {
+void SwayConnection::request_tree() {
   // One at a time, which bounds what is outgoing.
   if (tree_due_) {
     tree_outdated_ = true;
@@ -202,22 +114,28 @@ void Sway::request_tree() {
   request(MessageType::get_tree, "");
 }
 
-void Sway::arm_deadline() {
-  if (subscribe_due_ || tree_due_ || parser_.holds_part()) {
+void SwayConnection::command(const std::string& command) {
+  if (!connected() || commands_due_ == max_commands) return;
+  ++commands_due_;
+  request(MessageType::run_command, command);
+}
+
+void SwayConnection::arm_deadline() {
+  if (subscribe_due_ || tree_due_ || commands_due_ > 0 || parser_.holds_part()) {
     deadline_->arm(monotonic_now() + reply_deadline);
   } else {
     deadline_->disarm();
   }
 }
 
-void Sway::on_ready(uint32_t ready) {
+void SwayConnection::on_ready(uint32_t ready) {
   Status status;
   if (ready & EPOLLOUT) status = send_pending();
   if (status && (ready & ~EPOLLOUT)) status = receive();
   if (!status) drop(status.error().message);
 }
 
-Status Sway::send_pending() {
+Status SwayConnection::send_pending() {
   while (!outgoing_.empty()) {
     const ssize_t sent = send(socket_.get(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
@@ -229,7 +147,7 @@ Status Sway::send_pending() {
   return {};
 }
 
-Status Sway::receive() {
+Status SwayConnection::receive() {
   std::array<char, 65'536> block;
   for (int turn = 0; turn < reads_a_turn; ++turn) {
     const ssize_t got = recv(socket_.get(), block.data(), block.size(), 0);
@@ -253,13 +171,13 @@ Status Sway::receive() {
     }
     // A message that arrives byte by byte has no more time than one that does not arrive, and
     // events are no reply.
-    if (next_began && !subscribe_due_ && !tree_due_) arm_deadline();
+    if (next_began && !subscribe_due_ && !tree_due_ && commands_due_ == 0) arm_deadline();
     if (static_cast<size_t>(got) < block.size()) return {};  // there was no more
   }
   return {};
 }
 
-Status Sway::handle(const sway::Message& message) {
+Status SwayConnection::handle(const sway::Message& message) {
   switch (message.type) {
     case MessageType::subscribe: {
       if (!subscribe_due_) return fail("a reply that nobody asked for");
@@ -270,6 +188,12 @@ Status Sway::handle(const sway::Message& message) {
       arm_deadline();
       return {};
     }
+    case MessageType::run_command:
+      // The window may have gone: that it has is told by an event.
+      if (commands_due_ == 0) return fail("a reply that nobody asked for");
+      --commands_due_;
+      arm_deadline();
+      return {};
     case MessageType::get_tree: {
       if (!tree_due_) return fail("a reply that nobody asked for");
       auto windows = sway::parse_tree(message.payload);
@@ -278,16 +202,18 @@ Status Sway::handle(const sway::Message& message) {
       arm_deadline();
       if (tree_outdated_) request_tree();
       std::ranges::sort(*windows, {}, ids);
+      for (auto& window : *windows) {
+        const auto known = std::ranges::find(windows_, window.id, &sway::Window::id);
+        if (known != windows_.end()) window.opened_ticks = known->opened_ticks;
+      }
       const bool same = std::ranges::equal(windows_, *windows, {}, ids, ids);
       windows_ = std::move(*windows);
       const bool was_asking = state_ == State::asking;
       if (was_asking) {
         spdlog::info("connected to Sway's socket {}", path_);
         state_ = State::connected;
-        settled_ = true;
-        reported_.clear();
-        inotify_source_.reset();
-        inotify_.reset();
+        watched_since_ticks_ = ticks_since_boot();
+        reported_ = false;
       }
       if (!same || was_asking) callbacks_.windows_changed();
       callbacks_.focus_changed();
@@ -312,7 +238,7 @@ Status Sway::handle(const sway::Message& message) {
   }
 }
 
-Status Sway::handle_window_event(const std::string& payload) {
+Status SwayConnection::handle_window_event(const std::string& payload) {
   const auto event = sway::parse_window_event(payload);
   if (!event) return tl::make_unexpected(event.error());
   const sway::Window& container = event->container;
@@ -322,7 +248,10 @@ Status Sway::handle_window_event(const std::string& payload) {
       if (container.pid <= 0) break;
       if (windows_.size() == sway::max_windows) return fail("too many windows");
       // Its focus event follows, if it gets the focus. Ids grow: the list stays sorted.
-      windows_.push_back({.id = container.id, .pid = container.pid, .focused = false});
+      windows_.push_back({.id = container.id,
+                          .pid = container.pid,
+                          .focused = false,
+                          .opened_ticks = ticks_since_boot()});
       callbacks_.windows_changed();
       break;
     case sway::WindowEvent::Change::closed:
@@ -343,9 +272,188 @@ Status Sway::handle_window_event(const std::string& payload) {
   return {};
 }
 
-void Sway::set_focus(int64_t id) {
+void SwayConnection::set_focus(int64_t id) {
   for (auto& window : windows_) window.focused = window.id == id;
   callbacks_.focus_changed();
+}
+
+Sway::Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks)
+    : loop_(loop),
+      runtime_directory_(std::move(runtime_directory)),
+      user_(user),
+      callbacks_(std::move(callbacks)),
+      retry_delay_(first_delay) {
+  retry_timer_ = loop_.add_timer([this] { look(); });
+  // From the loop, so that a callback never comes before the constructor's end.
+  retry_timer_->arm(monotonic_now());
+}
+
+bool Sway::connected() const {
+  return std::ranges::any_of(
+      sessions_, [](const auto& entry) { return entry.second.connection->connected(); });
+}
+
+int64_t Sway::con_id(int64_t window) { return window & ((int64_t{1} << number_shift) - 1); }
+
+uint64_t Sway::watched_since_ticks() const {
+  uint64_t since = 0;
+  for (const auto& [path, session] : sessions_) {
+    if (session.connection->connected())
+      since = std::max(since, session.connection->watched_since_ticks());
+  }
+  return since;
+}
+
+std::set<int64_t> Sway::focused() const {
+  std::set<int64_t> focused;
+  for (const auto& window : windows_) {
+    if (window.focused) focused.insert(window.id);
+  }
+  return focused;
+}
+
+Result<std::vector<std::string>> Sway::find_sockets() const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(runtime_directory_.c_str()),
+                                                      closedir);
+  if (!directory) return fail_errno(runtime_directory_);
+  std::vector<std::string> paths;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (!is_socket_name(entry->d_name, user_)) continue;
+    struct stat status {};
+    if (fstatat(dirfd(directory.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!S_ISSOCK(status.st_mode) || status.st_uid != user_) continue;
+    paths.push_back(runtime_directory_ + "/" + entry->d_name);
+  }
+  return paths;
+}
+
+void Sway::command(int64_t window, const std::string& what) {
+  for (const auto& [path, session] : sessions_) {
+    if (session.number == window >> number_shift)
+      session.connection->command("[con_id=" + std::to_string(con_id(window)) + "] " + what);
+  }
+}
+
+void Sway::look() {
+  // Watch first: a socket that appears after the look is then not missed.
+  watch_directory();
+  const auto sockets = find_sockets();
+  if (!sockets) {
+    if (reported_ != sockets.error().message) spdlog::error("{}", sockets.error().message);
+    reported_ = sockets.error().message;
+    look_later();
+    return settle();
+  }
+  reported_.clear();
+  std::erase_if(sessions_, [&](const auto& entry) {
+    return entry.second.connection->idle() &&
+           std::ranges::find(*sockets, entry.first) == sockets->end();
+  });
+  bool again = !inotify_;
+  for (const auto& path : *sockets) {
+    if (sessions_.size() == max_sessions && !sessions_.contains(path)) break;
+    Session& session = sessions_[path];
+    if (!session.connection) {
+      session.number = free_number();
+      session.connection = std::make_unique<SwayConnection>(
+          loop_, path,
+          SwayConnection::Callbacks{
+              .windows_changed =
+                  [this] {
+                    merge();
+                    callbacks_.windows_changed();
+                  },
+              .focus_changed =
+                  [this] {
+                    merge();
+                    callbacks_.focus_changed();
+                  },
+              .dropped = [this, connection = &session] { on_drop(*connection); }});
+    }
+    if (!session.connection->idle()) continue;
+    if (const Status connected = session.connection->connect(); !connected) {
+      session.connection->report(connected.error().message);
+      // A Sway that was killed leaves its socket: where there is another one, that is the reason.
+      again = again || !this->connected() || retry_delay_ < last_delay;
+    }
+  }
+  if (again) look_later();
+  settle();
+}
+
+void Sway::on_drop(const Session& session) {
+  // A peer that answers and breaks off again and again is no reason to hurry.
+  if (monotonic_now() - session.connection->connected_at() > last_delay) retry_delay_ = first_delay;
+  look_later();
+  settle();
+}
+
+void Sway::look_later() {
+  retry_timer_->arm(monotonic_now() + retry_delay_);
+  retry_delay_ = std::min(retry_delay_ * 2, last_delay);
+}
+
+// Once none of those that were there is still asked.
+void Sway::settle() {
+  const auto is_asked = [](const auto& entry) {
+    return !entry.second.connection->idle() && !entry.second.connection->connected();
+  };
+  if (settled_ || std::ranges::any_of(sessions_, is_asked)) return;
+  settled_ = true;
+  callbacks_.windows_changed();
+}
+
+void Sway::merge() {
+  windows_.clear();
+  for (const auto& [path, session] : sessions_) {
+    settled_ = settled_ || session.connection->connected();
+    for (sway::Window window : session.connection->windows()) {
+      window.id += session.number << number_shift;
+      windows_.push_back(window);
+    }
+  }
+}
+
+int64_t Sway::free_number() const {
+  int64_t number = 0;
+  while (std::ranges::any_of(sessions_, [&](const auto& entry) {
+    return entry.second.connection && entry.second.number == number;
+  }))
+    ++number;
+  return number;
+}
+
+void Sway::watch_directory() {
+  if (inotify_) return;
+  inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!inotify_ ||
+      inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
+    inotify_.reset();  // the back-off alone has to do
+    return;
+  }
+  inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
+    alignas(inotify_event) std::array<char, 4096> events;
+    bool appeared = false;
+    bool gone = false;  // the directory
+    while (true) {
+      const ssize_t got = read(inotify_.get(), events.data(), events.size());
+      if (got <= 0) break;
+      for (ssize_t at = 0; at < got;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+        gone = gone || (event->mask & IN_IGNORED) != 0;
+        appeared = appeared || (event->len > 0 && is_socket_name(event->name, user_));
+        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      }
+    }
+    if (gone) {
+      inotify_source_.reset();
+      inotify_.reset();
+    }
+    if (!appeared && !gone) return;
+    // It may not listen yet: then the next attempts follow soon.
+    retry_delay_ = first_delay;
+    retry_timer_->arm(monotonic_now());
+  });
 }
 
 }  // namespace ebpf_ai_monitor

@@ -1,8 +1,10 @@
-// The windows of the user's Sway and their focus, kept up to date over its IPC socket.
+// The windows of the user's Sways and their focus, kept up to date over their IPC sockets.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,42 +15,40 @@
 
 namespace ebpf_ai_monitor {
 
-// Never blocks on Sway, and trusts nothing that comes from it. Whatever goes wrong with a
-// connection is logged once, with the socket's name, and ends it; it is then looked for a Sway
-// again, with back-off, and at once when a socket appears.
-class Sway {
+// One Sway. Never blocks on it, and trusts nothing that comes from it. Whatever goes wrong is
+// logged once, with the socket's name, and ends the connection.
+class SwayConnection {
  public:
-  // From within Sway's own work: they may look, and do the rest later.
+  // From within its own work: they may look, and do the rest later.
   struct Callbacks {
-    // Windows came or went, all of them where Sway did; or it turned out that there is no Sway.
+    // Windows came or went, all of them where Sway did.
     std::function<void()> windows_changed;
     // Another container has the focus, maybe for a moment only.
     std::function<void()> focus_changed;
+    // It is not connected any more, or could not be understood from the beginning.
+    std::function<void()> dropped;
   };
 
-  // Sway's sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, an existing one.
-  Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks);
+  SwayConnection(EventLoop& loop, std::string path, Callbacks callbacks);
 
-  // False: there is no Sway, or none that answers.
+  // To its answer, it is not connected yet. The error names the socket.
+  Status connect();
+  bool idle() const { return state_ == State::disconnected; }
+  // False: it does not answer, or not yet.
   bool connected() const { return state_ == State::connected; }
-  // False at first: whether there is one is not known yet.
-  bool settled() const { return settled_; }
   const std::vector<sway::Window>& windows() const { return windows_; }
-  // Container id, 0: none of the windows has it.
-  int64_t focused() const;
+  // Asks for something, as sway(5) has it; whether it is done is not waited for.
+  void command(const std::string& command);
+  // Windows that opened later have their time; in the unit of ProcessId::start_ticks.
+  uint64_t watched_since_ticks() const { return watched_since_ticks_; }
+  // Logs it, once until it is connected again.
+  void report(const std::string& error);
+  Nanoseconds connected_at() const { return connected_at_; }
 
  private:
   enum class State { disconnected, asking, connected };
 
-  // Tries the sockets there are, one after the other; back-off when none is left.
-  void connect_next();
-  Status connect_to(const std::string& path);
-  Result<std::vector<std::string>> find_sockets() const;
-  void retry_later();
-  void watch_directory();
-  void report(const std::string& error);
   void drop(const std::string& error);
-
   void request(sway::MessageType type, std::string_view payload);
   void request_tree();
   void on_ready(uint32_t ready);
@@ -60,23 +60,14 @@ class Sway {
   void arm_deadline();
 
   EventLoop& loop_;
-  const std::string runtime_directory_;
-  const uid_t user_;
+  const std::string path_;
   const Callbacks callbacks_;
 
   State state_ = State::disconnected;
-  bool settled_ = false;
   std::vector<sway::Window> windows_;  // sorted as ids() has it
-  std::set<std::string> reported_;     // since the last good connection
-
-  std::vector<std::string> candidates_;  // not tried yet, the next one last
-  Nanoseconds retry_delay_;
+  uint64_t watched_since_ticks_ = 0;
+  bool reported_ = false;  // that it fails, since it was last connected
   Nanoseconds connected_at_{};
-  EventSourcePtr retry_timer_;
-  UniqueFd inotify_;
-  EventSourcePtr inotify_source_;
-
-  std::string path_;
   UniqueFd socket_;
   EventSourcePtr socket_source_;
   sway::Parser parser_;
@@ -84,8 +75,65 @@ class Sway {
   bool subscribe_due_ = false;
   bool tree_due_ = false;
   bool tree_outdated_ = false;
+  int commands_due_ = 0;
   bool ending_ = false;
   EventSourcePtr deadline_;
+};
+
+// All Sways of a user, who may have several at a time: on other seats or terminals, one in the
+// other. They are looked for with back-off, and at once when a socket appears.
+class Sway {
+ public:
+  struct Callbacks {
+    // As SwayConnection's; the first also when it turned out that there is no Sway.
+    std::function<void()> windows_changed;
+    std::function<void()> focus_changed;
+  };
+
+  // Sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, an existing one.
+  Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks);
+
+  // False: there is no Sway, or none that answers.
+  bool connected() const;
+  // False at first: whether there is one is not known yet.
+  bool settled() const { return settled_; }
+  // Of all of them. Two Sways count alike: only con_id() of an id is Sway's own container id.
+  const std::vector<sway::Window>& windows() const { return windows_; }
+  static int64_t con_id(int64_t window);
+  uint64_t watched_since_ticks() const;
+  // Asks the Sway of a window to do something with it ("focus"), as sway(5) has it; whether it is
+  // done is not waited for.
+  void command(int64_t window, const std::string& what);
+  // Those that have the focus, one of each Sway at most.
+  std::set<int64_t> focused() const;
+
+ private:
+  struct Session {
+    int64_t number = 0;
+    std::unique_ptr<SwayConnection> connection;
+  };
+
+  void look();
+  void on_drop(const Session& session);
+  void settle();
+  int64_t free_number() const;
+  Result<std::vector<std::string>> find_sockets() const;
+  void look_later();
+  void watch_directory();
+  void merge();
+
+  EventLoop& loop_;
+  const std::string runtime_directory_;
+  const uid_t user_;
+  const Callbacks callbacks_;
+  bool settled_ = false;
+  std::string reported_;
+  std::map<std::string, Session> sessions_;  // by path
+  std::vector<sway::Window> windows_;
+  Nanoseconds retry_delay_;
+  EventSourcePtr retry_timer_;
+  UniqueFd inotify_;
+  EventSourcePtr inotify_source_;
 };
 
 }  // namespace ebpf_ai_monitor

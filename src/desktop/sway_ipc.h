@@ -24,6 +24,7 @@ constexpr size_t max_windows = 10'000;
 
 // Replies have the type of their request, events the highest bit set.
 enum class MessageType : uint32_t {
+  run_command = 0,
   subscribe = 2,
   get_tree = 4,
   workspace_event = 0x80000000,
@@ -56,6 +57,8 @@ struct Window {
   int64_t id = 0;  // container id; a Sway never uses one twice
   pid_t pid = 0;   // of the client; several windows may share it
   bool focused = false;
+  // When it opened, in the unit of ProcessId::start_ticks; 0: before anybody watched.
+  uint64_t opened_ticks = 0;
 
   bool operator==(const Window&) const = default;
 };

@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,13 +22,19 @@ using namespace std::chrono_literals;
 
 constexpr Nanoseconds answer_deadline = 2s;
 constexpr size_t max_output = 1'048'576;
+constexpr size_t max_line = 16;  // of an event: its name tells enough
+// For one that has ended: a tmux that does not know how to is not tried at each answer.
+constexpr Nanoseconds events_again = 10s;
 constexpr Nanoseconds least_interval = 100ms;
 constexpr Nanoseconds first_retry = 250ms;
 constexpr Nanoseconds last_retry = 5s;
+constexpr Nanoseconds last_retry_of_a_while = 1s;
 // Each takes a file descriptor.
 constexpr size_t max_watched_clients = 64;
 
-constexpr std::string_view pane_format = "pane #{pane_id} #{session_id} #{pane_pid} #{pane_tty}";
+constexpr std::string_view pane_format =
+    "pane #{pane_id} #{session_id} #{?window_active,#{?window_zoomed_flag,#{pane_active},1},0} "
+    "#{pane_pid} #{pane_tty} #{window_id} #{window_index} #{session_name}";
 constexpr std::string_view client_format =
     "client #{client_pid} #{client_activity} #{session_id} #{client_name}";
 
@@ -61,13 +69,23 @@ bool parse_pane(std::string_view line, TmuxState& state) {
   if (take(line) != "pane") return false;
   const std::string_view id = take(line);
   const std::string_view session = take(line);
+  int shown = 0;
   pid_t pid = 0;
-  if (!is_id(id, '%') || !is_id(session, '$') || !to_number(take(line), pid)) return false;
+  if (!is_id(id, '%') || !is_id(session, '$') || !to_number(take(line), shown) ||
+      !to_number(take(line), pid))
+    return false;
   if (line.starts_with("/dev/")) line.remove_prefix(std::strlen("/dev/"));
+  const std::string_view terminal = take(line);
+  const std::string_view window = take(line);
+  int index = 0;
+  if (!is_id(window, '@') || !to_number(take(line), index)) return false;
   TmuxPane& pane = state.panes[std::string(id)];
   pane.pid = pid;
-  pane.terminal = line;
-  pane.sessions.emplace_back(session);
+  pane.terminal = terminal;
+  TmuxPlace& place = pane.sessions[std::string(session)];
+  place.shown = shown != 0;
+  place.target = std::string(session).append(":").append(window).append(".").append(id);
+  place.name = std::string(line) + ":" + std::to_string(index);
   return true;
 }
 
@@ -90,6 +108,47 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   for (auto& string : strings) pointers.push_back(string.data());
   pointers.push_back(nullptr);
   return pointers;
+}
+
+Status make_pipe(UniqueFd& read_end, UniqueFd& write_end) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("tmux: pipe");
+  read_end = UniqueFd(ends[0]);
+  write_end = UniqueFd(ends[1]);
+  return {};
+}
+
+// A process group of its own.
+Result<pid_t> spawn_tmux(std::vector<std::string> arguments, const UniqueFd& in,
+                         const UniqueFd& out, const UniqueFd& error) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, error.get(), STDERR_FILENO);
+
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t signals;
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(&attributes, &signals);
+  sigfillset(&signals);
+  posix_spawnattr_setsigdefault(&attributes, &signals);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+
+  const char* path = std::getenv("PATH");
+  // tmux insists on a UTF-8 locale, and TMUX in its environment would be a default.
+  std::vector<std::string> environment = {std::string("PATH=") + (path ? path : "/usr/bin:/bin"),
+                                          "LC_ALL=C.UTF-8"};
+  pid_t child = 0;
+  const int failure = posix_spawnp(&child, "tmux", &actions, &attributes,
+                                   pointers_to(arguments).data(), pointers_to(environment).data());
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) return fail_errno("tmux", failure);
+  return child;
 }
 
 }  // namespace
@@ -118,6 +177,12 @@ std::vector<std::string> tmux_arguments(const std::string& socket) {
           std::string(client_format)};
 }
 
+std::vector<std::string> tmux_switch_arguments(const std::string& socket, const std::string& client,
+                                               const std::string& target) {
+  // A target with a window and a pane has them selected as well.
+  return {"tmux", "-S", socket, "switch-client", "-c", client, "-t", target};
+}
+
 Result<TmuxState> parse_tmux(std::string_view output) {
   TmuxState state;
   while (!output.empty()) {
@@ -131,9 +196,10 @@ Result<TmuxState> parse_tmux(std::string_view output) {
   return state;
 }
 
-TmuxQuery::TmuxQuery(EventLoop& loop, std::string socket, Done done)
+TmuxQuery::TmuxQuery(EventLoop& loop, std::string socket, const std::vector<std::string>& arguments,
+                     Done done)
     : loop_(loop), socket_(std::move(socket)), done_(std::move(done)) {
-  if (const Status spawned = spawn(); !spawned) {
+  if (const Status spawned = spawn(arguments); !spawned) {
     failure_ = spawned.error().message;
     timer_ = loop_.add_timer([this] { finish(fail(failure_)); });
     timer_->arm(monotonic_now());
@@ -152,48 +218,18 @@ TmuxQuery::~TmuxQuery() {
   if (child_ > 0) kill(-child_, SIGKILL);
 }
 
-Status TmuxQuery::spawn() {
+Status TmuxQuery::spawn(const std::vector<std::string>& arguments) {
   std::array<UniqueFd, 2> write_ends;
   std::array streams = {&out_, &error_};
   for (size_t i = 0; i < streams.size(); ++i) {
-    std::array<int, 2> ends{};
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("tmux: pipe");
-    streams[i]->fd = UniqueFd(ends[0]);
-    write_ends[i] = UniqueFd(ends[1]);
+    if (Status made = make_pipe(streams[i]->fd, write_ends[i]); !made) return made;
     // This end only: tmux does not expect a full pipe to be an error.
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return fail_errno("tmux: fcntl");
+    if (fcntl(streams[i]->fd.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("tmux: fcntl");
   }
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, write_ends[0].get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, write_ends[1].get(), STDERR_FILENO);
-
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t signals;
-  sigemptyset(&signals);
-  posix_spawnattr_setsigmask(&attributes, &signals);
-  sigfillset(&signals);
-  posix_spawnattr_setsigdefault(&attributes, &signals);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-
-  std::vector<std::string> arguments = tmux_arguments(socket_);
-  const char* path = std::getenv("PATH");
-  // tmux insists on a UTF-8 locale, and TMUX in its environment would be a default.
-  std::vector<std::string> environment = {std::string("PATH=") + (path ? path : "/usr/bin:/bin"),
-                                          "LC_ALL=C.UTF-8"};
-  const int error = posix_spawnp(&child_, "tmux", &actions, &attributes,
-                                 pointers_to(arguments).data(), pointers_to(environment).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    child_ = 0;
-    return fail_errno("tmux", error);
-  }
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto child = spawn_tmux(arguments, null, write_ends[0], write_ends[1]);
+  if (!child) return tl::make_unexpected(child.error());
+  child_ = *child;
   return {};
 }
 
@@ -238,23 +274,80 @@ void TmuxQuery::on_exit(const siginfo_t& info) {
     return finish(fail("tmux -S " + socket_ + ": " +
                        (text.empty() ? "ended with " + std::to_string(info.si_status) : text)));
   }
-  finish(parse_tmux(out_.text).map_error(
-      [&](const Error& error) { return Error{"tmux -S " + socket_ + ": " + error.message}; }));
+  finish(std::move(out_.text));
 }
 
-void TmuxQuery::finish(Result<TmuxState> answer) {
+void TmuxQuery::finish(Result<std::string> output) {
   // A copy: the call may destroy this.
   const Done done = done_;
-  done(std::move(answer));
+  done(std::move(output));
+}
+
+TmuxEvents::TmuxEvents(EventLoop& loop, const std::string& socket, std::function<void()> happened)
+    : happened_(std::move(happened)) {
+  UniqueFd in;
+  UniqueFd out;
+  if (!make_pipe(in, in_) || !make_pipe(out_, out) || fcntl(out_.get(), F_SETFL, O_NONBLOCK) != 0)
+    return;
+  const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const std::string channel = "ebpf-ai-monitor-" + std::to_string(getpid());
+  const auto child = spawn_tmux({"tmux", "-S", socket, "-C", "wait-for", channel}, in, out, null);
+  if (!child) return;
+  child_ = *child;
+  child_source_ = loop.add_child(child_, [this](const siginfo_t&) {
+    child_ = 0;
+    out_source_.reset();
+    happened_();
+  });
+  out_source_ = loop.add_io(out_.get(), EPOLLIN, [this](uint32_t) { read_some(); });
+}
+
+TmuxEvents::~TmuxEvents() {
+  if (child_ == 0) return;
+  kill(-child_, SIGKILL);
+  waitpid(child_, nullptr, 0);
+}
+
+void TmuxEvents::read_some() {
+  std::array<char, 4096> block;
+  const ssize_t got = read(out_.get(), block.data(), block.size());
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  received_ += static_cast<size_t>(std::max<ssize_t>(got, 0));
+  if (got <= 0 || received_ > max_output) {
+    out_source_.reset();
+    if (child_ != 0) kill(-child_, SIGKILL);
+    return;
+  }
+  bool happened = false;
+  for (const char c : std::string_view(block.data(), static_cast<size_t>(got))) {
+    if (c == '\n') {
+      // The others frame the answer to the command that holds the client.
+      happened |=
+          line_.starts_with('%') && !line_.starts_with("%begin ") && !line_.starts_with("%end ");
+      line_.clear();
+    } else if (line_.size() < max_line) {
+      line_ += c;
+    }
+  }
+  if (happened) happened_();
 }
 
 TmuxServer::TmuxServer(EventLoop& loop, std::string socket, std::function<void()> answered)
     : loop_(loop),
       socket_(std::move(socket)),
       answered_(std::move(answered)),
-      retry_delay_(first_retry) {
+      retry_delay_(first_retry),
+      inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
   ask_timer_ = loop_.add_timer([this] { start(); });
   retry_timer_ = loop_.add_timer([this] { start(); });
+  if (inotify_) {
+    inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
+      std::array<char, 4096> events;
+      while (read(inotify_.get(), events.data(), events.size()) > 0) {
+      }
+      ask();
+    });
+  }
   ask();
 }
 
@@ -269,7 +362,15 @@ void TmuxServer::ask() {
   }
 }
 
-void TmuxServer::retry(bool wanted) {
+void TmuxServer::ask_for_a_while() {
+  for_a_while_ = true;
+  ask();
+}
+
+void TmuxServer::keep_asking() {
+  const bool failed = answer_ && !answer_->has_value();
+  for_a_while_ = for_a_while_ && retry_delay_ <= last_retry_of_a_while;
+  const bool wanted = failed || for_a_while_;
   if (busy() || wanted == retrying_) return;
   retrying_ = wanted;
   if (!wanted) return retry_timer_->disarm();
@@ -283,7 +384,12 @@ void TmuxServer::start() {
   retry_timer_->disarm();
   retrying_ = false;
   query_ = std::make_unique<TmuxQuery>(
-      loop_, socket_, [this](Result<TmuxState> answer) { on_answer(std::move(answer)); });
+      loop_, socket_, tmux_arguments(socket_), [this](const Result<std::string>& output) {
+        if (!output) return on_answer(tl::make_unexpected(output.error()));
+        on_answer(parse_tmux(*output).map_error([this](const Error& error) {
+          return Error{"tmux -S " + socket_ + ": " + error.message};
+        }));
+      });
 }
 
 void TmuxServer::on_answer(Result<TmuxState> answer) {
@@ -296,10 +402,24 @@ void TmuxServer::on_answer(Result<TmuxState> answer) {
     spdlog::error("{}", reported_);
   }
   watch_clients();
-  // Last: this runs within a call of the query's.
+  watch_server();
+  // This runs within a call of the query's, which has nothing left to do.
   query_.reset();
+  keep_asking();
   if (std::exchange(ask_again_, false)) ask();
   answered_();
+}
+
+void TmuxServer::watch_server() {
+  if (!answer_->has_value()) {
+    events_.reset();
+    return;
+  }
+  // The same file again is the same watch; a new server's is a new one.
+  if (inotify_) inotify_add_watch(inotify_.get(), socket_.c_str(), IN_ATTRIB);
+  if (events_ && (events_->lives() || answered_at_ - events_since_ < events_again)) return;
+  events_since_ = answered_at_;
+  events_ = std::make_unique<TmuxEvents>(loop_, socket_, [this] { ask(); });
 }
 
 void TmuxServer::watch_clients() {

@@ -27,10 +27,22 @@ struct TmuxClient {
   bool operator==(const TmuxClient&) const = default;
 };
 
+// A pane in a session.
+struct TmuxPlace {
+  // Whether a client of the session shows the pane now. It does not while another window is the
+  // current one, or another pane is zoomed.
+  bool shown = false;
+  std::string target;  // for a command: "$1:@2.%3"
+  std::string name;    // for people, the session and the window's number: "main:1"
+
+  bool operator==(const TmuxPlace&) const = default;
+};
+
 struct TmuxPane {
-  pid_t pid = 0;                      // of the process that was started in it
-  std::string terminal;               // as terminal_name() has it: "pts/4"
-  std::vector<std::string> sessions;  // "$1"; its window may be linked to several
+  pid_t pid = 0;         // of the process that was started in it
+  std::string terminal;  // as terminal_name() has it: "pts/4"
+  // By session ("$1"); its window may be linked to several.
+  std::map<std::string, TmuxPlace> sessions;
 };
 
 struct TmuxState {
@@ -47,13 +59,19 @@ std::string tmux_socket(std::string_view tmux);
 std::vector<std::string> tmux_arguments(const std::string& socket);
 Result<TmuxState> parse_tmux(std::string_view output);
 
+// What has a client show another session, and there a window and a pane of it.
+std::vector<std::string> tmux_switch_arguments(const std::string& socket, const std::string& client,
+                                               const std::string& target);
+
 // One run of the tmux command. It ends by itself: what hangs or floods is killed.
 class TmuxQuery {
  public:
-  // Called once, from the loop. It may destroy the query.
-  using Done = std::function<void(Result<TmuxState>)>;
+  // With what it printed. Called once, from the loop. It may destroy the query.
+  using Done = std::function<void(Result<std::string>)>;
 
-  TmuxQuery(EventLoop& loop, std::string socket, Done done);
+  // `arguments`: as above, with the socket.
+  TmuxQuery(EventLoop& loop, std::string socket, const std::vector<std::string>& arguments,
+            Done done);
   ~TmuxQuery();
 
  private:
@@ -63,11 +81,11 @@ class TmuxQuery {
     std::string text;
   };
 
-  Status spawn();
+  Status spawn(const std::vector<std::string>& arguments);
   void read_from(Stream& stream);
   void give_up(const std::string& why);
   void on_exit(const siginfo_t& info);
-  void finish(Result<TmuxState> answer);
+  void finish(Result<std::string> output);
 
   EventLoop& loop_;
   const std::string socket_;
@@ -80,16 +98,44 @@ class TmuxQuery {
   std::string failure_;
 };
 
+// Tells when something changes in a server: the current window of a session, the current pane or
+// the mode of one (its chooser of sessions is a mode), a client detaches. A client in control mode
+// that shows no session hears of these; what is said of attaching and of switch-client, only one
+// with a session would. But that one would be seen: in `list-clients`, in a session's count of
+// clients, which `tmux attach` and `destroy-unattached` go by, and by the user's hooks. So those
+// are noticed by their traces: the server changes its socket's mode with the first client and the
+// last one; a pane whose program wants focus reports gets one; a tmux command was run.
+class TmuxEvents {
+ public:
+  // `happened`: from the loop. Also called once when it ends, as with its server.
+  TmuxEvents(EventLoop& loop, const std::string& socket, std::function<void()> happened);
+  ~TmuxEvents();
+
+  bool lives() const { return child_ != 0; }
+
+ private:
+  void read_some();
+
+  const std::function<void()> happened_;
+  UniqueFd in_;  // kept open: at its end tmux ends, also where this process was killed
+  UniqueFd out_;
+  size_t received_ = 0;
+  std::string line_;  // the beginning of the present one
+  pid_t child_ = 0;   // leads a process group; 0: none, or ended
+  EventSourcePtr child_source_;
+  EventSourcePtr out_source_;
+};
+
 // What is known of one server.
 class TmuxServer {
  public:
   // `answered`: from the loop; it may look, and do the rest later.
   TmuxServer(EventLoop& loop, std::string socket, std::function<void()> answered);
 
-  // Asks soon, and a few times more, ever more slowly, as long as retry() wants it.
+  // Asks soon. Where it gets no good answer, again and again, ever more slowly.
   void ask();
-  // As it is until something happens, or may change by itself: a client may attach.
-  void retry(bool wanted);
+  // Something is under way that takes its time: asks soon, and some times more.
+  void ask_for_a_while();
   // None: it has not answered yet.
   const std::optional<Result<TmuxState>>& answer() const { return answer_; }
   bool busy() const { return query_ != nullptr; }
@@ -97,7 +143,9 @@ class TmuxServer {
  private:
   void start();
   void on_answer(Result<TmuxState> answer);
+  void keep_asking();
   void watch_clients();
+  void watch_server();
 
   EventLoop& loop_;
   const std::string socket_;
@@ -108,6 +156,7 @@ class TmuxServer {
   bool ask_again_ = false;
   Nanoseconds answered_at_{};
   EventSourcePtr ask_timer_;
+  bool for_a_while_ = false;
   bool retrying_ = false;
   Nanoseconds retry_delay_;
   EventSourcePtr retry_timer_;
@@ -116,6 +165,10 @@ class TmuxServer {
     EventSourcePtr source;
   };
   std::map<pid_t, ClientWatch> clients_;
+  UniqueFd inotify_;  // on the socket
+  EventSourcePtr inotify_source_;
+  std::unique_ptr<TmuxEvents> events_;
+  Nanoseconds events_since_{};
 };
 
 }  // namespace ebpf_ai_monitor

@@ -11,26 +11,34 @@
 #include <cstdarg>
 #include <cstring>
 #include <numeric>
+#include <span>
 
 #include "agent_monitor.skel.h"
+#include "kernel/support.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr uint64_t nanoseconds_a_tick =
-    10'000'000;  // USER_HZ is 100 on every Linux that we build for
-
-using TerminalProgram = bpf_program* decltype(agent_monitor_bpf::progs)::*;
-constexpr std::array<TerminalProgram, 7> terminal_programs = {
-    &decltype(agent_monitor_bpf::progs)::enter_read,
-    &decltype(agent_monitor_bpf::progs)::exit_read,
-    &decltype(agent_monitor_bpf::progs)::enter_readv,
-    &decltype(agent_monitor_bpf::progs)::exit_readv,
-    &decltype(agent_monitor_bpf::progs)::enter_write,
-    &decltype(agent_monitor_bpf::progs)::enter_writev,
-    &decltype(agent_monitor_bpf::progs)::signal_sent,
-};
+using Programs = decltype(agent_monitor_bpf::progs);
+using Program = bpf_program* Programs::*;
+// Attached while there is a session: one of the first two, for reads and writes, and signals.
+constexpr std::array<Program, 3> fentry_programs = {
+    &Programs::terminal_read, &Programs::terminal_read_done, &Programs::terminal_write};
+constexpr std::array<Program, 6> tracepoint_programs = {
+    &Programs::enter_read, &Programs::exit_read,   &Programs::enter_readv,
+    &Programs::exit_readv, &Programs::enter_write, &Programs::enter_writev};
+constexpr std::array<Program, 1> signal_programs = {&Programs::signal_sent};
+// And with them, for a trace, or where what sockets move is asked for: since Linux 6.3 there are
+// tracepoints for that, before it takes the socket layer's functions or the system calls.
+constexpr std::array<Program, 1> mode_programs = {&Programs::enter_ioctl};
+constexpr std::array<Program, 2> socket_programs = {&Programs::socket_sent,
+                                                    &Programs::socket_received};
+constexpr std::array<Program, 4> socket_call_programs = {
+    &Programs::exit_sendto, &Programs::exit_sendmsg, &Programs::exit_recvfrom,
+    &Programs::exit_recvmsg};
+constexpr std::array<Program, 2> socket_layer_programs = {&Programs::socket_sendmsg,
+                                                          &Programs::socket_recvmsg};
 
 // A device number as the kernel has it inside: include/linux/kdev_t.h, MKDEV.
 uint32_t kernel_device(dev_t device) { return (major(device) << 20) | minor(device); }
@@ -59,11 +67,7 @@ int print_libbpf(enum libbpf_print_level level, const char* format, va_list argu
 tl::unexpected<Error> explain(const std::string& what, int error) {
   std::string message = what + ": " + std::strerror(error);
   if (!libbpf_says().empty()) message += " (" + libbpf_says() + ")";
-  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-    message =
-        "the kernel has no type information (/sys/kernel/btf/vmlinux): boot one that is built "
-        "with CONFIG_DEBUG_INFO_BTF=y";
-  else if (error == ENOSYS || error == EOPNOTSUPP)
+  if (error == ENOSYS || error == EOPNOTSUPP)
     message += "; boot a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y, 6.1 or later";
   else if (error == EPERM || error == EACCES)
     message +=
@@ -72,7 +76,26 @@ tl::unexpected<Error> explain(const std::string& what, int error) {
   return fail(message);
 }
 
-constexpr const char* tracepoint_check = "/sys/kernel/tracing/events/syscalls/sys_enter_read/id";
+constexpr const char* socket_check = "/sys/kernel/tracing/events/sock/sock_send_length/id";
+
+bool has_socket_tracepoints() { return access(socket_check, F_OK) == 0; }
+
+// Every program that is attached on demand, and whether it is wanted.
+std::vector<std::pair<Program, bool>> on_demand(Probes probes, bool modes, bool sockets) {
+  std::vector<std::pair<Program, bool>> all;
+  const auto add = [&all](std::span<const Program> programs, bool wanted) {
+    for (const Program program : programs) all.emplace_back(program, wanted);
+  };
+  add(fentry_programs, probes == Probes::fentry);
+  add(tracepoint_programs, probes == Probes::tracepoint);
+  add(signal_programs, true);
+  add(mode_programs, modes);
+  const bool told = has_socket_tracepoints();
+  add(socket_programs, sockets && told);
+  add(socket_layer_programs, sockets && !told && probes == Probes::fentry);
+  add(socket_call_programs, sockets && !told && probes == Probes::tracepoint);
+  return all;
+}
 
 template <typename Key, typename Value>
 Status put(const bpf_map* map, const Key& key, const Value& value, uint64_t flags = BPF_ANY) {
@@ -89,26 +112,44 @@ std::optional<Value> get(const bpf_map* map, const Key& key) {
   return value;
 }
 
+// Makes `keys` all that a map has, for a map that is a set.
+template <typename Key>
+Status replace_keys(const bpf_map* map, const std::vector<Key>& keys) {
+  const auto is_wanted = [&](const Key& key) {
+    return std::ranges::any_of(
+        keys, [&](const Key& wanted) { return std::memcmp(&wanted, &key, sizeof(key)) == 0; });
+  };
+  std::vector<Key> unwanted;
+  Key key{};
+  for (int more = bpf_map__get_next_key(map, nullptr, &key, sizeof(key)); more == 0;
+       more = bpf_map__get_next_key(map, &key, &key, sizeof(key))) {
+    if (!is_wanted(key)) unwanted.push_back(key);
+  }
+  for (const Key& old : unwanted) bpf_map__delete_elem(map, &old, sizeof(old), 0);
+  for (const Key& wanted : keys) {
+    if (auto status = put(map, wanted, uint8_t{1}); !status) return status;
+  }
+  return {};
+}
+
 // Fewer than fit into the buffer: whoever fills it as fast as it is emptied has no one's full
 // attention. The fd stays ready.
 constexpr int events_a_drain = 2048;
 
 // Negative ends the drain after this event.
 int handle_event(void* context, void* data, size_t size) {
-  if (size != sizeof(agent_event)) return 0;
+  const auto event = decode_event({static_cast<const std::byte*>(data), size});
+  if (!event) return 0;
   auto& handle = *static_cast<std::function<bool(const agent_event&)>*>(context);
-  return handle(*static_cast<const agent_event*>(data)) ? 0 : -EAGAIN;
+  return handle(*event) ? 0 : -EAGAIN;
 }
 
 }  // namespace
 
-uint64_t start_ticks(const agent_event& event) {
-  return event.session_start_ns / nanoseconds_a_tick;
-}
-
 void AgentMonitor::Destroy::operator()(agent_monitor_bpf* skeleton) const {
   agent_monitor_bpf__destroy(skeleton);
 }
+void AgentMonitor::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
 void AgentMonitor::Destroy::operator()(::ring_buffer* ring) const { ring_buffer__free(ring); }
 
 AgentMonitor::AgentMonitor() = default;
@@ -116,36 +157,57 @@ AgentMonitor::AgentMonitor(AgentMonitor&&) noexcept = default;
 AgentMonitor& AgentMonitor::operator=(AgentMonitor&&) noexcept = default;
 AgentMonitor::~AgentMonitor() = default;
 
-Result<AgentMonitor> AgentMonitor::load(const Options& options) {
+// By doing it: a kernel may have the functions, and lack what attaches a program to them.
+Status AgentMonitor::try_fentry() {
   libbpf_set_print(print_libbpf);
   libbpf_says().clear();
+  const Skeleton skeleton(agent_monitor_bpf__open());
+  if (!skeleton) return explain("cannot open the terminal programs", errno);
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj) bpf_program__set_autoload(program, false);
+  for (const Program wanted : fentry_programs)
+    bpf_program__set_autoload(skeleton->progs.*wanted, true);
+  if (const int error = agent_monitor_bpf__load(skeleton.get()); error != 0)
+    return explain("cannot load programs for the terminal layer", -error);
+  if (const int error = agent_monitor_bpf__attach(skeleton.get()); error != 0)
+    return explain("cannot attach programs to the terminal layer", -error);
+  return {};
+}
+
+Result<AgentMonitor> AgentMonitor::load(const Options& options) {
+  if (auto status = fit_to_run(kernel_findings()); !status)
+    return tl::make_unexpected(status.error());
   AgentMonitor monitor;
-  monitor.processes_.reset(agent_monitor_bpf__open());
-  if (!monitor.processes_) return explain("cannot open the kernel programs", errno);
-  auto& skeleton = *monitor.processes_;
-  for (const TerminalProgram program : terminal_programs)
-    bpf_program__set_autoload(skeleton.progs.*program, false);
+  if (options.probes != Probes::tracepoint) {
+    if (const auto status = try_fentry(); status) {
+      monitor.probes_ = Probes::fentry;
+    } else if (options.probes == Probes::fentry) {
+      return tl::make_unexpected(status.error());
+    } else {
+      spdlog::debug("terminals are watched at the system calls: {}", status.error().message);
+    }
+  }
+  libbpf_set_print(print_libbpf);
+  libbpf_says().clear();
+  monitor.skeleton_.reset(agent_monitor_bpf__open());
+  if (!monitor.skeleton_) return explain("cannot open the kernel programs", errno);
+  auto& skeleton = *monitor.skeleton_;
+  const bool sockets = options.sockets || options.everything;
+  for (const auto& [program, wanted] : on_demand(monitor.probes_, options.everything, sockets)) {
+    bpf_program__set_autoload(skeleton.progs.*program, wanted);
+    bpf_program__set_autoattach(skeleton.progs.*program, false);
+    if (wanted) monitor.terminal_programs_.push_back(skeleton.progs.*program);
+  }
   bpf_program__set_autoattach(skeleton.progs.terminal_mode, false);
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
-  skeleton.rodata->filter_users = options.users.empty() ? 0 : 1;
+  skeleton.rodata->tell_everything = options.everything ? 1 : 0;
+  skeleton.rodata->sockets_by_call =
+      sockets && monitor.probes_ == Probes::tracepoint && !has_socket_tracepoints() ? 1 : 0;
 
   if (const int error = agent_monitor_bpf__load(&skeleton); error != 0)
     return explain("cannot load the kernel programs", -error);
-  if (access(tracepoint_check, F_OK) != 0)
-    return fail(
-        std::string("no ") + tracepoint_check +
-        ": mount tracefs there (mount -t tracefs nodev /sys/kernel/tracing), or boot a kernel "
-        "with CONFIG_FTRACE_SYSCALLS=y");
-  for (const std::string& text : options.names) {
-    agent_name name{};
-    text.copy(name.text, sizeof(name.text) - 1);
-    if (auto status = put(skeleton.maps.names, name, uint8_t{1}); !status)
-      return tl::make_unexpected(status.error());
-  }
-  for (const uid_t user : options.users) {
-    if (auto status = put(skeleton.maps.users, uint32_t{user}, uint8_t{1}); !status)
-      return tl::make_unexpected(status.error());
-  }
+  if (auto status = monitor.watch_for(options.names, options.users); !status)
+    return tl::make_unexpected(status.error());
   monitor.handle_ = std::make_unique<std::function<bool(const agent_event&)>>();
   monitor.ring_.reset(ring_buffer__new(bpf_map__fd(skeleton.maps.events), handle_event,
                                        monitor.handle_.get(), nullptr));
@@ -153,6 +215,20 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
   if (const int error = agent_monitor_bpf__attach(&skeleton); error != 0)
     return explain("cannot attach the kernel programs", -error);
   return monitor;
+}
+
+Status AgentMonitor::watch_for(const std::vector<std::string>& names,
+                               const std::set<uid_t>& users) {
+  std::vector<agent_name> keys;
+  for (const std::string& text : names)
+    text.copy(keys.emplace_back().text, sizeof(agent_name::text) - 1);
+  if (auto status = replace_keys(skeleton_->maps.names, keys); !status) return status;
+  if (auto status =
+          replace_keys(skeleton_->maps.users, std::vector<uint32_t>(users.begin(), users.end()));
+      !status)
+    return status;
+  skeleton_->bss->filter_users = users.empty() ? 0 : 1;
+  return {};
 }
 
 int AgentMonitor::fd() const { return ring_buffer__epoll_fd(ring_.get()); }
@@ -167,35 +243,29 @@ void AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) 
   ring_buffer__consume(ring_.get());
 }
 
+Status AgentMonitor::try_tracepoints() const {
+  if (probes_ != Probes::tracepoint) return {};
+  const std::unique_ptr<bpf_link, Destroy> link(bpf_program__attach(skeleton_->progs.enter_readv));
+  if (link) return {};
+  return fail(
+      "this kernel lets nobody without CAP_SYS_ADMIN use tracepoints, and lacks fentry or was told "
+      "not to use it: sysctl kernel.perf_event_paranoid=2");
+}
+
 Status AgentMonitor::watch_terminals() {
-  if (terminal_) return {};
+  if (watches_terminals()) return {};
   libbpf_says().clear();
-  Skeleton skeleton(agent_monitor_bpf__open());
-  if (!skeleton) return explain("cannot open the terminal programs", errno);
-  const auto is_terminal_program = [&](const bpf_program* program) {
-    return std::ranges::any_of(terminal_programs, [&](TerminalProgram terminal) {
-      return skeleton->progs.*terminal == program;
-    });
-  };
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton->obj)
-      bpf_program__set_autoload(program, is_terminal_program(program));
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, skeleton->obj) {
-    if (bpf_map__is_internal(map)) continue;  // constants: each instance has its own
-    const bpf_map* shared = bpf_object__find_map_by_name(processes_->obj, bpf_map__name(map));
-    if (const int error = bpf_map__reuse_fd(map, bpf_map__fd(shared)); error != 0)
-      return explain("cannot share the BPF maps", -error);
+  for (const bpf_program* program : terminal_programs_) {
+    terminal_links_.emplace_back(bpf_program__attach(program));
+    if (terminal_links_.back()) continue;
+    const int error = errno;
+    terminal_links_.clear();
+    return explain("cannot attach the terminal programs", error);
   }
-  if (const int error = agent_monitor_bpf__load(skeleton.get()); error != 0)
-    return explain("cannot load the terminal programs", -error);
-  if (const int error = agent_monitor_bpf__attach(skeleton.get()); error != 0)
-    return explain("cannot attach the terminal programs", -error);
-  terminal_ = std::move(skeleton);
   return {};
 }
 
-void AgentMonitor::stop_watching_terminals() { terminal_.reset(); }
+void AgentMonitor::stop_watching_terminals() { terminal_links_.clear(); }
 
 Status AgentMonitor::adopt_leader(const ProcessId& leader, dev_t terminal) {
   const auto pid = static_cast<uint32_t>(leader.pid);
@@ -205,49 +275,57 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader, dev_t terminal) {
   agent_session session{};
   session.start_ns = leader.start_ticks * nanoseconds_a_tick;
   session.terminal = kernel_device(terminal);
-  if (auto status = put(processes_->maps.sessions, pid, session); !status) return status;
-  return put(processes_->maps.members, pid, agent_member{session.start_ns, pid, 0});
+  if (auto status = put(skeleton_->maps.sessions, pid, session); !status) return status;
+  return put(skeleton_->maps.members, pid, agent_member{session.start_ns, pid, 0, {}, {}});
 }
 
 Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
   const auto pid = static_cast<uint32_t>(member);
-  if (const auto known = get<uint32_t, agent_member>(processes_->maps.members, pid)) {
+  if (const auto known = get<uint32_t, agent_member>(skeleton_->maps.members, pid)) {
     const auto its = session(known->session);
     if (its && its->start_ns == known->session_start_ns) return {};
   }
   const auto new_session = session(static_cast<uint32_t>(leader.pid));
   if (!new_session) return fail("session " + std::to_string(leader.pid) + " is gone");
-  return put(processes_->maps.members, pid,
-             agent_member{new_session->start_ns, static_cast<uint32_t>(leader.pid), 0});
+  return put(skeleton_->maps.members, pid,
+             agent_member{new_session->start_ns, static_cast<uint32_t>(leader.pid), 0, {}, {}});
 }
 
 std::optional<agent_session> AgentMonitor::session(uint32_t leader) const {
-  return get<uint32_t, agent_session>(processes_->maps.sessions, leader);
+  return get<uint32_t, agent_session>(skeleton_->maps.sessions, leader);
+}
+
+std::optional<pid_t> AgentMonitor::leader_of(pid_t member) const {
+  const auto known =
+      get<uint32_t, agent_member>(skeleton_->maps.members, static_cast<uint32_t>(member));
+  const auto its = known ? session(known->session) : std::nullopt;
+  if (!its || its->start_ns != known->session_start_ns) return std::nullopt;
+  return static_cast<pid_t>(known->session);
 }
 
 Status AgentMonitor::adopt_read(pid_t tid, int fd, bool line_mode) {
-  return put(processes_->maps.reads, static_cast<uint32_t>(tid),
-             agent_read{fd, line_mode ? 1U : 0U});
+  return put(skeleton_->maps.reads, static_cast<uint32_t>(tid),
+             agent_read{fd, line_mode ? 1U : 0U, 0});
 }
 
 void AgentMonitor::drop(pid_t leader) {
   const auto pid = static_cast<uint32_t>(leader);
   // May be gone already: the kernel forgets a leader that exits.
-  bpf_map__delete_elem(processes_->maps.sessions, &pid, sizeof(pid), 0);
+  bpf_map__delete_elem(skeleton_->maps.sessions, &pid, sizeof(pid), 0);
   drop_member(leader);
   set_quiet(leader, false);
 }
 
 void AgentMonitor::drop_member(pid_t member) {
   const auto pid = static_cast<uint32_t>(member);
-  bpf_map__delete_elem(processes_->maps.members, &pid, sizeof(pid), 0);
+  bpf_map__delete_elem(skeleton_->maps.members, &pid, sizeof(pid), 0);
 }
 
 void AgentMonitor::set_quiet(pid_t leader, bool quiet) {
   const auto pid = static_cast<uint32_t>(leader);
   if (!quiet) {
-    bpf_map__delete_elem(processes_->maps.quiet, &pid, sizeof(pid), 0);
-  } else if (auto status = put(processes_->maps.quiet, pid, uint8_t{1}); !status) {
+    bpf_map__delete_elem(skeleton_->maps.quiet, &pid, sizeof(pid), 0);
+  } else if (auto status = put(skeleton_->maps.quiet, pid, uint8_t{1}); !status) {
     spdlog::debug("{}", status.error().message);  // it costs wake-ups, nothing else
   }
 }
@@ -266,7 +344,7 @@ std::optional<bool> AgentMonitor::line_mode(pid_t pid) const {
   options.link_info = &about;
   options.link_info_len = sizeof(about);
   const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(
-      bpf_program__attach_iter(processes_->progs.terminal_mode, &options), bpf_link__destroy);
+      bpf_program__attach_iter(skeleton_->progs.terminal_mode, &options), bpf_link__destroy);
   if (!link) return std::nullopt;
   const UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
   agent_terminal_mode mode{};
@@ -280,7 +358,7 @@ uint64_t AgentMonitor::lost() const {
   const int cpus = libbpf_num_possible_cpus();
   std::vector<uint64_t> counts(static_cast<size_t>(std::max(cpus, 1)));
   const uint32_t zero = 0;
-  if (bpf_map__lookup_elem(processes_->maps.lost, &zero, sizeof(zero), counts.data(),
+  if (bpf_map__lookup_elem(skeleton_->maps.lost, &zero, sizeof(zero), counts.data(),
                            counts.size() * sizeof(uint64_t), 0) < 0)
     return 0;
   return std::accumulate(counts.begin(), counts.end(), uint64_t{0});

@@ -10,20 +10,32 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/kernel_event.h"
 #include "core/process_id.h"
 #include "ebpf_ai_monitor/events.h"
 #include "system/event_loop.h"
 #include "system/result.h"
 
 struct agent_monitor_bpf;
+struct bpf_link;
+struct bpf_program;
 struct ring_buffer;
 
 namespace ebpf_ai_monitor {
 
-// The start time of a session's leader in the unit of /proc (100 Hz, as proc(5)'s field 22).
-uint64_t start_ticks(const agent_event& event);
+// Where reads and writes of terminals are seen. The events are the same.
+enum class Probes {
+  tracepoint,  // at the system calls: every read and write of the machine pays while there is a
+               // session
+  fentry,      // in the terminal layer: nobody else pays; x86_64 since Linux 5.5, arm64 since 6.4
+};
+
+constexpr std::string_view name_of(Probes probes) {
+  return probes == Probes::fentry ? "fentry" : "tracepoint";
+}
 
 class AgentMonitor {
  public:
@@ -35,7 +47,18 @@ class AgentMonitor {
     // Size of the ring buffer: a power of two and a multiple of the page size. An animated agent
     // fills about 1.5 KiB a second of it between two looks, which are at most a threshold apart.
     uint32_t ring_bytes = 256 * 1024;
+    // What sockets move (AGENT_SOCK_*). It costs every socket call of the machine some 100 ns while
+    // there is a session.
+    bool sockets = false;
+    // For a trace: every write and every socket call as an event of its own, and changes of the
+    // terminal's mode, which cost every ioctl of the machine as much.
+    bool everything = false;
+    // None: fentry where the kernel can do it.
+    std::optional<Probes> probes = std::nullopt;
   };
+
+  // Whether programs can be attached to this kernel's terminal layer; the error says why not.
+  static Status try_fentry();
 
   // Loads and attaches the process programs. The error says what the kernel lacks and the remedy.
   static Result<AgentMonitor> load(const Options& options);
@@ -43,14 +66,20 @@ class AgentMonitor {
   AgentMonitor& operator=(AgentMonitor&&) noexcept;
   ~AgentMonitor();
 
+  Probes probes() const { return probes_; }
+  // Watches for other names and users from now on.
+  Status watch_for(const std::vector<std::string>& names, const std::set<uid_t>& users);
+
   // Readable when there are events that want to be looked at now.
   int fd() const;
   // Hands out the events there are, in the order in which the kernel made them; after very many,
   // the rest is for the next time.
   void drain(const std::function<void(const agent_event&)>& handle);
 
-  // Whether the terminal programs are in the kernel.
-  bool watches_terminals() const { return terminal_ != nullptr; }
+  // Whether tracepoints can be attached with what capabilities this process has left.
+  Status try_tracepoints() const;
+  // Whether the terminal programs are attached.
+  bool watches_terminals() const { return !terminal_links_.empty(); }
   Status watch_terminals();
   void stop_watching_terminals();
 
@@ -67,6 +96,8 @@ class AgentMonitor {
   // Output of a quiet session is recorded but wakes nobody: its reader looks at a deadline.
   void set_quiet(pid_t leader, bool quiet);
 
+  // The leader of the session that a process is a member of.
+  std::optional<pid_t> leader_of(pid_t member) const;
   // Time of the session's last write, whether there was an event for it or not.
   std::optional<Nanoseconds> last_write(pid_t leader) const;
   // Whether the controlling terminal of a process is in line mode (canonical, ICANON).
@@ -79,6 +110,7 @@ class AgentMonitor {
  private:
   struct Destroy {
     void operator()(agent_monitor_bpf* skeleton) const;
+    void operator()(bpf_link* link) const;
     void operator()(::ring_buffer* ring) const;
   };
   using Skeleton = std::unique_ptr<agent_monitor_bpf, Destroy>;
@@ -86,8 +118,10 @@ class AgentMonitor {
   AgentMonitor();
   std::optional<agent_session> session(uint32_t leader) const;
 
-  Skeleton processes_;  // owns the maps
-  Skeleton terminal_;   // shares them; null while there is no session
+  Skeleton skeleton_;
+  Probes probes_ = Probes::tracepoint;
+  std::vector<const bpf_program*> terminal_programs_;
+  std::vector<std::unique_ptr<bpf_link, Destroy>> terminal_links_;
   std::unique_ptr<::ring_buffer, Destroy> ring_;
   std::unique_ptr<std::function<bool(const agent_event&)>> handle_;
   uint64_t received_ = 0;

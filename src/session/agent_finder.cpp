@@ -56,15 +56,37 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
       names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
   const auto user = proc_.user(pid);
   if (!name || !user) return std::nullopt;
-  const bool foreground =
-      stat->foreground_group == stat->process_group || owns(pid, stat->foreground_group);
-  return FoundAgent{
-      stat->id,
-      stat->parent,
-      *user,
-      *name,
-      stat->terminal,
-      foreground && is_terminal(pid, 0, stat->terminal) && is_terminal(pid, 1, stat->terminal)};
+  return FoundAgent{stat->id,
+                    stat->parent,
+                    *user,
+                    *name,
+                    stat->terminal,
+                    in_foreground(pid) && is_terminal(pid, 0, stat->terminal) &&
+                        is_terminal(pid, 1, stat->terminal)};
+}
+
+bool AgentFinder::in_foreground(pid_t pid) const {
+  const auto stat = proc_.stat(pid);
+  return stat &&
+         (stat->foreground_group == stat->process_group || owns(pid, stat->foreground_group));
+}
+
+std::string AgentFinder::why_no_agent(pid_t pid) const {
+  const std::string process = "process " + std::to_string(pid);
+  const auto stat = proc_.stat(pid);
+  if (!stat || stat->ended()) return "there is no " + process;
+  if (stat->terminal == 0) return process + " (" + stat->comm + ") has no terminal";
+  const auto found = look_at(pid);
+  if (!found) {
+    std::string names;
+    for (const std::string& name : names_.all()) names += (names.empty() ? "" : ", ") + name;
+    return process + " (" + stat->comm + ") is no agent that is watched for: " + names;
+  }
+  if (!in_foreground(pid)) return process + " (" + stat->comm + ") runs in the background";
+  if (!found->interactive)
+    return process + " (" + stat->comm +
+           ") does not read and write its own terminal (a pipe, a file)";
+  return process + " (" + stat->comm + ") is not watched; the daemon's log says why";
 }
 
 AgentContext AgentFinder::context(pid_t pid) const {

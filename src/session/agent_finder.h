@@ -48,10 +48,15 @@ class AgentFinder {
   AgentFinder(AgentNames names, Proc proc) : names_(std::move(names)), proc_(std::move(proc)) {}
 
   const AgentNames& names() const { return names_; }
+  void set_names(AgentNames names) { names_ = std::move(names); }
   const Proc& proc() const { return proc_; }
 
   // None if the process has ended, has another name, or no controlling terminal.
   std::optional<FoundAgent> look_at(pid_t pid) const;
+  // Why a process is no agent that its user talks to, as a sentence.
+  std::string why_no_agent(pid_t pid) const;
+  // Whether it, or what it has started, has its terminal now.
+  bool in_foreground(pid_t pid) const;
   AgentContext context(pid_t pid) const;
   // Every agent that runs, oldest first; one that another of them started on the same terminal is
   // part of that one and not listed.

@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/session_events.h"
+#include "session/adoption.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -14,9 +16,17 @@ namespace {
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
 // More than anyone has windows for; the kernel programs' map has room for a few such users.
 constexpr int max_sessions_a_user = 64;
-constexpr int adoption_looks = 4;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
+constexpr size_t changes_kept = 8;
+
+// Seconds from the beginning of work to its end, which the judge knows only after a silence.
+double work_time(const AgentSession& session, judge::Time began, judge::Time waits,
+                 judge::Time threshold) {
+  judge::Time ended = waits - threshold;
+  if (!session.judge.line_mode) ended = session.judge.last_output.value_or(ended);
+  return std::max(0.0, std::chrono::duration<double>(ended - began).count());
+}
 
 }  // namespace
 
@@ -31,13 +41,46 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinde
       deadline_timer_(loop.add_timer([this] { on_deadline(); }, deadline_accuracy)),
       rescan_timer_(loop.add_timer([this] { rescan(); })) {}
 
-void SessionTracker::scan() {
+void SessionTracker::scan(const std::vector<KeptSession>& kept) {
   const judge::Time now = monotonic_now();
   for (const FoundAgent& found : finder_.running()) {
     if (!users_.empty() && !users_.contains(found.user)) continue;
-    if (!sessions_.contains(found.id.pid)) add(found, now);
+    if (sessions_.contains(found.id.pid)) continue;
+    const auto known = std::ranges::find(kept, found.id, &KeptSession::id);
+    add(found, now, known != kept.end() ? &*known : nullptr);
   }
   rearm();
+}
+
+std::vector<KeptSession> SessionTracker::keep() const {
+  std::vector<KeptSession> kept;
+  for (const auto& [pid, session] : agents()) {
+    kept.push_back({session->agent.id, session->judge.state, session->judge.has_waited,
+                    session->judge.changed, session->since, session->why, session->unseen});
+  }
+  return kept;
+}
+
+Status SessionTracker::reconfigure(const std::vector<std::string>& watched, AgentNames names,
+                                   std::set<uid_t> users, const judge::Rules& rules) {
+  if (auto status = monitor_.watch_for(watched, users); !status) return status;
+  finder_.set_names(std::move(names));
+  users_ = std::move(users);
+  rules_ = rules;
+  const judge::Time now = monotonic_now();
+  std::vector<pid_t> unwatched;
+  for (const auto& [pid, session] : sessions_) {
+    const auto& all = finder_.names().all();
+    const bool named = std::ranges::find(all, session.agent.name) != all.end();
+    if (!named || (!users_.empty() && !users_.contains(session.agent.user)))
+      unwatched.push_back(pid);
+  }
+  for (const pid_t pid : unwatched) end(pid, now, "not watched any more");
+  judge::Event tick;
+  tick.time = now;
+  for (auto& [pid, session] : sessions_) step(session, tick);  // for its new deadline
+  scan();
+  return {};
 }
 
 void SessionTracker::catch_up() {
@@ -59,6 +102,47 @@ const AgentSession* SessionTracker::agent(const ProcessId& id) const {
   const bool is_one =
       found != sessions_.end() && found->second.agent.id == id && found->second.agent.interactive;
   return is_one ? &found->second : nullptr;
+}
+
+const AgentSession* SessionTracker::agent_of(pid_t member) const {
+  const auto found = sessions_.find(monitor_.leader_of(member).value_or(member));
+  return found != sessions_.end() && found->second.agent.interactive ? &found->second : nullptr;
+}
+
+std::string SessionTracker::why_no_agent(pid_t pid) const {
+  const auto user = finder_.proc().user(pid);
+  if (user && !users_.empty() && !users_.contains(*user))
+    return "process " + std::to_string(pid) +
+           " is of a user whose agents the daemon does not watch (--user)";
+  return finder_.why_no_agent(pid);
+}
+
+std::vector<judge::Fact> SessionTracker::explain(const AgentSession& session) const {
+  const judge::Time now = monotonic_now();
+  std::vector<judge::Fact> facts = judge::describe(session.judge, rules_, now);
+  const pid_t leader = session.agent.id.pid;
+  std::string next = "none: only an event can change this";
+  if (session.deadline) {
+    const double seconds = std::chrono::duration<double>(*session.deadline - now).count();
+    char text[64];
+    std::snprintf(text, sizeof(text), "in %.1f s, if nothing happens", std::max(seconds, 0.0));
+    facts.push_back({"next_deadline", seconds, text});
+  } else {
+    facts.push_back({"next_deadline", std::string("none"), next});
+  }
+  const bool foreground = finder_.in_foreground(leader);
+  facts.push_back(
+      {"foreground", foreground,
+       foreground ? "yes: its keys are the agent's" : "no: another program has the terminal"});
+  const std::vector<pid_t> members = finder_.processes().descendants(leader);
+  std::string names;
+  for (const pid_t member : members) {
+    const auto stat = finder_.proc().stat(member);
+    if (stat) names += (names.empty() ? "" : ", ") + std::to_string(member) + " " + stat->comm;
+  }
+  facts.push_back(
+      {"children", static_cast<int64_t>(members.size()), names.empty() ? "none" : names});
+  return facts;
 }
 
 void SessionTracker::mark_seen(const ProcessId& id) {
@@ -112,7 +196,7 @@ bool SessionTracker::may_be_interactive_now(const AgentSession& session,
   return found && found->id == session.agent.id && found->interactive;
 }
 
-void SessionTracker::add(const FoundAgent& found, judge::Time now) {
+void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSession* kept) {
   const pid_t leader = found.id.pid;
   const auto of_user = std::ranges::count_if(
       sessions_, [&](const auto& entry) { return entry.second.agent.user == found.user; });
@@ -130,7 +214,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
     rescan_timer_->arm(monotonic_now() + retry_after);
     return;
   }
-  adopt_descendants(found.id);
+  const std::vector<pid_t> members = adopt_descendants(monitor_, finder_, found.id);
   // One that ended meanwhile must leave no entry: the kernel told of its exit before there was one.
   const auto stat = finder_.proc().stat(leader);
   if (!stat || stat->ended() || stat->id != found.id) {
@@ -144,31 +228,21 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now) {
   session.started = unix_start_time(found.id);
   session.since = unix_time(now);
   session.second_look = now + rules_.wait_threshold;
-  if (found.interactive) listener_.on_change(session, nullptr);
-  catch_up_on_terminal(session, std::max(now, monotonic_now()));
-}
-
-// From its adoption on the kernel inherits for a process; who was forked before is looked up. More
-// than once, as a process may have forked before its own turn came; not without end, as new ones
-// that were inherited are found as well.
-void SessionTracker::adopt_descendants(const ProcessId& leader) {
-  std::set<pid_t> adopted;
-  for (int look = 0; look < adoption_looks; ++look) {
-    bool found_new = false;
-    for (const pid_t member : finder_.processes().descendants(leader.pid)) {
-      if (!adopted.insert(member).second) continue;
-      found_new = true;
-      const auto status = monitor_.adopt_member(leader, member);
-      const auto stat = finder_.proc().stat(member);
-      // Gone by now: its pid will be another's.
-      if (!status || !stat || stat->ended()) monitor_.drop_member(member);
-    }
-    if (!found_new) return;
+  if (kept != nullptr) {
+    session.judge.state = kept->state;
+    session.judge.has_waited = kept->has_waited;
+    session.judge.changed = kept->changed;
+    session.since = kept->since;
+    session.why = kept->why;
+    session.unseen = kept->unseen;
   }
+  if (found.interactive) listener_.on_change(session, nullptr);
+  catch_up_on_terminal(session, members, std::max(now, monotonic_now()));
 }
 
 // What it did to its terminal while no events came.
-void SessionTracker::catch_up_on_terminal(AgentSession& session, judge::Time now) {
+void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid_t> members,
+                                          judge::Time now) {
   const pid_t leader = session.agent.id.pid;
   if (const auto write = last_unreported_output(session)) step(session, *write);
   const auto line_mode = monitor_.line_mode(leader);
@@ -180,7 +254,6 @@ void SessionTracker::catch_up_on_terminal(AgentSession& session, judge::Time now
   step(session, event);
   session.judge.blocked_reads.clear();
   event.kind = judge::Event::Kind::read_enter;
-  std::vector<pid_t> members = finder_.processes().descendants(leader);
   members.push_back(leader);
   for (const pid_t member : members) {
     for (const auto& read : finder_.reads_in_progress(member, session.agent.terminal)) {
@@ -221,17 +294,26 @@ void SessionTracker::forget(pid_t leader) {
 }
 
 void SessionTracker::step(AgentSession& session, const judge::Event& event) {
-  const judge::Time waiting_since = session.judge.changed;
+  judge::Time changed = session.judge.changed;
   judge::Step result = judge::step(std::move(session.judge), event, rules_);
   session.judge = std::move(result.session);
   session.deadline = result.deadline;
+  session.exit_code = event.exit_code;
+  session.exit_signal = event.exit_signal;
   for (const judge::Transition& transition : result.transitions) {
     session.why = transition.why;
     session.since = unix_time(transition.time);
+    session.changes.push_back({session.since, transition.to, transition.why});
+    if (session.changes.size() > changes_kept) session.changes.pop_front();
     if (transition.completion) ++session.unseen;
+    session.worked = transition.completion
+                         ? work_time(session, changed, transition.time, rules_.wait_threshold)
+                         : 0;
+    session.ended_at_work =
+        transition.from == State::working && event.kind == judge::Event::Kind::exit;
     // Who answers has seen it. Work that begins by itself has not been seen by anyone.
-    if (transition.to == State::working && session.judge.last_input > waiting_since)
-      session.unseen = 0;
+    if (transition.to == State::working && session.judge.last_input > changed) session.unseen = 0;
+    changed = transition.time;
     monitor_.set_quiet(session.agent.id.pid, transition.to == State::working);
     if (session.agent.interactive) listener_.on_change(session, &transition);
   }
@@ -243,14 +325,34 @@ void SessionTracker::on_deadline() {
   for (auto& [pid, session] : sessions_) {
     if (session.second_look && *session.second_look <= now) {
       session.second_look.reset();
-      if (session.judge.state == State::unknown) catch_up_on_terminal(session, now);
+      if (session.judge.stopped) {
+        look_for_stop(session, now);
+      } else if (session.judge.state == State::unknown) {
+        catch_up_on_terminal(session, finder_.processes().descendants(pid), now);
+      }
     }
     if (!session.deadline || *session.deadline > now) continue;
     judge::Event tick;
     tick.time = now;
-    step(session, last_unreported_output(session).value_or(tick));
+    const auto write = last_unreported_output(session);
+    if (!write) look_for_stop(session, now);
+    step(session, write.value_or(tick));
   }
   rearm();
+}
+
+// No event tells that a debugger holds a process, nor that it was stopped where its parent does not
+// care; nor then that it goes on.
+void SessionTracker::look_for_stop(AgentSession& session, judge::Time now) {
+  judge::Event event;
+  event.time = now;
+  for (const pid_t pid : std::set(session.judge.drawers)) {
+    const auto stat = finder_.proc().stat(pid);
+    event.kind = stat && stat->stopped() ? judge::Event::Kind::stop : judge::Event::Kind::resume;
+    event.pid = pid;
+    if (session.judge.stopped != (event.kind == judge::Event::Kind::stop)) step(session, event);
+  }
+  if (session.judge.stopped) session.second_look = now + rules_.wait_threshold;
 }
 
 void SessionTracker::rearm() {
@@ -290,8 +392,7 @@ void SessionTracker::rescan() {
     if (!stat || stat->ended() || stat->id != session.agent.id) {
       gone.push_back(pid);
     } else {
-      adopt_descendants(session.agent.id);
-      catch_up_on_terminal(session, now);
+      catch_up_on_terminal(session, adopt_descendants(monitor_, finder_, session.agent.id), now);
     }
   }
   for (const pid_t pid : gone) end(pid, now, "gone; its exit was among lost events");

@@ -2,11 +2,14 @@
 // is it?) and to the judge (what does it do?).
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "core/explain.h"
 #include "core/judge.h"
 #include "kernel/agent_monitor.h"
 #include "session/agent_finder.h"
@@ -20,11 +23,33 @@ struct AgentSession {
   judge::Session judge;
   std::optional<judge::Time> deadline;
   // Once, early on: no event tells when a program leaves line mode, and it may never draw after.
+  // And while it is stopped.
   std::optional<judge::Time> second_look;
-  double started = 0;   // Unix seconds of its start
-  double since = 0;     // Unix seconds of its last transition, or of its first sighting
-  std::string why;      // of its last transition
-  uint32_t unseen = 0;  // completions that its user has not seen
+  double started = 0;  // Unix seconds of its start
+  double since = 0;    // Unix seconds of its last transition, or of its first sighting
+  std::string why;     // of its last transition
+  struct Change {
+    double time;  // Unix seconds
+    State to;
+    std::string why;
+  };
+  std::deque<Change> changes;  // its last transitions, the latest last
+  uint32_t unseen = 0;         // completions that its user has not seen
+  double worked = 0;           // seconds of the work that its present wait ended
+  bool ended_at_work = false;
+  int exit_code = 0;
+  int exit_signal = 0;  // 0: it exited
+};
+
+// What a session is continued from where another daemon watched it until just now.
+struct KeptSession {
+  ProcessId id;
+  State state = State::unknown;
+  bool has_waited = false;
+  judge::Time changed{};
+  double since = 0;
+  std::string why;
+  uint32_t unseen = 0;
 };
 
 class SessionTracker {
@@ -41,8 +66,12 @@ class SessionTracker {
   SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, std::set<uid_t> users,
                  judge::Rules rules, Listener listener);
 
-  // Finds the agents that run already.
-  void scan();
+  // Finds the agents that run already; those in `kept` go on as they were.
+  void scan(const std::vector<KeptSession>& kept = {});
+  std::vector<KeptSession> keep() const;
+  // Goes by other names, users and rules from now on. A session that is none by these ends.
+  Status reconfigure(const std::vector<std::string>& watched, AgentNames names,
+                     std::set<uid_t> users, const judge::Rules& rules);
   // Handles what the kernel has told by now, also what did not want to wake anybody.
   void catch_up();
 
@@ -50,6 +79,12 @@ class SessionTracker {
   std::map<pid_t, const AgentSession*> agents() const;
   // nullptr: there is none.
   const AgentSession* agent(const ProcessId& id) const;
+  // The agent that any process of its session, by its pid, belongs to; nullptr: it is no agent's.
+  const AgentSession* agent_of(pid_t member) const;
+  // Why there is none, as a sentence.
+  std::string why_no_agent(pid_t pid) const;
+  // What its judge knows now, and what /proc tells beside: in words and as values.
+  std::vector<judge::Fact> explain(const AgentSession& session) const;
   // The user of `id` has seen its completions.
   void mark_seen(const ProcessId& id);
   const AgentMonitor& monitor() const { return monitor_; }
@@ -58,23 +93,23 @@ class SessionTracker {
   void on_event(const agent_event& event);
   void on_sighting(const agent_event& event);
   bool may_be_interactive_now(const AgentSession& session, const agent_event& event) const;
-  void add(const FoundAgent& found, judge::Time now);
-  void catch_up_on_terminal(AgentSession& session, judge::Time now);
+  void add(const FoundAgent& found, judge::Time now, const KeptSession* kept = nullptr);
+  void catch_up_on_terminal(AgentSession& session, std::vector<pid_t> members, judge::Time now);
   void promote(AgentSession& session);
-  void adopt_descendants(const ProcessId& leader);
   std::optional<judge::Event> last_unreported_output(const AgentSession& session) const;
   void forget(pid_t leader);
   void rescan();
   void end(pid_t leader, judge::Time now, const std::string& why);
   void step(AgentSession& session, const judge::Event& event);
   void on_deadline();
+  void look_for_stop(AgentSession& session, judge::Time now);
   void rearm();
   void check_losses();
 
   AgentMonitor monitor_;
-  const AgentFinder finder_;
-  const std::set<uid_t> users_;
-  const judge::Rules rules_;
+  AgentFinder finder_;
+  std::set<uid_t> users_;
+  judge::Rules rules_;
   const Listener listener_;
   std::map<pid_t, AgentSession> sessions_;
   uint64_t known_losses_ = 0;

@@ -10,7 +10,14 @@
 
 namespace ebpf_ai_monitor {
 
-Status limit_bounding_set(std::initializer_list<int> kept) {
+bool has_capability(int number) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  return syscall(SYS_capget, &header, sets) == 0 &&
+         (sets[CAP_TO_INDEX(number)].effective & CAP_TO_MASK(number)) != 0;
+}
+
+Status limit_bounding_set(const std::vector<int>& kept) {
   // Past the last one that this kernel has, the look is EINVAL.
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
     if (std::ranges::find(kept, capability) != kept.end()) continue;
@@ -21,7 +28,7 @@ Status limit_bounding_set(std::initializer_list<int> kept) {
   return {};
 }
 
-Status set_capabilities(std::initializer_list<int> kept) {
+Status set_capabilities(const std::vector<int>& kept) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
   for (const int capability : kept) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <initializer_list>
+#include <vector>
 
 #include "system/result.h"
 
@@ -8,9 +8,11 @@ namespace ebpf_ai_monitor {
 
 // Numbers are CAP_* of <linux/capability.h>.
 
+// In the effective set.
+bool has_capability(int number);
 // What an exec could ever give back: all but `kept` is taken out of the bounding set. For good.
-Status limit_bounding_set(std::initializer_list<int> kept);
+Status limit_bounding_set(const std::vector<int>& kept);
 // Permitted and effective become `kept`, inheritable and ambient become empty. For good.
-Status set_capabilities(std::initializer_list<int> kept);
+Status set_capabilities(const std::vector<int>& kept);
 
 }  // namespace ebpf_ai_monitor

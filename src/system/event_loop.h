@@ -65,6 +65,9 @@ class EventLoop {
   bool run_once(Nanoseconds timeout);
   void exit(int code);
 
+  // For a library that attaches itself.
+  sd_event* get() const { return event_; }
+
  private:
   sd_event* event_ = nullptr;
 };

@@ -173,6 +173,14 @@ dev_t Proc::device(pid_t pid, int fd) const {
   return S_ISCHR(status.st_mode) ? status.st_rdev : 0;
 }
 
+uint64_t ticks_since_boot() {
+  timespec boot{};
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  const auto nanoseconds_a_tick = 1'000'000'000 / sysconf(_SC_CLK_TCK);
+  return static_cast<uint64_t>(boot.tv_sec * sysconf(_SC_CLK_TCK) +
+                               boot.tv_nsec / nanoseconds_a_tick);
+}
+
 double unix_start_time(const ProcessId& id) {
   timespec boot{};
   clock_gettime(CLOCK_BOOTTIME, &boot);

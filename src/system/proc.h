@@ -29,6 +29,8 @@ struct ProcessStat {
 
   // A zombie, or dead: it has exited, only its parent has not asked yet.
   bool ended() const { return state == 'Z' || state == 'X'; }
+  // By job control or by a debugger.
+  bool stopped() const { return state == 'T' || state == 't'; }
 };
 
 // `line` is the whole file. comm may hold spaces and parentheses: it ends at the last ')'.
@@ -67,6 +69,9 @@ class Proc {
   std::string path(pid_t pid, const std::string& name) const;
   std::string root_;
 };
+
+// Now, in the unit of ProcessId::start_ticks.
+uint64_t ticks_since_boot();
 
 // Unix time at which a process started.
 double unix_start_time(const ProcessId& id);

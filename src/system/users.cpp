@@ -1,11 +1,16 @@
 #include "system/users.h"
 
+#include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <filesystem>
+
+#include "system/capabilities.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -30,14 +35,31 @@ Result<User> find_user(const std::string& name) {
 
 Result<User> find_user(uid_t uid) { return look_up(std::to_string(uid), getpwuid_r, uid); }
 
+bool is_logged_in(uid_t uid) {
+  const std::string path = std::string(runtime_directories) + "/" + std::to_string(uid);
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid;
+}
+
+Status become(const User& user) {
+  if (auto status = limit_bounding_set({}); !status) return status;
+  if (initgroups(user.name.c_str(), user.gid) != 0 ||
+      setresgid(user.gid, user.gid, user.gid) != 0 || setresuid(user.uid, user.uid, user.uid) != 0)
+    return fail_errno("cannot become " + user.name);
+  if (auto status = set_capabilities({}); !status) return status;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("cannot set no_new_privs");
+  return {};
+}
+
 std::vector<User> logged_in_users() {
   std::vector<User> users;
   std::error_code ignored;  // no /run/user: nobody is logged in
-  for (const auto& entry : std::filesystem::directory_iterator("/run/user", ignored)) {
+  for (const auto& entry : std::filesystem::directory_iterator(runtime_directories, ignored)) {
     const std::string name = entry.path().filename();
     uid_t uid = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
     if (error != std::errc() || end != name.data() + name.size()) continue;
+    if (!is_logged_in(uid)) continue;
     if (auto user = find_user(uid)) users.push_back(std::move(*user));
   }
   return users;

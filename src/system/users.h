@@ -9,6 +9,9 @@
 
 namespace ebpf_ai_monitor {
 
+// Where each user's runtime directory is: pam_systemd(8).
+constexpr const char* runtime_directories = "/run/user";
+
 // An entry of the user database (passwd, NSS).
 struct User {
   uid_t uid = 0;
@@ -17,13 +20,20 @@ struct User {
   std::string home;
 
   // Where the user's session keeps its sockets: pam_systemd(8), XDG Base Directory Specification.
-  std::string runtime_directory() const { return "/run/user/" + std::to_string(uid); }
+  std::string runtime_directory() const {
+    return std::string(runtime_directories) + "/" + std::to_string(uid);
+  }
 };
 
 // The error names the user.
 Result<User> find_user(const std::string& name);
 Result<User> find_user(uid_t uid);
-// Those who have a runtime directory now.
+// This process gives up everything that root has, for good, and is the user's from now on. Where
+// that fails it is something in between: it must end.
+Status become(const User& user);
+// Has a runtime directory now, of their own.
+bool is_logged_in(uid_t uid);
+// All who have.
 std::vector<User> logged_in_users();
 
 }  // namespace ebpf_ai_monitor

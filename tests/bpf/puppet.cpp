@@ -18,11 +18,13 @@
 //   thread-exec PATH [ARG]…   -           execv() from a thread
 //   exec PATH [ARG]…          -           (failed: its result)
 //   exit CODE                 -
+//   udp FAMILY BYTES          result      read() of a datagram that it has written to itself
 //   move-channel FD           0           from now on its orders come on FD 3: for a program it
 //   becomes wait                      pid         of a child that has ended
 // A result is what the call returned, or -errno. An order of its end has no answer.
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -116,6 +118,22 @@ long fork_writer(int fd) {
   return known ? grandchild : -EPIPE;
 }
 
+// Over the loopback interface, looked at before it is taken out.
+long udp(int family, size_t bytes) {
+  const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 address{};  // all zeros is the any address; to a sender, the loopback's
+  address.sin6_family = static_cast<sa_family_t>(family);
+  socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  if (bind(fd, generic, size) != 0 || getsockname(fd, generic, &size) != 0 ||
+      connect(fd, generic, size) != 0 || write(fd, space.data(), bytes) < 0 ||
+      recv(fd, space.data(), bytes, MSG_PEEK) < 0)
+    return -errno;
+  const long received = result(read(fd, space.data(), space.size()));
+  close(fd);
+  return received;
+}
+
 [[noreturn]] void end_thread(int code) {
   syscall(SYS_exit, code);
   __builtin_unreachable();
@@ -191,6 +209,7 @@ class Puppet {
         return result(setresuid(uid_t(number(1)), uid_t(number(1)), uid_t(number(1))));
       if (order == "fork") return fork_puppet(number(1));
       if (order == "fork-writer") return fork_writer(number(1));
+      if (order == "udp") return udp(number(1), std::stoul(words.at(2)));
       if (order == "move-channel") return std::min(0L, result(dup2(number(1), 3)));
       if (order == "wait") return result(wait(nullptr));
       if (order == "exec") return exec(words);

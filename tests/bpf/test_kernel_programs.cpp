@@ -1,5 +1,7 @@
 // What each program tells, field by field.
 #include <gmock/gmock.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -385,6 +387,200 @@ TEST_F(KernelPrograms, OtherSignalsAreNotTold) {
   EXPECT_EQ(agent.order("write 1 1"), 1);
   expect(AGENT_OUTPUT, agent);
   EXPECT_THAT(watcher_->all(AGENT_RESIZE), IsEmpty());
+}
+
+TEST_F(KernelPrograms, AStopAndItsEnd) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  for (int i = 0; i < 2; ++i) {
+    agent.signal(SIGSTOP);
+    EXPECT_EQ(expect(AGENT_STOP, agent).job.signal, static_cast<uint32_t>(SIGSTOP));
+    agent.signal(SIGCONT);
+    EXPECT_EQ(expect(AGENT_CONTINUE, agent).job.signal, static_cast<uint32_t>(SIGCONT));
+  }
+}
+
+TEST_F(KernelPrograms, AMemberInTheBackgroundThatReadsIsStopped) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("group", 4), 0);
+  agent.tell("read 0 1", 4);
+  EXPECT_EQ(expect(AGENT_STOP, agent, child).job.signal, static_cast<uint32_t>(SIGTTIN));
+  kill(child, SIGTSTP);  // it is stopped already
+  kill(child, SIGCONT);
+  expect(AGENT_CONTINUE, agent, child);
+  EXPECT_EQ(expect(AGENT_STOP, agent, child).job.signal, static_cast<uint32_t>(SIGTTIN))
+      << "the read begins again";
+}
+
+// A session's first group has no parent that could let it go on (an orphaned process group): there
+// Ctrl-Z is ignored. That SIGTSTP was sent proves nothing.
+TEST_F(KernelPrograms, AStopThatDidNotComeIsNotTold) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  ASSERT_EQ(agent.order("mode line"), 0);
+  terminal_.type("\x1a");  // Ctrl-Z
+  agent.signal(SIGTSTP);
+  agent.signal(SIGCONT);
+  EXPECT_EQ(agent.order("write 1 1"), 1);
+  for (const agent_event& event : watcher_->all())
+    EXPECT_THAT(event.type, testing::AllOf(testing::Ne(AGENT_STOP), testing::Ne(AGENT_CONTINUE)));
+}
+
+// Nothing tells when a debugger lets go.
+TEST_F(KernelPrograms, ADebuggersStopsAreNotTold) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  ASSERT_EQ(ptrace(PTRACE_SEIZE, agent.pid(), nullptr, nullptr), 0);
+  ASSERT_EQ(ptrace(PTRACE_INTERRUPT, agent.pid(), nullptr, nullptr), 0);
+  ASSERT_EQ(waitpid(agent.pid(), nullptr, 0), agent.pid());
+  ASSERT_EQ(ptrace(PTRACE_DETACH, agent.pid(), nullptr, nullptr), 0);
+  EXPECT_EQ(agent.order("write 1 1"), 1);
+  EXPECT_THAT(watcher_->all(AGENT_STOP), IsEmpty());
+}
+
+// ---- for a trace ----
+
+class Everything : public KernelPrograms {
+ protected:
+  void SetUp() override {
+    RootTest::SetUp();
+    if (IsSkipped()) return;
+    AgentMonitor::Options options;
+    options.everything = true;
+    options.ring_bytes = 16 * 1024 * 1024;
+    watcher_ = std::make_unique<Watcher>(options);
+    agent_ = programs_.link(agent_name());
+  }
+};
+
+TEST_F(Everything, EveryWriteIsTold) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  ASSERT_EQ(agent.order("write 1 3 1000"), 3);
+  uint64_t previous = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const agent_event event = expect(AGENT_OUTPUT, agent);
+    EXPECT_EQ(event.output.previous_ns, previous);
+    EXPECT_EQ(event.output.bytes, 3U);
+    EXPECT_EQ(event.output.writes, 1U);
+    EXPECT_EQ(event.output.fd, 1);
+    EXPECT_EQ(event.output.line_mode, 1);
+    previous = event.time_ns;
+  }
+  EXPECT_EQ(watcher_->monitor().lost(), 0U);
+}
+
+TEST_F(Everything, ThereIsNoBudget) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  const long fd = agent.order("open-nonblock /dev/tty");
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  ASSERT_EQ(agent.order("read " + std::to_string(fd) + " 1 5000"), -EAGAIN);
+  for (int i = 0; i < 5000; ++i) expect(AGENT_READ_EXIT, agent);
+  EXPECT_THAT(watcher_->all(AGENT_READ_EXIT), IsEmpty());
+  EXPECT_EQ(watcher_->monitor().lost(), 0U);
+}
+
+TEST_F(Everything, TheTerminalsMode) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  agent_event event = expect(AGENT_MODE, agent);
+  EXPECT_EQ(event.mode.fd, 0);
+  EXPECT_EQ(event.mode.line_mode, 0);
+  ASSERT_EQ(agent.order("mode line 2"), 0);
+  event = expect(AGENT_MODE, agent);
+  EXPECT_EQ(event.mode.fd, 2);
+  EXPECT_EQ(event.mode.line_mode, 1);
+}
+
+TEST_F(Everything, TheModeOfAnotherTerminalIsNot) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  const std::string pty = agent.ask("pty");
+  ASSERT_EQ(agent.order("mode raw " + pty.substr(pty.find(' ') + 1)), 0);
+  EXPECT_THAT(watcher_->all(AGENT_MODE), IsEmpty());
+}
+
+// Before Linux 6.3 the system calls are looked at: they do not say the family, nor what is only
+// looked at.
+bool tells_family() {
+  return std::filesystem::exists("/sys/kernel/tracing/events/sock/sock_send_length");
+}
+
+int told(int family) { return tells_family() ? family : 0; }
+
+TEST_F(Everything, Sockets) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  // Its orders come on a UNIX socket.
+  ASSERT_EQ(agent.ask("write 1 42"), "42");
+  agent_event event = expect(AGENT_SOCK_RECV, agent);
+  EXPECT_EQ(event.socket.bytes, std::string("write 1 42").size());
+  EXPECT_EQ(event.socket.family, told(AF_UNIX));
+  event = expect(AGENT_SOCK_SEND, agent);
+  EXPECT_EQ(event.socket.bytes, std::string("42").size());
+  EXPECT_EQ(event.socket.family, told(AF_UNIX));
+  for (const int family : {AF_INET, AF_INET6}) {
+    watcher_->all();
+    ASSERT_EQ(agent.order("udp " + std::to_string(family) + " 500"), 500);
+    expect(AGENT_SOCK_RECV, agent);  // the order
+    event = expect(AGENT_SOCK_SEND, agent);
+    EXPECT_EQ(event.socket.bytes, 500U);
+    EXPECT_EQ(event.socket.family, told(family));
+    event = expect(AGENT_SOCK_RECV, agent);
+    EXPECT_EQ(event.socket.bytes, 500U);
+    EXPECT_EQ(event.socket.family, told(family));
+    expect(AGENT_SOCK_SEND, agent);  // the answer
+    if (tells_family()) {
+      EXPECT_THAT(watcher_->all(), IsEmpty()) << "what was only looked at";
+    }
+  }
+}
+
+// For the daemon, which has an answer's many pieces in one event.
+TEST_F(KernelPrograms, SocketsAreCoalesced) {
+  AgentMonitor::Options options;
+  options.sockets = true;
+  watcher_ = std::make_unique<Watcher>(options);
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  agent.order("udp 2 100");
+  EXPECT_THAT(watcher_->all(), IsEmpty()) << "it has not drawn: it may be a server of its tools'";
+  agent.order("write 1 1");
+  uint64_t window = 0;
+  uint32_t largest = 0;
+  int told = 0;
+  int orders = 0;
+  for (; told < 5; ++orders) {
+    agent.order("udp 2 " + std::to_string(100 + orders % 3));
+    for (const agent_event& event : watcher_->all()) {
+      if (event.type == AGENT_OUTPUT) continue;
+      ASSERT_EQ(event.type, AGENT_SOCK_SEND) << "what it gets counts only while it works";
+      // Either a window has passed, or it is larger than what was told in it.
+      if (window == 0 || event.time_ns - window >= OUTPUT_WINDOW_NS) {
+        window = event.time_ns;
+        ++told;
+      } else {
+        EXPECT_GT(event.socket.bytes, largest);
+      }
+      largest = event.socket.bytes;
+    }
+  }
+  EXPECT_GT(orders, told);
+  watcher_->monitor().set_quiet(agent.pid(), true);
+  while (watcher_->all(AGENT_SOCK_RECV).empty()) agent.order("udp 2 100");
+}
+
+TEST_F(KernelPrograms, WhatIsForATraceIsNotToldToTheDaemon) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  ASSERT_EQ(agent.order("udp 2 10"), 10);
+  EXPECT_THAT(watcher_->all(), IsEmpty());
 }
 
 // ---- whose, and on what ----

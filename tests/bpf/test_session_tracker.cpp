@@ -24,9 +24,14 @@ using testing::SizeIs;
 
 constexpr uid_t nobody = 65534;
 
-const std::vector<std::string> terminal_programs = {"enter_read", "exit_read",   "enter_readv",
-                                                    "exit_readv", "enter_write", "enter_writev",
-                                                    "signal_sent"};
+// For reads and writes at the system calls, or in the terminal layer.
+std::vector<std::string> terminal_programs(Probes probes) {
+  if (probes == Probes::fentry)
+    return {"terminal_read", "terminal_read_d", "terminal_write",
+            "signal_sent"};  // cut by the kernel
+  return {"enter_read",  "exit_read",    "enter_readv", "exit_readv",
+          "enter_write", "enter_writev", "signal_sent"};
+}
 
 struct Program {
   uint32_t id;
@@ -46,28 +51,30 @@ std::map<uint32_t, std::string> loaded_programs() {
   return programs;
 }
 
-// Those that this process has loaded: proc(5), fdinfo of a program.
-std::map<uint32_t, std::string> own_programs() {
+// The programs that this process has attached, by the id of their link: proc(5), fdinfo of a link.
+std::map<uint32_t, std::string> attached_programs() {
   const auto loaded = loaded_programs();
-  std::map<uint32_t, std::string> own;
+  std::map<uint32_t, std::string> attached;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
     std::ifstream info(entry.path());
-    bool is_program = false;
-    uint32_t id = 0;
+    uint32_t link = 0;
+    uint32_t program = 0;
     for (std::string line; std::getline(info, line);) {
-      if (line.starts_with("prog_type:")) is_program = true;
-      if (line.starts_with("prog_id:")) id = static_cast<uint32_t>(std::stoul(line.substr(8)));
+      if (line.starts_with("link_id:")) link = static_cast<uint32_t>(std::stoul(line.substr(8)));
+      if (line.starts_with("prog_id:")) program = static_cast<uint32_t>(std::stoul(line.substr(8)));
     }
-    if (is_program && loaded.contains(id)) own[id] = loaded.at(id);
+    if (link != 0 && loaded.contains(program)) attached[link] = loaded.at(program);
   }
-  return own;
+  return attached;
 }
 
-std::vector<std::string> names_of_own_programs() {
+std::vector<std::string> names_of_attached_programs() {
   std::vector<std::string> names;
-  for (const auto& [id, name] : own_programs()) names.push_back(name);
+  for (const auto& [link, name] : attached_programs()) names.push_back(name);
   return names;
 }
+
+bool is_link(uint32_t id) { return static_cast<bool>(UniqueFd(bpf_link_get_fd_by_id(id))); }
 
 struct Told {
   pid_t pid = 0;
@@ -176,6 +183,24 @@ class Sessions : public RootTest {
   std::vector<agent_event> events_;
   std::unique_ptr<SessionTracker> tracker_;
 };
+
+TEST_F(Sessions, EveryMemberLeadsToItsAgent) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  const auto grandchild = static_cast<pid_t>(agent.order("fork 5", 4));
+  for (const pid_t pid : {agent.pid(), child, grandchild}) {
+    const AgentSession* found = tracker_->agent_of(pid);
+    ASSERT_NE(found, nullptr) << pid;
+    EXPECT_EQ(found->agent.id.pid, agent.pid());
+  }
+  EXPECT_EQ(tracker_->agent_of(getpid()), nullptr);
+  EXPECT_THAT(tracker_->why_no_agent(agent.pid()), HasSubstr("daemon's log"));
+  agent.tell("exit 0");
+  until(agent, State::exited);
+  EXPECT_EQ(tracker_->agent_of(child), nullptr);
+}
 
 TEST_F(Sessions, AnAgentFromItsStartToItsEnd) {
   watch();
@@ -459,37 +484,32 @@ TEST_F(Sessions, OthersThatRunAlreadyAreLeftAlone) {
 
 // ---- attached on demand ----
 
-TEST_F(Sessions, TheTerminalProgramsAreInTheKernelOnlyWhileThereIsASession) {
+TEST_F(Sessions, TheTerminalProgramsAreAttachedOnlyWhileThereIsASession) {
   watch();
-  EXPECT_THAT(names_of_own_programs(), testing::Not(testing::Contains("enter_read")));
-  EXPECT_THAT(names_of_own_programs(), testing::Contains("process_exec"));
+  EXPECT_THAT(names_of_attached_programs(), testing::Not(testing::Contains("signal_sent")));
+  EXPECT_THAT(names_of_attached_programs(), testing::Contains("process_exec"));
   for (int round = 0; round < 2; ++round) {
     std::map<uint32_t, std::string> attached;
     {
       Actor first(terminal_, {.program = agent_});
       until(first, std::nullopt);
-      EXPECT_THAT(names_of_own_programs(), IsSupersetOf(terminal_programs));
-      attached = own_programs();
+      EXPECT_THAT(names_of_attached_programs(),
+                  IsSupersetOf(terminal_programs(tracker_->monitor().probes())));
+      attached = attached_programs();
       const Terminal elsewhere;
       Actor second(elsewhere, {.program = agent_});
       until(second, std::nullopt);
-      EXPECT_EQ(own_programs(), attached) << "once for all sessions";
+      EXPECT_EQ(attached_programs(), attached) << "once for all sessions";
       first.tell("exit 0");
       until(first, State::exited);
-      EXPECT_EQ(own_programs(), attached) << "one session is left";
+      EXPECT_EQ(attached_programs(), attached) << "one session is left";
       second.tell("exit 0");
       until(second, State::exited);
     }
     EXPECT_FALSE(tracker_->monitor().watches_terminals());
-    // The kernel frees them when nobody can be in them any more.
-    wait_until("the terminal programs to be gone", [&] {
-      const auto loaded = loaded_programs();
-      return std::ranges::none_of(attached, [&](const auto& program) {
-        return std::ranges::find(terminal_programs, program.second) != terminal_programs.end() &&
-               loaded.contains(program.first);
-      });
-    });
-    EXPECT_THAT(names_of_own_programs(), testing::Contains("process_exec"));
+    for (const auto& [link, name] : attached) {
+      EXPECT_EQ(is_link(link), name.starts_with("process_")) << name;
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <deque>
 #include <ostream>
 
@@ -22,6 +23,9 @@ class RootTest : public testing::Test {
 
 inline AgentMonitor load(AgentMonitor::Options options = {}) {
   if (options.names.empty()) options.names = {agent_name()};
+  // On a kernel that can do both, each has its run.
+  if (const char* probes = std::getenv("EBPF_AI_MONITOR_TEST_PROBES"); probes != nullptr)
+    options.probes = probes == std::string("fentry") ? Probes::fentry : Probes::tracepoint;
   auto monitor = AgentMonitor::load(options);
   if (!monitor) throw std::runtime_error(monitor.error().message);
   return std::move(*monitor);

@@ -52,6 +52,20 @@ class BadgeDirectoryTest : public testing::Test {
   BadgeDirectory directory_{runtime_.path().string(), getuid()};
 };
 
+TEST_F(BadgeDirectoryTest, TellsThatItIsAnotherOne) {
+  EXPECT_FALSE(directory_.replaced());
+  expect_ok(directory_.update({{5, "five"}}));
+  EXPECT_TRUE(directory_.replaced());
+  expect_ok(directory_.update({{5, "six"}}));
+  write_file(runtime_.path() / "another", "");
+  EXPECT_FALSE(directory_.replaced());
+  fs::rename(path_, runtime_.path() / "elsewhere");
+  EXPECT_TRUE(directory_.replaced());
+  expect_ok(directory_.update({{5, "six"}}));
+  fs::remove_all(path_);
+  EXPECT_TRUE(directory_.replaced());
+}
+
 TEST_F(BadgeDirectoryTest, WritesAndRemoves) {
   expect_ok(directory_.update({{5, "five"}, {6, "six"}}));
   EXPECT_THAT(names(), ElementsAre("5.json", "6.json"));

@@ -111,6 +111,7 @@ TEST_F(DaemonLinkTest, MessageThatIsTooLongEndsIt) {
   tell(wire::encode(wire::Session{.id = {1, 1},
                                   .agent = {},
                                   .project = std::string(70'000, 'x'),
+                                  .directory = {},
                                   .tmux = {},
                                   .tmux_pane = {}}));
   EXPECT_EQ(closed_, std::vector<bool>{true});

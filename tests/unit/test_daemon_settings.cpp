@@ -27,11 +27,22 @@ class Config : public testing::Test {
 TEST_F(Config, SetsEveryKey) {
   ASSERT_TRUE(
       read("# a comment\nuser = [\"root\", \"vp\"]\nprocesses = [\"claude\", \"aider\"]\n"
-           "wait-threshold = 500\nlog-level = \"debug\"\n"));
+           "wait-threshold = 500\nlog-level = \"debug\"\nnotifications = false\n"
+           "notify-after = 10\nremind-after = 600\nurgent = true\nprobes = \"fentry\"\n"));
   EXPECT_THAT(settings_.users, ElementsAre("root", "vp"));
   EXPECT_THAT(settings_.processes, ElementsAre("claude", "aider"));
-  EXPECT_EQ(settings_.wait_threshold_ms, 500);
+  EXPECT_EQ(settings_.wait_threshold, "500");
   EXPECT_EQ(settings_.log_level, "debug");
+  EXPECT_FALSE(settings_.notifications);
+  EXPECT_EQ(settings_.notify_after_s, 10);
+  EXPECT_EQ(settings_.remind_after_s, 600);
+  EXPECT_TRUE(settings_.urgent);
+  EXPECT_EQ(settings_.probes, "fentry");
+}
+
+TEST_F(Config, TheThresholdMayBeAuto) {
+  ASSERT_TRUE(read("wait-threshold = \"auto\"\n"));
+  EXPECT_TRUE(check(settings_)->rules.adaptive);
 }
 
 TEST_F(Config, OneStringServesForAList) {
@@ -44,8 +55,12 @@ TEST_F(Config, AnEmptyFileLeavesTheDefaults) {
   ASSERT_TRUE(read(""));
   EXPECT_THAT(settings_.users, IsEmpty());
   EXPECT_THAT(settings_.processes, ElementsAre("claude", "codex"));
-  EXPECT_EQ(settings_.wait_threshold_ms, 1000);
+  EXPECT_EQ(settings_.wait_threshold, "1000");
   EXPECT_EQ(settings_.log_level, "info");
+  EXPECT_TRUE(settings_.notifications);
+  EXPECT_EQ(settings_.notify_after_s, 3);
+  EXPECT_EQ(settings_.remind_after_s, 0);
+  EXPECT_FALSE(settings_.urgent);
 }
 
 TEST_F(Config, AnErrorHasFileLineAndKey) {
@@ -89,18 +104,31 @@ TEST(Settings, UsersAreLookedUp) {
 }
 
 TEST(Settings, BoundsAreKept) {
-  for (const int threshold : {min_threshold_ms, 500, max_threshold_ms})
-    EXPECT_TRUE(check_with(&DaemonSettings::wait_threshold_ms, threshold)) << threshold;
-  for (const int threshold : {0, -1, min_threshold_ms - 1, max_threshold_ms + 1}) {
-    const auto options = check_with(&DaemonSettings::wait_threshold_ms, threshold);
+  for (const std::string threshold : {"1", "500", "3600000", "auto"})
+    EXPECT_TRUE(check_with(&DaemonSettings::wait_threshold, threshold)) << threshold;
+  for (const std::string threshold : {"0", "-1", "3600001", "", "1s", "automatic", " 5", "1e3"}) {
+    const auto options = check_with(&DaemonSettings::wait_threshold, threshold);
     ASSERT_FALSE(options) << threshold;
-    EXPECT_THAT(options.error().message,
-                AllOf(HasSubstr("wait-threshold"), HasSubstr(std::to_string(threshold))));
+    EXPECT_THAT(options.error().message, AllOf(HasSubstr("wait-threshold"), HasSubstr(threshold)));
+  }
+  for (const auto& [setting, name] : {std::pair(&DaemonSettings::notify_after_s, "notify-after"),
+                                      std::pair(&DaemonSettings::remind_after_s, "remind-after")}) {
+    for (const int seconds : {0, 1, max_after_s}) EXPECT_TRUE(check_with(setting, seconds));
+    for (const int seconds : {-1, max_after_s + 1}) {
+      const auto options = check_with(setting, seconds);
+      ASSERT_FALSE(options) << seconds;
+      EXPECT_THAT(options.error().message,
+                  AllOf(HasSubstr(name), HasSubstr(std::to_string(seconds))));
+    }
   }
   for (const std::string& level : log_levels())
     EXPECT_TRUE(check_with(&DaemonSettings::log_level, level)) << level;
   EXPECT_THAT(check_with(&DaemonSettings::log_level, std::string("loud")).error().message,
               AllOf(HasSubstr("log-level"), HasSubstr("loud")));
+  for (const char* probes : {"auto", "tracepoint", "fentry"})
+    EXPECT_TRUE(check_with(&DaemonSettings::probes, std::string(probes))) << probes;
+  EXPECT_THAT(check_with(&DaemonSettings::probes, std::string("kprobe")).error().message,
+              AllOf(HasSubstr("probes"), HasSubstr("kprobe")));
   EXPECT_THAT(check_with(&DaemonSettings::processes, Strings{"claude", ""}).error().message,
               AllOf(HasSubstr("processes"), HasSubstr("empty")));
 }

@@ -269,12 +269,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"output_that_nothing_explains",
              {asks(0ms), gets(2s, 3), asks(2100ms), gets(4s, 3)},
              "1.00 waiting, 2.00 working, 3.10 waiting!, 4.00 working"},
-        Case{"its_reader_is_gone", {prints(0ms), asks(10ms), at(Kind::read_gone, 500ms)}, ""},
+        Case{"its_reader_is_gone", {prints(0ms), asks(10ms), at(Kind::end, 500ms)}, ""},
         Case{"another_process_is_gone",
-             {prints(0ms), asks(10ms), at(Kind::read_gone, 500ms, child)},
+             {prints(0ms), asks(10ms), at(Kind::end, 500ms, child)},
              "1.01 waiting"},
         Case{"told_late_of_an_exec_before_the_read",
-             {asks(500ms), at(Kind::read_gone, 100ms)},
+             {asks(500ms), at(Kind::end, 100ms)},
              "1.50 waiting"},
         Case{"one_of_two_threads_gets_the_line",
              {asks(0ms, 1), asks(0ms, 2), gets(5s, 4, 2)},
@@ -384,6 +384,193 @@ TEST(JudgeOrder, DependsOnNothingButItsArguments) {
   EXPECT_EQ(once.session.last_output, twice.session.last_output);
 }
 
+// ---- agents that do not animate ----
+
+Event sends(Time time, int64_t bytes) {
+  Event event = at(Kind::sent, time);
+  event.bytes = bytes;
+  return event;
+}
+Event receives(Time time) { return at(Kind::received, time); }
+
+// An answer that is streamed, a piece every 300 ms, and drawn as it comes.
+Events streams(Time begin, Time end) {
+  Events events;
+  for (Time time = begin; time < end; time += 300ms) {
+    events.push_back(receives(time));
+    events.push_back(writes(time + 20ms));
+  }
+  return events;
+}
+
+// Is asked at that time, and takes the request to its model.
+Events asked(Time time) {
+  return {reads(time, 1), writes(time + 10ms), sends(time + 20ms, 2000), receives(time + 60ms)};
+}
+
+// Two turns of an agent that draws only what it gets: it is known by then. Silent from 17.1 s on.
+const Events still =
+    together({drawn, asked(3s), streams(3400ms, 9s), asked(12s), streams(12400ms, 17s)});
+constexpr const char* still_told =
+    "1.00 waiting, 4.02 working, 11.32 waiting!, 12.32 working, 19.42 waiting!";
+
+std::string and_then(const char* more) { return std::string(still_told) + more; }
+
+TEST(AnimationAbsent, IsLearntFromAStream) {
+  Course course;
+  course.events(still).until(20s);
+  EXPECT_EQ(course.session.habits.animation(), Animation::absent);
+  EXPECT_EQ(course.told(), still_told);
+}
+
+TEST(AnimationAbsent, SilentThoughtIsWork) {
+  Course course;
+  course.events(together({still, asked(30s)})).until(45s);
+  EXPECT_EQ(course.told(), and_then(", 30.32 working"));
+  course.events(streams(45s, 46s)).until(60s);
+  EXPECT_EQ(course.told(), and_then(", 30.32 working, 48.42 waiting!"));
+}
+
+TEST(AnimationAbsent, TypingIsNoWork) {
+  Events typing;
+  for (Time time = 30s; time < 40s; time += 200ms) {
+    typing.push_back(reads(time, 1));
+    typing.push_back(writes(time + 10ms));
+  }
+  EXPECT_EQ(Course().events(together({still, typing})).until(60s).told(), still_told);
+  // A keep-alive, or something larger that leaves while keys are pressed.
+  const Events meanwhile = {sends(32050ms, 32), sends(35050ms, 1000)};
+  EXPECT_EQ(Course().events(together({still, typing, meanwhile})).until(60s).told(), still_told);
+}
+
+TEST(AnimationAbsent, WhatItSendsByItselfIsNoAnswerToAKey) {
+  const Events telemetry = {sends(25s, 3000), reads(30s, 1), writes(30010ms), sends(30050ms, 3000)};
+  EXPECT_EQ(Course().events(together({still, telemetry})).until(60s).told(), still_told);
+}
+
+TEST(AnimationAbsent, OtherProcessesSocketsAreNotItsOwn) {
+  Event server = sends(30050ms, 3000);
+  server.pid = child;
+  EXPECT_EQ(Course().events(together({still, {reads(30s, 1)}, {server}})).until(60s).told(),
+            still_told);
+}
+
+TEST(AnimationAbsent, EscTakesARequestBack) {
+  const Events esc = {reads(40s, 1), writes(40010ms), sends(40020ms, 152)};
+  EXPECT_EQ(Course().events(together({still, asked(30s), esc})).until(60s).told(),
+            and_then(", 30.32 working, 42.51 waiting!"));
+}
+
+TEST(AnimationAbsent, TypingAheadTakesNothingBack) {
+  const Events ahead = {reads(35s, 1), reads(36s, 1), writes(36010ms), sends(36020ms, 152)};
+  EXPECT_EQ(Course().events(together({still, asked(30s), ahead})).until(60s).told(),
+            and_then(", 30.32 working"));
+}
+
+TEST(AnimationAbsent, NoAnswerAtAllIsAWaitInTheEnd) {
+  EXPECT_EQ(Course().events(together({still, asked(30s)})).until(2h).told(),
+            and_then(", 30.32 working, 630.02 waiting!"));
+}
+
+TEST(AnimationAbsent, ATwoSecondPauseOfAStreamIsNoWait) {
+  EXPECT_EQ(Course()
+                .events(together({still, asked(30s), streams(31s, 33s), streams(35s, 36s)}))
+                .until(60s)
+                .told(),
+            and_then(", 30.32 working, 38.42 waiting!"));
+}
+
+TEST(AnimationAbsent, AChildThatRunsPutsTheWaitOff) {
+  const Events tool = {at(Kind::child, 32s, child)};
+  const Events turn = together({still, asked(30s), streams(31s, 32s), tool});
+  Course course;
+  course.events(together({turn, {at(Kind::end, 50s, child)}})).until(50s);
+  EXPECT_EQ(course.told(), and_then(", 30.32 working"));
+  course.until(60s);
+  EXPECT_EQ(course.told(), and_then(", 30.32 working, 52.50 waiting!"));
+  EXPECT_EQ(Course().events(turn).until(2min).told(), and_then(", 30.32 working, 61.92 waiting!"))
+      << "a server that stays";
+}
+
+TEST(AnimationAbsent, TheFirstSilentThoughtTeaches) {
+  const Events thought = together({drawn, asked(3s), {receives(14s), writes(14020ms)}});
+  EXPECT_EQ(Course().events(thought).until(30s).told(),
+            "1.00 waiting, 14.02 working, 16.52 waiting!");
+}
+
+TEST(AnimationAbsent, ACountOfSecondsIsWork) {
+  const Events counts = together({still, asked(30s), animates(31s, 45s, 990ms)});
+  EXPECT_EQ(Course().events(counts).until(60s).told(), and_then(", 30.32 working, 47.36 waiting!"));
+  // But not of an agent that has a clock.
+  const Events clock = animates(20s, 60s, 990ms);
+  EXPECT_EQ(Course()
+                .events(together({still, clock, asked(30s), streams(30400ms, 33s)}))
+                .until(59s)
+                .told(),
+            and_then(", 30.32 working, 35.37 waiting!"));
+}
+
+TEST(AnimationShown, IsLearntFromPicturesWithoutACause) {
+  Course course;
+  course.events(together({drawn, asked(3s), animates(3400ms, 9s)})).until(20s);
+  EXPECT_EQ(course.session.habits.animation(), Animation::shown);
+  EXPECT_EQ(course.told(), "1.00 waiting, 3.70 working, 9.90 waiting!");
+  // A message after a key says nothing more.
+  course.events(asked(30s)).until(60s);
+  EXPECT_EQ(course.told(), "1.00 waiting, 3.70 working, 9.90 waiting!");
+}
+
+TEST(AnimationShown, NotWhereNoSocketIsSeen) {
+  Course course;
+  course.events(together({drawn, animates(3s, 20s)})).until(30s);
+  EXPECT_EQ(course.session.habits.animation(), Animation::unproven);
+}
+
+TEST(Adaptive, SilenceOfSomePeriodsIsEnough) {
+  Rules rules;
+  rules.adaptive = true;
+  const Events turn = together({drawn, asked(3s), animates(3400ms, 9s, 200ms)});
+  EXPECT_EQ(Course(rules).events(turn).until(20s).told(),
+            "1.00 waiting, 3.80 working, 9.35 waiting!");
+  EXPECT_EQ(Course(rules)
+                .events(together({drawn, asked(3s), animates(3400ms, 9s, 50ms)}))
+                .until(20s)
+                .told(),
+            "1.00 waiting, 3.65 working, 9.45 waiting!")
+      << "not less than the least silence";
+  rules.wait_threshold = 300ms;
+  EXPECT_EQ(Course(rules).events(turn).until(20s).told(),
+            "0.30 waiting, 3.80 working, 9.10 waiting!")
+      << "never longer than the threshold";
+}
+
+// ---- stopped ----
+
+TEST(Stopped, NeitherWorksNorWaits) {
+  const Events stopped = together({settled, animates(10s, 12s), {at(Kind::stop, 12s)}});
+  EXPECT_EQ(Course().events(stopped).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 12.00 unknown");
+  const Events resumed = together({stopped, {at(Kind::resume, 60s)}});
+  EXPECT_EQ(Course().events(resumed).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 12.00 unknown, "
+            "61.00 waiting")
+      << "it may have waited before: no completion";
+  EXPECT_EQ(Course().events(together({resumed, animates(60s, 62s)})).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 12.00 unknown, "
+            "60.30 working, 62.90 waiting!");
+}
+
+TEST(Stopped, NotOnceWhatWasStoppedHasEnded) {
+  Event helper = writes(9s);
+  helper.pid = child;
+  EXPECT_EQ(Course()
+                .events(together(
+                    {settled, {helper, at(Kind::stop, 10s, child), at(Kind::end, 11s, child)}}))
+                .until(1h)
+                .told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.00 unknown, 12.00 waiting");
+}
+
 // ---- whatever happens ----
 
 class AnySequence : public testing::TestWithParam<unsigned> {
@@ -395,15 +582,18 @@ class AnySequence : public testing::TestWithParam<unsigned> {
   Event any(Time& now) {
     const long pace = pick(0, 3);
     now += std::chrono::milliseconds(pace == 0 ? pick(0, 3000) : pick(0, 120));
-    static constexpr std::array kinds = {Kind::output,    Kind::output,     Kind::output,
-                                         Kind::output,    Kind::read_enter, Kind::read_exit,
-                                         Kind::read_exit, Kind::resize,     Kind::read_gone,
-                                         Kind::mode,      Kind::tick};
+    static constexpr std::array kinds = {
+        Kind::output,    Kind::output,    Kind::output,   Kind::output, Kind::read_enter,
+        Kind::read_exit, Kind::read_exit, Kind::resize,   Kind::end,    Kind::child,
+        Kind::sent,      Kind::received,  Kind::received, Kind::stop,   Kind::resume,
+        Kind::resume,    Kind::mode,      Kind::tick};
     Event event = at(kinds.at(static_cast<size_t>(pick(0, kinds.size() - 1))), now);
     event.pid = pick(0, 1) ? agent : child;
     event.tid = event.pid + static_cast<pid_t>(pick(0, 1));
     event.line_mode = line_mode = pick(0, 9) == 0 ? !line_mode : line_mode;
-    event.bytes = event.kind == Kind::read_exit ? pick(-1, 3) : 0;
+    event.bytes = event.kind == Kind::read_exit ? pick(-1, 3)
+                  : event.kind == Kind::sent    ? pick(1, 2000)
+                                                : 0;
     if (event.kind == Kind::output && pick(0, 1))
       event.previous = now - std::chrono::milliseconds(pick(0, 900));
     if (event.kind != Kind::tick && pick(0, 19) == 0)
@@ -438,7 +628,7 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
         const Transition& transition = run.transitions[j];
         ASSERT_EQ(transition.from, state) << "each follows the one before";
         ASSERT_NE(transition.to, transition.from);
-        ASSERT_NE(transition.to, State::unknown);
+        ASSERT_EQ(transition.to == State::unknown, transition.why == "stopped");
         ASSERT_GE(transition.time, changed - 5ms) << "but for a late event, time goes on";
         ASSERT_LE(transition.time, one.time);
         ASSERT_FALSE(transition.why.empty());
@@ -448,7 +638,9 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
           const bool line = one.kind == Kind::read_exit && one.bytes > 0 && one.line_mode;
           const bool burst =
               one.kind == Kind::output && writes_since_change >= run.rules.work_writes;
-          ASSERT_TRUE(line || burst) << "no work without evidence: " << transition.why;
+          const bool asked =
+              before.request && before.last_input && before.habits.animation() != Animation::shown;
+          ASSERT_TRUE(line || burst || asked) << "no work without evidence: " << transition.why;
         } else if (transition.to == State::waiting) {
           waited = true;
           // A lone write is no flow of output, but a wait does not begin right after one either.
@@ -459,7 +651,14 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
           const bool asks = std::ranges::any_of(before.blocked_reads, [&](const auto& read) {
             return transition.time >= read.second.since + run.rules.wait_threshold;
           });
+          const bool still = before.habits.animation() == Animation::absent;
+          const Time latest =
+              std::max(before.last_output.value_or(0s), before.request.value_or(0s));
           ASSERT_TRUE(before.line_mode ? asks : silent) << "no wait without evidence";
+          ASSERT_FALSE(before.stopped);
+          if (still && !before.line_mode && !before.habits.ticks_while_idle()) {
+            ASSERT_GE(transition.time, latest + 2 * run.rules.wait_threshold);
+          }
         }
         state = transition.to;
         changed = transition.time;
@@ -474,6 +673,7 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
     }
   }
   // Falls silent: a full-screen agent waits, and nothing keeps it from being looked at until then.
+  run.one(at(Kind::resume, now));
   run.one(mode(now, false));
   run.one(writes(now));
   run.until(now + 1h);

@@ -39,6 +39,8 @@ class Trace {
   // The lines must be in order of time: a silence, up to its end.
   Trace& silence(double until) { return line(until, "nothing"); }
 
+  std::string text() const { return lines_.str(); }
+
   std::string told() const {
     std::istringstream trace(lines_.str());
     std::string text;
@@ -77,7 +79,7 @@ TEST(Replay, TheSessionBeginsWithTheAgentsName) {
   trace.line(0, "exec", {{"pid", 9}, {"comm", "bash"}}).animate(0, 3, 9).begin(3);
   trace.line(3, "exec", {{"pid", 10}, {"comm", "node"}});
   trace.line(3, "tty_mode", {{"pid", 10}, {"fd", 0}});
-  EXPECT_EQ(trace.animate(4, 6).silence(9).told(), "4.30 working, 6.90 waiting");
+  EXPECT_EQ(trace.animate(4, 6).silence(9).told(), "4.00 waiting, 4.30 working, 6.90 waiting");
 }
 
 TEST(Replay, OthersAreNotPartOfIt) {
@@ -137,9 +139,32 @@ TEST(Replay, LineModeUntilAModeIsSet) {
 TEST(Replay, WhatIsNotKnownIsPassedOver) {
   Trace trace = agent();
   trace.line(2, "new_kind", {{"pid", 10}, {"x", json::array()}})
-      .line(2, "sock_send", {{"pid", 10}});
+      .line(2, "sock_send", {{"pid", 10}, {"bytes", 7}, {"unknown", "key"}});
   trace.line(2, "truth", {{"state", "working"}, {"why", "cheating"}}).line(2, "other");
   EXPECT_EQ(trace.silence(9).told(), "1.00 waiting");
+}
+
+TEST(Replay, LineModeAsTheDaemonFindsIt) {
+  // One that has drawn before it was recorded, and is silent: it waits from the first look on.
+  Trace trace;
+  trace.begin(5).line(5, "tty_mode", {{"pid", 10}, {"fd", 0}, {"line_mode", false}});
+  EXPECT_EQ(trace.silence(9).told(), "6.00 waiting");
+  // One that leaves line mode in silence is found at the second look.
+  Trace late;
+  late.begin(5).line(5.3, "tty_mode", {{"pid", 10}, {"fd", 0}, {"line_mode", false}});
+  EXPECT_EQ(late.silence(9).told(), "7.00 waiting");
+  Trace line;
+  line.begin(5).line(5, "tty_mode", {{"pid", 10}, {"fd", 0}, {"line_mode", true}});
+  EXPECT_EQ(line.silence(9).told(), "");
+}
+
+TEST(Replay, WhatWasLost) {
+  Trace trace = agent();
+  trace.line(3, "lost", {{"count", 4}}).line(4, "lost", {{"count", 3}});
+  std::istringstream text(trace.text());
+  const auto result = replay(text, {}, [](const auto&) {});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->lost, 7U);
 }
 
 TEST(Replay, TheTraceMayEndInTheMiddle) {
@@ -147,7 +172,7 @@ TEST(Replay, TheTraceMayEndInTheMiddle) {
 }
 
 TEST(Replay, SaysWhichLineIsWrong) {
-  EXPECT_THAT(agent().line(-1, "truth").told(), HasSubstr("line 5: earlier"));
+  EXPECT_THAT(agent().line(3, "truth").line(2, "truth").told(), HasSubstr("line 6: earlier"));
   std::istringstream empty;
   const auto result = replay(empty, {}, [](const auto&) {});
   ASSERT_FALSE(result);

@@ -58,12 +58,28 @@ TEST(JudgeEvent, AnExitIsTheSessionsOrAMembers) {
   EXPECT_EQ(judge_event(exit)->kind, Kind::exit);
   EXPECT_EQ(judge_event(exit)->exit_code, 3);
   EXPECT_EQ(judge_event(exit)->exit_signal, 9);
-  EXPECT_EQ(judge_event(event(AGENT_EXIT, 11))->kind, Kind::read_gone);
-  EXPECT_EQ(judge_event(event(AGENT_EXEC, 10))->kind, Kind::read_gone);
+  EXPECT_EQ(judge_event(event(AGENT_EXIT, 11))->kind, Kind::end);
+  EXPECT_EQ(judge_event(event(AGENT_EXEC, 10))->kind, Kind::exec);
+}
+
+TEST(JudgeEvent, AChildIsTheNewProcess) {
+  agent_event fork = event(AGENT_FORK);
+  fork.fork.child = 77;
+  EXPECT_EQ(judge_event(fork)->kind, Kind::child);
+  EXPECT_EQ(judge_event(fork)->pid, 77);
+}
+
+TEST(JudgeEvent, SocketsAndStops) {
+  agent_event socket = event(AGENT_SOCK_SEND);
+  socket.socket.bytes = 910;
+  EXPECT_EQ(judge_event(socket)->kind, Kind::sent);
+  EXPECT_EQ(judge_event(socket)->bytes, 910);
+  EXPECT_EQ(judge_event(event(AGENT_SOCK_RECV))->kind, Kind::received);
+  EXPECT_EQ(judge_event(event(AGENT_STOP))->kind, Kind::stop);
+  EXPECT_EQ(judge_event(event(AGENT_CONTINUE))->kind, Kind::resume);
 }
 
 TEST(JudgeEvent, WhatSaysNothingAboutTheState) {
-  EXPECT_FALSE(judge_event(event(AGENT_FORK)));
   EXPECT_FALSE(judge_event(event(static_cast<agent_event_type>(0))));
   EXPECT_FALSE(judge_event(event(static_cast<agent_event_type>(999))));
 }

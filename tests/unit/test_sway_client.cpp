@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <set>
 #include <sstream>
 
 #include "desktop/sway.h"
@@ -55,7 +56,7 @@ class SwayClient : public testing::Test {
   void start() {
     sway_.emplace(loop_, runtime_.path().string(), getuid(),
                   Sway::Callbacks{.windows_changed = [this] { ++windows_changes_; },
-                                  .focus_changed = [this] { focus_.push_back(sway_->focused()); }});
+                                  .focus_changed = [this] { focus_.push_back(focused()); }});
   }
 
   template <typename Condition>
@@ -116,6 +117,12 @@ class SwayClient : public testing::Test {
     return peer;
   }
 
+  // Where there is one Sway.
+  int64_t focused() const {
+    const auto windows = sway_->focused();
+    return windows.empty() ? 0 : *windows.begin();
+  }
+
   std::vector<int64_t> ids() const {
     std::vector<int64_t> ids;
     for (const auto& window : sway_->windows()) ids.push_back(window.id);
@@ -154,7 +161,7 @@ TEST_F(SwayClient, AsksForEventsThenForTheTree) {
   run_until([&] { return sway_->connected(); });
   EXPECT_TRUE(sway_->settled());
   EXPECT_THAT(ids(), ElementsAre(5, 6));
-  EXPECT_EQ(sway_->focused(), 6);
+  EXPECT_EQ(focused(), 6);
   EXPECT_EQ(windows_changes_, 1);
 }
 
@@ -171,10 +178,10 @@ TEST_F(SwayClient, FollowsEvents) {
   run_until([&] { return windows_changes_ == 3; });
   EXPECT_THAT(ids(), ElementsAre(5, 7));
   EXPECT_THAT(focus_, ElementsAre(7, 5));  // each, though they came together
-  EXPECT_EQ(sway_->focused(), 5);
+  EXPECT_EQ(focused(), 5);
   peer.send(MessageType::window_event, R"({"change":"focus","container":{"id":9}})");
   run_until([&] { return focus_.size() == 3; });
-  EXPECT_EQ(sway_->focused(), 0);  // a split
+  EXPECT_EQ(focused(), 0);  // a split
 }
 
 TEST_F(SwayClient, AsksAgainWhereAnEventCannotTell) {
@@ -192,7 +199,7 @@ TEST_F(SwayClient, AsksAgainWhereAnEventCannotTell) {
     run_until([&] { return focus_.size() > changes; });
   }
   EXPECT_EQ(windows_changes_, 1);  // they are the same
-  EXPECT_EQ(sway_->focused(), 6);
+  EXPECT_EQ(focused(), 6);
 }
 
 TEST_F(SwayClient, AsksOnceMoreForWhatChangedSinceItAsked) {
@@ -293,6 +300,29 @@ TEST_F(SwayClient, SocketThatAppearsLater) {
   run_until([&] { return sway_->settled(); });
   const UniqueFd listening = listen_without_waiting(socket_path());
   connected_peer(listening);
+}
+
+TEST_F(SwayClient, SeveralSwaysAtATime) {
+  const UniqueFd first = listen_without_waiting(socket_path("1"));
+  start();
+  std::optional<Peer> peer = connected_peer(first);
+  const UniqueFd second = listen_without_waiting(socket_path("2"));
+  Peer other = connected_peer(second);
+  run_until([&] { return sway_->windows().size() == 4; });
+  // Both count alike, and both have a focus.
+  std::set<int64_t> all;
+  std::multiset<int64_t> con_ids;
+  for (const int64_t id : ids()) {
+    all.insert(id);
+    con_ids.insert(Sway::con_id(id));
+  }
+  EXPECT_THAT(all, SizeIs(4));
+  EXPECT_THAT(con_ids, ElementsAre(5, 5, 6, 6));
+  EXPECT_THAT(sway_->focused(), SizeIs(2));
+  peer.reset();
+  run_until([&] { return sway_->windows().size() == 2; });
+  EXPECT_TRUE(sway_->connected());
+  EXPECT_THAT(sway_->focused(), SizeIs(1));
 }
 
 TEST_F(SwayClient, DeadSocketIsPassedOverForALiveOne) {

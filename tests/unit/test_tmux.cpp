@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 
 TEST(Tmux, SocketIsWhatComesBeforeTheLastTwoCommas) {
   EXPECT_EQ(tmux_socket("/tmp/tmux-1000/default,4711,0"), "/tmp/tmux-1000/default");
@@ -28,9 +29,9 @@ TEST(Tmux, NoSocketInWhatIsNoTmux) {
 
 // tmux 3.3a, the window of %1 linked to a second session.
 constexpr std::string_view output =
-    "pane %0 $0 9321 /dev/pts/4\n"
-    "pane %1 $0 9400 /dev/pts/5\n"
-    "pane %1 $7 9400 /dev/pts/5\n"
+    "pane %0 $0 1 9321 /dev/pts/4 @0 0 main\n"
+    "pane %1 $0 0 9400 /dev/pts/5 @1 1 main\n"
+    "pane %1 $7 1 9400 /dev/pts/5 @1 3 a name\n"
     "client 9318 1721822411 $0 /dev/pts/3\n"
     "client 9500 1721822500 $7 /dev/pts/9\n"
     "client 9501 1721822411 $7 /dev/pts/8\n";
@@ -42,7 +43,8 @@ TEST(Tmux, PanesWithTheirSessions) {
   const TmuxPane& linked = state->panes.at("%1");
   EXPECT_EQ(linked.pid, 9400);
   EXPECT_EQ(linked.terminal, "pts/5");
-  EXPECT_THAT(linked.sessions, ElementsAre("$0", "$7"));
+  EXPECT_THAT(linked.sessions, ElementsAre(Pair("$0", TmuxPlace{false, "$0:@1.%1", "main:1"}),
+                                           Pair("$7", TmuxPlace{true, "$7:@1.%1", "a name:3"})));
 }
 
 TEST(Tmux, ClientsByActivityOfEqualsTheLater) {
@@ -71,9 +73,12 @@ TEST(Tmux, ClientWithoutASessionIsLeftOut) {
 
 TEST(Tmux, OtherOutputIsAnErrorThatShowsIt) {
   for (const std::string_view text :
-       {"\n", "x\n", "pane\n", "pane %1 0 1 /dev/pts/1\n", "pane 1 $0 1 /dev/pts/1\n",
-        "pane %1 $0 x /dev/pts/1\n", "pane %99999999999 $0 1 /dev/pts/1\n", "client 1\n",
-        "client -1 2 $0 /dev/pts/1\n", "client 99999999999 2 $0 x\n", "client 1 2 0 x\n"})
+       {"\n", "x\n", "pane\n", "pane %1 0 1 1 /dev/pts/1\n", "pane 1 $0 1 1 /dev/pts/1\n",
+        "pane %1 $0 x 1 /dev/pts/1\n", "pane %1 $0 1 /dev/pts/1\n", "pane %1 $0 1 x /dev/pts/1\n",
+        "pane %1 $0 1 1 /dev/pts/1\n", "pane %1 $0 1 1 /dev/pts/1 1 1 main\n",
+        "pane %1 $0 1 1 /dev/pts/1 @1 x main\n", "pane %99999999999 $0 1 1 /dev/pts/1\n",
+        "client 1\n", "client -1 2 $0 /dev/pts/1\n", "client 99999999999 2 $0 x\n",
+        "client 1 2 0 x\n"})
     EXPECT_FALSE(parse_tmux(text)) << text;
   const auto state = parse_tmux("hello \x1b[2J\n");
   ASSERT_FALSE(state);
@@ -89,14 +94,15 @@ class TmuxQueryTest : public testing::Test {
   }
   ~TmuxQueryTest() override { setenv("PATH", path_.c_str(), 1); }
 
-  Result<TmuxState> ask(const std::string& script) {
+  Result<std::string> ask(const std::string& script) {
     const auto program = directory_.path() / "tmux";
     write_file(program, "#!/bin/sh\n" + script);
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
     EventLoop loop;
-    std::optional<Result<TmuxState>> answer;
-    TmuxQuery query(loop, "/tmp/the socket", [&](Result<TmuxState> state) {
-      answer = std::move(state);
+    std::optional<Result<std::string>> answer;
+    const std::string socket = "/tmp/the socket";
+    TmuxQuery query(loop, socket, tmux_arguments(socket), [&](Result<std::string> printed) {
+      answer = std::move(printed);
       loop.exit(0);
     });
     loop.run();
@@ -109,10 +115,10 @@ class TmuxQueryTest : public testing::Test {
 
 TEST_F(TmuxQueryTest, AsksForBothListsOfTheSocket) {
   const auto asked = directory_.path() / "asked";
-  const auto state = ask("for word; do echo \"$word\"; done >" + asked.string() +
-                         "\necho 'pane %0 $0 1 /dev/pts/4'");
-  ASSERT_TRUE(state) << state.error().message;
-  EXPECT_TRUE(state->panes.contains("%0"));
+  const auto printed =
+      ask("for word; do echo \"$word\"; done >" + asked.string() + "\necho 'what it has'");
+  ASSERT_TRUE(printed) << printed.error().message;
+  EXPECT_EQ(*printed, "what it has\n");
   const std::string words = read_file(asked);
   EXPECT_TRUE(words.starts_with("-S\n/tmp/the socket\nlist-panes\n-a\n")) << words;
   EXPECT_THAT(words, HasSubstr("\n;\nlist-clients\n"));
@@ -166,9 +172,9 @@ TEST_F(TmuxQueryTest, WhatKeepsThePipesOpenIsNotWaitedForAndEnds) {
 TEST_F(TmuxQueryTest, NoTmuxIsAnAnswer) {
   setenv("PATH", directory_.path().c_str(), 1);
   EventLoop loop;
-  std::optional<Result<TmuxState>> answer;
-  TmuxQuery query(loop, "/tmp/s", [&](Result<TmuxState> state) {
-    answer = std::move(state);
+  std::optional<Result<std::string>> answer;
+  TmuxQuery query(loop, "/tmp/s", {"tmux"}, [&](Result<std::string> printed) {
+    answer = std::move(printed);
     loop.exit(0);
   });
   EXPECT_FALSE(answer);  // not from within the constructor

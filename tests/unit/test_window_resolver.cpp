@@ -29,11 +29,12 @@ class WindowResolver : public testing::Test {
   };
 
   void process(pid_t pid, pid_t parent, const Environment& environment = {}, int pts = 0,
-               char state = 'S') {
+               char state = 'S', pid_t session = 0) {
     const auto directory = root_.path() / std::to_string(pid);
     const dev_t terminal = pts > 0 ? makedev(136, static_cast<unsigned>(pts)) : 0;
     std::string stat = std::to_string(pid) + " (a) b) " + state + " " + std::to_string(parent) +
-                       " " + std::to_string(pid) + " " + std::to_string(pid) + " " +
+                       " " + std::to_string(pid) + " " +
+                       std::to_string(session > 0 ? session : pid) + " " +
                        std::to_string(terminal) + " -1";
     for (int field = 9; field < 22; ++field) stat += " 0";
     write_file(directory / "stat", stat + " " + std::to_string(pid) + " 0 0\n");
@@ -57,15 +58,20 @@ class WindowResolver : public testing::Test {
   }
 
   ResolverAnswer resolve(pid_t pid, const Environment& environment = {}) {
+    return resolve({.pid = pid, .start_ticks = static_cast<uint64_t>(pid)}, environment);
+  }
+
+  ResolverAnswer resolve(const ProcessId& id, const Environment& environment) {
     const Proc proc(root_.path().string());
-    return resolve_window({{.pid = pid, .start_ticks = static_cast<uint64_t>(pid)},
-                           environment.tmux,
-                           environment.pane},
-                          proc, windows_,
-                          [this](const std::string& socket) -> const Result<TmuxState>* {
-                            const auto answer = answers_.find(socket);
-                            return answer == answers_.end() ? nullptr : &answer->second;
-                          });
+    return resolve_window({id, environment.tmux, environment.pane}, proc,
+                          {.windows = windows_,
+                           .watched_since_ticks = watched_since_,
+                           .now_ticks = now_,
+                           .ties = ties_,
+                           .tmux = [this](const std::string& socket) -> const Result<TmuxState>* {
+                             const auto answer = answers_.find(socket);
+                             return answer == answers_.end() ? nullptr : &answer->second;
+                           }});
   }
 
   void expect_window(const ResolverAnswer& answer, int64_t window) {
@@ -79,6 +85,9 @@ class WindowResolver : public testing::Test {
 
   TemporaryDirectory root_;
   std::vector<sway::Window> windows_;
+  uint64_t watched_since_ = 100'000;  // later than all of them started
+  uint64_t now_ = 100'000;
+  WindowTies ties_;
   std::map<std::string, Result<TmuxState>> answers_;
 };
 
@@ -124,7 +133,8 @@ TEST_F(WindowResolver, AmbiguousOwnerIsNotPassedOverForItsParentOrTmux) {
   window(5, 10);
   window(6, 10);
   window(7, 5);
-  tmux(socket_a) = {{{"%0", {20, "pts/4", {"$0"}}}}, {{40, 1, "$0", "x"}}};
+  tmux(socket_a) = {{{"%0", {20, "pts/4", {{"$0", {true, "$0:@0.%0", "main:0"}}}}}},
+                    {{40, 1, "$0", "x"}}};
   expect_none(resolve(20, {tmux_a, "%0"}), NoWindow::ambiguous);
 }
 
@@ -146,11 +156,7 @@ TEST_F(WindowResolver, ProcessIsGone) {
 TEST_F(WindowResolver, OtherProcessOfTheSameNumber) {
   process(20, 1);
   window(5, 20);
-  const Proc proc(root_.path().string());
-  const auto answer =
-      resolve_window({{.pid = 20, .start_ticks = 19}, "", ""}, proc, windows_,
-                     [](const std::string&) -> const Result<TmuxState>* { return nullptr; });
-  expect_none(answer, NoWindow::no_owner);
+  expect_none(resolve({.pid = 20, .start_ticks = 19}, {}), NoWindow::no_owner);
 }
 
 TEST_F(WindowResolver, YoungerParentIsAReusedNumber) {
@@ -173,6 +179,168 @@ TEST_F(WindowResolver, CycleEnds) {
   expect_none(resolve(20), NoWindow::no_owner);
 }
 
+// A terminal 10 with several windows; below it the shell 20 with the agent 30.
+class InServer : public WindowResolver {
+ protected:
+  static constexpr uint64_t second = 100;  // in ticks
+  static constexpr pid_t shell = 10'000;   // started at 100 s
+  static constexpr pid_t agent = 10'001;
+
+  InServer() {
+    process(10, 1);
+    process(shell, 10, {}, 4);
+    process(agent, shell, {}, 4);
+    now_ = shell + 100 * second;
+  }
+  void window_at(int64_t id, uint64_t opened) {
+    windows_.push_back({.id = id, .pid = 10, .focused = false, .opened_ticks = opened});
+  }
+};
+
+TEST_F(InServer, AsksForAKey) {
+  window(5, 10);
+  window(6, 10);
+  const auto answer = resolve(agent);
+  expect_none(answer, NoWindow::ambiguous);
+  EXPECT_TRUE(answer.learnable);
+  EXPECT_EQ(answer.owner, 10);
+  EXPECT_EQ(answer.subject.pid, shell);
+}
+
+TEST_F(InServer, TieHoldsForAllOfATerminal) {
+  window(5, 10);
+  window(6, 10);
+  ties_.key({shell, shell}, 6, true);
+  const auto answer = resolve(agent);
+  expect_window(answer, 6);
+  EXPECT_TRUE(answer.learnable);  // a key may contradict
+  process(agent + 1, shell, {}, 4);
+  expect_window(resolve(agent + 1), 6);
+}
+
+TEST_F(InServer, TieToAWindowOfAnotherProcessIsNone) {
+  window(5, 10);
+  window(6, 10);
+  window(7, 11);
+  ties_.key({shell, shell}, 7, true);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, OnlyWindowThatOpenedWithItsTerminal) {
+  watched_since_ = shell - 2 * second;
+  window(5, 10);
+  window_at(6, shell + 10);
+  now_ = shell + 50;
+  auto answer = resolve(agent);
+  expect_none(answer, NoWindow::ambiguous);  // another terminal may start yet
+  ASSERT_GT(answer.look_again_ticks, now_);
+  now_ = answer.look_again_ticks;
+  answer = resolve(agent);
+  expect_window(answer, 6);
+  EXPECT_THAT(answer.how, testing::HasSubstr("opened as it started its terminal"));
+}
+
+TEST_F(InServer, OneOfTwoWindowsThatOpenedThenIsAGuess) {
+  watched_since_ = shell - 2 * second;
+  window(5, 10);
+  window_at(6, shell + 10);
+  window_at(7, shell + 20);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, WindowOfOneOfTwoTerminalsIsAGuess) {
+  watched_since_ = shell - 2 * second;
+  process(shell + 30, 10, {}, 5);
+  window(5, 10);
+  window_at(6, shell + 10);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, TerminalOfAKnownWindowIsNoRival) {
+  watched_since_ = shell - 2 * second;
+  process(shell + 30, 10, {}, 5);
+  window(5, 10);
+  window_at(6, shell + 10);
+  ties_.set({shell + 30, shell + 30}, 5, "");
+  expect_window(resolve(agent), 6);
+  ties_.set({shell + 30, shell + 30}, 6, "");
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, NewTabWithAnOldWindow) {
+  watched_since_ = shell - 2 * second;
+  window(5, 10);
+  window_at(6, shell + 60 * second);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, WindowsBeforeTheWatchBeganAreUnknown) {
+  watched_since_ = shell + 5;
+  window(5, 10);
+  window_at(6, shell + 10);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, KeysOverruleTheOrder) {
+  watched_since_ = shell - 2 * second;
+  window(5, 10);
+  window_at(6, shell + 10);
+  ties_.key({shell, shell}, 6, true);
+  ties_.key({shell, shell}, 5, true);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+}
+
+TEST_F(InServer, WindowOfAnotherTerminalIsNotTakenBeforeItsOwnOpens) {
+  process(9'000, 10, {}, 3);
+  window(5, 10);
+  now_ = shell + 10;
+  const auto answer = resolve(agent);
+  expect_none(answer, NoWindow::pending);
+  ASSERT_GT(answer.look_again_ticks, now_);
+  now_ = answer.look_again_ticks;
+  expect_window(resolve(agent), 5);  // a tab
+}
+
+TEST_F(InServer, OnlyTerminalHasTheOnlyWindowAtOnce) {
+  window(5, 10);
+  now_ = shell + 10;
+  expect_window(resolve(agent), 5);
+}
+
+// A multiplexer 15, which nobody's terminal owns; in it the shell 20 and the agent 30.
+class InMultiplexer : public WindowResolver {
+ protected:
+  InMultiplexer() {
+    process(15, 1);
+    process(20, 15, {}, 4);
+    process(30, 20, {}, 4, 'S', 20);
+    process(40, 1);
+    window(5, 40);
+  }
+};
+
+TEST_F(InMultiplexer, AsksForKeys) {
+  const auto answer = resolve(30);
+  expect_none(answer, NoWindow::no_owner);
+  EXPECT_TRUE(answer.learnable);
+  EXPECT_EQ(answer.owner, 0);
+  EXPECT_EQ(answer.subject.pid, 20);
+}
+
+TEST_F(InMultiplexer, TieHoldsForTheTerminal) {
+  ties_.set({20, 20}, 5, "learnt");
+  const auto answer = resolve(30);
+  expect_window(answer, 5);
+  EXPECT_EQ(answer.how, "learnt");
+  windows_.clear();
+  expect_none(resolve(30), NoWindow::no_owner);
+}
+
+TEST_F(InMultiplexer, WithoutALeaderItIsItsOwn) {
+  process(30, 20, {}, 4, 'S', 19);
+  EXPECT_EQ(resolve(30).subject.pid, 30);
+}
+
 // foot 10 -> client 12; tmux server 15 -> shell 20 -> agent 30 in pane %0 of session $0
 class InTmux : public WindowResolver {
  protected:
@@ -183,7 +351,7 @@ class InTmux : public WindowResolver {
     process(20, 15, {tmux_a, "%0"}, 4);
     process(30, 20, {tmux_a, "%0"}, 4);
     window(5, 10);
-    tmux(socket_a).panes["%0"] = {20, "pts/4", {"$0"}};
+    tmux(socket_a).panes["%0"] = {20, "pts/4", {{"$0", {true, "$0:@0.%0", "main:0"}}}};
   }
   void client(const std::string& socket, pid_t pid, int64_t activity, const std::string& session) {
     tmux(socket).clients.push_back({pid, activity, session, "/dev/pts/1"});
@@ -207,11 +375,15 @@ TEST_F(InTmux, FirstOfSeveralClients) {
 
 TEST_F(InTmux, ClientOfAnotherSessionDoesNotShowIt) {
   client(socket_a, 12, 100, "$1");
-  expect_none(resolve(30, {tmux_a, "%0"}), NoWindow::tmux_detached);
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_none(answer, NoWindow::tmux_detached);
+  EXPECT_EQ(answer.tmux, "main:0");
+  EXPECT_THAT(answer.tmux_steps, IsEmpty());
 }
 
 TEST_F(InTmux, WindowLinkedToAnotherSession) {
-  tmux(socket_a).panes["%0"].sessions = {"$0", "$1"};
+  for (const char* session : {"$0", "$1"})
+    tmux(socket_a).panes["%0"].sessions[session].shown = true;
   client(socket_a, 12, 100, "$1");
   expect_window(resolve(30, {tmux_a, "%0"}), 5);
 }
@@ -221,6 +393,40 @@ TEST_F(InTmux, ClientWithoutAWindowIsPassedOver) {
   client(socket_a, 50, 200, "$0");
   client(socket_a, 12, 100, "$0");
   expect_window(resolve(30, {tmux_a, "%0"}), 5);
+}
+
+TEST_F(InTmux, HiddenPane) {
+  client(socket_a, 12, 100, "$0");
+  EXPECT_TRUE(resolve(30, {tmux_a, "%0"}).visible);
+  tmux(socket_a).panes["%0"].sessions["$0"].shown = false;
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_window(answer, 5);
+  EXPECT_FALSE(answer.visible);
+  EXPECT_EQ(answer.client_activity, 100);
+  EXPECT_EQ(answer.other_clients, 0);
+}
+
+TEST_F(InTmux, KeysTellTheWindowOfTheClient) {
+  window(6, 10);
+  client(socket_a, 12, 100, "$0");
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_none(answer, NoWindow::ambiguous);
+  EXPECT_TRUE(answer.learnable);
+  EXPECT_EQ(answer.subject.pid, 12);
+  ties_.key({12, 12}, 6, true);
+  expect_window(resolve(30, {tmux_a, "%0"}), 6);
+}
+
+TEST_F(InTmux, ClientOfUnknownWindowIsNotPassedOver) {
+  process(50, 1);
+  process(51, 50);
+  window(6, 50);
+  window(7, 50);
+  client(socket_a, 51, 200, "$0");
+  client(socket_a, 12, 100, "$0");
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_none(answer, NoWindow::ambiguous);
+  EXPECT_EQ(answer.other_clients, 1);
 }
 
 TEST_F(InTmux, OnlyClientHasNoWindow) {
@@ -304,7 +510,7 @@ class InNestedTmux : public InTmux {
     process(70, 1);
     process(71, 70, {tmux_b, "%3"}, 6);
     process(72, 71, {tmux_b, "%3"}, 6);
-    tmux(socket_b).panes["%3"] = {71, "pts/6", {"$2"}};
+    tmux(socket_b).panes["%3"] = {71, "pts/6", {{"$2", {true, "$2:@4.%3", "out:1"}}}};
     client(socket_a, 72, 100, "$0");
   }
 };
@@ -314,6 +520,17 @@ TEST_F(InNestedTmux, WindowOfTheOuterClient) {
   const auto answer = resolve(30, {tmux_a, "%0"});
   expect_window(answer, 5);
   EXPECT_THAT(answer.tmux_sockets, ElementsAre(socket_a, socket_b));
+  EXPECT_EQ(answer.tmux, "main:0");
+  EXPECT_THAT(answer.tmux_steps, ElementsAre(TmuxStep{socket_b, "/dev/pts/1", "$2:@4.%3"},
+                                             TmuxStep{socket_a, "/dev/pts/1", "$0:@0.%0"}));
+}
+
+TEST_F(InNestedTmux, HiddenInTheOuterOne) {
+  client(socket_b, 12, 100, "$2");
+  tmux(socket_b).panes["%3"].sessions["$2"].shown = false;
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_window(answer, 5);
+  EXPECT_FALSE(answer.visible);
 }
 
 TEST_F(InNestedTmux, OuterIsDetached) {
@@ -342,7 +559,7 @@ TEST_F(InNestedTmux, ClientWhoseTmuxWasUnsetForIt) {
 TEST_F(InNestedTmux, PaneOfTheSameServer) {
   process(72, 71, {}, 6);
   process(71, 70, {tmux_a, "%3"}, 6);
-  tmux(socket_a).panes["%3"] = {71, "pts/6", {"$2"}};
+  tmux(socket_a).panes["%3"] = {71, "pts/6", {{"$2", {true, "$2:@4.%3", "out:1"}}}};
   client(socket_a, 12, 100, "$2");
   expect_window(resolve(30, {tmux_a, "%0"}), 5);
 }
@@ -350,7 +567,7 @@ TEST_F(InNestedTmux, PaneOfTheSameServer) {
 TEST_F(InNestedTmux, TmuxThatShowsItselfEnds) {
   process(72, 71, {tmux_a, "%3"}, 6);
   process(71, 70, {tmux_a, "%3"}, 6);
-  tmux(socket_a).panes["%3"] = {71, "pts/6", {"$0"}};
+  tmux(socket_a).panes["%3"] = {71, "pts/6", {{"$0", {true, "$0:@4.%3", "out:1"}}}};
   expect_none(resolve(30, {tmux_a, "%0"}), NoWindow::no_owner);
 }
 

@@ -1,0 +1,103 @@
+#include "app/control_client.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+constexpr auto answer_within = std::chrono::seconds(5);
+
+}  // namespace
+
+void with_daemon(const std::function<void(sdbus::IProxy&)>& ask) {
+  const auto connection = sdbus::createSystemBusConnection();
+  connection->setMethodCallTimeout(answer_within);
+  ask(*sdbus::createProxy(*connection, control::bus_name, control::object_path));
+}
+
+int ask_daemon(const std::function<void(sdbus::IProxy&)>& ask) {
+  try {
+    with_daemon(ask);
+    return 0;
+  } catch (const sdbus::Error& error) {
+    if (error.getName() == "org.freedesktop.DBus.Error.ServiceUnknown" ||
+        error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner") {
+      std::fprintf(stderr,
+                   "ebpf-ai-monitor: the daemon does not run; start it with\n"
+                   "  systemctl start ebpf-ai-monitor\n");
+    } else if (error.getName() == control::not_watched) {
+      std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.getMessage().c_str());
+    } else {
+      std::fprintf(stderr, "ebpf-ai-monitor: cannot ask the daemon over the system bus: %s\n",
+                   error.what());
+    }
+    return 1;
+  }
+}
+
+json daemon_status(sdbus::IProxy& daemon) {
+  const auto property = [&](const std::string& name) {
+    return to_json(daemon.getProperty(name).onInterface(control::interface_name));
+  };
+  std::vector<SessionProperties> sessions;
+  daemon.callMethod("ListSessions").onInterface(control::interface_name).storeResultsTo(sessions);
+  json list = json::array();
+  for (const SessionProperties& session : sessions) list.push_back(to_json(session));
+  return {{"sessions", list},
+          {"daemon",
+           {{"version", property("Version")},
+            {"probes", property("Probes")},
+            {"events_received", property("EventsReceived")},
+            {"events_lost", property("EventsLost")}}}};
+}
+
+json to_json(const sdbus::Variant& value) {
+  const std::string type = value.peekValueType();
+  if (type == "s") return value.get<std::string>();
+  if (type == "b") return value.get<bool>();
+  if (type == "u") return value.get<uint32_t>();
+  if (type == "t") return value.get<uint64_t>();
+  if (type == "x") return value.get<int64_t>();
+  if (type == "d") return value.get<double>();
+  json list = json::array();
+  if (value.containsValueOfType<std::vector<control::Fact>>()) {
+    for (const auto& fact : value.get<std::vector<control::Fact>>())
+      list.push_back({std::get<0>(fact), std::get<1>(fact)});
+    return list;
+  }
+  if (value.containsValueOfType<std::vector<control::Change>>()) {
+    for (const auto& change : value.get<std::vector<control::Change>>())
+      list.push_back({std::get<0>(change), std::get<1>(change), std::get<2>(change)});
+    return list;
+  }
+  return nullptr;
+}
+
+json to_json(const SessionProperties& properties) {
+  json object = json::object();
+  for (const auto& [key, value] : properties) object[key] = to_json(value);
+  return object;
+}
+
+void print_json(const json& value) {
+  std::printf("%s\n", value.dump(2, ' ', false, json::error_handler_t::replace).c_str());
+}
+
+std::string duration(double seconds) {
+  const auto total = static_cast<long>(std::max(0.0, std::floor(seconds)));
+  char text[64];
+  if (total < 60)
+    std::snprintf(text, sizeof(text), "%ld s", total);
+  else if (total < 3600)
+    std::snprintf(text, sizeof(text), "%ld min", total / 60);
+  else if (total < 86400)
+    std::snprintf(text, sizeof(text), "%ld h %02ld min", total / 3600, total / 60 % 60);
+  else
+    std::snprintf(text, sizeof(text), "%ld d %ld h", total / 86400, total / 3600 % 24);
+  return text;
+}
+
+}  // namespace ebpf_ai_monitor

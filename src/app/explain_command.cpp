@@ -1,0 +1,102 @@
+#include <sys/types.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/control_client.h"
+#include "core/text.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  uint32_t pid = 0;
+  bool json = false;
+};
+
+std::string clock_time(double unix_seconds) {
+  const auto time = static_cast<time_t>(unix_seconds);
+  std::tm broken_down{};
+  localtime_r(&time, &broken_down);
+  char text[16];
+  std::strftime(text, sizeof(text), "%H:%M:%S", &broken_down);
+  return text;
+}
+
+// A label, and its text beside it in lines that fit 80 columns.
+void line(const std::string& label, const std::string& text) {
+  constexpr size_t width = 58;
+  std::string rest = printable(text);
+  std::string left = printable(label);
+  do {
+    const size_t space = rest.size() <= width ? std::string::npos : rest.rfind(' ', width);
+    const size_t end = space == std::string::npos ? std::min(rest.size(), width) : space;
+    std::printf("  %-19s %s\n", left.c_str(), rest.substr(0, end).c_str());
+    rest.erase(0, space == std::string::npos ? end : end + 1);
+    left.clear();
+  } while (!rest.empty());
+}
+
+void print(const json& answer) {
+  const double now =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  std::printf("%s (pid %u) on %s: %s for %s\n", printable(answer["name"]).c_str(),
+              answer["pid"].get<uint32_t>(), printable(answer["terminal"]).c_str(),
+              printable(answer["state"]).c_str(),
+              duration(now - answer["since"].get<double>()).c_str());
+  const std::string why = answer["why"];
+  line("because", why.empty() ? "it has not been judged yet" : why);
+  const int64_t window = answer["window"];
+  line("window",
+       window != 0 ? std::to_string(window) : "none: " + answer["no_window"].get<std::string>());
+  if (const std::string how = answer.value("how", ""); !how.empty()) line("found by", how);
+
+  std::printf("\nWhat the judge knows\n");
+  for (const json& fact : answer["facts"]) {
+    std::string label = fact[0];
+    std::ranges::replace(label, '_', ' ');
+    line(label, fact[1]);
+  }
+  std::printf("\nIts last changes\n");
+  if (answer["changes"].empty()) std::printf("  none\n");
+  for (const json& change : answer["changes"])
+    line(clock_time(change[0].get<double>()) + "  " + change[1].get<std::string>(), change[2]);
+}
+
+int run(const Options& options) {
+  return ask_daemon([&](sdbus::IProxy& daemon) {
+    SessionProperties explanation;
+    daemon.callMethod("Explain")
+        .onInterface(control::interface_name)
+        .withArguments(options.pid)
+        .storeResultsTo(explanation);
+    const json answer = to_json(explanation);
+    if (options.json) {
+      print_json(answer);
+    } else {
+      print(answer);
+    }
+  });
+}
+
+}  // namespace
+
+void add_explain_command(CLI::App& app, int& exit_status) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "explain", "What the judge knows of an agent, and why it says what it does");
+  command->add_option("pid", options->pid, "The agent, or any process of its session")
+      ->required()
+      ->check(CLI::Range(1, 1 << 22));
+  command->add_flag("--json", options->json, "As one JSON object");
+  command->callback([options, &exit_status] { exit_status = run(*options); });
+}
+
+}  // namespace ebpf_ai_monitor

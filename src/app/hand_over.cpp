@@ -1,0 +1,73 @@
+#include "app/hand_over.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+constexpr int format = 1;
+
+std::optional<State> state_of(const std::string& name) {
+  for (const State state : {State::unknown, State::working, State::waiting}) {
+    if (name_of(state) == name) return state;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string hand_over_file() {
+  const char* directory = std::getenv("RUNTIME_DIRECTORY");
+  return directory != nullptr ? std::string(directory) + "/sessions.json" : "";
+}
+
+Status hand_over(const std::string& path, const std::vector<KeptSession>& sessions) {
+  json list = json::array();
+  for (const KeptSession& session : sessions) {
+    list.push_back({{"pid", session.id.pid},
+                    {"start_ticks", session.id.start_ticks},
+                    {"state", name_of(session.state)},
+                    {"has_waited", session.has_waited},
+                    {"changed", session.changed.count()},
+                    {"since", session.since},
+                    {"why", session.why},
+                    {"unseen", session.unseen}});
+  }
+  std::ofstream file(path, std::ios::trunc);
+  file << json{{"format", format}, {"sessions", list}};
+  file.close();
+  if (!file) return fail_errno("cannot write " + path);
+  return {};
+}
+
+std::vector<KeptSession> take_over(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return {};
+  unlink(path.c_str());
+  std::vector<KeptSession> sessions;
+  try {
+    const json content = json::parse(file);
+    if (content.at("format") != format) return {};
+    for (const json& entry : content.at("sessions")) {
+      const auto state = state_of(entry.at("state").get<std::string>());
+      if (!state) continue;
+      sessions.push_back({{entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
+                          *state,
+                          entry.at("has_waited"),
+                          judge::Time(entry.at("changed").get<int64_t>()),
+                          entry.at("since"),
+                          entry.at("why"),
+                          entry.at("unseen")});
+    }
+  } catch (const json::exception&) {
+    return {};  // cut short: all of them are judged anew
+  }
+  return sessions;
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,310 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "app/commands.h"
+#include "app/daemon_settings.h"
+#include "session/recorder.h"
+#include "system/unique_fd.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+// Room for 230,000 events that are written down later than they come.
+constexpr uint32_t ring_bytes = 16 * 1024 * 1024;
+constexpr auto progress_interval = std::chrono::seconds(1);
+
+struct Options {
+  pid_t pid = 0;
+  std::string agent;
+  std::vector<std::string> users;
+  std::string output;
+};
+
+void say(const std::string& text) { std::fprintf(stderr, "ebpf-ai-monitor: %s\n", text.c_str()); }
+
+// Who called sudo: the file is to be theirs, and made with their rights, so that a link on its way
+// leads nowhere that they could not write to themselves. None: root is who asks.
+Result<std::optional<User>> invoking_user() {
+  const char* text = std::getenv("SUDO_UID");
+  if (text == nullptr) return std::nullopt;
+  uid_t uid = 0;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), uid);
+  if (error != std::errc() || *end != '\0') return fail("SUDO_UID is no user id");
+  return find_user(uid).map([](User user) { return std::optional(std::move(user)); });
+}
+
+// With a user's ids while it lives.
+class ActingAs {
+ public:
+  explicit ActingAs(const std::optional<User>& user) : acting_(user && user->uid != 0) {
+    if (!acting_) return;
+    groups_.resize(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
+    if (getgroups(static_cast<int>(groups_.size()), groups_.data()) < 0 ||
+        initgroups(user->name.c_str(), user->gid) != 0 || setegid(user->gid) != 0 ||
+        seteuid(user->uid) != 0)
+      throw std::system_error(errno, std::generic_category(), "cannot act as user " + user->name);
+  }
+  ~ActingAs() {
+    if (acting_ &&
+        (seteuid(0) != 0 || setegid(0) != 0 || setgroups(groups_.size(), groups_.data()) != 0))
+      std::abort();
+  }
+  ActingAs(const ActingAs&) = delete;
+  ActingAs& operator=(const ActingAs&) = delete;
+
+ private:
+  const bool acting_;
+  std::vector<gid_t> groups_;
+};
+
+// A new file, never one that is there; or stdout.
+class Output {
+ public:
+  static Result<Output> create(const std::string& path) {
+    Output output;
+    if (path == "-") {
+      output.file_.reset(stdout);
+      return output;
+    }
+    auto user = invoking_user();
+    if (!user) return tl::make_unexpected(user.error());
+    output.path_ = path;
+    output.user_ = *user;
+    const ActingAs acting(output.user_);
+    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return fail_errno("cannot create " + path);
+    output.file_.reset(fdopen(fd.get(), "w"));
+    if (!output.file_) return fail_errno("cannot create " + path);
+    fd.release();
+    return output;
+  }
+
+  // False once something could not be written; errno says why.
+  bool write(const std::string& text) {
+    return std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size();
+  }
+  bool flush() { return std::fflush(file_.get()) == 0; }
+
+  // Nothing was recorded.
+  void remove() {
+    const ActingAs acting(user_);
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+
+ private:
+  struct Close {
+    void operator()(FILE* file) const {
+      if (file != stdout) std::fclose(file);
+    }
+  };
+  std::unique_ptr<FILE, Close> file_;
+  std::string path_;
+  std::optional<User> user_;
+};
+
+class Recording {
+ public:
+  Recording(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Output output)
+      : loop_(loop),
+        output_(std::move(output)),
+        recorder_(loop, std::move(monitor), std::move(finder),
+                  {[this](const FoundAgent& agent) { on_begin(agent); },
+                   [this](const std::string& line) { check(output_.write(line)); },
+                   [this] { stop("the session has ended"); }}),
+        progress_(loop.add_timer([this] { on_progress(); })) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+      signals_.push_back(loop.add_signal(signal, [this] {
+        recorder_.finish();
+        stop("stopped");
+      }));
+  }
+
+  Recorder& recorder() { return recorder_; }
+
+  int run() {
+    loop_.run();
+    check(output_.flush());
+    if (failed_) return 1;
+    if (!began_) {
+      output_.remove();
+      say("nothing was recorded: no agent has started");
+      return 1;
+    }
+    end_progress();
+    char text[128];
+    std::snprintf(text, sizeof(text), "%s: %.1f s, %lu events, %lu lost", why_.c_str(),
+                  std::chrono::duration<double>(elapsed_).count(), recorder_.events(),
+                  recorder_.lost());
+    say(text);
+    return 0;
+  }
+
+  void remove_output() { output_.remove(); }
+
+ private:
+  void on_begin(const FoundAgent& agent) {
+    began_ = true;
+    say("recording " + agent.name + " (pid " + std::to_string(agent.id.pid) + ") on " +
+        terminal_name(agent.terminal) + "; Ctrl-C ends it");
+    progress_->arm(monotonic_now());
+  }
+
+  // What is told of a running session costs nothing to lose but the last second.
+  void on_progress() {
+    check(output_.flush());
+    if (isatty(STDERR_FILENO) == 1) {
+      std::fprintf(stderr, "\r%8.0f s, %lu events",
+                   std::chrono::duration<double>(recorder_.elapsed()).count(), recorder_.events());
+      in_progress_ = true;
+    }
+    progress_->arm(monotonic_now() + progress_interval);
+  }
+
+  void end_progress() {
+    if (std::exchange(in_progress_, false)) std::fprintf(stderr, "\n");
+  }
+
+  void check(bool written) {
+    if (written || std::exchange(failed_, true)) return;
+    const int error = errno;
+    end_progress();
+    say(std::string("cannot write the trace: ") + std::strerror(error));
+    loop_.exit(1);
+  }
+
+  void stop(const std::string& why) {
+    why_ = why;
+    elapsed_ = recorder_.elapsed();
+    loop_.exit(0);
+  }
+
+  EventLoop& loop_;
+  Output output_;
+  bool began_ = false;
+  bool failed_ = false;
+  bool in_progress_ = false;
+  std::string why_;
+  Nanoseconds elapsed_{};
+  Recorder recorder_;
+  EventSourcePtr progress_;
+  std::vector<EventSourcePtr> signals_;
+};
+
+// The process that `--pid` names, whatever it is called; or of those that run, the only agent.
+Result<std::optional<FoundAgent>> choose(const Options& options, const AgentFinder& finder,
+                                         const std::set<uid_t>& users) {
+  const auto is_users = [&](const FoundAgent& agent) {
+    return users.empty() || users.contains(agent.user);
+  };
+  if (options.pid != 0) {
+    const std::string process = "process " + std::to_string(options.pid);
+    auto agent = finder.look_at(options.pid);
+    if (!agent) {
+      const auto stat = finder.proc().stat(options.pid);
+      const auto user = finder.proc().user(options.pid);
+      if (!stat || stat->ended() || !user) return fail("there is no " + process);
+      if (stat->terminal == 0) return fail(process + " has no terminal");
+      agent = {stat->id, stat->parent, *user, stat->comm, stat->terminal, true};
+    }
+    if (!is_users(*agent)) return fail(process + " is another user's");
+    return agent;
+  }
+  if (!options.agent.empty()) return std::nullopt;
+  std::optional<FoundAgent> only;
+  for (const FoundAgent& agent : finder.running()) {
+    if (!agent.interactive || !is_users(agent)) continue;
+    if (only)
+      return fail("several agents run, " + std::to_string(only->id.pid) + " and " +
+                  std::to_string(agent.id.pid) + " among them: say which with --pid");
+    only = agent;
+  }
+  return only;
+}
+
+int run(const Options& options) {
+  DaemonSettings settings;
+  settings.users = options.users;
+  if (!options.agent.empty()) settings.processes = {options.agent};
+  const auto checked = check(settings);
+  if (!checked) {
+    say(checked.error().message);
+    return 2;
+  }
+  if (geteuid() != 0) {
+    say("record loads kernel programs: start it as root (sudo)");
+    return 2;
+  }
+  spdlog::set_level(spdlog::level::off);
+  std::set<uid_t> users;
+  for (const User& user : checked->users) users.insert(user.uid);
+  const AgentFinder finder(checked->names, Proc());
+  const auto agent = choose(options, finder, users);
+  if (!agent) {
+    say(agent.error().message);
+    return 1;
+  }
+  AgentMonitor::Options kernel;
+  // Of a session that runs, nothing else begins another.
+  if (!*agent) kernel.names = checked->names.all();
+  kernel.users = users;
+  kernel.ring_bytes = ring_bytes;
+  kernel.everything = true;
+  auto monitor = AgentMonitor::load(kernel);
+  if (!monitor) {
+    say(monitor.error().message);
+    return 1;
+  }
+  auto output = Output::create(options.output);
+  if (!output) {
+    say(output.error().message);
+    return 1;
+  }
+  EventLoop loop;
+  Recording recording(loop, std::move(*monitor), finder, std::move(*output));
+  const auto started =
+      *agent ? recording.recorder().record_running(**agent) : recording.recorder().record_next();
+  if (!started) {
+    say(started.error().message);
+    recording.remove_output();
+    return 1;
+  }
+  if (!*agent)
+    say("waiting for " + fmt::format("{}", fmt::join(checked->names.all(), " or ")) + " to start");
+  return recording.run();
+}
+
+}  // namespace
+
+void add_record_command(CLI::App& app, int& exit_status) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "record", "Write what the kernel sees of one agent as a trace: times and sizes, no content");
+  auto* pid =
+      command->add_option("--pid", options->pid, "Record this running process, whatever its name")
+          ->check(CLI::Range(1, 1 << 22));
+  command->add_option("--agent", options->agent, "Record the next agent of this name that starts")
+      ->excludes(pid);
+  command
+      ->add_option("--user", options->users,
+                   "Record only this user's agents (repeatable) [all users]")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  command->add_option("--output", options->output, "A new file for the trace; - for stdout")
+      ->required();
+  command->footer(
+      "With neither --pid nor --agent: the only agent that runs, or the next that starts.\n"
+      "Ends with the session, or at Ctrl-C. With sudo the file is made as the user who called it.");
+  command->callback([options, &exit_status] { exit_status = run(*options); });
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,94 @@
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "app/commands.h"
+#include "core/panel.h"
+#include "core/text.h"
+#include "desktop/badge_reader.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+struct Options {
+  bool json = false;
+  std::string format = "table";
+};
+
+std::string text_of(const Options& options, const PanelBadges& badges) {
+  if (options.json) return panel_json(badges);
+  if (options.format == "waybar") return panel_waybar(badges);
+  if (options.format == "text") return panel_text(badges);
+  // On a terminal it takes the place of the one before.
+  return (isatty(STDOUT_FILENO) == 1 ? "\x1b[H\x1b[J" : "") + panel_table(badges);
+}
+
+// False, with errno: it cannot.
+bool print(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EAGAIN) {  // who shares it has made it so
+      pollfd room{STDOUT_FILENO, POLLOUT, 0};
+      poll(&room, 1, -1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int complain(const std::string& what) {
+  std::fprintf(stderr, "ebpf-ai-monitor: %s\n", printable(what).c_str());
+  return 1;
+}
+
+int run(const Options& options) {
+  // The reader's end is an end, not a death.
+  signal(SIGPIPE, SIG_IGN);
+  const char* runtime_directory = getenv("XDG_RUNTIME_DIR");
+  if (runtime_directory == nullptr || *runtime_directory == '\0')
+    return complain("XDG_RUNTIME_DIR is not set: the badges are below it");
+  auto badges = BadgeReader::open(
+      runtime_directory, [](const std::string& what) { complain("passed over: " + what); });
+  if (!badges) return complain(badges.error().message);
+  std::string shown;
+  while (true) {
+    if (std::string text = text_of(options, badges->badges()); text != shown) {
+      if (!print(text))
+        return errno == EPIPE ? 0 : complain(std::string("cannot write: ") + std::strerror(errno));
+      shown = std::move(text);
+    }
+    // Without a write nobody tells that the reader is gone, but POLLERR and POLLHUP, which are
+    // always waited for.
+    pollfd ready[] = {{badges->fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}};
+    if (poll(ready, 2, -1) < 0 && errno != EINTR)
+      return complain(std::string("poll: ") + std::strerror(errno));
+    if (ready[1].revents != 0) return 0;
+    if (const Status updated = badges->update(); !updated) return complain(updated.error().message);
+  }
+}
+
+}  // namespace
+
+void add_watch_command(CLI::App& app, int& exit_status) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "watch", "Print your windows' badges at once and at every change, for a panel");
+  CLI::Option* json = command->add_flag("--json", options->json, "A JSON object a line");
+  command
+      ->add_option("--format", options->format,
+                   "waybar: a line for its custom module; text: one for a status line")
+      ->check(CLI::IsMember({"table", "waybar", "text"}))
+      ->capture_default_str()
+      ->excludes(json);
+  command->callback([options, &exit_status] { exit_status = run(*options); });
+}
+
+}  // namespace ebpf_ai_monitor

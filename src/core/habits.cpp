@@ -1,0 +1,81 @@
+#include "core/habits.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A picture this soon after bytes were received may show them.
+constexpr Time shows_received = 100ms;
+// A verdict takes this much quiet, and these pictures in it: Claude Code draws seven a second at
+// the least, Codex ten; with animations off, Claude Code one (a count of seconds), Codex none.
+constexpr Time quiet_for_verdict = 1500ms;
+constexpr int animation_pictures = 5;
+// A dialog, say, may be drawn in several pictures, once.
+constexpr int looks_for_proof = 2;
+constexpr size_t gaps_for_period = 20;
+constexpr int ticks_for_habit = 3;
+
+}  // namespace
+
+void Habits::begin_work() {
+  last_sign_.reset();
+  last_drawn_.reset();
+}
+
+void Habits::drew(Time time, Time previous) {
+  if (last_sign_) last_sign_ = std::max(*last_sign_, previous);
+  if (last_drawn_) {
+    gaps_[gaps_seen_++ % remembered_gaps] = time - std::max(*last_drawn_, previous);
+  }
+  last_drawn_ = time;
+  sign_of_work(time, true);
+}
+
+void Habits::received(Time time) {
+  uses_sockets();
+  sign_of_work(time, false);
+  last_received_ = time;
+}
+
+void Habits::sign_of_work(Time time, bool picture) {
+  const auto since = std::exchange(last_sign_, time);
+  // Where no socket was ever seen, it cannot be told from a stream.
+  if (!since || !uses_sockets_ || animation_ == Animation::shown) return;
+  const Time quiet = time - std::max({*since, last_received_ + shows_received, blind_until_});
+  if (quiet <= 0s) return;
+  quiet_ += quiet;
+  if (picture) ++pictures_;
+  if (quiet_ < quiet_for_verdict) return;
+  animated_looks_ = pictures_ >= animation_pictures ? animated_looks_ + 1 : 0;
+  if (animated_looks_ == 0) animation_ = Animation::absent;
+  if (animated_looks_ == looks_for_proof) animation_ = Animation::shown;
+  quiet_ = 0s;
+  pictures_ = 0;
+}
+
+void Habits::worked_in_silence() {
+  if (animation_ == Animation::unproven) animation_ = Animation::absent;
+}
+
+void Habits::ticked() {
+  if (++idle_ticks_ >= ticks_for_habit) ticks_while_idle_ = true;
+}
+
+void Habits::sent_by_itself(int64_t bytes) {
+  largest_own_message_ = std::max(largest_own_message_, bytes);
+}
+
+std::optional<Time> Habits::period() const {
+  if (animation_ != Animation::shown || gaps_seen_ < gaps_for_period) return std::nullopt;
+  auto gaps = gaps_;
+  const auto end = gaps.begin() + static_cast<ptrdiff_t>(std::min(gaps_seen_, remembered_gaps));
+  const auto ninth_tenth = gaps.begin() + (end - gaps.begin()) * 9 / 10;
+  std::nth_element(gaps.begin(), ninth_tenth, end);
+  return *ninth_tenth;
+}
+
+}  // namespace ebpf_ai_monitor::judge

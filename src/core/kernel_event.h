@@ -1,0 +1,22 @@
+// A record of the kernel programs' ring buffer, checked before anything relies on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "ebpf_ai_monitor/events.h"
+
+namespace ebpf_ai_monitor {
+
+// USER_HZ is 100 on every Linux that we build for.
+constexpr uint64_t nanoseconds_a_tick = 10'000'000;
+
+// None for a record of another size or an unknown type, or with text that does not end in it.
+std::optional<agent_event> decode_event(std::span<const std::byte> record);
+
+// The start time of a session's leader in the unit of /proc (100 Hz, as proc(5)'s field 22).
+uint64_t start_ticks(const agent_event& event);
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,143 @@
+#include "desktop/badge_reader.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <system_error>
+
+#include "desktop/badge_directory.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+// Many times a badge whose project is as long as the daemon lets it be.
+constexpr size_t max_size = 65'536;
+constexpr uint32_t gone = IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr uint32_t runtime_events =
+    IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | gone;
+// Not IN_CREATE and IN_MODIFY: a file that is written in place is read when it is whole.
+constexpr uint32_t directory_events =
+    IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | gone;
+
+// Of "5.json"; 0: it is no name of a badge.
+int64_t window_of(std::string_view name) {
+  constexpr std::string_view suffix = ".json";
+  if (!name.ends_with(suffix)) return 0;
+  name.remove_suffix(suffix.size());
+  int64_t window = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), window);
+  const bool whole = error == std::errc() && end == name.data() + name.size();
+  return whole && window > 0 && std::to_string(window) == name ? window : 0;
+}
+
+Result<std::string> read_whole(const UniqueFd& fd) {
+  if (!fd) return fail_errno("it cannot be read");
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) return fail_errno("it cannot be read");
+  if (!S_ISREG(status.st_mode)) return fail("it is no regular file");
+  std::string text(max_size + 1, '\0');
+  size_t length = 0;
+  while (length < text.size()) {
+    const ssize_t got = read(fd.get(), text.data() + length, text.size() - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("it cannot be read");
+    if (got == 0) break;
+    length += static_cast<size_t>(got);
+  }
+  if (length > max_size) return fail("it is longer than " + std::to_string(max_size) + " bytes");
+  text.resize(length);
+  return text;
+}
+
+}  // namespace
+
+BadgeReader::BadgeReader(std::string runtime_directory, PassedOver passed_over)
+    : runtime_directory_(std::move(runtime_directory)),
+      path_(runtime_directory_ + "/" + badge_directory_name),
+      passed_over_(std::move(passed_over)),
+      inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+
+Result<BadgeReader> BadgeReader::open(std::string runtime_directory, PassedOver passed_over) {
+  BadgeReader reader(std::move(runtime_directory), std::move(passed_over));
+  if (!reader.inotify_) return fail_errno("inotify");
+  reader.runtime_watch_ = inotify_add_watch(
+      reader.inotify_.get(), reader.runtime_directory_.c_str(), runtime_events | IN_ONLYDIR);
+  if (reader.runtime_watch_ < 0) return fail_errno(reader.runtime_directory_);
+  reader.look();
+  return reader;
+}
+
+Status BadgeReader::update() {
+  bool look_again = false;
+  alignas(inotify_event) std::array<char, 16'384> events;
+  while (true) {
+    const ssize_t got = read(inotify_.get(), events.data(), events.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    for (ssize_t at = 0; at < got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      const std::string name = event->len > 0 ? event->name : "";
+      if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        look_again = true;
+      } else if (event->wd == runtime_watch_) {
+        if ((event->mask & (gone | IN_UNMOUNT)) != 0)
+          return fail(runtime_directory_ + " is no longer there");
+        look_again = look_again || name == badge_directory_name;
+      } else if (event->wd == directory_watch_) {
+        if (name.empty()) {
+          look_again = true;
+        } else if (!look_again) {
+          read_file(name);
+        }
+      }
+    }
+  }
+  if (look_again) look();
+  return {};
+}
+
+void BadgeReader::look() {
+  badges_.clear();
+  // Watch first: what changes after the look is then not missed.
+  const int watch = inotify_add_watch(inotify_.get(), path_.c_str(),
+                                      directory_events | IN_ONLYDIR | IN_DONT_FOLLOW);
+  const int error = errno;
+  if (watch != directory_watch_ && directory_watch_ >= 0)
+    inotify_rm_watch(inotify_.get(), directory_watch_);
+  directory_watch_ = watch;
+  if (watch < 0) {
+    if (error != ENOENT) pass_over(path_ + ": " + std::generic_category().message(error));
+    return;
+  }
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(path_.c_str()), closedir);
+  if (!entries) return;  // it went, which is the next event
+  while (const dirent* entry = readdir(entries.get())) read_file(entry->d_name);
+}
+
+void BadgeReader::read_file(const std::string& name) {
+  if (name.starts_with('.')) return;  // on its way to become a badge
+  const std::string path = path_ + "/" + name;
+  const int64_t window = window_of(name);
+  if (window == 0) return pass_over(path + ": its name is not that of a badge");
+  badges_.erase(window);
+  // Not blocking: it may be a fifo.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return;
+  const auto text = read_whole(fd);
+  if (!text) return pass_over(path + ": " + text.error().message);
+  auto badge = parse_badge(*text, window);
+  if (!badge) return pass_over(path + ": " + badge.error());
+  badges_.emplace(window, std::move(*badge));
+}
+
+void BadgeReader::pass_over(const std::string& what) {
+  if (told_.insert(what).second) passed_over_(what);
+}
+
+}  // namespace ebpf_ai_monitor

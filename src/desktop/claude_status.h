@@ -1,0 +1,22 @@
+// What Claude Code itself says it waits for: a hint beside the kernel's evidence, and never more.
+//
+// It keeps `sessions/<pid>.json` in its configuration directory ($CLAUDE_CONFIG_DIR, else
+// ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid`, `procStart` (field
+// 22 of /proc/<pid>/stat), `status` ("busy", "idle", "waiting"), `waitingFor`. What does not fit is
+// ignored. It is the user's file: only the bridge, which runs as the user, reads it.
+#pragma once
+
+#include <string_view>
+
+#include "core/process_id.h"
+#include "core/state.h"
+#include "system/proc.h"
+
+namespace ebpf_ai_monitor {
+
+WaitsFor parse_claude_status(std::string_view json, const ProcessId& id);
+
+// unknown: no file, not readable, or not of this process.
+WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id);
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,92 @@
+// Learns from its user's hands in which window a terminal is: a key goes to the window that has the
+// focus. Pure: no clock, no I/O. All times are CLOCK_MONOTONIC.
+//
+// What is read from a terminal need not be a key, and what is told late may look like another
+// window's. So it proves something only where nothing else explains it:
+// - One or two bytes, or a whole line. Focus reports have three, mouse reports six and more,
+// answers
+//   of the terminal and pastes more still (ctlseqs of xterm, and of kitty's keyboard protocol).
+// - No other read close to it: a program that reads byte by byte makes many of one report.
+// - None from another agent's terminal at the same moment: that is a script, or a terminal that
+//   sends its keys to all of its windows.
+// - The same window has had the focus since well before, and for a while after: Sway's event and
+//   the daemon's take different ways, and a busy agent may read a key late.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bridge/wire.h"
+#include "system/event_loop.h"
+
+namespace ebpf_ai_monitor {
+
+class KeyWitness {
+ public:
+  // A key that was typed into one of the windows that had the focus.
+  struct Proof {
+    ProcessId agent;
+    Nanoseconds time{};
+    std::map<int64_t, Nanoseconds> focused;  // since when, by window
+  };
+
+  // These windows have the focus now: one of each Sway, or none. The same as before is no change.
+  void focus(const std::set<int64_t>& windows, Nanoseconds now);
+  void read(const wire::Input& input, Nanoseconds now);
+  // What is proven by now. To be called again at next().
+  std::vector<Proof> take(Nanoseconds now);
+  std::optional<Nanoseconds> next() const;
+
+ private:
+  struct Key {
+    ProcessId agent;
+    Nanoseconds time{};
+    Nanoseconds due{};
+    bool alone = true;
+  };
+  std::map<int64_t, Nanoseconds> focused_;
+  std::deque<Key> keys_;  // not judged yet, as they were told
+};
+
+// Whether a read can be a key at all.
+bool may_be_key(const wire::Input& input);
+
+// Which window shows the terminal of a process, by that process: the one below the terminal's own,
+// or the leader of the terminal's session.
+class WindowTies {
+ public:
+  struct Tie {
+    int64_t window = 0;
+    std::string how;  // for people
+  };
+
+  // nullptr: none is known.
+  const Tie* find(const ProcessId& subject) const;
+  // Known without a key; where keys have contradicted a tie before, they alone count.
+  void set(const ProcessId& subject, int64_t window, const std::string& how);
+  bool contradicted(const ProcessId& subject) const;
+  // A key says so: one is enough where `sure` and no key has ever said another thing, else three in
+  // a row. One that contradicts a tie ends it. True: a tie is new, or gone.
+  bool key(const ProcessId& subject, int64_t window, bool sure);
+  // Ends the ties and forgets the evidence of those for which `keep` is false.
+  template <typename Predicate>
+  void keep_if(Predicate keep) {
+    std::erase_if(known_,
+                  [&](const auto& entry) { return !keep(entry.first, entry.second.tie.window); });
+  }
+
+ private:
+  struct Known {
+    Tie tie;                // window 0: none
+    int64_t candidate = 0;  // of the latest keys
+    int keys = 0;           // in a row that say `candidate`
+    bool contradicted = false;
+  };
+  std::map<ProcessId, Known> known_;
+};
+
+}  // namespace ebpf_ai_monitor

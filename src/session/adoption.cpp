@@ -1,0 +1,36 @@
+#include "session/adoption.h"
+
+#include <set>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr int adoption_looks = 4;
+
+}  // namespace
+
+// More than one look, as a process may have forked before its own turn came; not without end, as
+// new ones that were inherited are found as well.
+std::vector<pid_t> adopt_descendants(AgentMonitor& monitor, const AgentFinder& finder,
+                                     const ProcessId& leader) {
+  std::vector<pid_t> members;
+  std::set<pid_t> looked_at;
+  bool found_new = true;
+  for (int look = 0; look < adoption_looks && found_new; ++look) {
+    found_new = false;
+    for (const pid_t member : finder.processes().descendants(leader.pid)) {
+      if (!looked_at.insert(member).second) continue;
+      found_new = true;
+      const auto status = monitor.adopt_member(leader, member);
+      const auto stat = finder.proc().stat(member);
+      if (status && stat && !stat->ended()) {
+        members.push_back(member);
+      } else {
+        monitor.drop_member(member);  // gone by now: its pid will be another's
+      }
+    }
+  }
+  return members;
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,192 @@
+#include "session/recorder.h"
+
+#include <sys/utsname.h>
+
+#include <set>
+
+#include "session/adoption.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+// "pts/3, foot": the terminal's device, and the process that it belongs to: the first ancestor that
+// is not on it itself.
+std::string describe_terminal(const FoundAgent& agent, const Proc& proc) {
+  std::string text = terminal_name(agent.terminal);
+  std::set<pid_t> seen;
+  for (auto stat = proc.stat(agent.id.pid); stat && seen.insert(stat->id.pid).second;
+       stat = proc.stat(stat->parent)) {
+    if (stat->terminal != agent.terminal) return text + ", " + stat->comm;
+  }
+  return text;
+}
+
+agent_event event_of(uint16_t type, pid_t pid) {
+  agent_event event{};
+  event.type = type;
+  event.pid = event.tid = static_cast<uint32_t>(pid);
+  return event;
+}
+
+agent_event exec_of(pid_t pid, const std::string& comm) {
+  agent_event event = event_of(AGENT_EXEC, pid);
+  comm.copy(event.exec.comm, sizeof(event.exec.comm) - 1);
+  return event;
+}
+
+}  // namespace
+
+Recorder::Recorder(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Listener listener)
+    : monitor_(std::move(monitor)),
+      finder_(std::move(finder)),
+      listener_(std::move(listener)),
+      events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })) {}
+
+Status Recorder::record_running(const FoundAgent& agent) {
+  if (auto status = monitor_.watch_terminals(); !status) return status;
+  if (auto status = monitor_.adopt_leader(agent.id, agent.terminal); !status) return status;
+  adopt_descendants(monitor_, finder_, agent.id);
+  // What they did until now is part of the present, which is written next.
+  monitor_.drain([](const agent_event&) {});
+  const auto stat = finder_.proc().stat(agent.id.pid);
+  if (!stat || stat->ended() || stat->id != agent.id)
+    return fail("process " + std::to_string(agent.id.pid) + " has ended");
+  begin(agent, monotonic_now());
+  write_present();
+  listener_.on_begin(agent);
+  return {};
+}
+
+// The terminal programs are there before the session, so that not one of its events is missed.
+Status Recorder::record_next() { return monitor_.watch_terminals(); }
+
+void Recorder::catch_up() {
+  monitor_.drain([this](const agent_event& event) { on_event(event); });
+  check_losses();
+}
+
+void Recorder::finish() {
+  catch_up();
+  if (agent_ && !ended_) write_line(trace::end_text(trace_time(monotonic_now())));
+  ended_ = true;
+}
+
+trace::Time Recorder::elapsed() const { return agent_ ? monotonic_now() - began_ : trace::Time{}; }
+
+void Recorder::on_event(const agent_event& event) {
+  if (ended_) return;
+  if (!agent_) {
+    consider(event);
+    // The trace's first line has told this one.
+    if (agent_ && event.type == AGENT_EXEC && agent_->name == event.exec.comm) return;
+  }
+  if (!agent_ || event.session != static_cast<uint32_t>(agent_->id.pid) ||
+      start_ticks(event) != agent_->id.start_ticks)
+    return;
+  write_event(event);
+  if (event.type == AGENT_EXIT && event.pid == event.session) end();
+}
+
+// As the daemon does: a process by that name that its user talks to, as soon as that is so.
+void Recorder::consider(const agent_event& event) {
+  const auto leader = static_cast<pid_t>(event.session);
+  const bool is_exec = event.type == AGENT_EXEC;
+  if (!is_exec && event.type != AGENT_READ_EXIT && event.type != AGENT_OUTPUT) return;
+  const auto found = finder_.look_at(leader);
+  const bool is_it = found && found->id.start_ticks == start_ticks(event);
+  if (is_it && found->interactive) {
+    begin(*found, Nanoseconds(event.time_ns));
+    // Of one that was let run for a while, the beginning was passed over.
+    if (!is_exec || event.pid != event.session) write_present();
+    listener_.on_begin(*found);
+  } else if (!is_it && is_exec) {
+    monitor_.drop(leader);
+  }
+}
+
+void Recorder::begin(const FoundAgent& agent, Nanoseconds now) {
+  agent_ = agent;
+  began_ = now;
+  trace::Header header;
+  utsname system{};
+  uname(&system);
+  header.agent = agent.name;
+  header.kernel = system.release;
+  header.terminal = describe_terminal(agent, finder_.proc());
+  header.clock = "CLOCK_MONOTONIC, seconds since its value in `start`";
+  header.start = std::chrono::duration<double>(now).count();
+  listener_.write(trace::header_text(header) + "\n");
+  // By this line a reader knows where the session begins, whatever the process is called.
+  write_event(exec_of(agent.id.pid, agent.name));
+}
+
+// What a session that runs already looks like, in lines that replay: its members, the terminal's
+// mode, the reads that they are in.
+void Recorder::write_present() {
+  const pid_t leader = agent_->id.pid;
+  const Proc& proc = finder_.proc();
+  std::vector<pid_t> members = adopt_descendants(monitor_, finder_, agent_->id);
+  std::set<pid_t> written{leader};
+  for (const pid_t member : members) {
+    const auto stat = proc.stat(member);
+    if (!stat) continue;
+    agent_event fork = event_of(AGENT_FORK, written.contains(stat->parent) ? stat->parent : leader);
+    fork.fork.child = static_cast<uint32_t>(member);
+    written.insert(member);
+    write_event(fork);
+    write_event(exec_of(member, stat->comm));
+  }
+  const bool line_mode = monitor_.line_mode(leader).value_or(true);
+  agent_event mode = event_of(AGENT_MODE, leader);
+  mode.mode.line_mode = line_mode ? 1 : 0;
+  write_event(mode);
+  members.push_back(leader);
+  for (const pid_t member : members) {
+    for (const auto& read : finder_.reads_in_progress(member, agent_->terminal)) {
+      if (!monitor_.adopt_read(read.tid, read.fd, line_mode)) continue;
+      agent_event enter = event_of(AGENT_READ_ENTER, member);
+      enter.tid = static_cast<uint32_t>(read.tid);
+      enter.read.fd = read.fd;
+      enter.read.line_mode = line_mode ? 1 : 0;
+      write_event(enter);
+    }
+  }
+}
+
+// Without a time: now.
+void Recorder::write_event(agent_event event) {
+  if (event.time_ns == 0) event.time_ns = static_cast<uint64_t>((began_ + latest_).count());
+  ++events_;
+  write_line(trace::event_text(event, trace_time(Nanoseconds(event.time_ns))));
+}
+
+void Recorder::write_line(const std::string& text) { listener_.write(text + "\n"); }
+
+// Events of two CPUs may come in the wrong order by some microseconds; a trace is in order of time.
+trace::Time Recorder::trace_time(Nanoseconds time) {
+  latest_ = std::max(latest_, time - began_);
+  return latest_;
+}
+
+// A process, a read may be among what was lost: what is there now is written again.
+void Recorder::check_losses() {
+  const uint64_t losses = monitor_.lost();
+  if (losses == known_losses_) return;
+  const uint64_t count = losses - known_losses_;
+  known_losses_ = losses;
+  if (!agent_ || ended_) return;
+  write_line(trace::lost_text(count, trace_time(monotonic_now())));
+  const auto stat = finder_.proc().stat(agent_->id.pid);
+  if (stat && !stat->ended() && stat->id == agent_->id) {
+    write_present();
+  } else {
+    end();  // its exit was among them
+  }
+}
+
+void Recorder::end() {
+  ended_ = true;
+  listener_.on_end();
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,64 @@
+// Writes one agent's session as a trace, from the kernel's events: a session that runs already, or
+// the next that starts.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/trace.h"
+#include "kernel/agent_monitor.h"
+#include "session/agent_finder.h"
+#include "system/event_loop.h"
+
+namespace ebpf_ai_monitor {
+
+class Recorder {
+ public:
+  struct Listener {
+    std::function<void(const FoundAgent&)> on_begin;     // from now on it is recorded
+    std::function<void(const std::string& line)> write;  // with its line end
+    std::function<void()> on_end;                        // the session is over
+  };
+
+  // `monitor` was loaded with `everything`, for the names that the next session may have.
+  Recorder(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Listener listener);
+
+  // Either of the two. The error says why there is nothing to record.
+  Status record_running(const FoundAgent& agent);
+  Status record_next();
+
+  // Handles what the kernel has told by now.
+  void catch_up();
+  // Ends the trace at this moment: what was silent until now is known to be.
+  void finish();
+
+  uint64_t events() const { return events_; }
+  uint64_t lost() const { return known_losses_; }
+  // Since the trace's beginning.
+  trace::Time elapsed() const;
+
+ private:
+  void on_event(const agent_event& event);
+  void consider(const agent_event& event);
+  void begin(const FoundAgent& agent, Nanoseconds now);
+  void write_present();
+  void write_event(agent_event event);
+  void write_line(const std::string& text);
+  void check_losses();
+  void end();
+  trace::Time trace_time(Nanoseconds time);
+
+  AgentMonitor monitor_;
+  const AgentFinder finder_;
+  const Listener listener_;
+  std::optional<FoundAgent> agent_;
+  bool ended_ = false;
+  Nanoseconds began_{};
+  trace::Time latest_{};
+  uint64_t events_ = 0;
+  uint64_t known_losses_ = 0;
+  EventSourcePtr events_source_;
+};
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,84 @@
+#include "desktop/claude_status.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr ProcessId agent{.pid = 4711, .start_ticks = 123456};
+
+std::string file(const std::string& more) {
+  return R"({"pid":4711,"sessionId":"x","procStart":"123456","version":"2.1.197")" + more + "}";
+}
+
+TEST(ClaudeStatus, SaysWhatItWaitsFor) {
+  const auto says = [](const std::string& more) { return parse_claude_status(file(more), agent); };
+  EXPECT_EQ(says(R"(,"status":"idle")"), WaitsFor::prompt);
+  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"permission prompt")"), WaitsFor::permission);
+  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"sandbox request")"), WaitsFor::permission);
+  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"input needed")"), WaitsFor::answer);
+  EXPECT_EQ(says(R"(,"status":"waiting")"), WaitsFor::answer);
+  EXPECT_EQ(says(R"(,"status":"busy")"), WaitsFor::unknown);
+}
+
+TEST(ClaudeStatus, IgnoresWhatDoesNotFit) {
+  const std::string idle = R"(,"status":"idle")";
+  EXPECT_EQ(parse_claude_status(file(idle), {.pid = 4711, .start_ticks = 1}), WaitsFor::unknown)
+      << "its process id was another's";
+  EXPECT_EQ(parse_claude_status(file(idle), {.pid = 1, .start_ticks = 123456}), WaitsFor::unknown);
+  for (const std::string& content :
+       {std::string(), std::string("{"), std::string("[]"), std::string("7"), std::string("\xff"),
+        file(""), file(R"(,"status":"new word")"), file(R"(,"status":7)"),
+        file(R"(,"status":["idle"])"), std::string(R"({"pid":"4711","procStart":123456})"),
+        std::string(R"({"status":"idle"})"), std::string(20000, '[')}) {
+    EXPECT_EQ(parse_claude_status(content, agent), WaitsFor::unknown) << content.substr(0, 80);
+  }
+}
+
+// This process, with an environment in a /proc of the test's own.
+class ClaudeStatusFile : public testing::Test {
+ protected:
+  ClaudeStatusFile() {
+    std::filesystem::create_directories(root_ + "/proc/4711");
+    std::filesystem::create_directories(root_ + "/.claude/sessions");
+    environment("HOME=" + root_);
+  }
+  ~ClaudeStatusFile() override { std::filesystem::remove_all(root_); }
+  void environment(std::string variables) {
+    variables.push_back('\0');
+    std::ofstream(root_ + "/proc/4711/environ") << variables;
+  }
+  WaitsFor says() const { return claude_waits_for(Proc(root_ + "/proc"), agent); }
+
+  const std::string root_ = testing::TempDir() + "claude-status-" + std::to_string(getpid());
+  const std::string path_ = root_ + "/.claude/sessions/4711.json";
+};
+
+TEST_F(ClaudeStatusFile, IsReadFromItsConfigurationDirectory) {
+  EXPECT_EQ(says(), WaitsFor::unknown) << "no file";
+  std::ofstream(path_) << file(R"(,"status":"idle")");
+  EXPECT_EQ(says(), WaitsFor::prompt);
+  std::filesystem::create_directories(root_ + "/other");
+  std::filesystem::rename(root_ + "/.claude/sessions", root_ + "/other/sessions");
+  EXPECT_EQ(says(), WaitsFor::unknown);
+  environment("CLAUDE_CONFIG_DIR=" + root_ + "/other");
+  EXPECT_EQ(says(), WaitsFor::prompt);
+}
+
+TEST_F(ClaudeStatusFile, MayBeAnything) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_EQ(says(), WaitsFor::unknown) << "and does not block";
+  std::filesystem::remove(path_);
+  std::filesystem::create_directory(path_);
+  EXPECT_EQ(says(), WaitsFor::unknown);
+  std::filesystem::remove(path_);
+  std::ofstream(path_) << std::string(1 << 20, ' ') << file(R"(,"status":"idle")");
+  EXPECT_EQ(says(), WaitsFor::unknown) << "too long";
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,104 @@
+#include "diagnose/diagnosis.h"
+
+#include <gmock/gmock.h>
+
+#include "diagnose/prompt.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+TEST(Output, KeepsHeadAndTail) {
+  OutputKeeper keeper(10);
+  for (int i = 0; i < 100; ++i) keeper.add("0123456789");
+  EXPECT_TRUE(keeper.truncated());
+  EXPECT_EQ(keeper.text(), "01234\n[... 990 bytes left out ...]\n56789");
+}
+
+TEST(Output, OfOnePieceOrMany) {
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += std::to_string(i) + ",";
+  for (const size_t piece : {1UL, 3UL, 7UL, 1000UL}) {
+    OutputKeeper keeper(20);
+    for (size_t at = 0; at < text.size(); at += piece) keeper.add(text.substr(at, piece));
+    EXPECT_EQ(keeper.text(), text.substr(0, 10) + "\n[... " + std::to_string(text.size() - 20) +
+                                 " bytes left out ...]\n" + text.substr(text.size() - 10))
+        << piece;
+  }
+}
+
+TEST(Output, WhatFitsIsWhole) {
+  for (const size_t size : {0UL, 1UL, 5UL, 9UL, 10UL}) {
+    OutputKeeper keeper(10);
+    keeper.add(std::string(size, 'x'));
+    EXPECT_FALSE(keeper.truncated()) << size;
+    EXPECT_EQ(keeper.text(), std::string(size, 'x'));
+  }
+}
+
+TEST(Denied, AnyWordCounts) {
+  const std::vector<std::string> deny{"rm", "/usr/bin/tee"};
+  EXPECT_EQ(denied_word("ls | xargs -r rm -f", deny), "rm");
+  EXPECT_EQ(denied_word("(/bin/rm x)", deny), "rm");
+  EXPECT_EQ(denied_word("a;/usr/bin/tee", deny), "/usr/bin/tee");
+  EXPECT_EQ(denied_word("$(rm)", deny), "rm");
+  EXPECT_FALSE(denied_word("rmdir farm arm-rm.txt tee", deny));
+  EXPECT_FALSE(denied_word("", deny));
+}
+
+json large_answer() {
+  json events = json::array();
+  for (int i = 0; i < 5000; ++i) events.push_back({{"timestamp", i}, {"data", {{"path", "/x"}}}});
+  const json program{{"status", "ok"},
+                     {"error", nullptr},
+                     {"event_count", 5000},
+                     {"events", events},
+                     {"aggregates", {{"by_process", {1, 2}}}},
+                     {"summary", "Captured"}};
+  const json command{{"exit_code", 0},
+                     {"output", std::string(60'000, 'x')},
+                     {"truncated", false},
+                     {"error", nullptr}};
+  return {{"command_results", {command}}, {"ebpf_results", {{"p_1", program}}}};
+}
+
+TEST(Fit, CutsByImportance) {
+  const json whole = large_answer();
+  EXPECT_EQ(fit(whole, 10'000'000), whole);
+  for (const size_t budget : {100'000UL, 30'000UL, 8'000UL, 2'000UL}) {
+    const json cut = fit(whole, budget);
+    EXPECT_LE(dump(cut).size(), budget);
+    EXPECT_THAT(cut["cut"].get<std::string>(), HasSubstr(std::to_string(budget)));
+    const json& program = cut["ebpf_results"]["p_1"];
+    EXPECT_EQ(program["event_count"], 5000);
+    EXPECT_EQ(program["summary"], "Captured");
+    EXPECT_EQ(program["events"].size() + program["events_left_out"].get<size_t>(), 5000U);
+    if (program["events"].size() >= 2) {
+      EXPECT_EQ(program["events"].front()["timestamp"], 0);
+      EXPECT_EQ(program["events"].back()["timestamp"], 4999);
+    }
+  }
+  EXPECT_LE(dump(fit(whole, 600)).size(), 600U);
+}
+
+TEST(Fault, IsWhatWasRefusedOrFailed) {
+  json answer = large_answer();
+  EXPECT_FALSE(has_fault(answer));
+  answer["ebpf_results"]["p_1"]["status"] = "failed";
+  EXPECT_TRUE(has_fault(answer));
+  EXPECT_TRUE(has_fault(refused_whole("why")));
+}
+
+TEST(Prompt, SaysTheLimitsThatHold) {
+  const std::string prompt = system_prompt({.deny = {"rm"}, .network = false}, 8);
+  for (const char* said : {"1 to 300", "10 seconds", "64 KiB", "8 messages", "32 commands",
+                           "32 probes", "cannot talk to the network", "Not to be used: rm"})
+    EXPECT_THAT(prompt, HasSubstr(said));
+  EXPECT_THAT(system_prompt({.deny = {}, .network = true}, 8),
+              HasSubstr("may talk to the network"));
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,337 @@
+#include "desktop/notifications.h"
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::SizeIs;
+
+NotificationAgent working(pid_t pid, int64_t window = 5) {
+  return {.id = {.pid = pid, .start_ticks = 1},
+          .agent = "claude",
+          .project = "web-shop",
+          .tmux = "",
+          .state = State::working,
+          .since = 100,
+          .window = window};
+}
+
+NotificationAgent done(pid_t pid, int64_t window = 5, double since = 200) {
+  NotificationAgent agent = working(pid, window);
+  agent.state = State::waiting;
+  agent.since = since;
+  agent.worked = 42;
+  agent.unseen = 1;
+  return agent;
+}
+
+class NotificationsTest : public testing::Test {
+ protected:
+  NotificationsTest() { update({}); }
+
+  void update(std::vector<NotificationAgent> agents, const std::set<int64_t>& looked_at = {}) {
+    for (auto& agent : agents)
+      agent.in_view = agent.window != 0 && looked_at.contains(agent.window);
+    notifications_.update(std::move(agents), looked_at, now_);
+  }
+
+  std::vector<std::string> summaries() const {
+    std::vector<std::string> summaries;
+    for (const auto& [key, notification] : notifications_.wanted())
+      summaries.push_back(notification.summary);
+    return summaries;
+  }
+
+  Notification only() const {
+    const auto wanted = notifications_.wanted();
+    EXPECT_THAT(wanted, SizeIs(1));
+    return wanted.empty() ? Notification{} : wanted.begin()->second;
+  }
+
+  std::chrono::nanoseconds now_ = 1000s;
+  NotificationRules rules_;
+  Notifications notifications_{rules_};
+};
+
+TEST_F(NotificationsTest, ACompletionIsTold) {
+  update({working(1)});
+  EXPECT_THAT(summaries(), IsEmpty());
+  auto agent = done(1);
+  agent.tmux = "main:2";
+  update({agent});
+  EXPECT_EQ(only().summary, "Claude Code is ready");
+  EXPECT_EQ(only().body, "web-shop · tmux main:2\nWorked for 42 s");
+  EXPECT_FALSE(only().crash);
+  EXPECT_TRUE(only().focusable);
+  EXPECT_THAT(notifications_.windows(), ElementsAre(5));
+  EXPECT_EQ(notifications_.deadline(), std::nullopt);
+}
+
+TEST_F(NotificationsTest, AnAgentWithoutWindowIsToldOf) {
+  update({done(1, 0)}, {0});
+  EXPECT_EQ(only().summary, "Claude Code is ready");
+  EXPECT_FALSE(only().focusable);
+  EXPECT_THAT(notifications_.windows(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, WhatItAsksForIsToldWhereItIsKnown) {
+  auto agent = done(1);
+  agent.waits_for = WaitsFor::permission;
+  update({agent});
+  EXPECT_EQ(only().summary, "Claude Code asks for permission");
+  agent = done(2);
+  agent.waits_for = WaitsFor::answer;
+  update({agent});
+  EXPECT_EQ(only().summary, "Claude Code asks a question");
+  agent = done(3);
+  agent.waits_for = WaitsFor::prompt;
+  update({agent});
+  EXPECT_EQ(only().summary, "Claude Code is ready");
+}
+
+TEST_F(NotificationsTest, WhatCannotBeSaidIsLeftOut) {
+  auto agent = done(1);
+  agent.agent = "aider";
+  agent.project = "";
+  update({agent});
+  EXPECT_EQ(only().summary, "aider is ready");
+  EXPECT_EQ(only().body, "Worked for 42 s");
+}
+
+TEST_F(NotificationsTest, TextIsOneLineOfBoundedLength) {
+  auto agent = done(1);
+  agent.project = "a\nb\x1b[0m" + std::string(300, 'x');
+  for (int i = 0; i < 300; ++i) agent.tmux += "é";
+  update({agent});
+  const std::string body = only().body;
+  EXPECT_THAT(body, testing::StartsWith("a?b?[0mxxx"));
+  EXPECT_EQ(std::ranges::count(body, '\n'), 1);
+  EXPECT_LT(body.size(), 250U);
+  EXPECT_THAT(body, HasSubstr("é~\nWorked"));
+}
+
+TEST_F(NotificationsTest, AFirstWaitIsNotTold) {
+  auto agent = done(1);
+  agent.unseen = 0;
+  agent.worked = 0;
+  update({agent});
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, ShortWorkIsNotTold) {
+  auto agent = done(1);
+  agent.worked = 2.99;
+  update({agent});
+  EXPECT_THAT(summaries(), IsEmpty());
+  agent.since = 300;
+  agent.worked = 3;
+  update({agent});
+  EXPECT_THAT(summaries(), SizeIs(1));
+}
+
+TEST_F(NotificationsTest, NothingIsToldOfAWindowThatIsLookedAt) {
+  update({done(1)}, {5});
+  EXPECT_THAT(summaries(), IsEmpty());
+  update({done(1)});  // nor later
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, AHiddenPaneOfALookedAtWindowIsTold) {
+  notifications_.update({done(1)}, {5}, now_);  // in_view is false
+  EXPECT_THAT(summaries(), SizeIs(1));
+}
+
+TEST_F(NotificationsTest, WhatWaitsAtTheStartIsOld) {
+  Notifications notifications(rules_);
+  auto agent = done(1);
+  agent.settled = false;
+  notifications.update({agent}, {}, now_);
+  EXPECT_THAT(notifications.wanted(), IsEmpty());
+  agent.settled = true;
+  notifications.update({agent}, {}, now_);
+  EXPECT_THAT(notifications.wanted(), IsEmpty());
+  notifications.update({done(1, 5, 300)}, {}, now_);
+  EXPECT_THAT(notifications.wanted(), SizeIs(1));
+}
+
+TEST_F(NotificationsTest, AWindowIsWaitedFor) {
+  auto agent = done(1, 0);
+  agent.settled = false;
+  update({agent});
+  EXPECT_THAT(summaries(), IsEmpty());
+  update({done(1)});
+  EXPECT_THAT(summaries(), SizeIs(1));
+}
+
+TEST_F(NotificationsTest, ItGoesWhenItHasLostItsPoint) {
+  auto seen = done(1);
+  seen.unseen = 0;
+  for (const auto& later :
+       {std::vector{working(1)}, std::vector<NotificationAgent>{}, std::vector{seen}}) {
+    Notifications notifications(rules_);
+    notifications.update({}, {}, now_);
+    notifications.update({done(1)}, {}, now_);
+    ASSERT_THAT(notifications.wanted(), SizeIs(1));
+    notifications.update(later, {}, now_);
+    EXPECT_THAT(notifications.wanted(), IsEmpty());
+  }
+  update({done(1)});
+  update({done(1)}, {5});
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, ItStaysWhileNothingChanges) {
+  update({done(1)});
+  const auto wanted = notifications_.wanted();
+  update({done(1), working(2, 6)}, {6});
+  EXPECT_EQ(notifications_.wanted(), wanted);
+}
+
+TEST_F(NotificationsTest, TheNextOfTheSameWindowReplacesIt) {
+  update({done(1), working(2)});
+  const auto first = notifications_.wanted();
+  update({done(1), done(2, 5, 300), done(3, 6, 301)});
+  ASSERT_THAT(summaries(), SizeIs(2));
+  const auto replaced = notifications_.wanted().find(first.begin()->first);
+  ASSERT_NE(replaced, notifications_.wanted().end());
+  EXPECT_EQ(notifications_.agent(first.begin()->first)->id.pid, 2);
+}
+
+TEST_F(NotificationsTest, OfSeveralAtATimeTheNewestStays) {
+  update({done(1, 5, 302), done(2, 5, 301)});
+  EXPECT_EQ(only().id.pid, 1);
+}
+
+TEST_F(NotificationsTest, TwoCompletionsOfTheSameTextAreTwo) {
+  update({done(1)});
+  const Notification first = only();
+  update({done(1, 5, 300)});
+  EXPECT_EQ(only().body, first.body);
+  EXPECT_NE(only(), first);
+}
+
+TEST_F(NotificationsTest, ItFollowsItsAgentToAnotherWindow) {
+  update({done(1, 0)});
+  const auto before = notifications_.wanted();
+  update({done(1, 7)}, {5});
+  EXPECT_EQ(notifications_.wanted(), before);
+  update({done(1, 7)}, {7});
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, ACrashIsToldAsACrash) {
+  update({working(1)});
+  notifications_.crashed(working(1), {.exit_signal = SIGSEGV}, now_);
+  update({});
+  EXPECT_EQ(only().summary, "Claude Code crashed");
+  EXPECT_EQ(only().body, "web-shop\nKilled by SIGSEGV");
+  EXPECT_TRUE(only().crash);
+  update({}, {6});
+  EXPECT_THAT(summaries(), SizeIs(1));
+  update({}, {5});
+  EXPECT_THAT(summaries(), IsEmpty());
+
+  notifications_.crashed(working(2), {.exit_code = 3}, now_);
+  EXPECT_EQ(only().body, "web-shop\nExit status 3");
+  update({done(3)});  // another agent of that window
+  EXPECT_THAT(summaries(), ElementsAre("Claude Code is ready"));
+}
+
+TEST_F(NotificationsTest, ACrashBeforeItsUsersEyesIsNotTold) {
+  auto agent = working(1);
+  agent.in_view = true;
+  notifications_.crashed(agent, {.exit_signal = SIGSEGV}, now_);
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, ACrashOutOfViewInAFocusedWindowStaysUntilTheNextLook) {
+  notifications_.crashed(working(1), {.exit_signal = SIGSEGV}, now_);  // another pane shows
+  update({}, {5});
+  EXPECT_THAT(summaries(), SizeIs(1));
+  update({}, {6});
+  update({}, {5});
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, ACrashWithoutWindowStaysUntilItIsDropped) {
+  notifications_.crashed(working(1, 0), {.exit_signal = SIGKILL}, now_);
+  update({}, {0});
+  ASSERT_THAT(summaries(), SizeIs(1));
+  notifications_.drop(notifications_.wanted().begin()->first);
+  EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, ThereIsABound) {
+  for (pid_t pid = 1; pid <= 1000; ++pid)
+    notifications_.crashed(working(pid, pid), {.exit_signal = SIGKILL}, now_);
+  EXPECT_THAT(summaries(), SizeIs(100));
+  EXPECT_EQ(notifications_.wanted().rbegin()->second.id.pid, 1000);
+}
+
+TEST(Crash, WhatAUserDoesIsNone) {
+  EXPECT_FALSE(is_crash({}));
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    EXPECT_FALSE(is_crash({.exit_signal = signal}));
+    EXPECT_FALSE(is_crash({.exit_code = 128 + signal}));
+  }
+  for (const int signal : {SIGSEGV, SIGABRT, SIGKILL, SIGBUS, SIGPIPE, SIGTRAP})
+    EXPECT_TRUE(is_crash({.exit_signal = signal}));
+  for (const int code : {1, 2, 127, 134, 255}) EXPECT_TRUE(is_crash({.exit_code = code}));
+}
+
+TEST(Reminder, IsToldOnce) {
+  NotificationRules rules;
+  rules.remind_after = 600s;
+  Notifications notifications(rules);
+  notifications.update({}, {}, 1000s);
+  notifications.update({done(1)}, {}, 1000s);
+  const auto first = notifications.wanted();
+  ASSERT_THAT(first, SizeIs(1));
+  EXPECT_EQ(notifications.deadline(), 1600s);
+  notifications.update({done(1)}, {}, 1599s);
+  EXPECT_EQ(notifications.wanted(), first);
+  notifications.update({done(1)}, {}, 1600s);
+  ASSERT_THAT(notifications.wanted(), SizeIs(1));
+  const auto [key, reminder] = *notifications.wanted().begin();
+  EXPECT_EQ(key, first.begin()->first);
+  EXPECT_EQ(reminder.summary, "Claude Code is still waiting");
+  EXPECT_EQ(reminder.body, "web-shop\nFor 10 min");
+  EXPECT_EQ(notifications.deadline(), std::nullopt);
+  notifications.update({working(1)}, {}, 1700s);
+  EXPECT_THAT(notifications.wanted(), IsEmpty());
+}
+
+TEST(Reminder, NoneOfWhatWasSeen) {
+  NotificationRules rules;
+  rules.remind_after = 600s;
+  Notifications notifications(rules);
+  notifications.update({}, {}, 1000s);
+  notifications.update({done(1)}, {}, 1000s);
+  auto seen = done(1);
+  seen.in_view = true;
+  notifications.update({seen}, {5}, 1001s);
+  EXPECT_EQ(notifications.deadline(), std::nullopt);
+  notifications.update({done(1)}, {}, 1700s);
+  EXPECT_THAT(notifications.wanted(), IsEmpty());
+}
+
+TEST(DurationText, HasTwoUnits) {
+  for (const auto& [seconds, text] : std::map<double, std::string>{{0, "0 s"},
+                                                                   {42.4, "42 s"},
+                                                                   {59.6, "1 min"},
+                                                                   {125, "2 min 5 s"},
+                                                                   {3600, "1 h"},
+                                                                   {3780, "1 h 3 min"},
+                                                                   {7199, "1 h 59 min"}})
+    EXPECT_EQ(duration_text(seconds), text);
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor
