@@ -84,7 +84,13 @@ def score(trace: list[Line], transitions: list[Line]) -> dict[str, Any]:
         "false_waiting": false_waiting,
         "false_working": false_working,
         "late_resume": late_resume,
-        "latency_s": {"p50": latencies[len(latencies) // 2], "max": latencies[-1]} if latencies else None,
+        "latency_s": {
+            "p50": latencies[len(latencies) // 2],
+            "p95": latencies[len(latencies) * 95 // 100],
+            "max": latencies[-1],
+        }
+        if latencies
+        else None,
     }
 
 

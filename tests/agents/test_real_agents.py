@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support.agent_run import PROJECT, TERMINALS, AgentRun
+from support.agent_run import TERMINALS, AgentRun
+from support.agent_terminal import PROJECT
 from support.agents import AGENTS
 from support.badges import BadgeWatch, Version
 from support.daemon import Daemon
 from support.desktop import Desktop
+from support.notifications import Mako, NotifyCalls
 from support.standin_api import StandInApi
 
 # The promise is 1.5 s from the moment at which the agent waits. Measured is from the model's last byte to our reading
@@ -46,6 +48,12 @@ def run(request: pytest.FixtureRequest) -> Iterator[AgentRun]:
         except TimeoutError as error:
             pytest.fail("\n".join([str(error), *(f"\n{title}:\n{text}" for title, text in run.evidence())]))
         yield run
+
+
+@pytest.fixture(scope="class")
+def mako(run: AgentRun) -> Iterator[Mako]:
+    with Mako(run.desktop) as mako:
+        yield mako
 
 
 def assert_stops(run: AgentRun, waits_since: float, since: float, measure: Measure, what: str) -> Version:
@@ -113,6 +121,21 @@ class TestRealAgent:
         seen = run.wait_for_badge(lambda version: not version.needs_attention, stopped.time, "a badge that was seen")
         assert seen.time - stopped.time > GLANCE_SECONDS
 
+    def test_one_notification_of_work_and_a_click_on_it(self, run: AgentRun, mako: Mako) -> None:
+        calls = NotifyCalls(run.desktop)
+        begin = time.monotonic()
+        turn = run.submit("please THINK=5 now")
+        run.look_away()
+        run.api.wait_for_end(turn)
+        shown = mako.wait_for(f"{run.agent.display_name} is ready")
+        stopped = run.wait_for("stopped", begin)
+        place = PROJECT if run.terminal == "foot" else f"{PROJECT} · tmux main:0"
+        assert shown.body.partition("\n")[0] == place
+        mako.invoke(shown)
+        run.wait_for_badge(lambda version: not version.needs_attention, stopped.time, "a badge that was seen")
+        mako.wait_for_none()
+        assert calls.count() == 1
+
     def test_typing_and_resizing_are_no_work(self, run: AgentRun, measure: Measure) -> None:
         begin = time.monotonic()
         run.type_text("a draft of many words that nobody")
@@ -134,6 +157,8 @@ class TestRealAgent:
         time.sleep(PONDER_SECONDS)
         states_while_pondering = run.states(asked.time)
         made_without_leave = made.exists()
+        # Claude Code says so itself, in a file of its own; of others it is not known.
+        [session] = run.daemon.status()["sessions"]
 
         approval = time.monotonic()
         run.desktop.press_key(run.agent.approve_key)
@@ -144,6 +169,7 @@ class TestRealAgent:
         assert_good_stop(run, asked, asking_end, begin, measure, "a permission dialog")
         assert states_while_pondering == []
         assert not made_without_leave and made.exists()
+        assert session["waits_for"] == ("permission" if run.agent.name == "claude" else "")
         assert not working.needs_attention
 
     def test_escape_ends_work(self, run: AgentRun, measure: Measure) -> None:

@@ -9,7 +9,9 @@ import pytest
 from command_line import Run
 
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-COMMANDS = ("daemon", "bridge", "status", "replay", "demo")
+COMMANDS = ("daemon", "bridge", "status", "watch", "explain", "record", "replay", "demo")
+
+NEED_MORE = ("explain", "record", "replay")
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -29,11 +31,22 @@ def refused(run: Run, arguments: list[str], says: list[str], status: int = 2, wr
         ([], ["subcommand"]),
         (["no-such-command"], ["no-such-command"]),
         (["--no-such-option"], ["no-such-option"]),
-        *[([command, "--no-such-option"], ["--no-such-option"]) for command in COMMANDS if command != "replay"],
+        *[([command, "--no-such-option"], ["--no-such-option"]) for command in COMMANDS if command not in NEED_MORE],
+        (["explain", "1", "--no-such-option"], ["--no-such-option"]),
+        (["explain"], ["pid"]),
+        (["explain", "abc"], ["pid", "abc"]),
+        (["explain", "0"], ["pid", "0"]),
+        (["explain", "-1"], ["-1"]),
+        (["explain", "99999999999"], ["pid", "99999999999"]),
+        (["explain", "1", "2"], ["2"]),
         (["replay", "trace", "--no-such-option"], ["--no-such-option"]),
+        (["record", "--output", "trace", "--no-such-option"], ["--no-such-option"]),
         (["replay", "one", "two"], ["two"]),
         (["daemon", "stray"], ["stray"]),
         (["status", "stray"], ["stray"]),
+        (["watch", "stray"], ["stray"]),
+        (["watch", "--format", "xml"], ["format", "xml"]),
+        (["watch", "--json", "--format", "text"], ["json", "format"]),
     ],
     ids=" ".join,
 )
@@ -75,7 +88,9 @@ def test_user(run: Run, value: str) -> None:
 def test_one_unknown_user_among_known_ones(run: Run) -> None:
     refused(run, ["daemon", "--user=root", "--user=no-such-user"], ["user", "no-such-user"])
 
-@pytest.mark.parametrize("option", ["--user", "--processes", "--wait-threshold", "--log-level", "--config"])
+@pytest.mark.parametrize(
+    "option", ["--user", "--processes", "--wait-threshold", "--notify-after", "--urgent", "--log-level", "--config"]
+)
 def test_no_value(run: Run, option: str) -> None:
     refused(run, ["daemon", option], [option])
 
@@ -116,6 +131,10 @@ def config(tmp_path: Path, text: str) -> list[str]:
         ("user = [1]\n", ["user", "string"]),
         ("log-level = true\n", ["log-level", "string"]),
         ("wait-threshold = 1000.5\n", ["wait-threshold"]),
+        ("notify-after = -1\n", ["notify-after"]),
+        ("remind-after = 1.5\n", ["remind-after"]),
+        ("notifications = 0\n", ["notifications"]),
+        ('urgent = "yes"\n', ["urgent"]),
         ('log-level = "loud"\n', ["log-level", "loud"]),
         ('user = "no-such-user"\n', ["user", "no-such-user"]),
         ('user = ["root", "no-such-user"]\n', ["user", "no-such-user"]),
@@ -188,8 +207,9 @@ def test_help_of_a_command(run: Run, command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
-def test_status_without_a_daemon(run: Run) -> None:
-    done = run("status")
+@pytest.mark.parametrize("arguments", [["status"], ["explain", "1"]], ids=" ".join)
+def test_without_a_daemon(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
     assert done.returncode == 1
     assert "ebpf-ai-monitor" in done.stderr + done.stdout
 

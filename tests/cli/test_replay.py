@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,30 @@ TRACES = sorted((Path(__file__).parents[1] / "traces").glob("*.jsonl"))
 HEADER = '{"trace":1,"agent":"claude"}\n'
 BEGIN = '{"t":1.0,"ev":"exec","pid":7,"comm":"claude"}\n'
 
-@pytest.mark.parametrize("threshold", [1000, 500])
-@pytest.mark.parametrize("trace", TRACES, ids=lambda path: path.stem)
-def test_recorded_agents(run: Run, trace: Path, threshold: int) -> None:
-    done = run("replay", "--json", "--wait-threshold", str(threshold), trace)
+ALL = ("1000", "500", "auto")
+DRAWN_OVER = "work is not seen for as long as the user keeps the terminal busy: each picture has a cause"
+STARTS = "nothing but keys and sockets tells where work without an animation begins"
+# What the judge gets wrong so far, at which thresholds, and why. Who cures one takes it out.
+WRONG: dict[str, tuple[tuple[str, ...], str]] = {
+    "claude-animation-off": (ALL, STARTS),
+    "claude-clock-in-status-line": (ALL, "the clock is taken for work until the first wait is known"),
+    "claude-focus-reports": (ALL, DRAWN_OVER),
+    "claude-mouse-reports": (ALL, DRAWN_OVER),
+    "claude-resizing": (ALL, DRAWN_OVER),
+    "claude-tool-writes-to-terminal": (("500",), "the animation paused for longer on a busy machine"),
+    "codex-focus-reports": (ALL, DRAWN_OVER),
+    "codex-resizing": (ALL, DRAWN_OVER),
+}
+
+def recordings() -> Iterator[object]:
+    for trace, threshold in itertools.product(TRACES, ALL):
+        thresholds, why = WRONG.get(trace.stem, ((), ""))
+        marks = [pytest.mark.xfail(strict=True, reason=why)] if threshold in thresholds else []
+        yield pytest.param(trace, threshold, id=f"{trace.stem}-{threshold}", marks=marks)
+
+@pytest.mark.parametrize(("trace", "threshold"), recordings())
+def test_recorded_agents(run: Run, trace: Path, threshold: str) -> None:
+    done = run("replay", "--json", "--wait-threshold", threshold, trace)
     assert (done.returncode, done.stderr) == (0, "")
     transitions = [json.loads(line) for line in done.stdout.splitlines()]
     result = score(load(str(trace)), transitions)
@@ -30,8 +52,19 @@ def test_text_has_the_same_transitions(run: Run) -> None:
     as_text = run("replay", TRACES[0]).stdout.splitlines()
     assert [json.loads(line)["state"] for line in as_json] == [line.split()[2] for line in as_text]
 
-def test_reads_from_a_pipe(run: Run) -> None:
-    assert run("replay", "/dev/stdin").returncode == 1  # empty: no trace
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_reads_from_a_pipe(run: Run, path: str) -> None:
+    piped = run("replay", path, wrapper=["sh", "-c", f'cat {TRACES[0]} | "$@"', "sh"])
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert piped.stdout == run("replay", TRACES[0]).stdout
+    assert run("replay", path).returncode == 1  # empty: no trace
+
+def test_what_was_lost_is_told(run: Run, tmp_path: Path) -> None:
+    trace = tmp_path / "lossy.jsonl"
+    trace.write_text(HEADER + BEGIN + '{"t":2.0,"ev":"lost","count":12}\n')
+    done = run("replay", trace)
+    assert done.returncode == 0
+    assert "12 kernel events were lost" in done.stderr
 
 @pytest.mark.parametrize(
     ("content", "says"),
@@ -50,6 +83,9 @@ def test_reads_from_a_pipe(run: Run) -> None:
         (HEADER + BEGIN + '{"t":"soon","ev":"exit","pid":7}\n', ["line 3", "number"]),
         (HEADER + BEGIN + '{"t":2.0,"ev":"fork","pid":7}\n', ["line 3", "child"]),
         (HEADER + BEGIN + '{"t":2.0,"ev":"exit","pid":"seven"}\n', ["line 3", "number"]),
+        (HEADER + BEGIN + '{"t":NaN,"ev":"exit","pid":7}\n', ["line 3", "not JSON"]),
+        (HEADER + BEGIN + '{"t":1e300,"ev":"exit","pid":7}\n', ["line 3", "'t'"]),
+        (HEADER + BEGIN + "[" * 10_000_000, ["line 3", "64 KiB"]),
     ],
     ids=lambda value: None if isinstance(value, list) else repr(value[-24:]),
 )

@@ -11,6 +11,7 @@ import pytest
 
 from support.badges import BadgeWatch
 from support.desktop import Desktop, wait_until
+from support.stand_in import install
 
 from fake_daemon import Bridge
 
@@ -19,6 +20,13 @@ from fake_daemon import Bridge
 def shared_desktop() -> Generator[Desktop, None, None]:
     with Desktop("ebpf-ai-test-bridge") as desktop:
         yield desktop
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Generator[str, None, None]:
+    """The command of a stand-in agent."""
+    with install() as path:
+        yield path
 
 
 @pytest.fixture

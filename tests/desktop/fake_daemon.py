@@ -8,7 +8,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ SECONDS = 20.0
 
 # wire::Report and wire::NoWindow
 _REPORT = struct.Struct("=IIqQiI200s")
-_WINDOW, _SEEN, _LOG = 1, 2, 3
+_WINDOW, _SEEN, _LOG, _INPUTS = 1, 2, 3, 4
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
 
@@ -53,8 +53,10 @@ class Agent:
     process: Process
     agent: str = "claude"
     project: str = ""
+    directory: str = ""
     state: str = "working"
     since: float = field(default_factory=time.time)
+    worked: float = 0.0
     started: float = 1700000000.5
     unseen: int = 0
     tmux: str = ""
@@ -71,20 +73,22 @@ class Agent:
 class Bridge:
     """A context manager; the real bridge process runs inside of it."""
 
-    def __init__(self, desktop: Desktop, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, desktop: Desktop, env: Mapping[str, str] | None = None, options: Sequence[str] = ()) -> None:
         self._desktop = desktop
+        self._options = options
         self._env = env
         self.places: dict[Process, tuple[int, str]] = {}
         self.seen: list[Process] = []
         self.log: list[str] = []
+        self.wants_inputs = False
         self.reports = 0
 
     def __enter__(self) -> Bridge:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge'
+            command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge "$@"'
             self.process = self._desktop.spawn(
-                ["/bin/bash", "-c", command, str(BINARY)], self._env, pass_fds=(theirs.fileno(),)
+                ["/bin/bash", "-c", command, str(BINARY), *self._options], self._env, pass_fds=(theirs.fileno(),)
             )
         return self
 
@@ -117,8 +121,9 @@ class Bridge:
             setattr(agent, name, value)
         self.tell(agent, synced=False)
 
-    def tell_gone(self, agent: Agent) -> None:
-        self._send("gone", vars(agent.process))
+    def tell_gone(self, agent: Agent, *, while_working: bool = False, code: int = 0, by_signal: int = 0) -> None:
+        ending = {"while_working": while_working, "exit_code": code, "exit_signal": by_signal}
+        self._send("gone", vars(agent.process) | ending)
 
     def _send(self, kind: str, content: Mapping[str, Any]) -> None:
         self.socket.send(json.dumps({kind: content}).encode())
@@ -155,6 +160,11 @@ class Bridge:
         self.wait_until(found, f"a line with {texts}")
         return found()[0]
 
+    def memory_kib(self) -> int:
+        """The memory it has resident now."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
     def peak_memory_kib(self) -> int:
         """The most memory it ever had resident."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
@@ -171,5 +181,7 @@ class Bridge:
             self.seen.append(Process(pid, start_ticks))
         elif kind == _LOG:
             self.log.append(f"{level} {text.partition(bytes(1))[0].decode(errors='replace')}")
+        elif kind == _INPUTS:
+            self.wants_inputs = window == 1
         else:
             raise ValueError(f"a report of kind {kind}")

@@ -175,7 +175,7 @@ def test_agent_that_is_there_before_its_window(desktop: Desktop, badges: BadgeWa
     bridge.wait_for_place(agents[1], window.con_id)
 
 
-def test_process_with_several_windows_is_ambiguous(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:
+def test_window_of_a_terminal_stays_known_when_its_process_opens_another(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:
     server_socket = desktop.runtime_dir / "foot.sock"
     server = desktop.spawn(["foot", f"--server={server_socket}"])
     wait_until(server_socket.exists, SECONDS, "the foot server")
@@ -190,10 +190,15 @@ def test_process_with_several_windows_is_ambiguous(desktop: Desktop, badges: Bad
     bridge.tell(agent)
     wait_for_badge(badges, first)
     second = open_client(2)
-    bridge.wait_for_no_window(agent, "ambiguous")
-    wait_for_none(badges, first)
-    desktop.sway.command(f"[con_id={second}] kill")
-    bridge.wait_for_place(agent, first)
+    with Bridge(desktop) as late:  # which has not seen the one after the other
+        late.tell(agent)
+        late.wait_for_no_window(agent, "ambiguous")
+        late.wait_until(lambda: late.wants_inputs, "the wish to know of keys")
+        desktop.sway.command(f"[con_id={second}] kill")
+        late.wait_for_place(agent, first)
+        late.wait_until(lambda: not late.wants_inputs, "no such wish any more")
+    bridge.read()
+    assert bridge.places[agent.process] == (first, "none")
     server.send_signal(signal.SIGTERM)
 
 
@@ -202,7 +207,13 @@ def test_window_anywhere_in_sway(desktop: Desktop, badges: BadgeWatch, bridge: B
     agent = agent_in(window)
     bridge.tell(agent)
     wait_for_badge(badges, window.con_id)
-    for command in ("splitv", "floating enable", "move scratchpad", "scratchpad show", "move to workspace 7"):
+    if not any(output["name"] == "HEADLESS-2" for output in desktop.sway.tree()["nodes"]):
+        desktop.sway.command("create_output")
+    for command in (
+        "splitv", "layout tabbed", "layout stacking", "floating enable", "move scratchpad", "scratchpad show",
+        "floating disable", "move to workspace 7", "move container to output HEADLESS-2",
+        "move container to output HEADLESS-1",
+    ):  # fmt: skip
         desktop.sway.command(f"[con_id={window.con_id}] {command}")
     desktop.sway.command("reload")
     # Nothing of that closed the window: what follows is the next version.
@@ -515,6 +526,52 @@ def test_stale_tmux_of_a_terminals_environment(desktop: Desktop, badges: BadgeWa
     bridge.wait_for_no_window(outside, "no_owner")
 
 
+def test_agent_in_a_hidden_tmux_window_is_not_looked_at(
+    desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux
+) -> None:
+    agent = tmux.new_detached("work")
+    window = tmux.attach("work")
+    tmux.run("new-window", "-t", "work", "sleep", "1000")
+    bridge.tell(agent)
+    wait_for_badge(badges, window.con_id)
+    bridge.tell_change(agent, state="waiting", unseen=1)
+    changed = wait_for_badge(badges, window.con_id, needs_attention=True)
+    wait_until(lambda: time.monotonic() > changed.time + LEAST_LOOK, SECONDS, "the time of a look")
+    bridge.tell_change(agent, project="still unseen")
+    wait_for_badge(badges, window.con_id, needs_attention=True, project="still unseen")
+    bridge.read()
+    assert not bridge.seen
+    tmux.run("select-window", "-t", "work:0")
+    wait_for_badge(badges, window.con_id, needs_attention=False)
+    bridge.wait_until(lambda: bridge.seen == [agent.process], "the report")
+
+
+def test_tmux_keeps_no_trace_of_being_listened_to(
+    desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux
+) -> None:
+    agent = tmux.new_detached("work")
+    window = tmux.attach("work")
+    clients = tmux.run("list-clients")
+    bridge.tell(agent)
+    wait_for_badge(badges, window.con_id)
+
+    def listeners() -> list[Path]:
+        return [path for path in Path("/proc").iterdir() if path.name.isdigit() and listens(path)]
+
+    def listens(path: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return b"wait-for" in arguments(path) and str(desktop.runtime_dir / "tmux").encode() in arguments(path)
+        return False
+
+    wait_until(listeners, SECONDS, "what listens")
+    assert tmux.run("list-clients") == clients
+    assert tmux.run("display-message", "-p", "-t", "work", "#{session_attached}") == "1"
+    # It ends with the bridge, also with one that could not see to it.
+    bridge.process.kill()
+    wait_until(lambda: not listeners(), SECONDS, "its end")
+    tmux.run("has-session", "-t", "work")
+
+
 # A tmux that is none. Each runs the real one once it may.
 
 
@@ -543,7 +600,7 @@ def false_tmux(desktop: Desktop, script: str) -> Generator[Path, None, None]:
         ("exec sleep 1000", "did not answer"),
         ("trap '' TERM INT; while :; do sleep 1000 & wait; done", "did not answer"),
         ("exec cat /dev/zero", "more than 1 MiB"),
-        ("yes 'pane %1 $1 1 /dev/pts/1'", "more than 1 MiB"),
+        ("yes 'pane %1 $1 1 1 /dev/pts/1'", "more than 1 MiB"),
         ("echo hello; exit 0", "printed 'hello'"),
         ("kill -KILL $$", "ended with 9"),
         ("exit 3", "ended with 3"),
@@ -575,13 +632,18 @@ def tmux_socket(agent: Agent) -> str:
 
 
 def processes_of_group_leaders(bridge: Bridge) -> list[int]:
-    """What the bridge has started: in its session, but not itself."""
+    """What the bridge has started and does not keep: in its session, but not itself, and not what waits for events."""
     found = []
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if int(stat_fields(int(path.name))[3]) == bridge.process.pid and int(path.name) != bridge.process.pid:
+            of_bridge = int(stat_fields(int(path.name))[3]) == bridge.process.pid
+            if of_bridge and int(path.name) != bridge.process.pid and b"wait-for" not in arguments(path):
                 found.append(int(path.name))
     return found
+
+
+def arguments(process: Path) -> list[bytes]:
+    return (process / "cmdline").read_bytes().split(b"\0")
 
 
 def test_no_tmux_at_all(desktop: Desktop, badges: BadgeWatch, tmux: Tmux) -> None:
@@ -600,6 +662,8 @@ def test_tmux_is_not_asked_while_nothing_changes(desktop: Desktop, badges: Badge
         calls = directory / "calls"
         bridge.tell(agent)
         wait_for_badge(badges, shown.con_id)
+        # Once for what there is, once for what happens from now on.
+        wait_until(lambda: len(calls.read_text()) == 2, SECONDS, "two calls")
         before = calls.read_text()
         for _ in range(20):
             desktop.focus(shown)
@@ -830,7 +894,8 @@ def test_directory_that_is_none(desktop: Desktop, make: Callable[[Desktop, Path]
         # By itself, without another change.
         wait_until((path / f"{window.con_id}.json").exists, SECONDS, "the badge")
         bridge.wait_for_log("2 ", "can be written again")
-        assert sum(line.startswith("4 ") for line in bridge.log) <= 2
+        # Of the directory: a Sway of another test may have left its socket.
+        assert sum(line.startswith("4 ") and str(path) in line for line in bridge.log) <= 2
 
 
 def test_directory_that_vanishes(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:

@@ -4,11 +4,15 @@ left when a part of it ends."""
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import pwd
 import re
+import select
 import signal
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,28 +26,27 @@ from support.badges import BadgeWatch, Version
 from support.binary import BINARY
 from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, wait_until
-from support.stand_in import NAME, agent_in, install, is_ready, status_of
+from support.notifications import Mako, NotifyCalls
+from support.stand_in import NAME, agent_in, is_ready, status_of
 
 SECONDS = 20.0
 OPTIONS = ("--processes", NAME)
 NOBODY = pwd.getpwnam("nobody")
 TOO_MANY, MOST = 70, 64
+REPORTS_A_SECOND = 2048
+SYS_PIDFD_GETFD = 438  # asm-generic/unistd.h, the same on every architecture
 
-# What linux/capability.h calls KILL, SETGID, SETUID, SETPCAP, DAC_READ_SEARCH, SYS_PTRACE, PERFMON and BPF.
-DAEMON_CAPABILITIES = sum(1 << number for number in (5, 6, 7, 8, 2, 19, 38, 39))
+# What linux/capability.h calls KILL, SETGID, SETUID, SETPCAP, DAC_READ_SEARCH and SYS_PTRACE; and PERFMON, which
+# attaches tracepoints.
+DAEMON_CAPABILITIES = sum(1 << number for number in (5, 6, 7, 8, 2, 19))
+PERFMON = 1 << 38
 
 SESSION_TYPES: dict[str, type] = {
     "pid": int, "start_ticks": int, "uid": int, "agent": str, "name": str, "state": str, "since": float,
-    "started": float, "why": str, "project": str, "directory": str, "terminal": str, "window": int, "no_window": str,
-    "unseen": int,
+    "started": float, "why": str, "waits_for": str, "project": str, "directory": str, "terminal": str, "window": int, "no_window": str,
+    "how": str, "unseen": int,
 }  # fmt: skip
 DAEMON_TYPES: dict[str, type] = {"version": str, "probes": str, "events_received": int, "events_lost": int}
-
-
-@pytest.fixture(scope="module")
-def stand_in() -> Iterator[str]:
-    with install() as path:
-        yield path
 
 
 @pytest.fixture
@@ -158,9 +161,11 @@ def test_the_bridge_has_no_file_of_the_daemon(
     assert any("bpf" in file for file in of_daemon.values())  # so that it would have been seen
 
 
-def test_the_daemon_keeps_eight_capabilities(daemon: Daemon) -> None:
+def test_the_daemon_keeps_few_capabilities(daemon: Daemon) -> None:
     status = status_of(daemon.process.pid)
-    assert [int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd")] == [DAEMON_CAPABILITIES] * 3
+    uses_tracepoints = "tracepoint" in daemon.status()["daemon"]["probes"]
+    kept = DAEMON_CAPABILITIES | (PERFMON if uses_tracepoints else 0)
+    assert [int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd")] == [kept] * 3
     assert [int(status[name], 16) for name in ("CapInh", "CapAmb")] == [0] * 2
     assert status["NoNewPrivs"] == "1"
 
@@ -181,7 +186,7 @@ def test_a_killed_bridge_comes_back_with_the_same_badge(
     assert before
 
     bridge = bridge_of(daemon)
-    for how, back_off in ((signal.SIGKILL, 0.25), (signal.SIGTERM, 0.5), (signal.SIGTERM, 1.0)):
+    for how, back_off in ((signal.SIGKILL, 0.25), (signal.SIGTERM, 0.5), (signal.SIGTERM, 0.5)):
         killed = time.monotonic()
         os.kill(bridge, how)
         bridge = bridge_of(daemon, other_than=bridge)
@@ -192,6 +197,71 @@ def test_a_killed_bridge_comes_back_with_the_same_badge(
         assert abs(after.pop("timestamp") - before["timestamp"]) < 2
         assert after.items() <= before.items()
     assert daemon.process.poll() is None
+
+
+def test_a_bridge_stays_until_its_user_logs_out(stand_in: str) -> None:
+    with Desktop("ebpf-ai-test-logout") as desktop, Daemon(desktop, OPTIONS) as daemon:
+        window = desktop.open_foot(stand_in)
+        agent = agent_in(window)
+        wait_until(lambda: daemon.status()["sessions"], SECONDS, "the agent")
+        bridge = bridge_of(daemon)
+        os.kill(agent, signal.SIGKILL)
+        wait_until(lambda: not daemon.status()["sessions"], SECONDS, "its end")
+        assert bridge_of(daemon) == bridge
+        # As logind does it.
+        gone = desktop.runtime_dir.with_name(f"{desktop.uid}-gone")
+        desktop.runtime_dir.rename(gone)
+        try:
+            wait_until(lambda: not Path(f"/proc/{bridge}").exists(), SECONDS, "the bridge's end")
+        finally:
+            gone.rename(desktop.runtime_dir)
+        assert daemon.process.poll() is None
+
+
+def test_two_users_at_once(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
+    with (
+        Desktop("ebpf-ai-test-other") as other,
+        BadgeWatch(other.runtime_dir, other.uid) as other_badges,
+        Daemon(desktop, (*OPTIONS, "--user", other.user)) as daemon,
+    ):
+        windows = [each.open_foot(stand_in) for each in (desktop, other)]
+        for watch, window in zip((badges, other_badges), windows, strict=True):
+            wait_for_badge(watch, window, state="stopped")
+            assert {path.name for path in watch.directory.iterdir()} == {f"{window.con_id}.json"}
+        assert len(daemon.status()["sessions"]) == 2
+        for each, window in zip((desktop, other), windows, strict=True):
+            [session] = sessions_for(desktop, each.uid, each.gid)
+            assert (session["uid"], session["window"]) == (each.uid, window.con_id)
+        # One ends, and it is nothing to the other.
+        os.kill(agent_in(windows[0]), signal.SIGKILL)
+        wait_for_none(badges, windows[0])
+        assert sessions_for(desktop, desktop.uid, desktop.gid) == []
+        os.kill(agent_in(windows[1]), signal.SIGUSR1)
+        wait_for_badge(other_badges, windows[1], state="working")
+        assert not other_badges.problems
+
+
+def test_a_bridge_that_floods_is_held_back(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str
+) -> None:
+    wait_for_badge(badges, desktop.open_foot(stand_in), state="stopped")
+    # What the user can do who traces their bridge.
+    pidfd = os.pidfd_open(bridge_of(daemon))
+    descriptor = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, 3, 0)
+    os.close(pidfd)
+    report = struct.pack("=IIqQiI200s", 2, 0, 0, 1, 1, 0, b"")
+    began, sent = time.monotonic(), 0
+    with socket.socket(fileno=descriptor) as to_daemon:
+        while (elapsed := time.monotonic() - began) < 3:
+            try:
+                to_daemon.send(report, socket.MSG_DONTWAIT)
+                sent += 1
+            except BlockingIOError:
+                select.select([], [to_daemon], [], 0.1)
+        assert daemon.status()["sessions"]
+    # What it takes, and what the socket holds.
+    assert REPORTS_A_SECOND < sent < REPORTS_A_SECOND * (elapsed + 1) + 1000
+    wait_for_badge(badges, desktop.open_foot(stand_in), state="stopped")
 
 
 def test_a_stopped_daemon_leaves_nothing(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
@@ -267,6 +337,34 @@ def test_a_user_without_runtime_directory_has_agents_without_window(desktop: Des
     assert not Path(runtime).exists()
 
 
+# Notifications
+
+
+def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
+    with Daemon(desktop, (*OPTIONS, "--notify-after", "0")), Mako(desktop) as mako:
+        calls = NotifyCalls(desktop)
+        window = desktop.open_foot(stand_in, env={"I3PM_PROJECT_NAME": "my project"})
+        wait_for_badge(badges, window, state="stopped", needs_attention=False)
+        desktop.open_foot("sleep", "1000")  # has the focus from now on
+        assert calls.count() == 0
+
+        os.kill(agent_in(window), signal.SIGUSR1)
+        shown = mako.wait_for(f"{NAME} is ready")
+        # It animates for a second; some of that passes until it is known to be work.
+        assert re.fullmatch("my project\nWorked for [01] s", shown.body)
+        mako.invoke(shown)
+        seen = wait_for_badge(badges, window, state="stopped", needs_attention=False, since=time.monotonic() - 1)
+        mako.wait_for_none()
+        assert calls.count() == 1
+
+        desktop.open_foot("sleep", "1000")
+        os.kill(agent_in(window), signal.SIGUSR1)
+        wait_for_badge(badges, window, since=seen.time, state="working")
+        os.kill(agent_in(window), signal.SIGSEGV)
+        assert mako.wait_for(f"{NAME} crashed").body == "my project\nKilled by SIGSEGV"
+        assert calls.count() == 2
+
+
 # status
 
 
@@ -279,6 +377,7 @@ def test_status_shows_each_user_their_own(desktop: Desktop, badges: BadgeWatch, 
     assert sessions_for(desktop, 0, 0) == [session]
     assert sessions_for(desktop, NOBODY.pw_uid, NOBODY.pw_gid) == []
     pid = agent_in(window)
+    assert session.pop("how") == f"foot (pid {window.pid}) owns one window"
     assert began - 1 < session.pop("started") <= session.pop("since") <= time.time()
     assert session.pop("start_ticks") > 0
     assert session.pop("why")
@@ -288,6 +387,7 @@ def test_status_shows_each_user_their_own(desktop: Desktop, badges: BadgeWatch, 
         "agent": NAME,
         "name": NAME,
         "state": "waiting",
+        "waits_for": "",
         "project": badge["project"],
         "directory": str(desktop.home),
         "terminal": os.readlink(f"/proc/{pid}/fd/0").removeprefix("/dev/"),

@@ -11,20 +11,24 @@ import shutil
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .desktop import Desktop
 from .standin_api import StandInApi
 
 _VERSIONS = Path(__file__).parent.parent / "agents" / "package.json"
+# Those that only `./dev bench judgement` runs.
+_MORE_VERSIONS = Path(__file__).parents[2] / "bench" / "package.json"
 _CACHE = Path(os.environ.get("EBPF_AI_MONITOR_TEST_CACHE", "/var/cache/ebpf-ai-monitor-tests"))
 _API_KEY = "sk-test-key-of-no-value-whatsoever"
 
 
 @functools.cache
-def install() -> Path:
-    """The directory of the agents' commands; installed on first use of a version, which takes a network."""
-    versions = _VERSIONS.read_bytes()
+def install(package: Path = _VERSIONS) -> Path:
+    """The directory of the commands of a package.json; installed on first use of a version, which takes a network."""
+    versions = package.read_bytes()
     place = _CACHE / hashlib.sha256(versions).hexdigest()[:16]
     commands = place / "node_modules" / ".bin"
     _CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -49,20 +53,28 @@ def _install_into(place: Path, versions: bytes) -> None:
         directory.rename(place)
 
 
+def _version_of(package: str, versions: Path = _VERSIONS) -> str:
+    return str(json.loads(versions.read_text())["dependencies"][package])
+
+
 class Agent(ABC):
     """How one agent is set up and used."""
 
     name: str
+    display_name: str
     badge_source: str
-    # The key that says yes in a permission dialog.
+    version: str
+    # The key that says yes in a permission dialog; "": the agent is given no commands to run.
     approve_key: str
+    # Where its version is.
+    package = _VERSIONS
 
     def prepare(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
         """Writes the user's settings; the variables to add to the user's environment."""
         node = shutil.which("node")
         if not node:
             raise FileNotFoundError("the agents need node, of Debian's package nodejs")
-        path = f"{install()}:{Path(node).parent}:{desktop.env['PATH']}"
+        path = f"{install(self.package)}:{Path(node).parent}:{desktop.env['PATH']}"
         return {"PATH": path} | self._configure(desktop, api)
 
     @abstractmethod
@@ -71,8 +83,14 @@ class Agent(ABC):
 
 class ClaudeCode(Agent):
     name = "claude"
+    display_name = "Claude Code"
     badge_source = "claude-code"
+    version = _version_of("@anthropic-ai/claude-code")
     approve_key = "Return"
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, servers: Mapping[str, Any] | None = None) -> None:
+        """Further keys of the user's settings, and MCP servers; $HOME stands for the user's home."""
+        self._settings, self._servers = dict(settings or {}), dict(servers or {})
 
     def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
         settings = {
@@ -80,8 +98,10 @@ class ClaudeCode(Agent):
             "theme": "dark",
             "customApiKeyResponses": {"approved": [_API_KEY[-20:]], "rejected": []},
             "projects": {str(desktop.home): {"hasTrustDialogAccepted": True}},
+            "mcpServers": self._servers,
         }
-        desktop.write_home_file(".claude.json", json.dumps(settings))
+        desktop.write_home_file(".claude.json", json.dumps(settings).replace("$HOME", str(desktop.home)))
+        desktop.write_home_file(".claude/settings.json", json.dumps(self._settings))
         return {
             "ANTHROPIC_BASE_URL": api.url,
             "ANTHROPIC_API_KEY": _API_KEY,
@@ -92,15 +112,24 @@ class ClaudeCode(Agent):
 
 class Codex(Agent):
     name = "codex"
+    display_name = "Codex"
     badge_source = "codex"
+    version = _version_of("@openai/codex")
     approve_key = "y"
+
+    def __init__(self, keys: str = "", tables: str = "", asks: bool = True) -> None:
+        """Further keys and tables of the user's settings ($HOME is replaced); one that does not ask may run all."""
+        self._keys, self._tables = keys, tables
+        free = 'approval_policy = "never"\nsandbox_mode = "danger-full-access"'
+        self._policy = 'approval_policy = "on-request"' if asks else free
 
     def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
         settings = f"""
             model = "gpt-test"
             model_provider = "stand-in"
             check_for_update_on_startup = false
-            approval_policy = "on-request"
+            {self._policy}
+            {self._keys}
 
             [model_providers.stand-in]
             name = "stand-in"
@@ -110,9 +139,28 @@ class Codex(Agent):
 
             [projects."{desktop.home}"]
             trust_level = "trusted"
+
+            {self._tables}
         """
-        desktop.write_home_file(".codex/config.toml", settings)
+        desktop.write_home_file(".codex/config.toml", settings.replace("$HOME", str(desktop.home)))
         return {}
+
+
+class GeminiCli(Agent):
+    name = "gemini"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    version = _version_of("@google/gemini-cli", _MORE_VERSIONS)
+    approve_key = ""
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        settings = {
+            "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
+            "general": {"disableAutoUpdate": True, "disableUpdateNag": True, "enableAutoUpdate": False},
+            "privacy": {"usageStatisticsEnabled": False},
+        }
+        desktop.write_home_file(".gemini/settings.json", json.dumps(settings))
+        return {"GEMINI_API_KEY": _API_KEY, "GOOGLE_GEMINI_BASE_URL": api.url}
 
 
 AGENTS: tuple[Agent, ...] = (ClaudeCode(), Codex())

@@ -48,6 +48,22 @@ _FOOT_CONFIG = """\
 font=DejaVu Sans Mono:size=9
 """
 
+# As the standard one, but it starts no service: which notification server runs is for a test to say.
+_SESSION_BUS_CONFIG = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
 _SYSTEM_BUS_CONFIG = """\
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -148,11 +164,13 @@ class Window:
 class Desktop:
     """A context manager; see the module's text. Two of the same user wait for each other."""
 
-    def __init__(self, user: str = USER_PREFIX) -> None:
+    def __init__(self, user: str = USER_PREFIX, xwayland: bool = False) -> None:
         if not user.startswith(USER_PREFIX):
             # The runtime directory of this user is wiped: that must never be a person's.
             raise ValueError(f"a test user's name begins with {USER_PREFIX}: {user}")
-        self.user = user
+        # Several checkouts can be tested at a time, each with a suffix of its own.
+        self.user = user + os.environ.get("EBPF_AI_MONITOR_TEST_USER_SUFFIX", "")
+        self._xwayland = xwayland
         self._resources = contextlib.ExitStack()
         self._numbers = itertools.count(1)
 
@@ -212,8 +230,9 @@ class Desktop:
     def write_home_file(self, name: str, text: str) -> None:
         """A file of the user's own in their home."""
         path = self.home / name
-        if not path.parent.exists():
-            self._own_directory(path.parent)
+        for parent in reversed(path.relative_to(self.home).parents[:-1]):
+            if not (self.home / parent).exists():
+                self._own_directory(self.home / parent)
         path.write_text(text)
         os.chown(path, self.uid, self.gid)
 
@@ -264,9 +283,10 @@ class Desktop:
         held = [word for modifier in modifiers for word in ("-M", modifier)]
         self.run(["wtype", *held, "-k", name])
 
-    def screenshot(self, path: str | Path) -> None:
+    def screenshot(self, path: str | Path, region: str = "") -> None:
+        """Of the whole output, or of "X,Y WIDTHxHEIGHT"."""
         picture = self.home / f"shot-{next(self._numbers)}.png"
-        self.run(["grim", str(picture)])
+        self.run(["grim", *(["-g", region] if region else []), str(picture)])
         shutil.move(picture, path)
 
     # tmux, on the user's default server
@@ -326,17 +346,19 @@ class Desktop:
             "XDG_RUNTIME_DIR": str(self.runtime_dir),
             "DBUS_SESSION_BUS_ADDRESS": self.session_bus_address,
         }
-        self._start_session_bus()
+        self.start_session_bus()
         self._start_system_bus()
         self.start_sway()
 
-    def _start_session_bus(self) -> None:
-        bus = self.spawn(
-            ["dbus-daemon", "--session", f"--address={self.session_bus_address}", "--nofork", "--nopidfile",
-             "--print-address=1"],
+    def start_session_bus(self) -> None:
+        """Also for a test that has ended the one before."""
+        config = self.root / "session-bus.conf"
+        config.write_text(_SESSION_BUS_CONFIG.format(socket=self.runtime_dir / "bus"))
+        self.session_bus = self.spawn(
+            ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],
             stdout=subprocess.PIPE,
-        )  # fmt: skip
-        _wait_for_address(bus, "the session bus")
+        )
+        _wait_for_address(self.session_bus, "the session bus")
 
     def _start_system_bus(self) -> None:
         """Not the machine's: there may be none, and a test owns no name on it."""
@@ -358,7 +380,7 @@ class Desktop:
         """Also for a test that has killed the one before."""
         self.env.pop("SWAYSOCK", None)  # Sway would listen there, if the file is gone
         config = self.root / "sway.config"
-        config.write_text(_SWAY_CONFIG)
+        config.write_text(_SWAY_CONFIG.replace("xwayland disable", "xwayland enable") if self._xwayland else _SWAY_CONFIG)
         headless = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
         sway = self.spawn(["sway", "--config", str(config)], headless)
         # spawn's wrapper replaces itself, so the pid is Sway's own, which it names its socket after.

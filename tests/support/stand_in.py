@@ -15,7 +15,8 @@ NAME = "t-agent"
 SECONDS = 20.0
 
 # Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. Once it handles that signal it
-# is ready. In line mode it reads, and draws nothing.
+# is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,
+# and draws nothing.
 STAND_IN = """#!/usr/bin/python3 -IS
 import os, signal, sys, time, tty
 
@@ -25,12 +26,13 @@ def animate(*_):
         time.sleep(0.1)
 
 line_mode = sys.argv[1:] == ["line"]
+keys = sys.argv[1:] == ["keys"]
 if not line_mode:
     tty.setraw(0)
 signal.signal(signal.SIGUSR1, animate)
 if not line_mode:
-    os.write(1, b"> ")
-while line_mode and os.read(0, 100):
+    os.write(1, b"\\033[?1004h> " if keys else b"> ")
+while (line_mode or keys) and os.read(0, 100):
     pass
 while not line_mode:
     signal.pause()
@@ -38,17 +40,17 @@ while not line_mode:
 
 
 @contextlib.contextmanager
-def install() -> Iterator[str]:
+def install(name: str = NAME) -> Iterator[str]:
     """The path of the stand-in, which every user may run."""
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / NAME
+        path = Path(directory) / name
         path.write_text(STAND_IN)
         path.chmod(0o755)
         path.parent.chmod(0o755)
         yield str(path)
 
 
-def agent_in(window: Window) -> int:
+def agent_in(window: Window, name: str = NAME) -> int:
     """The pid of the stand-in that runs in the window, once it is ready."""
 
     def is_in_it(it: proc.Process) -> bool:
@@ -59,7 +61,7 @@ def agent_in(window: Window) -> int:
         return False
 
     def found() -> int | None:
-        return next((it.pid for it in proc.find(lambda it: it.name == NAME and is_in_it(it)) if is_ready(it.pid)), None)
+        return next((it.pid for it in proc.find(lambda it: it.name == name and is_in_it(it)) if is_ready(it.pid)), None)
 
     return wait_until(found, SECONDS, f"the agent in window {window.con_id}")
 

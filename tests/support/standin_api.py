@@ -1,10 +1,15 @@
-"""A stand-in, on loopback, for the model behind an agent: enough of two streaming HTTP APIs to hold a conversation.
+"""A stand-in, on loopback, for the model behind an agent: enough of three streaming HTTP APIs to hold a conversation.
 
-Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API. The user's prompt steers the answer:
+Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API, Gemini CLI Google's. The user's prompt
+steers the answer:
 
     THINK=4           answer for 4 seconds, a word each 0.2 s
     QUIET             think in silence and then answer at once
     RUNTOOL=[date]    end by asking the agent to run that shell command; once its result is here, answer it as usual
+    FREELY            and do not ask for leave (Codex, where that is up to the model)
+    BACKGROUND        and let it go on behind the rest of the turn
+    CALLTOOL=NAME {…} end by calling that tool with the JSON object, up to the end of the line; once its result is here,
+                      answer it as usual
 
 The model's turns are recorded with the times (CLOCK_MONOTONIC) at which they began and ended.
 """
@@ -28,6 +33,17 @@ WORD_SECONDS = 0.2
 _ids = itertools.count(1)
 
 Event = dict[str, Any]
+# A tool's name and its arguments.
+Call = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the agent is asked to run."""
+
+    text: str
+    freely: bool
+    in_background: bool
 
 
 @dataclass
@@ -35,23 +51,31 @@ class Turn:
     """The model's turn: from the agent's request to the last byte of the answer, or to the agent's hanging up."""
 
     prompt: str
+    # What the agent says of the tools that it was asked to call, as text.
+    tool_results: list[str] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     end: float | None = None
     dropped: bool = False
 
     @property
     def think_seconds(self) -> float:
-        match = re.search(r"THINK=([\d.]+)", self.prompt)
-        return float(match[1]) if match else DEFAULT_THINK_SECONDS
+        # An agent that was interrupted may put the prompt before back: the last word counts.
+        found = re.findall(r"THINK=([\d.]+)", self.prompt)
+        return float(found[-1]) if found else DEFAULT_THINK_SECONDS
 
     @property
     def quiet(self) -> bool:
         return "QUIET" in self.prompt
 
     @property
-    def command(self) -> str | None:
+    def command(self) -> Command | None:
         match = re.search(r"RUNTOOL=\[(.*?)\]", self.prompt)
-        return match[1] if match else None
+        return Command(match[1], "FREELY" in self.prompt, "BACKGROUND" in self.prompt) if match else None
+
+    @property
+    def call(self) -> Call | None:
+        match = re.search(r"CALLTOOL=(\S+) (\{.*\})", self.prompt)
+        return (match[1], json.loads(match[2])) if match else None
 
 
 class Messages:
@@ -70,6 +94,15 @@ class Messages:
         blocks = (block for message in self._news for block in message["content"])
         return "\n".join(block["text"] for block in blocks if block["type"] == "text")
 
+    @property
+    def tool_results(self) -> list[str]:
+        blocks = (block for message in self._news for block in message["content"])
+        return [json.dumps(block["content"]) for block in blocks if block["type"] == "tool_result"]
+
+    @staticmethod
+    def command_call(command: Command) -> Call:
+        return "Bash", {"command": command.text, "description": "run", "run_in_background": command.in_background}
+
     def whole_answer(self) -> Event:
         text = {"type": "text", "text": "ok"}
         return self._message() | {"content": [text], "stop_reason": "end_turn"}
@@ -84,9 +117,9 @@ class Messages:
         delta = {"type": "text_delta", "text": word}
         return [{"type": "content_block_delta", "index": 0, "delta": delta}]
 
-    def finish(self, _text: str, command: str | None) -> list[Event]:
-        tool_use = self._tool_use(command) if command else []
-        stop = {"stop_reason": "tool_use" if command else "end_turn", "stop_sequence": None}
+    def finish(self, _text: str, call: Call | None) -> list[Event]:
+        tool_use = self._tool_use(*call) if call else []
+        stop = {"stop_reason": "tool_use" if call else "end_turn", "stop_sequence": None}
         return [
             {"type": "content_block_stop", "index": 0},
             *tool_use,
@@ -107,9 +140,9 @@ class Messages:
         }
 
     @staticmethod
-    def _tool_use(command: str) -> list[Event]:
-        block = {"type": "tool_use", "id": f"toolu_{next(_ids)}", "name": "Bash", "input": {}}
-        delta = {"type": "input_json_delta", "partial_json": json.dumps({"command": command, "description": "run"})}
+    def _tool_use(name: str, arguments: dict[str, Any]) -> list[Event]:
+        block = {"type": "tool_use", "id": f"toolu_{next(_ids)}", "name": name, "input": {}}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
         return [
             {"type": "content_block_start", "index": 1, "content_block": block},
             {"type": "content_block_delta", "index": 1, "delta": delta},
@@ -133,6 +166,20 @@ class Responses:
         content = self._last.get("content") or []
         return "\n".join(part["text"] for part in content if part["type"] == "input_text")
 
+    @property
+    def tool_results(self) -> list[str]:
+        return [json.dumps(self._last["output"])] if self._last["type"] == "function_call_output" else []
+
+    @staticmethod
+    def command_call(command: Command) -> Call:
+        arguments: dict[str, Any] = {"cmd": command.text}
+        if not command.freely:
+            # The wish for escalated permissions is what makes Codex ask its user.
+            arguments |= {"sandbox_permissions": "require_escalated", "justification": "May I run this?"}
+        if command.in_background:
+            arguments["yield_time_ms"] = 500
+        return "exec_command", arguments
+
     def begin(self) -> list[Event]:
         return [{"type": "response.created", "response": {"id": self._response_id}}]
 
@@ -143,10 +190,10 @@ class Responses:
         place = {"output_index": 0, "content_index": 0, "item_id": self._item_id}
         return [{"type": "response.output_text.delta", "delta": word} | place]
 
-    def finish(self, text: str, command: str | None) -> list[Event]:
+    def finish(self, text: str, call: Call | None) -> list[Event]:
         items = [self._message(text)]
-        if command:
-            items.append(self._function_call(command))
+        if call:
+            items.append(self._function_call(*call))
         usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
         return [
             *({"type": "response.output_item.done", "output_index": i, "item": item} for i, item in enumerate(items)),
@@ -158,16 +205,71 @@ class Responses:
         return {"type": "message", "role": "assistant", "id": self._item_id, "content": content}
 
     @staticmethod
-    def _function_call(command: str) -> Event:
-        # The wish for escalated permissions is what makes Codex ask its user.
-        arguments = {"cmd": command, "sandbox_permissions": "require_escalated", "justification": "May I run this?"}
+    def _function_call(name: str, arguments: dict[str, Any]) -> Event:
+        # Codex keeps the tools of an MCP server in a namespace of its own.
+        namespace, _, tool = name.rpartition("__")
         return {
             "type": "function_call",
             "id": f"fc_{next(_ids)}",
             "call_id": f"call_{next(_ids)}",
-            "name": "exec_command",
+            "name": tool,
             "arguments": json.dumps(arguments),
-        }
+        } | ({"namespace": namespace} if namespace else {})
+
+
+class GenerateContent:
+    """Google's Gemini API; it runs no commands here."""
+
+    def __init__(self, request: dict[str, Any], streams: bool) -> None:
+        said = itertools.takewhile(lambda content: content["role"] != "model", reversed(request["contents"]))
+        self._news = list(said)
+        self.streams = streams
+
+    tool_results: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        return "\n".join(part["text"] for content in self._news for part in content["parts"] if "text" in part)
+
+    @staticmethod
+    def command_call(command: Command) -> Call:
+        return "run_shell_command", {"command": command.text}
+
+    def whole_answer(self) -> Event:
+        # Gemini CLI asks for a model to answer with, and who is to speak next.
+        choice = {"reasoning": "none", "model_choice": "flash", "next_speaker": "user"}
+        return self._part(json.dumps(choice)) | {"usageMetadata": {"totalTokenCount": 3}}
+
+    def begin(self) -> list[Event]:
+        return []
+
+    def begin_text(self) -> list[Event]:
+        return []
+
+    def word(self, word: str) -> list[Event]:
+        return [self._part(word)]
+
+    def finish(self, _text: str, _call: Call | None) -> list[Event]:
+        event = self._part("")
+        event["candidates"][0]["finishReason"] = "STOP"
+        return [event | {"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}}]
+
+    @staticmethod
+    def _part(text: str) -> Event:
+        return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}]}
+
+
+Api = Messages | Responses | GenerateContent
+
+
+def _api_of(path: str, request: dict[str, Any]) -> Api | None:
+    if path == Messages.path:
+        return Messages(request)
+    if path == Responses.path:
+        return Responses(request)
+    if path.endswith((":generateContent", ":streamGenerateContent")):
+        return GenerateContent(request, path.endswith(":streamGenerateContent"))
+    return None
 
 
 class StandInApi:
@@ -241,16 +343,16 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["content-length"])) or "{}")
             path = self.path.partition("?")[0]
-            api_class = {Messages.path: Messages, Responses.path: Responses}.get(path)
-            if not api_class:
-                return self._answer_whole({"input_tokens": 10})
-            answer = api_class(request)
-            if not answer.streams:
+            answer = _api_of(path, request)
+            if not answer:
+                return self._answer_whole({"input_tokens": 10, "totalTokens": 10})
+            if isinstance(answer, Messages | GenerateContent) and not answer.streams:
                 return self._answer_whole(answer.whole_answer())
             # The agent also asks for titles and the like; only the conversation itself comes with tools.
-            if not request.get("tools"):
+            # Gemini CLI's side questions come with tools as well, and with a form for the answer.
+            if not request.get("tools") or "responseJsonSchema" in request.get("generationConfig", {}):
                 return self._stream(answer, Turn("THINK=0"))
-            turn = Turn(answer.prompt)
+            turn = Turn(answer.prompt, list(answer.tool_results))
             api.begin(turn)
             dropped = True
             try:
@@ -271,7 +373,7 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(data)
 
-        def _stream(self, answer: Messages | Responses, turn: Turn) -> None:
+        def _stream(self, answer: Api, turn: Turn) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
@@ -287,12 +389,14 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
                 self._send(answer.word("word "))
                 self._stay(min(WORD_SECONDS, end - time.monotonic()))
             self._send(answer.word("Done."))
-            self._send(answer.finish(text + "Done.", turn.command))
+            call = answer.command_call(turn.command) if turn.command else turn.call
+            self._send(answer.finish(text + "Done.", call))
             self._write_chunk(b"")
 
         def _send(self, events: list[Event]) -> None:
             for event in events:
-                self._write_chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+                name = f"event: {event['type']}\n" if "type" in event else ""
+                self._write_chunk(f"{name}data: {json.dumps(event)}\n\n".encode())
 
         def _write_chunk(self, data: bytes) -> None:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))

@@ -1,0 +1,34 @@
+"""The manual pages tell of what there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from support.binary import BINARY
+
+MAN = Path(__file__).parents[2] / "man"
+
+
+def help_of(*command: str) -> str:
+    return subprocess.run([str(BINARY), *command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_setting_is_in_the_manual() -> None:
+    page = (MAN / "ebpf-ai-monitor-config.5.scd").read_text()
+    options = set(re.findall(r"--([a-z][a-z-]+)", help_of("daemon"))) - {"help", "config"}
+    assert options == set(re.findall(r"^\*([a-z-]+)\* =", page, re.MULTILINE))
+
+
+def test_every_command_is_in_the_manual() -> None:
+    page = (MAN / "ebpf-ai-monitor.1.scd").read_text()
+    commands = re.findall(r"^  ([a-z]+) ", help_of().partition("Subcommands:")[2], re.MULTILINE)
+    assert len(commands) > 3
+    assert set(commands) <= set(re.findall(r"^\*([a-z]+)\*", page, re.MULTILINE))
+
+
+def test_every_field_of_a_badge_is_in_the_manual() -> None:
+    page = (MAN / "ebpf-ai-monitor-badge.5.scd").read_text()
+    schema = (MAN.parent / "docs/badge.schema.json").read_text()
+    assert set(re.findall(r'^    "(\w+)": \{', schema, re.MULTILINE)) == set(re.findall(r"^\*(\w+)\* _", page, re.MULTILINE))

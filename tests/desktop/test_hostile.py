@@ -1,0 +1,326 @@
+"""What a user's own programs can do to the daemon: nothing. It stays up and small, and once they let go, the right
+badge is there again. How long that took is printed at the end; two seconds are the most that it shall."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.daemon import Daemon
+from support.desktop import Desktop, Window, wait_until
+from support.stand_in import agent_in, status_of
+from test_bridge import FalseSway, false_tmux, frame, until_closed
+from test_daemon import OPTIONS, SECONDS, bridge_of, open_files
+
+KILLS = 100
+MEMORY_KIB = 64 * 1024
+FLOOD = 100_000_000
+FEW = 4  # files that the daemon may have open for a moment
+
+
+@pytest.fixture(scope="module")
+def times(request: pytest.FixtureRequest) -> Iterator[dict[str, float]]:
+    measured: dict[str, float] = {}
+    yield measured
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print("\nuntil the right badge was there again:")
+        for name, seconds in measured.items():
+            print(f"{seconds:8.3f} s  {name}")
+
+
+@dataclass
+class Scene:
+    """A daemon that watches an agent in a window that has not the focus."""
+
+    desktop: Desktop
+    daemon: Daemon
+    agent: int
+    window: Window
+    times: dict[str, float]
+    name: str
+    unseen: int = 0
+
+    @property
+    def directory(self) -> Path:
+        return self.desktop.runtime_dir / "i3pm-badges"
+
+    def work(self) -> None:
+        """A piece of work, as far as the daemon knows: the badge may be in no state to tell."""
+        self.unseen += 1
+        os.kill(self.agent, signal.SIGUSR1)
+        wait_until(self._daemon_knows, SECONDS, f"completion {self.unseen}")
+
+    def _daemon_knows(self) -> bool:
+        [session] = self.daemon.status()["sessions"]
+        return bool(session["state"] == "waiting" and session["unseen"] == self.unseen)
+
+    def is_right(self) -> bool:
+        with contextlib.suppress(OSError):
+            text = (self.directory / f"{self.window.con_id}.json").read_text()
+            if self.unseen == 0:
+                return '"stopped"' in text and '"needs_attention":false' in text
+            return f'"count":{self.unseen},' in text and '"needs_attention":true' in text
+        return False
+
+    def wait_until_right(self, since: float | None = None) -> None:
+        since = time.monotonic() if since is None else since
+        wait_until(self.is_right, SECONDS, "the right badge")
+        self.times[self.name] = time.monotonic() - since
+
+
+@contextlib.contextmanager
+def staged(
+    desktop: Desktop, stand_in: str, times: dict[str, float], name: str, *options: str, tmux: bool = False
+) -> Iterator[Scene]:
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(Daemon(desktop, (*OPTIONS, *options)))
+        window = desktop.open_tmux("work", stand_in) if tmux else desktop.open_foot(stand_in)
+        if tmux:
+            stack.callback(desktop.tmux, "kill-server")
+        desktop.open_foot("sleep", "1000")  # takes the focus
+        agent = int(desktop.tmux("list-panes", "-F", "#{pane_pid}")) if tmux else agent_in(window)
+        scene = Scene(desktop, daemon, agent, window, times, name)
+        wait_until(scene.is_right, SECONDS, "the first badge")
+        scene.daemon.status()
+        files = open_files(daemon.process.pid)
+        yield scene
+        assert daemon.process.poll() is None, daemon.log()
+        more = open_files(daemon.process.pid)
+        assert len(more) <= len(files) + FEW, set(more.values()) - set(files.values())
+        for pid in (daemon.process.pid, bridge_of(daemon)):
+            assert int(status_of(pid)["VmHWM"].split()[0]) < MEMORY_KIB
+
+
+@pytest.fixture
+def scene(
+    desktop: Desktop, stand_in: str, times: dict[str, float], request: pytest.FixtureRequest
+) -> Iterator[Scene]:
+    with staged(desktop, stand_in, times, request.node.name) as scene:
+        yield scene
+
+
+# The badge directory
+
+
+def be_link_to_directory(desktop: Desktop, path: Path) -> None:
+    path.symlink_to(desktop.root / "roots")
+
+
+def be_link_to_file(desktop: Desktop, path: Path) -> None:
+    path.symlink_to(desktop.root / "roots" / "5.json")
+
+
+def be_file(desktop: Desktop, path: Path) -> None:
+    desktop.run(["touch", str(path)])
+
+
+def be_fifo(desktop: Desktop, path: Path) -> None:
+    desktop.run(["mkfifo", str(path)])
+
+
+def look_of(directory: Path) -> dict[str, Any]:
+    """What must not change."""
+
+    def look(path: Path) -> tuple[object, ...]:
+        status = path.stat()
+        return (status.st_mode, status.st_uid, status.st_mtime_ns, path.read_bytes() if path.is_file() else None)
+
+    return {str(path): look(path) for path in (directory, *directory.iterdir())}
+
+
+@pytest.mark.parametrize("become", [be_link_to_directory, be_link_to_file, be_file, be_fifo])
+def test_directory_becomes_something_else(scene: Scene, become: Callable[[Desktop, Path], None]) -> None:
+    roots = scene.desktop.root / "roots"
+    roots.mkdir()
+    try:
+        for name in ("5.json", f"{scene.window.con_id}.json"):
+            (roots / name).write_text("root's")
+        before = look_of(roots)
+        bridge = bridge_of(scene.daemon)
+        os.kill(bridge, signal.SIGSTOP)  # it would be quicker
+        shutil.rmtree(scene.directory)
+        become(scene.desktop, scene.directory)
+        os.kill(bridge, signal.SIGCONT)
+        scene.work()
+        assert look_of(roots) == before
+        scene.directory.unlink()
+        scene.wait_until_right()
+        assert look_of(roots) == before
+    finally:
+        shutil.rmtree(roots)
+
+
+def test_directory_that_goes_again_and_again(scene: Scene) -> None:
+    scene.work()
+    for _ in range(20):
+        shutil.rmtree(scene.directory)
+        scene.wait_until_right()
+
+
+def test_full_disk(scene: Scene) -> None:
+    options = f"size=4k,mode=700,uid={scene.desktop.uid},gid={scene.desktop.gid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(scene.directory)], check=True)
+    try:
+        filler = scene.directory / "filler"
+        filler.write_bytes(bytes(4096))
+        scene.work()
+        assert [path.name for path in scene.directory.iterdir()] == ["filler"]
+        filler.unlink()
+        scene.wait_until_right()
+    finally:
+        subprocess.run(["umount", str(scene.directory)], check=True)
+
+
+# Sway
+
+
+def no_end() -> Iterator[bytes]:
+    """4 GiB, or as much of it as anyone takes."""
+    yield frame(4, b"", length=0xFFFFFFFF)
+    for _ in range(4096):
+        yield bytes(1 << 20)
+
+
+@contextlib.contextmanager
+def in_place_of(desktop: Desktop, path: Path, talk: Callable[[socket.socket], None]) -> Iterator[FalseSway]:
+    """Another program has the socket and its connections, until they end with it."""
+    hidden = path.with_name("hidden")
+    connections: list[socket.socket] = []
+
+    def listen(connection: socket.socket) -> None:
+        connections.append(connection)
+        talk(connection)
+
+    false_one = FalseSway(desktop, listen)
+    false_one.path = path
+    path.rename(hidden)
+    try:
+        with false_one:
+            yield false_one
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+    finally:
+        hidden.rename(path)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [no_end, lambda: iter([b"i3-ipc\x10\0"]), lambda: iter([os.urandom(65536)]), lambda: iter(())],
+    ids=["four gigabytes", "half a message", "garbage", "nothing"],
+)
+def test_sway_that_is_none(scene: Scene, parts: Callable[[], Iterator[bytes]]) -> None:
+    """In the place of the real one, for a bridge that starts."""
+
+    def talk(connection: socket.socket) -> None:
+        for part in parts():
+            connection.sendall(part)
+        until_closed(connection)
+
+    with in_place_of(scene.desktop, Path(scene.desktop.env["SWAYSOCK"]), talk) as false_sway:
+        os.kill(bridge_of(scene.daemon), signal.SIGKILL)
+        wait_until(lambda: false_sway.connections > 0, SECONDS, "a connection")
+        scene.work()
+        assert not scene.is_right()
+    scene.wait_until_right()
+
+
+def test_sway_that_stops_for_a_while(scene: Scene) -> None:
+    pid = int(scene.desktop.env["SWAYSOCK"].split(".")[-2])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        os.kill(bridge_of(scene.daemon), signal.SIGKILL)
+        scene.work()
+        assert not scene.is_right()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    scene.wait_until_right()
+
+
+# tmux
+
+
+@pytest.mark.parametrize(
+    "script", ["exec sleep 1000", f"exec head -c {FLOOD} /dev/zero"], ids=["hangs", "prints 100 MB"]
+)
+def test_tmux_that_is_none(
+    desktop: Desktop, stand_in: str, times: dict[str, float], script: str, request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    with false_tmux(desktop, script) as directory:
+        (directory / "broken").unlink()
+        monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+        with staged(desktop, stand_in, times, request.node.name, tmux=True) as scene:
+            calls = directory / "calls"
+            before = calls.stat().st_size
+            (directory / "broken").touch()
+            os.kill(bridge_of(scene.daemon), signal.SIGKILL)
+            scene.work()
+            wait_until(lambda: calls.stat().st_size > before, SECONDS, "a call of it")
+            assert not scene.is_right()
+            (directory / "broken").unlink()
+            scene.wait_until_right()
+
+
+# The session bus
+
+
+def test_bus_that_never_answers(
+    desktop: Desktop, stand_in: str, times: dict[str, float], request: pytest.FixtureRequest
+) -> None:
+    """No badge waits for it, and what it kept back is told then."""
+    mako = desktop.spawn(["mako"])
+
+    def shown() -> str:
+        with contextlib.suppress(RuntimeError):  # mako is not there yet
+            return desktop.run(["makoctl", "list"])
+        return ""
+
+    wait_until(shown, SECONDS, "mako")
+    with staged(desktop, stand_in, times, f"{request.node.name}: badge", "--notify-after", "0") as scene:
+        with in_place_of(desktop, desktop.runtime_dir / "bus", until_closed) as false_bus:
+            os.kill(bridge_of(scene.daemon), signal.SIGKILL)
+            scene.work()
+            wait_until(lambda: false_bus.connections > 0, SECONDS, "a connection")
+            scene.wait_until_right()
+        since = time.monotonic()
+        wait_until(lambda: "is ready" in shown(), SECONDS, "the notification")
+        times[f"{request.node.name}: notification"] = time.monotonic() - since
+    mako.terminate()
+    mako.wait(SECONDS)
+
+
+# The bridge
+
+
+def test_bridge_that_is_killed_again_and_again(scene: Scene) -> None:
+    scene.work()
+    bridge = 0
+    for _ in range(KILLS):
+        bridge = bridge_of(scene.daemon, other_than=bridge)
+        os.kill(bridge, signal.SIGKILL)
+    since = time.monotonic()
+    (scene.directory / f"{scene.window.con_id}.json").unlink(missing_ok=True)  # what it left
+    scene.wait_until_right(since)
+    assert len(re.findall(r"error: the bridge .* ended", scene.daemon.log())) == 1
+
+
+def test_bridge_that_stops_for_a_while(scene: Scene) -> None:
+    bridge = bridge_of(scene.daemon)
+    os.kill(bridge, signal.SIGSTOP)
+    for _ in range(3):
+        scene.work()
+    os.kill(bridge, signal.SIGCONT)
+    scene.wait_until_right()

@@ -1,0 +1,488 @@
+"""What the bridge tells of agents, on real notification servers: mako, swaync and dunst."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from fake_daemon import Agent, Bridge
+from support.badges import BadgeWatch
+from support.desktop import Desktop, Window, wait_until
+from support.notifications import Mako, NotifyCalls, Shown, server
+from test_bridge import Tmux, agent_in, tmux, tmux_at, wait_for_badge  # noqa: F401 (fixtures)
+
+SECONDS = 20.0
+
+
+@pytest.fixture
+def mako(desktop: Desktop) -> Iterator[Mako]:
+    with Mako(desktop) as mako:
+        yield mako
+
+
+@pytest.fixture
+def windows(desktop: Desktop) -> tuple[Window, Window]:
+    """The agent's, and another one, which has the focus."""
+    return desktop.open_foot("sleep", "1000"), desktop.open_foot("sleep", "1000")
+
+
+@pytest.fixture
+def agent(windows: tuple[Window, Window], bridge: Bridge) -> Agent:
+    """One that works, in a window that has no focus."""
+    agent = agent_in(windows[0], project="web-shop")
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, windows[0].con_id)
+    return agent
+
+
+def complete(bridge: Bridge, agent: Agent, worked: float = 42.0) -> None:
+    bridge.tell_change(agent, state="waiting", worked=worked, unseen=agent.unseen + 1)
+
+
+def focused(desktop: Desktop) -> int:
+    node = desktop.sway.window(lambda node: node["focused"])
+    return int(node["id"]) if node else 0
+
+
+def assert_nothing_is_told(desktop: Desktop, mako: Mako, bridge: Bridge) -> None:
+    """What is told of a later event is shown, and nothing else."""
+    later = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="later")
+    bridge.tell(later)
+    complete(bridge, later)
+    mako.wait_for("later is ready")
+
+
+def test_a_completion_is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> None:
+    calls = NotifyCalls(desktop)
+    complete(bridge, agent, worked=125)
+    shown = mako.wait_for("Claude Code is ready")
+    assert shown == Shown(
+        id=shown.id,
+        summary="Claude Code is ready",
+        body="web-shop\nWorked for 2 min 5 s",
+        actions={"default": "Show", "focus": "Focus"},
+        category="x-ebpf-ai-monitor.ready",
+        app_icon="utilities-terminal",
+    )
+    # What mako does not list.
+    for hint, value in (("desktop-entry", '"ebpf-ai-monitor"'), ("urgency", "byte 1")):
+        assert re.search(rf'"{hint}"\s+variant\s+(string )?{value}', calls.text()), calls.text()
+    assert "int32 -1" in calls.text()
+
+
+@pytest.mark.parametrize("action", ["default", "focus"])
+def test_a_click_goes_to_the_window(
+    desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent,
+    action: str,
+) -> None:  # fmt: skip
+    complete(bridge, agent)
+    shown = mako.wait_for("Claude Code is ready")
+    assert focused(desktop) == windows[1].con_id
+    mako.invoke(shown, action)
+    wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
+    mako.wait_for_none()
+    wait_for_badge(badges, windows[0].con_id, state="stopped", needs_attention=False)
+    bridge.wait_until(lambda: bridge.seen == [agent.process], "the report that it was seen")
+
+
+def test_silence_while_the_window_has_the_focus(
+    desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    desktop.focus(windows[0])
+    complete(bridge, agent)
+    assert_nothing_is_told(desktop, mako, bridge)
+
+
+def test_short_work_and_a_first_wait_are_not_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> None:
+    bridge.tell_change(agent, state="waiting", worked=0.0, unseen=0)
+    bridge.tell_change(agent, state="working")
+    complete(bridge, agent, worked=2.9)
+    assert_nothing_is_told(desktop, mako, bridge)
+
+
+def test_it_closes_when_the_window_is_looked_at(
+    desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready")
+    desktop.focus(windows[0])
+    mako.wait_for_none()
+
+
+def test_it_closes_when_the_agent_works_again_or_ends(mako: Mako, bridge: Bridge, agent: Agent) -> None:
+    complete(bridge, agent)
+    first = mako.wait_for("Claude Code is ready")
+    bridge.tell_change(agent, state="working")
+    mako.wait_for_none()
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready", other_than=first.id)
+    bridge.tell_gone(agent)
+    mako.wait_for_none()
+
+
+@pytest.mark.parametrize("how", ["close", "terminate"])
+def test_it_closes_with_the_bridge(mako: Mako, bridge: Bridge, agent: Agent, how: str) -> None:
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready")
+    assert getattr(bridge, how)() == 0
+    mako.wait_for_none()
+
+
+def test_the_next_of_a_window_replaces_it(
+    mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    second = Agent.of(windows[0].pid, agent="codex")  # foot's own process: its window as well
+    bridge.tell(second)
+    bridge.wait_for_place(second, windows[0].con_id)
+    complete(bridge, agent)
+    first = mako.wait_for("Claude Code is ready")
+    complete(bridge, second)
+    assert mako.wait_for("Codex is ready").id == first.id
+    bridge.tell_change(second, state="working")
+    mako.wait_for_none()
+
+
+def test_what_its_user_has_dismissed_stays_away(
+    mako: Mako, bridge: Bridge, agent: Agent, windows: tuple[Window, Window]
+) -> None:
+    complete(bridge, agent)
+    mako.dismiss(mako.wait_for("Claude Code is ready"))
+    mako.wait_for_none()
+    bridge.tell(agent)
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready")
+
+
+def test_markup_is_escaped_where_the_server_reads_it(desktop: Desktop, bridge: Bridge, agent: Agent) -> None:
+    agent.project = "<b>a & b</b>"
+    with Mako(desktop) as mako:
+        complete(bridge, agent)
+        body = mako.wait_for("Claude Code is ready").body
+        assert body.startswith("&lt;b&gt;a &amp; b&lt;/b&gt;\n")
+        bridge.tell_change(agent, state="working")
+        mako.wait_for_none()
+    with Mako(desktop, "--markup=0", "--actions=0") as mako:
+        complete(bridge, agent)
+        shown = mako.wait_for("Claude Code is ready")
+        assert shown.body.startswith("<b>a & b</b>\n")
+        assert shown.actions == {}
+
+
+@pytest.mark.parametrize(
+    ("ending", "body"),
+    [({"by_signal": signal.SIGSEGV}, "web-shop\nKilled by SIGSEGV"), ({"code": 3}, "web-shop\nExit status 3")],
+)
+def test_a_crash_is_told_as_a_crash(
+    desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent,
+    ending: dict[str, int], body: str,
+) -> None:  # fmt: skip
+    calls = NotifyCalls(desktop)
+    bridge.tell_gone(agent, while_working=True, **ending)
+    shown = mako.wait_for("Claude Code crashed")
+    assert (shown.body, shown.category) == (body, "x-ebpf-ai-monitor.crashed")
+    assert re.search(r'"urgency"\s+variant\s+byte 2', calls.text()), calls.text()
+    mako.invoke(shown)
+    wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
+    mako.wait_for_none()
+
+
+@pytest.mark.parametrize("ending", [{}, {"by_signal": signal.SIGTERM}, {"code": 130}])
+def test_an_end_that_is_no_crash_is_not_told(
+    desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent, ending: dict[str, int]
+) -> None:
+    bridge.tell_gone(agent, while_working=True, **ending)
+    assert_nothing_is_told(desktop, mako, bridge)
+
+
+def test_a_reminder_is_told_once(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
+    with Bridge(desktop, options=["--remind-after=1"]) as bridge:
+        window = desktop.open_foot("sleep", "1000")
+        desktop.open_foot("sleep", "1000")
+        agent = agent_in(window, project="web-shop")
+        bridge.tell(agent)
+        bridge.wait_for_place(agent, window.con_id)
+        complete(bridge, agent)
+        first = mako.wait_for("Claude Code is ready")
+        reminder = mako.wait_for("Claude Code is still waiting")
+        assert (reminder.id, reminder.body) == (first.id, "web-shop\nFor 1 s")
+        mako.dismiss(reminder)
+        mako.wait_for_none()
+        assert_nothing_is_told(desktop, mako, bridge)
+        mako.wait_for("later is still waiting")
+
+
+def test_sway_marks_the_window_where_that_is_asked_for(desktop: Desktop, badges: BadgeWatch) -> None:
+    with Bridge(desktop, options=["--urgent=1", "--notifications=0"]) as bridge, Mako(desktop) as mako:
+        window = desktop.open_foot("sleep", "1000")
+        desktop.open_foot("sleep", "1000")
+        agent = agent_in(window)
+        bridge.tell(agent)
+        bridge.wait_for_place(agent, window.con_id)
+
+        def is_urgent() -> bool:
+            node = desktop.sway.window(lambda node: node["id"] == window.con_id)
+            return bool(node and node["urgent"])
+
+        assert not is_urgent()
+        complete(bridge, agent)
+        wait_until(is_urgent, SECONDS, "an urgent window")
+        bridge.tell_change(agent, state="working")
+        wait_until(lambda: not is_urgent(), SECONDS, "a window that is not urgent any more")
+        assert mako.shown() == []
+
+
+# tmux
+
+
+def test_a_click_goes_to_the_pane(
+    desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux
+) -> None:
+    agent = tmux.new_detached("main", project="web-shop")
+    tmux.run("split-window", "-d", "-t", "main:0", "sleep", "1000")
+    tmux.run("new-window", "-d", "-t", "main:1", "sleep", "1000")
+    tmux.run("new-session", "-d", "-s", "other", "sleep", "1000")
+    window = tmux.attach("main")
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, window.con_id)
+    elsewhere = desktop.open_foot("sleep", "1000")
+
+    def where() -> str:
+        return tmux.run("list-clients", "-F", "#{session_name}:#{window_index}.#{pane_id}")
+
+    pane = where()
+    for away in (["select-pane", "-t", "main:0.1"], ["select-window", "-t", "main:1"], ["switch-client", "-t", "other"]):
+        desktop.focus(elsewhere)
+        complete(bridge, agent)
+        shown = mako.wait_for("Claude Code is ready")
+        assert shown.body.startswith("web-shop · tmux main:0\n")
+        tmux.run(*away)
+        wait_until(lambda: where() != pane, SECONDS, "another pane")
+        if "other" in away:
+            bridge.wait_for_no_window(agent, "tmux_detached")
+        mako.invoke(shown)
+        wait_until(lambda: where() == pane, SECONDS, "the pane")
+        wait_until(lambda: focused(desktop) == window.con_id, SECONDS, "the focus")
+        mako.wait_for_none()
+        bridge.wait_for_place(agent, window.con_id)
+        bridge.tell_change(agent, state="working", unseen=0)
+
+
+def test_a_hidden_pane_of_the_focused_window_is_told(desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux) -> None:
+    agent = tmux.new_detached("main", project="web-shop")
+    tmux.run("new-window", "-d", "-t", "main:1", "sleep", "1000")
+    window = tmux.attach("main")
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, window.con_id)
+    assert focused(desktop) == window.con_id
+    complete(bridge, agent)
+    assert_nothing_is_told(desktop, mako, bridge)
+    mako.dismiss(mako.shown()[0])
+    mako.wait_for_none()
+
+    bridge.tell_change(agent, state="working")
+    tmux.run("select-window", "-t", "main:1")
+    # When the bridge has seen that the pane is hidden is nobody's to know: each try is a completion.
+    wait_until(lambda: is_told(mako, bridge, agent), SECONDS, "a notification")
+    tmux.run("select-window", "-t", "main:0")
+    mako.wait_for_none()
+
+
+def is_told(mako: Mako, bridge: Bridge, agent: Agent) -> bool:
+    bridge.tell_change(agent, state="working")
+    complete(bridge, agent)
+    return [it.summary for it in mako.shown()] == ["Claude Code is ready"]
+
+
+def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux) -> None:
+    agent = tmux.new_detached("main", project="web-shop")
+    bridge.tell(agent)
+    bridge.wait_for_no_window(agent, "tmux_detached")
+    complete(bridge, agent)
+    shown = mako.wait_for("Claude Code is ready")
+    assert shown.body.startswith("web-shop · tmux main:0\n")
+    assert shown.actions == {}
+
+
+# Other servers
+
+
+def test_swaync(
+    desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    """It sends signals to everyone, closes what is clicked by itself, and says that it did more than once."""
+    with server(desktop, "swaync"):
+
+        def count() -> int:
+            return int(desktop.run(["swaync-client", "--count"]))
+
+        complete(bridge, agent)
+        wait_until(lambda: count() == 1, SECONDS, "a notification")
+        bridge.tell_change(agent, state="working")
+        wait_until(lambda: count() == 0, SECONDS, "its end")
+        complete(bridge, agent)
+        wait_until(lambda: count() == 1, SECONDS, "a notification")
+        # Its panel takes the keyboard; Return there is the default action.
+        desktop.run(["swaync-client", "--open-panel", "--skip-wait"])
+        wait_until(lambda: is_open(desktop), SECONDS, "the panel")
+        wait_until(lambda: presses_lead_to(desktop, windows[0]), SECONDS, "the focus")
+        wait_until(lambda: count() == 0, SECONDS, "its end")
+        wait_for_badge(badges, windows[0].con_id, state="stopped", needs_attention=False)
+
+
+def is_open(desktop: Desktop) -> bool:
+    """Whether swaync shows its panel."""
+    answer = desktop.run(
+        ["busctl", "--user", "--json=short", "call", "org.erikreider.swaync.cc", "/org/erikreider/swaync/cc",
+         "org.erikreider.swaync.cc", "GetVisibility"]
+    )  # fmt: skip
+    return bool(json.loads(answer)["data"][0])
+
+
+def presses_lead_to(desktop: Desktop, window: Window) -> bool:
+    """Keys that come before the panel has the keyboard do nothing."""
+    for key in ("Down", "Return"):
+        desktop.press_key(key)
+    return focused(desktop) == window.con_id
+
+
+def test_dunst(
+    desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    """It sends its signals to the sender of the notification alone."""
+    with server(desktop, "dunst"):
+
+        def count() -> int:
+            return int(desktop.run(["dunstctl", "count", "displayed"]))
+
+        complete(bridge, agent)
+        wait_until(lambda: count() == 1, SECONDS, "a notification")
+        bridge.tell_change(agent, state="working")
+        wait_until(lambda: count() == 0, SECONDS, "its end")
+        complete(bridge, agent)
+        wait_until(lambda: count() == 1, SECONDS, "a notification")
+        desktop.run(["dunstctl", "action", "0"])
+        wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
+        wait_until(lambda: count() == 0, SECONDS, "its end")
+        wait_for_badge(badges, windows[0].con_id, state="stopped", needs_attention=False)
+
+
+# Servers and buses that come, go and hang
+
+
+def test_a_server_that_starts_later_is_told_the_newest(desktop: Desktop, bridge: Bridge, agent: Agent) -> None:
+    complete(bridge, agent)
+    bridge.wait_for_log("org.freedesktop.Notifications")
+    bridge.tell_change(agent, state="working")
+    agent.project = "the newest"
+    complete(bridge, agent)
+    with Mako(desktop) as mako:
+        assert mako.wait_for("Claude Code is ready").body.startswith("the newest\n")
+
+
+def test_a_server_that_is_replaced_is_told_again(
+    desktop: Desktop, bridge: Bridge, agent: Agent, windows: tuple[Window, Window]
+) -> None:
+    complete(bridge, agent)
+    with Mako(desktop) as mako:
+        mako.wait_for("Claude Code is ready")
+    with Mako(desktop) as mako:
+        shown = mako.wait_for("Claude Code is ready")
+        mako.invoke(shown)
+        wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
+        mako.wait_for_none()
+
+
+def test_what_was_dismissed_is_not_told_to_the_next_server(desktop: Desktop, bridge: Bridge, agent: Agent) -> None:
+    complete(bridge, agent)
+    with Mako(desktop) as mako:
+        mako.dismiss(mako.wait_for("Claude Code is ready"))
+        mako.wait_for_none()
+    with Mako(desktop) as mako:
+        assert_nothing_is_told(desktop, mako, bridge)
+
+
+def test_a_server_that_hangs_keeps_nothing_waiting(
+    desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready")
+    mako.process.send_signal(signal.SIGSTOP)
+    before = bridge.memory_kib()
+    for _ in range(200):
+        bridge.tell_change(agent, state="working")
+        complete(bridge, agent)
+    agent.project = "the newest"
+    bridge.tell_change(agent, state="working")
+    complete(bridge, agent)
+    wait_for_badge(badges, windows[0].con_id, project="the newest", state="stopped")
+    assert bridge.memory_kib() - before < 1024
+    mako.process.send_signal(signal.SIGCONT)
+    wait_until(
+        lambda: [it.body.partition("\n")[0] for it in mako.shown()] == ["the newest"], SECONDS, "the newest alone"
+    )
+
+
+def test_a_bus_that_comes_back(
+    desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    with Mako(desktop) as mako:
+        complete(bridge, agent)
+        mako.wait_for("Claude Code is ready")
+        end_bus(desktop)
+        bridge.wait_for_log("the session bus at", "closed by its other end")
+        mako.process.wait(SECONDS)
+        bridge.tell_change(agent, state="working")
+        complete(bridge, agent)
+        wait_for_badge(badges, windows[0].con_id, state="stopped", count=agent.unseen)
+        desktop.start_session_bus()
+    with Mako(desktop) as mako:
+        mako.wait_for("Claude Code is ready")
+
+
+def test_a_bus_that_hangs(
+    desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready")
+    desktop.session_bus.send_signal(signal.SIGSTOP)
+    for _ in range(200):
+        bridge.tell_change(agent, state="working")
+        complete(bridge, agent)
+    wait_for_badge(badges, windows[0].con_id, count=agent.unseen, state="stopped")
+    desktop.session_bus.send_signal(signal.SIGCONT)
+    mako.wait_for("Claude Code is ready")
+
+
+def test_a_bus_that_never_answers(
+    desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    end_bus(desktop)
+    path = desktop.runtime_dir / "bus"
+    mute = desktop.spawn(
+        ["python3", "-c", "import socket, time; s = socket.socket(socket.AF_UNIX); "
+         f"s.bind({str(path)!r}); s.listen(5); time.sleep(1000)"]
+    )  # fmt: skip
+    try:
+        wait_until(path.exists, SECONDS, "the mute bus")
+        complete(bridge, agent)
+        wait_for_badge(badges, windows[0].con_id, state="stopped", needs_attention=True)
+        bridge.tell_change(agent, state="working")
+        wait_for_badge(badges, windows[0].con_id, state="working")
+        complete(bridge, agent)
+    finally:
+        mute.kill()
+        mute.wait()
+        path.unlink()
+        desktop.start_session_bus()
+    with Mako(desktop) as mako:
+        mako.wait_for("Claude Code is ready")
+
+
+def end_bus(desktop: Desktop) -> None:
+    desktop.session_bus.kill()
+    desktop.session_bus.wait()
+    (desktop.runtime_dir / "bus").unlink(missing_ok=True)

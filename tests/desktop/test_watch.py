@@ -1,0 +1,255 @@
+"""`ebpf-ai-monitor watch` as panels use it: eww, waybar and tmux, with the examples of this repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_daemon import Agent, Bridge
+from support.binary import BINARY
+from support.desktop import Desktop, Window, wait_until
+
+SECONDS = 20.0
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NONE = {"attention": 0, "working": 0, "stopped": 0, "badges": []}
+WITH_PROGRAM = {"PATH": f"{BINARY.parent}:/usr/bin:/bin"}
+
+
+@contextmanager
+def watching(desktop: Desktop, *options: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
+    process = desktop.spawn([str(BINARY), "watch", *options], stdout=stdout)
+    yield process
+    process.terminate()
+    process.wait(SECONDS)
+
+
+def next_line(process: subprocess.Popen[bytes]) -> Any:
+    assert process.stdout
+    return json.loads(process.stdout.readline())
+
+
+def window_with_agent(desktop: Desktop, **fields: object) -> tuple[Window, Agent]:
+    window = desktop.open_foot("sleep", "1000")
+    child = Path(f"/proc/{window.pid}/task/{window.pid}/children")
+
+    def running() -> int | None:
+        for pid in child.read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text() == "sleep\n":
+                return int(pid)
+        return None
+
+    return window, Agent.of(wait_until(running, SECONDS, "the process in foot"), **fields)
+
+
+# watch
+
+
+def test_a_line_at_once_and_at_each_change(desktop: Desktop) -> None:
+    """Before there is a daemon, a directory or a badge."""
+    directory = desktop.runtime_dir / "i3pm-badges"
+    assert not directory.exists()
+    with watching(desktop, "--json") as watch:
+        assert next_line(watch) == NONE
+        window, agent = window_with_agent(desktop, agent="codex", project="a project")
+        with Bridge(desktop) as bridge:
+            bridge.tell(agent)
+            line = next_line(watch)
+            badge = json.loads((directory / f"{window.con_id}.json").read_text())
+            assert line == {"attention": 0, "working": 1, "stopped": 0, "badges": [badge]}
+            bridge.tell_change(agent, state="waiting", unseen=2)
+            line = next_line(watch)
+            assert (line["attention"], line["working"]) == (1, 0)
+            assert line["badges"][0]["count"] == 2
+            # The look after a second.
+            assert next_line(watch)["stopped"] == 1
+        assert next_line(watch) == NONE
+        shutil.rmtree(directory)
+        with Bridge(desktop) as bridge:
+            bridge.tell(agent)
+            assert next_line(watch)["stopped"] == 1
+            shutil.rmtree(directory)
+            assert next_line(watch) == NONE
+            bridge.tell_change(agent, state="working")
+            assert next_line(watch)["working"] == 1
+        assert next_line(watch) == NONE
+
+
+def test_the_table_is_for_a_person(desktop: Desktop) -> None:
+    window, agent = window_with_agent(desktop, project="web-shop")
+    with Bridge(desktop) as bridge, watching(desktop) as watch:
+        assert watch.stdout
+        assert watch.stdout.readline() == b"No window has an agent.\n"
+        bridge.tell(agent)
+        assert watch.stdout.readline().split()[:2] == [b"WINDOW", b"STATE"]
+        row = watch.stdout.readline().decode().split()
+        assert (row[0], row[1], row[-1]) == (str(window.con_id), "working", "web-shop")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
+def test_it_ends_when_its_reader_goes(desktop: Desktop, kind: str) -> None:
+    """Also while nothing changes: nobody else would end it."""
+    if kind == "pipe":
+        ours, theirs = os.pipe()
+    elif kind == "socket":  # tmux's way
+        ours, theirs = (end.detach() for end in socket.socketpair())
+    else:
+        ours, theirs = os.openpty()
+    with watching(desktop, "--json", stdout=theirs) as watch:
+        os.close(theirs)
+        assert json.loads(os.read(ours, 4096)) == NONE
+        os.close(ours)
+        assert watch.wait(SECONDS) == 0
+
+
+def test_what_is_no_badge_is_told_once(desktop: Desktop) -> None:
+    directory = desktop.runtime_dir / "i3pm-badges"
+    desktop.run(["sh", "-c", f"mkdir -m 700 {directory} && cd {directory} && echo half >5.json && mkfifo 6.json && ln -s /etc/passwd 7.json"])
+    with watching(desktop, "--json") as watch:
+        assert next_line(watch) == NONE
+        window, agent = window_with_agent(desktop)
+        desktop.run(["sh", "-c", f"echo half >{directory}/8.json"])
+        with Bridge(desktop) as bridge:  # removes what is named as a badge, and is none of its own
+            bridge.tell(agent)
+            assert next_line(watch)["badges"][0]["window_id"] == window.con_id
+        assert next_line(watch) == NONE
+    told = [line for line in desktop.read_logs(f"{BINARY.name}-err").splitlines() if "passed over" in line]
+    for name in ("5.json", "6.json", "7.json", "8.json"):
+        assert sum(f"/{name}:" in line for line in told) == 1, told
+
+
+def test_without_a_runtime_directory_it_says_so(desktop: Desktop) -> None:
+    for value, says in (("", "XDG_RUNTIME_DIR is not set"), ("/nowhere", "/nowhere: No such file")):
+        with pytest.raises(RuntimeError, match=f"exit status 1: ebpf-ai-monitor: {says}"):
+            desktop.run([str(BINARY), "watch", "--json"], {"XDG_RUNTIME_DIR": value})
+
+
+# The examples
+
+
+def pixels(desktop: Desktop, colour: str) -> int:
+    """How many pixels of the screen have that colour."""
+    path = desktop.home / "screen.ppm"
+    desktop.run(["grim", "-t", "ppm", str(path)])
+    magic, size, most, data = path.read_bytes().split(b"\n", 3)
+    assert (magic, most) == (b"P6", b"255")
+    wanted = bytes.fromhex(colour)
+    return sum(data[at : at + 3] == wanted for at in range(0, len(data), 3))
+
+
+def test_waybar_shows_it(desktop: Desktop) -> None:
+    """With the example's configuration; what it draws is looked at on the screen."""
+    attention = re.findall(r"background-color: #(\w+)", (EXAMPLES / "waybar" / "style.css").read_text())[0]
+    _, agent = window_with_agent(desktop)
+    with Bridge(desktop) as bridge:
+        waybar = desktop.spawn(
+            ["waybar", "-c", str(EXAMPLES / "waybar" / "config"), "-s", str(EXAMPLES / "waybar" / "style.css")],
+            WITH_PROGRAM,
+        )
+        desktop.open_foot("sleep", "1000")  # takes the focus
+        bridge.tell(agent)
+        bridge.tell_change(agent, state="waiting", unseen=1)
+        wait_until(lambda: pixels(desktop, attention) > 100, SECONDS, "a module that asks for attention")
+        bridge.tell_change(agent, state="working", unseen=0)
+        wait_until(lambda: pixels(desktop, attention) == 0, SECONDS, "a module that asks for none")
+        module = wait_until(lambda: children_named(waybar.pid, BINARY.name), SECONDS, "its command")
+        assert len(module) == 1
+        assert waybar.poll() is None
+        os.kill(waybar.pid, signal.SIGTERM)
+        waybar.wait(SECONDS)
+    wait_until(lambda: not Path(f"/proc/{module[0]}").exists(), SECONDS, "the end of its command")
+    assert not re.findall(r"\[(?:error|warning)\].*|.*[Cc]ritical.*", desktop.read_logs("waybar")), desktop.read_logs("waybar")
+
+
+def children_named(pid: int, name: str) -> list[int]:
+    """Of the process and of the shells it has started."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            if Path(f"/proc/{child}/comm").read_text().rstrip("\n") == name[:15]:
+                found.append(child)
+            found += children_named(child, name)
+    return found
+
+
+def test_a_click_focuses_the_one_that_waited_longest(desktop: Desktop) -> None:
+    """The command of the example's click."""
+    windows, agents = zip(*(window_with_agent(desktop) for _ in range(3)))
+    with Bridge(desktop) as bridge, watching(desktop, "--json") as watch:
+        bridge.tell(*agents)
+        for agent in agents[:2]:
+            bridge.tell_change(agent, state="waiting", unseen=1)
+        while next_line(watch)["attention"] != 2:
+            pass
+        desktop.focus(windows[2])
+        desktop.run([str(EXAMPLES / "waybar" / "focus-agent")], WITH_PROGRAM)
+        focused = desktop.sway.window(lambda node: bool(node["focused"]))
+        assert focused and focused["id"] == windows[0].con_id
+    desktop.run([str(EXAMPLES / "waybar" / "focus-agent")], WITH_PROGRAM)  # nothing to do, and no error
+
+
+def test_the_widget_for_eww_uses_what_watch_prints(desktop: Desktop) -> None:
+    text = (EXAMPLES / "eww" / "eww.yuck").read_text()
+    words = yuck(text)
+    assert [form[:2] for form in words] == [["deflisten", "agents"], ["defwindow", "agents"], ["defwidget", "agent"]]
+    listen = words[0]
+    assert json.loads(listen[listen.index(":initial") + 1]) == NONE
+    assert listen[-1] == "ebpf-ai-monitor watch --json"
+    _, agent = window_with_agent(desktop)
+    with Bridge(desktop) as bridge, watching(desktop, *listen[-1].split()[2:]) as watch:
+        line = next_line(watch)
+        bridge.tell(agent)
+        while not line["badges"]:
+            line = next_line(watch)
+    assert {name for name in re.findall(r"\bagents\.(\w+)", text)} <= line.keys()
+    assert {name for name in re.findall(r"\bbadge\.(\w+)", text)} <= line["badges"][0].keys()
+
+
+def yuck(text: str) -> list[Any]:
+    """The forms of a yuck file; expressions and strings are kept whole. Fails where it does not balance."""
+    tokens = re.findall(r"""[()\[\]]|;[^\n]*|"[^"]*"|'[^']*'|\{[^{}]*\}|[^\s()\[\]"'{};]+""", text)
+    stack: list[list[Any]] = [[]]
+    for token in tokens:
+        if token in "([":
+            stack.append([])
+        elif token in ")]":
+            form = stack.pop()
+            stack[-1].append(form)
+        elif not token.startswith(";"):
+            stack[-1].append(token[1:-1] if token[0] in "\"'" else token)
+    assert len(stack) == 1
+    assert re.sub(r"\s", "", "".join(tokens)) == re.sub(r"\s", "", text), "something that is no token"
+    return stack[0]
+
+
+def test_tmux_shows_it_in_its_status_line(desktop: Desktop) -> None:
+    """A second tmux is the terminal of the first, so that its status line can be read."""
+    _, agent = window_with_agent(desktop)
+    inner = "tmux -L inner -f /dev/null"
+    config = EXAMPLES / "tmux" / "agents.conf"
+    command = f"env -u TMUX {inner} new-session 'sleep 1000' ';' set -g status-right-length 80 ';' source-file {config}"
+    outer = ["tmux", "-L", "outer", "-f", "/dev/null"]
+    desktop.run([*outer, "new-session", "-d", "-x", "100", "-y", "10", command], WITH_PROGRAM)
+
+    def shows(text: str) -> bool:
+        return text in desktop.run([*outer, "capture-pane", "-p"])
+
+    try:
+        with Bridge(desktop) as bridge:
+            bridge.tell(agent)
+            wait_until(lambda: shows("1 working"), SECONDS, "the segment")
+            bridge.tell_change(agent, state="waiting")
+            wait_until(lambda: shows("1 waiting"), SECONDS, "the change")
+    finally:
+        for server in (inner.split(), outer):
+            desktop.run([*server, "kill-server"])

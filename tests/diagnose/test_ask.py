@@ -1,0 +1,305 @@
+"""`diagnose ask`: the real loop, engine and sandbox; only the model is a stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.binary import BINARY
+from support.standin_chat import Reply, StandInChat
+
+RESOLUTION = {
+    "response_type": "resolution",
+    "root_cause": "the cause",
+    "resolution_plan": "the plan",
+    "confidence": "Low",
+    "ebpf_evidence": "none was needed",
+}
+LOOK = {"response_type": "diagnostic", "reasoning": "look", "commands": ["echo looked"]}
+
+Ask = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def ask(config: Path) -> Ask:
+    def run(chat: StandInChat, *options: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BINARY), "diagnose", "ask", "what is wrong?", "--config", str(config), *options],
+            env={"PATH": os.environ["PATH"], "NANNYAPI_ENDPOINT": chat.url, "NANNYAPI_MODEL": "m"} | (environment or {}),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        )
+
+    return run
+
+
+class TestTheSeedsExample:
+    """An application cannot reach its database: the port is closed, and a name server does not answer."""
+
+    # Blocking calls, as most libraries make them; a resolver waits for its answer, which nobody gives.
+    APPLICATION = """
+import contextlib, socket, struct
+query = b"\\x12\\x34\\x01\\0\\0\\x01\\0\\0\\0\\0\\0\\0\\x02db\\x07example\\0\\0\\x01\\0\\x01"
+while True:
+    with socket.socket() as database, contextlib.suppress(OSError):
+        database.connect(("127.0.0.1", {port}))
+    with socket.socket(type=socket.SOCK_DGRAM) as resolver, contextlib.suppress(OSError):
+        resolver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 300_000))
+        resolver.connect(("127.0.0.1", {dns}))
+        resolver.send(query)
+        resolver.recv(512)
+"""
+
+    @pytest.fixture
+    def application(self, tmp_path: Path) -> Iterator[tuple[int, int, int]]:
+        """Its pid, the closed port, and the silent name server's port."""
+        with socket.socket() as closed, socket.socket(type=socket.SOCK_DGRAM) as silent:
+            # Bound but not listening: nobody else takes it, and it refuses.
+            closed.bind(("127.0.0.1", 0))
+            silent.bind(("127.0.0.1", 0))
+            port, dns = closed.getsockname()[1], silent.getsockname()[1]
+            process = subprocess.Popen([sys.executable, "-c", self.APPLICATION.format(port=port, dns=dns)])
+            yield process.pid, port, dns
+            process.kill()
+            process.wait()
+
+    def test_to_the_cause(self, ask: Ask, application: tuple[int, int, int]) -> None:
+        pid, port, dns = application
+        seen: list[dict[str, Any]] = []
+
+        def program(name: str, target: str, kind: str = "tracepoint") -> dict[str, Any]:
+            return {"name": name, "type": kind, "target": target, "duration": "5", "filters": {"pid": pid},
+                    "description": name}
+
+        def model(request: dict[str, Any], number: int) -> dict[str, Any]:
+            if number == 0:
+                assert "what is wrong?" in request["messages"][-1]["content"]
+                return {
+                    "response_type": "diagnostic",
+                    "reasoning": "Whether connects fail, and whether names are resolved.",
+                    "commands": [{"id": "net_status", "command": "ss -tuln", "description": "who listens"}],
+                    "ebpf_programs": [
+                        program("tcp_connect_monitor", "tcp_connect", "kprobe"),
+                        program("connect_calls", "syscalls/sys_enter_connect"),
+                        program("connect_results", "syscalls/sys_exit_connect"),
+                        program("dns_queries", "syscalls/sys_enter_sendto"),
+                        program("dns_answers", "syscalls/sys_exit_recvfrom"),
+                    ],
+                }
+            answer = json.JSONDecoder().raw_decode(request["messages"][-1]["content"])[0]
+            seen.append(answer)
+            by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
+            return RESOLUTION | {
+                "root_cause": "nobody listens on the database's port, and the name server does not answer",
+                "confidence": "High",
+                "ebpf_evidence": json.dumps([by_name["connect_calls"]["events"][0], by_name["connect_results"]["events"][0]]),
+                "affected": ["the application"],
+            }
+
+        with StandInChat(model) as chat:
+            done = ask(chat, "--json")
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        [answer] = seen
+        assert result["answers"] == [answer]
+        by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
+        assert set(by_name) == {"tcp_connect_monitor", "connect_calls", "connect_results", "dns_queries", "dns_answers"}
+        for it in by_name.values():
+            assert it["status"] == "ok", it["error"]
+            assert it["event_count"] > 0
+            assert all(event["process_id"] == pid for event in it["events"])
+            assert it["duration_s"] >= 5
+        connects = json.dumps(by_name["connect_calls"]["events"])
+        assert f"127.0.0.1:{port}" in connects and f"127.0.0.1:{dns}" in connects
+        assert "ECONNREFUSED" in json.dumps(by_name["connect_results"]["events"])
+        assert "EAGAIN" in json.dumps(by_name["dns_answers"]["events"])
+        assert f"127.0.0.1:{port}" in json.dumps(by_name["tcp_connect_monitor"]), by_name["tcp_connect_monitor"]
+        [sockets] = answer["command_results"]
+        assert sockets["exit_code"] == 0 and f":{dns}" in sockets["output"]
+        # The evidence quotes what the kernel sent; every field is kept.
+        quoted = json.loads(result["resolution"]["ebpf_evidence"])
+        assert quoted[0] in by_name["connect_calls"]["events"] and quoted[1] in by_name["connect_results"]["events"]
+        assert result["resolution"]["affected"] == ["the application"]
+
+
+class TestConversation:
+    def test_for_people(self, ask: Ask) -> None:
+        resolution = RESOLUTION | {"root_cause": "line 1\nline 2\x1b[2J", "hint": "more"}
+        with StandInChat(lambda request, number: LOOK if number == 0 else resolution) as chat:
+            done = ask(chat)
+        assert done.returncode == 0
+        for part in ("line 1\nline 2?[2J", "the plan", "Low", "none was needed", "hint", "more"):
+            assert part in done.stdout
+        assert "echo looked" in done.stderr and "\x1b" not in done.stdout + done.stderr
+
+    def test_what_the_model_is_sent(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: LOOK if number == 0 else RESOLUTION) as chat:
+            ask(chat, environment={"NANNYAPI_KEY": "sk-1"})
+        assert chat.paths == ["/openai/v1/chat/completions"] * 2
+        first, second = chat.requests
+        assert first["model"] == "m" and [it["role"] for it in first["messages"]] == ["system", "user"]
+        for part in ("tracepoint", "kretprobe", "response_type", "1 to 300", "8 messages"):
+            assert part in first["messages"][0]["content"]
+        assert second["messages"][:2] == first["messages"]
+        assert json.loads(second["messages"][2]["content"]) == LOOK
+        answer = json.JSONDecoder().raw_decode(second["messages"][3]["content"])[0]
+        assert answer["command_results"][0]["output"] == "looked\n"
+        assert all(it["authorization"] == "Bearer sk-1" for it in chat.headers)
+
+    def test_a_fenced_reply(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: f"I see.\n```json\n{json.dumps(RESOLUTION)}\n```") as chat:
+            assert ask(chat).returncode == 0
+
+    def test_one_repair(self, ask: Ask) -> None:
+        replies: list[Any] = ["Let me think.", LOOK | {"response_type": "x"}]
+        with StandInChat(lambda request, number: replies[number]) as chat:
+            done = ask(chat)
+        assert done.returncode == 1 and "even after it was told" in done.stderr
+        assert len(chat.requests) == 2
+        assert "Let me think." in chat.requests[1]["messages"][-1]["content"]
+
+        replies = ["Let me think.", LOOK, "{", RESOLUTION]
+        with StandInChat(lambda request, number: replies[number]) as chat:
+            assert ask(chat).returncode == 0, "each bad reply has a repair of its own"
+
+    def test_what_is_refused_is_told(self, ask: Ask) -> None:
+        bad = LOOK | {"ebpf_programs": [{"name": "x", "type": "uprobe", "target": "t"}]}
+        with StandInChat(lambda request, number: bad if number == 0 else RESOLUTION) as chat:
+            assert ask(chat).returncode == 0
+        assert "uprobe" in chat.requests[1]["messages"][-1]["content"]
+
+    def test_an_episode_is_kept(self, ask: Ask) -> None:
+        model = "tensorzero::function_name::diagnose"
+
+        def reply(request: dict[str, Any], number: int) -> Reply:
+            return Reply(LOOK if number < 2 else RESOLUTION, extra={"episode_id": f"episode-{number}"})
+
+        with StandInChat(reply) as chat:
+            assert ask(chat, "--model", model).returncode == 0
+        assert [it.get("tensorzero::episode_id") for it in chat.requests] == [None, "episode-0", "episode-0"]
+        assert all(it["model"] == model for it in chat.requests)
+
+    def test_the_transcript(self, ask: Ask, tmp_path: Path) -> None:
+        path = tmp_path / "transcript.jsonl"
+        with StandInChat(lambda request, number: LOOK if number == 0 else RESOLUTION) as chat:
+            ask(chat, "--transcript", str(path), environment={"NANNYAPI_KEY": "sk-secret"})
+        messages = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [it["role"] for it in messages] == ["system", "user", "assistant", "user", "assistant"]
+        assert json.loads(messages[-1]["content"]) == RESOLUTION
+        assert "sk-secret" not in path.read_text()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        link = tmp_path / "link"
+        link.symlink_to("/etc/motd-of-the-test")
+        with StandInChat(lambda request, number: RESOLUTION) as chat:
+            done = ask(chat, "--transcript", str(link))
+        assert done.returncode == 2 and str(link) in done.stderr
+        assert not Path("/etc/motd-of-the-test").exists()
+
+
+class TestBudgets:
+    def test_turns(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: LOOK) as chat:
+            done = ask(chat, "--turns", "3")
+        assert done.returncode == 1 and "3 messages" in done.stderr
+        assert len(chat.requests) == 3
+        assert "last" in chat.requests[2]["messages"][-1]["content"]
+
+    def test_size(self, ask: Ask) -> None:
+        many = LOOK | {"commands": ["seq 1 20000"] * 8}
+        with StandInChat(lambda request, number: many if number < 3 else RESOLUTION) as chat:
+            assert ask(chat, "--size", "40000", "--turns", "5").returncode == 0
+        answers = [it["content"] for it in chat.requests[-1]["messages"] if it["role"] == "user"][1:]
+        assert len(answers) == 3
+        assert sum(map(len, answers)) < 41_000
+        first = json.JSONDecoder().raw_decode(answers[0])[0]
+        assert "10000 bytes" in first["cut"]
+        assert all(it["truncated"] and it["exit_code"] == 0 for it in first["command_results"])
+
+    def test_time(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: Reply(status=503)) as chat:
+            done = ask(chat, "--time", "2")
+        assert done.returncode == 1 and "503" in done.stderr
+        assert 1 <= len(chat.requests) <= 2
+
+
+    def test_time_shortens_probes(self, ask: Ask) -> None:
+        program = {"name": "p", "type": "tracepoint", "target": "sched/sched_process_exec", "duration": 300}
+        long = {"response_type": "diagnostic", "ebpf_programs": [program]}
+        with StandInChat(lambda request, number: long if number == 0 else RESOLUTION) as chat:
+            assert ask(chat, "--time", "16").returncode == 0
+        told = chat.requests[1]["messages"][-1]["content"]
+        assert "at most: no more time was left" in told
+
+
+class TestFailures:
+    def test_retried(self, ask: Ask) -> None:
+        replies = [Reply(status=429, headers={"retry-after": "1"}), Reply(status=500), Reply(RESOLUTION)]
+        with StandInChat(lambda request, number: replies[number]) as chat:
+            done = ask(chat)
+        assert done.returncode == 0, done.stderr
+        assert len(chat.requests) == 3
+        assert "429" in done.stderr and "500" in done.stderr
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
+    def test_not_retried(self, ask: Ask, status: int) -> None:
+        with StandInChat(lambda request, number: Reply(status=status, headers={"location": "http://127.0.0.1:1/"})) as chat:
+            done = ask(chat)
+        assert done.returncode == 1 and str(status) in done.stderr
+        assert len(chat.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [(b"", "no JSON"), (b"<html>", "no JSON"), (b"[]", "no JSON object"), (b"{}", "choices"),
+         (b'{"choices": []}', "choices"), (b'{"choices": [{"message": {"content": null}}]}', "choices"),
+         (b'{"choices": "\x1b[2J"}', "no JSON"), (b"x" * (5 * 2**20), "bytes")],
+    )
+    def test_what_is_no_completion(self, ask: Ask, body: bytes, says: str) -> None:
+        with StandInChat(lambda request, number: Reply(body=body)) as chat:
+            done = ask(chat)
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+        assert "\x1b" not in done.stderr
+
+    def test_nobody_there(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: "") as chat:
+            pass
+        done = ask(chat, "--time", "2")
+        assert done.returncode == 1 and chat.url in done.stderr
+
+    def test_json_has_the_error(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: Reply(status=404)) as chat:
+            done = ask(chat, "--json")
+        assert done.returncode == 1 and "404" in json.loads(done.stdout)["error"]
+
+    @pytest.mark.parametrize(
+        ("endpoint", "says"),
+        [("", "endpoint"), ("not a url", "URL"), ("file:///etc/passwd", "http"), ("ftp://127.0.0.1", "http"),
+         ("http://u:p@127.0.0.1/", "password"), ("http://example.invalid/v1", "https")],
+    )
+    def test_bad_endpoint(self, ask: Ask, endpoint: str, says: str) -> None:
+        with StandInChat(lambda request, number: RESOLUTION) as chat:
+            done = ask(chat, environment={"NANNYAPI_ENDPOINT": endpoint, "NANNYAPI_KEY": "sk-1"})
+        assert done.returncode == 2 and says in done.stderr
+        assert "sk-1" not in done.stderr and chat.requests == []
+
+    def test_the_key_is_a_files_that_is_closed(self, ask: Ask, tmp_path: Path) -> None:
+        path = tmp_path / "key"
+        path.write_text("sk-file\n")
+        path.chmod(0o644)
+        with StandInChat(lambda request, number: RESOLUTION) as chat:
+            done = ask(chat, "--key-file", str(path))
+            assert done.returncode == 2 and str(path) in done.stderr and chat.requests == []
+            path.chmod(0o600)
+            assert ask(chat, "--key-file", str(path)).returncode == 0
+            assert chat.headers[0]["authorization"] == "Bearer sk-file"
+            path.write_text("sk\r\nX-Evil: 1")
+            done = ask(chat, "--key-file", str(path))
+            assert done.returncode == 2 and "character" in done.stderr
+        assert not any("x-evil" in it for it in chat.headers)

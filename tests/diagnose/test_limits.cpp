@@ -1,0 +1,163 @@
+// What probes cost and leave behind.
+#include <bpf/bpf.h>
+#include <sched.h>
+#include <sys/syscall.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "diagnose/targets.h"
+#include "tracing.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+
+TEST_F(Tracing, CountsAFloodExactlyAndShowsASample) {
+  constexpr long calls = 1'000'000;
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  const auto flood = [](long cpu) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    for (long i = 0; i < calls; ++i) (void)syscall(SYS_getppid);
+  };
+  engine().arm({request(ProbeType::tracepoint, "syscalls/sys_enter_*")});
+  std::vector<std::unique_ptr<Actor>> actors;
+  for (long cpu = 0; cpu < cpus; ++cpu)
+    actors.push_back(std::make_unique<Actor>([=] { flood(cpu); }));
+  std::vector<pid_t> pids;
+  for (const auto& actor : actors) pids.push_back(actor->pid());
+  // Each has to be in its read before what it does is counted.
+  for (const pid_t pid : pids)
+    while (!is_reading(pid)) sched_yield();
+  bool done = false;
+  engine().start([&] { done = true; });
+  for (const auto& actor : actors) actor->act();
+  for (const auto& actor : actors) EXPECT_EQ(actor->finish(), 0);
+  engine().stop();
+  while (!done) loop().run_once(std::chrono::seconds(60));
+  const auto results = engine().results();
+  ASSERT_EQ(results.size(), 1U);
+  const ProbeResult& result = results[0];
+
+  EXPECT_GE(result.event_count, static_cast<uint64_t>(calls * cpus));
+  for (const pid_t pid : pids) {
+    uint64_t counted = 0;
+    for (const json& process : result.aggregates["by_process"])
+      if (process.value("process_id", 0) == pid) counted = process["count"];
+    EXPECT_EQ(counted, calls + 2) << "sched_setaffinity, getppid, exit_group";
+  }
+  EXPECT_GT(result.sampled_1_in, 1U);
+  EXPECT_GT(result.events.size(), 10U);
+  EXPECT_LT(to_json(result).dump().size(), size_t{256} * 1024);
+  std::set<pid_t> shown;
+  for (const ProbeEvent& event : result.events) shown.insert(event.process_id);
+  for (const pid_t pid : pids) EXPECT_TRUE(shown.contains(pid)) << "the sample is of every CPU";
+  EXPECT_THAT(result.summary, testing::HasSubstr("1 in " + std::to_string(result.sampled_1_in)));
+}
+
+// Names of the programs, maps and links in the kernel, by id.
+struct BpfObjects {
+  std::map<uint32_t, std::string> programs, maps;
+};
+
+BpfObjects bpf_objects() {
+  BpfObjects objects;
+  for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+    const UniqueFd fd(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    uint32_t size = sizeof(info);
+    if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0) objects.programs[id] = info.name;
+  }
+  for (uint32_t id = 0; bpf_map_get_next_id(id, &id) == 0;) {
+    const UniqueFd fd(bpf_map_get_fd_by_id(id));
+    bpf_map_info info{};
+    uint32_t size = sizeof(info);
+    if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0) objects.maps[id] = info.name;
+  }
+  return objects;
+}
+
+// Of programs by the names of ours. Nobody else's links are on those.
+size_t links_of(const std::map<uint32_t, std::string>& programs) {
+  size_t count = 0;
+  for (uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+    const UniqueFd fd(bpf_link_get_fd_by_id(id));
+    bpf_link_info info{};
+    uint32_t size = sizeof(info);
+    if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0)
+      count += programs.contains(info.prog_id);
+  }
+  return count;
+}
+
+size_t open_files() {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    count += !entry.path().empty();
+  return count;
+}
+
+TEST(Limits, AThousandRoundsLeaveNothingBehind) {
+  const BpfObjects before = bpf_objects();
+  const size_t files_before = open_files();
+  std::map<uint32_t, std::string> programs;
+  {
+    EventLoop loop;
+    std::unique_ptr<Engine> engine;
+    size_t files_loaded = 0;
+    for (int round = 0; round < 1000; ++round) {
+      if (round % 100 == 0) {  // now and then the programs as well
+        engine.reset();
+        auto loaded = Engine::load(loop);
+        ASSERT_TRUE(loaded) << loaded.error().message;
+        engine = std::move(*loaded);
+        files_loaded = open_files();
+        programs.clear();
+        for (const auto& [id, name] : bpf_objects().programs)
+          if (!before.programs.contains(id) && name.starts_with("on_")) programs[id] = name;
+        ASSERT_EQ(programs.size(), 6U);
+      }
+      std::vector<ProbeRequest> requests(2);
+      requests[0].target = "syscalls/sys_enter_getppid";
+      requests[1].target = "sched/sched_process_exit";
+      if (has_kprobes()) {
+        requests[1].type = ProbeType::kretprobe;
+        requests[1].target = "vfs_read";
+      }
+      engine->arm(requests);
+      bool done = false;
+      engine->start([&] { done = true; });
+      engine->stop();
+      while (!done) loop.run_once(std::chrono::seconds(60));
+      for (const ProbeResult& result : engine->results())
+        ASSERT_NE(result.status, ProbeStatus::failed) << *result.error;
+      if (round % 100 != 99) continue;
+      ASSERT_EQ(open_files(), files_loaded) << "a link is a file descriptor";
+      ASSERT_EQ(links_of(programs), 0U);
+    }
+  }
+  EXPECT_EQ(open_files(), files_before);
+  // The kernel frees them after a grace period, in a worker.
+  const auto left = [&] {
+    const BpfObjects now = bpf_objects();
+    std::vector<std::string> names;
+    for (const auto& [id, name] : now.programs)
+      if (!before.programs.contains(id) && name.starts_with("on_")) names.push_back(name);
+    for (const auto& [id, name] : now.maps)
+      if (!before.maps.contains(id) &&
+          (name == "probes" || name == "layouts" || name == "scratches" || name == "calls" ||
+           name.starts_with("diagnose")))
+        names.push_back(name);
+    return names;
+  };
+  for (int i = 0; i < 300 && !left().empty(); ++i) usleep(100'000);
+  EXPECT_THAT(left(), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,297 @@
+"""`mcp`: the protocol, and real clients that get real events of the kernel back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from support.agents import install
+from support.binary import BINARY
+from support.daemon import Daemon
+from support.desktop import Desktop
+from support.standin_api import StandInApi
+
+SECONDS = 60.0
+INSPECTOR = Path(__file__).parent / "package.json"
+
+
+def programs(pid: int, duration: int = 2) -> list[dict[str, Any]]:
+    target = "syscalls/sys_enter_openat"
+    return [{"name": "opens", "type": "tracepoint", "target": target, "duration": duration, "filters": {"pid": pid}}]
+
+
+def assert_real(text: str, opened: tuple[int, Path]) -> None:
+    """What a client showed of the answer holds the opens of that process."""
+    pid, path = opened
+    assert str(path) in text, text[:2000]
+    assert f'"process_id":{pid}' in text.replace(" ", "").replace("\\", ""), text[:2000]
+
+
+class Client:
+    """Speaks to `mcp` line by line; a context manager."""
+
+    def __init__(self, config: Path, wrapper: tuple[str, ...] = (), bus: str = "") -> None:
+        self.process = subprocess.Popen(
+            [*wrapper, str(BINARY), "mcp", "--config", str(config)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": bus or f"unix:path={config.parent}/no-bus"},
+        )
+        self.received: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.notifications: list[dict[str, Any]] = []
+        self._id = 0
+
+    def __enter__(self) -> Client:
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        if self.process.poll() is None:
+            self.process.kill()
+            pytest.fail("mcp did not end with its input")
+        assert self.process.returncode == 0
+
+    def initialize(self, version: str = "2025-11-25") -> dict[str, Any]:
+        info = {"name": "test", "version": "1"}
+        result = self.request("initialize", protocolVersion=version, capabilities={}, clientInfo=info)["result"]
+        self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return result
+
+    def send(self, message: Any) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.flush()
+
+    def begin(self, method: str, **params: Any) -> int:
+        self._id += 1
+        self.send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        return self._id
+
+    def reply_to(self, number: int) -> dict[str, Any]:
+        while True:
+            message = self.received.get(timeout=SECONDS)
+            if message.get("id") == number:
+                return message
+            self.notifications.append(message)
+
+    def request(self, method: str, **params: Any) -> dict[str, Any]:
+        return self.reply_to(self.begin(method, **params))
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        return self.request("tools/call", name=tool, arguments=arguments)["result"]
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.received.put(json.loads(line))
+
+
+@pytest.fixture
+def client(config: Path) -> Iterator[Client]:
+    with Client(config) as client:
+        client.initialize()
+        yield client
+
+
+class TestProtocol:
+    @pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
+    def test_the_handshake(self, config: Path, version: str) -> None:
+        with Client(config) as client:
+            assert client.initialize(version)["protocolVersion"] == version
+            assert client.request("ping")["result"] == {}
+
+    def test_without_a_handshake(self, config: Path) -> None:
+        meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+        with Client(config) as client:
+            assert "2026-07-28" in client.request("server/discover", _meta=meta)["result"]["supportedVersions"]
+            call = {"name": "run_commands", "arguments": {"commands": ["echo hello"]}}
+            result = client.request("tools/call", _meta=meta, **call)["result"]
+        assert result["resultType"] == "complete"
+        assert result["structuredContent"]["command_results"][0]["output"] == "hello\n"
+
+    def test_results_keep_their_schemas(self, client: Client, opened: tuple[int, Path]) -> None:
+        calls = {
+            "trace": {"ebpf_programs": programs(opened[0], 1), "commands": ["id"]},
+            "run_commands": {"commands": ["id", {"command": "uptime"}]},
+            "list_targets": {"pattern": "sys_enter_connect"},
+            "explain_target": {"target": "syscalls:sys_enter_connect"},
+        }
+        tools = {it["name"]: it for it in client.request("tools/list")["result"]["tools"]}
+        assert set(tools) == {*calls, "list_agents"}
+        for name, arguments in calls.items():
+            jsonschema.Draft202012Validator.check_schema(tools[name]["inputSchema"])
+            jsonschema.validate(arguments, tools[name]["inputSchema"])
+            result = client.call(name, **arguments)
+            assert not result["isError"], result
+            jsonschema.validate(result["structuredContent"], tools[name]["outputSchema"])
+            assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
+
+    def test_targets(self, client: Client) -> None:
+        listed = client.call("list_targets", pattern="sys_enter_conn*")["structuredContent"]
+        assert [it["name"] for it in listed["targets"]] == ["syscalls/sys_enter_connect"] and listed["total"] == 1
+        explained = client.call("explain_target", target="tracepoint:syscalls:sys_enter_connect")["structuredContent"]
+        assert explained["found"]
+        assert "uservaddr" in json.dumps(explained["targets"][0]["arguments"])
+        missing = client.call("explain_target", target="enter_connec")["structuredContent"]
+        assert not missing["found"] and "syscalls/sys_enter_connect" in missing["similar"]
+        assert len(client.call("list_targets", pattern="syscalls/*", limit=3)["structuredContent"]["targets"]) == 3
+
+    def test_no_monitor(self, client: Client) -> None:
+        result = client.call("list_agents")
+        assert result["isError"] and "systemctl start" in result["content"][0]["text"]
+
+    def test_agents(self, config: Path) -> None:
+        with Desktop() as desktop, Daemon(desktop), Client(config, bus=desktop.system_bus_address) as client:
+            client.initialize()
+            result = client.call("list_agents")
+        assert not result["isError"], result
+        assert result["structuredContent"]["sessions"] == []
+        assert result["structuredContent"]["daemon"]["version"]
+
+    def test_progress(self, client: Client, opened: tuple[int, Path]) -> None:
+        call = {"name": "trace", "arguments": {"ebpf_programs": programs(opened[0], 4)}}
+        result = client.request("tools/call", _meta={"progressToken": "token"}, **call)["result"]
+        told = [it["params"] for it in client.notifications if it["method"] == "notifications/progress"]
+        assert len(told) >= 2
+        assert all(it["progressToken"] == "token" and "opens" in it["message"] for it in told)
+        assert sorted(it["progress"] for it in told) == [it["progress"] for it in told]
+        assert_real(json.dumps(result), opened)
+
+    def test_cancellation(self, client: Client) -> None:
+        name = f"mcp{os.getpid()}"
+        commands = [f"cp /bin/sleep /tmp/{name}; /tmp/{name} 9"]
+        slow = [{"name": "slow", "type": "tracepoint", "target": "sched/sched_process_exit", "duration": 300}]
+        number = client.begin("tools/call", name="trace", arguments={"ebpf_programs": slow, "commands": commands})
+        client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}})
+        assert client.request("ping")["result"] == {}
+        # Its place is free again, and nothing comes of it.
+        for _ in range(5):
+            assert not client.call("run_commands", commands=["true"])["isError"]
+        assert not [it for it in client.notifications if it.get("id") == number]
+        assert subprocess.run(["pgrep", "-x", name], capture_output=True, check=False).stdout == b""
+
+    def test_too_many_at_a_time(self, client: Client) -> None:
+        slow = {"name": "run_commands", "arguments": {"commands": ["sleep 8"]}}
+        numbers = [client.begin("tools/call", **slow) for _ in range(4)]
+        result = client.call("run_commands", commands=["true"])
+        assert result["isError"] and "4 calls" in result["content"][0]["text"]
+        for number in numbers:
+            client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}})
+
+    def test_a_fault_is_a_result_that_names_it(self, client: Client) -> None:
+        bad = [{"name": "p", "type": "kprobe", "target": "no_such_function_anywhere", "duration": 1}]
+        result = client.call("trace", ebpf_programs=bad)
+        assert result["isError"]
+        assert "no_such_function_anywhere" in result["content"][0]["text"]
+
+    def test_results_are_short(self, client: Client) -> None:
+        result = client.call("run_commands", commands=["seq 1 20000"] * 8)
+        assert len(result["content"][0]["text"]) <= 48 * 1024
+        assert "cut" in result["structuredContent"]
+
+    def test_not_root(self, config: Path) -> None:
+        config.chmod(0o644)
+        for parent in config.parents[:3]:
+            parent.chmod(0o755)
+        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+        with Client(config, nobody) as client:
+            client.initialize()
+            traced = client.call("trace", ebpf_programs=programs(1, 1))
+            assert traced["isError"]
+            assert "CAP_" in traced["content"][0]["text"] and "root" in traced["content"][0]["text"], traced
+            assert "root" in client.call("run_commands", commands=["id"])["content"][0]["text"]
+            listed = client.call("list_targets", pattern="sched_process_exec")
+            assert not listed["isError"], listed
+            [target] = [it for it in listed["structuredContent"]["targets"] if it["type"] == "tracepoint"]
+            assert target["name"] == "sched_process_exec"
+            assert "struct task_struct" in json.dumps(target["arguments"])
+
+
+class TestRealClients:
+    """Each with a home of its own; as root, whose right it is to trace."""
+
+    @pytest.fixture
+    def environment(self, tmp_path: Path) -> dict[str, str]:
+        home = tmp_path / "home"
+        home.mkdir()
+        node = shutil.which("node")
+        assert node, "node is missing: Debian's package nodejs"
+        return {"PATH": f"{install()}:{install(INSPECTOR)}:{Path(node).parent}:{os.environ['PATH']}", "HOME": str(home)}
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> str:
+        done = subprocess.run(
+            command, env=environment, cwd=environment["HOME"], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=180, check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def test_the_inspector(self, environment: dict[str, str], config: Path, opened: tuple[int, Path]) -> None:
+        # The inspector takes --config for its own.
+        server = Path(environment["HOME"]) / "server"
+        server.write_text(f"#!/bin/sh\nexec {BINARY} mcp --config {config}\n")
+        server.chmod(0o755)
+        inspector = ["mcp-inspector", "--cli", str(server)]
+        listed = json.loads(self._run([*inspector, "--method", "tools/list", "--strict"], environment))
+        assert "trace" in [it["name"] for it in listed["tools"]]
+        call = ["--method", "tools/call", "--tool-name", "trace", "--tool-arg", f"ebpf_programs={json.dumps(programs(opened[0]))}"]
+        assert_real(self._run([*inspector, *call], environment), opened)
+
+    def _conversation(self, api: StandInApi, command: list[str], environment: dict[str, str], opened: tuple[int, Path]) -> None:
+        self._run(command, environment)
+        asked, told = api.next_turn(), api.next_turn()
+        assert "CALLTOOL" in asked.prompt
+        [result] = told.tool_results
+        assert_real(result, opened)
+
+    def _prompt(self, opened: tuple[int, Path]) -> str:
+        return f"CALLTOOL=mcp__kernel__trace {json.dumps({'ebpf_programs': programs(opened[0])})}"
+
+    def test_claude_code(self, environment: dict[str, str], config: Path, opened: tuple[int, Path]) -> None:
+        servers = Path(environment["HOME"]) / "mcp.json"
+        server = {"command": str(BINARY), "args": ["mcp", "--config", str(config)]}
+        servers.write_text(json.dumps({"mcpServers": {"kernel": server}}))
+        with StandInApi() as api:
+            environment |= {
+                "ANTHROPIC_BASE_URL": api.url,
+                "ANTHROPIC_API_KEY": "sk-test-key-of-no-value",
+                "DISABLE_AUTOUPDATER": "1",
+                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            }
+            options = ["--mcp-config", str(servers), "--strict-mcp-config", "--allowedTools", "mcp__kernel__trace"]
+            self._conversation(api, ["claude", "-p", self._prompt(opened), *options], environment, opened)
+
+    def test_codex(self, environment: dict[str, str], config: Path, opened: tuple[int, Path]) -> None:
+        with StandInApi() as api:
+            settings = Path(environment["HOME"]) / ".codex" / "config.toml"
+            settings.parent.mkdir()
+            settings.write_text(f"""
+                model = "gpt-test"
+                model_provider = "stand-in"
+                check_for_update_on_startup = false
+
+                [model_providers.stand-in]
+                name = "stand-in"
+                base_url = "{api.url}/v1"
+                wire_api = "responses"
+                requires_openai_auth = false
+
+                [mcp_servers.kernel]
+                command = "{BINARY}"
+                args = ["mcp", "--config", "{config}"]
+            """)
+            self._conversation(api, ["codex", "exec", "--skip-git-repo-check", self._prompt(opened)], environment, opened)

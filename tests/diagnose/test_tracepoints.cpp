@@ -1,0 +1,408 @@
+// Every tracepoint that the guide of kinds of trouble names, on the running kernel.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "sockets.h"
+#include "tracing.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+int64_t unix_now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+TEST_F(Tracing, SaysWhoConnectsWhere) {
+  const int64_t before = unix_now_ns();
+  const auto result = trace(ProbeType::tracepoint, "syscalls/sys_enter_connect", [] {
+    connect_to(AF_INET, ipv4("127.0.0.1", 9), sizeof(sockaddr_in));
+    connect_to(AF_INET6, ipv6("::1", 443), sizeof(sockaddr_in6));
+    connect_to(AF_UNIX, unix_address("/run/no-such.socket"), sizeof(sockaddr_un));
+    const std::string abstract("\0hidden", 7);
+    connect_to(AF_UNIX, unix_address(abstract), offsetof(sockaddr_un, sun_path) + 7);
+  });
+  EXPECT_EQ(result.event_count, 4U);
+  EXPECT_EQ(result.sampled_1_in, 1U);
+  EXPECT_EQ(result.dropped, 0U);
+  EXPECT_EQ(result.attached_to, "tracepoint:syscalls/sys_enter_connect");
+  ASSERT_EQ(result.events.size(), 4U);
+  std::vector<json> addresses;
+  for (const ProbeEvent& event : result.events) {
+    EXPECT_EQ(event.event_type, "sys_enter_connect");
+    EXPECT_EQ(event.process_name, actor_name);
+    EXPECT_EQ(event.process_id, event.thread_id);
+    EXPECT_EQ(event.user_id, getuid());
+    EXPECT_GE(event.timestamp, before - 1'000'000);
+    EXPECT_LE(event.timestamp, unix_now_ns() + 1'000'000);
+    EXPECT_TRUE(event.data["fd"].is_number_integer());
+    addresses.push_back({event.data["destination"], event.data["family"]});
+  }
+  EXPECT_EQ(addresses, (std::vector<json>{{"127.0.0.1:9", "inet"},
+                                          {"[::1]:443", "inet6"},
+                                          {"/run/no-such.socket", "unix"},
+                                          {"@hidden", "unix"}}));
+  EXPECT_EQ(result.events[0].data["addrlen"], 16);
+  EXPECT_EQ(result.aggregates["by_process"][0]["count"], 4);
+  EXPECT_EQ(result.aggregates["by_process"][0]["process_name"], actor_name);
+  EXPECT_THAT(result.summary, HasSubstr("Captured 4 connection attempts"));
+  EXPECT_THAT(result.summary, HasSubstr("127.0.0.1:9 1"));
+}
+
+TEST_F(Tracing, SaysWhatIsOpenedHow) {
+  const std::string path = "/tmp/" + std::string(140, 'a') + "/" + std::string(154, 'b');
+  ASSERT_EQ(path.size(), 300U);
+  const auto result = trace(ProbeType::tracepoint, "syscalls:sys_enter_openat", [&] {
+    (void)openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    std::string bytes = "not-utf8-\xff";
+    (void)openat(7, bytes.c_str(), O_RDONLY);
+  });
+  ASSERT_EQ(result.events.size(), 2U);
+  const json& first = result.events[0].data;
+  EXPECT_EQ(first["filename"], path);
+  EXPECT_EQ(first["dfd"], "AT_FDCWD");
+  EXPECT_EQ(first["flags"], "O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC");
+  EXPECT_EQ(first["mode"], "0640");
+  EXPECT_EQ(result.events[1].data["filename"], "not-utf8-\xef\xbf\xbd");
+  EXPECT_EQ(result.events[1].data["dfd"], 7);
+  EXPECT_EQ(result.events[1].data["flags"], "O_RDONLY");
+}
+
+TEST_F(Tracing, SaysThatTextIsNotReadable) {
+  const auto result = trace(ProbeType::tracepoint, "syscalls/sys_enter_openat",
+                            [] { (void)syscall(SYS_openat, AT_FDCWD, 8, O_RDONLY); });
+  ASSERT_EQ(result.events.size(), 1U);
+  EXPECT_TRUE(result.events[0].data["filename"].is_null());
+  EXPECT_EQ(result.events[0].data["unreadable"], json::array({"filename"}));
+}
+
+TEST_F(Tracing, SaysTheErrorOfACall) {
+  const auto result = trace(ProbeType::tracepoint, "sys_exit_openat", [] {
+    std::string path = "/no/such/file";
+    (void)openat(AT_FDCWD, path.c_str(), O_RDONLY);
+    path = "/proc/self/stat";
+    (void)openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  });
+  ASSERT_EQ(result.events.size(), 2U);
+  EXPECT_EQ(result.events[0].data, (json{{"ret", -ENOENT}, {"errno", "ENOENT"}}));
+  EXPECT_GE(result.events[1].data["ret"], 0);
+  EXPECT_FALSE(result.events[1].data.contains("errno"));
+}
+
+TEST_F(Tracing, SaysWhatIsExecuted) {
+  const auto result = trace(ProbeType::tracepoint, "syscalls/sys_enter_execve", [] {
+    std::vector<std::string> texts = {"true"};
+    for (int i = 1; i < 40; ++i) texts.push_back("argument-" + std::to_string(i));
+    std::vector<char*> argv;
+    for (std::string& text : texts) argv.push_back(text.data());
+    argv.push_back(nullptr);
+    std::string secret = "SECRET=1";
+    std::vector<char*> environment = {secret.data(), nullptr};
+    std::string path = "/bin/true";
+    execve(path.c_str(), argv.data(), environment.data());
+    _exit(1);
+  });
+  ASSERT_EQ(result.events.size(), 1U);
+  const json& data = result.events[0].data;
+  EXPECT_EQ(data["filename"], "/bin/true");
+  ASSERT_EQ(data["argv"].size(), 40U) << data;
+  EXPECT_EQ(data["argv"][0], "true");
+  EXPECT_EQ(data["argv"][39], "argument-39");
+  EXPECT_FALSE(data.contains("cut"));
+  EXPECT_EQ(data.dump().find("SECRET"), std::string::npos) << "an environment is not looked into";
+}
+
+TEST_F(Tracing, SaysWhoExits) {
+  const auto result = trace(ProbeType::tracepoint, "sched/sched_process_exit", [] {});
+  ASSERT_EQ(result.events.size(), 1U);
+  const json& data = result.events[0].data;
+  EXPECT_EQ(data["comm"], actor_name);
+  EXPECT_EQ(data["pid"], result.events[0].process_id);
+  EXPECT_TRUE(data["prio"].is_number());
+  EXPECT_THAT(result.summary, HasSubstr("Captured 1 thread exits"));
+}
+
+TEST_F(Tracing, SaysWhichProgramReplacedIt) {
+  const auto result = trace(ProbeType::tracepoint, "sched/sched_process_exec",
+                            [] { execl("/bin/true", "true", nullptr); });
+  ASSERT_EQ(result.events.size(), 1U);
+  EXPECT_EQ(result.events[0].data["filename"], "/bin/true");
+  EXPECT_EQ(result.events[0].data["old_pid"], result.events[0].process_id);
+}
+
+TEST_F(Tracing, SaysWhichInterruptIsHandled) {
+  const auto result = trace(
+      ProbeType::tracepoint, "irq/irq_handler_entry",
+      [] {
+        // Through a disk or the network, so that a device has something to say.
+        const int fd = open("/var/tmp/diagnose-interrupt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        for (int i = 0; i < 20; ++i) {
+          if (write(fd, "x", 1) != 1 || fsync(fd) != 0) _exit(3);
+        }
+        unlink("/var/tmp/diagnose-interrupt");
+      },
+      false);
+  ASSERT_GT(result.events.size(), 0U);
+  for (const ProbeEvent& event : result.events) {
+    EXPECT_TRUE(event.data["irq"].is_number());
+    EXPECT_FALSE(event.data["name"].get<std::string>().empty());
+  }
+  EXPECT_THAT(result.summary, HasSubstr("interrupts"));
+}
+
+TEST_F(Tracing, SaysWhoAllocates) {
+  const auto result = trace(ProbeType::tracepoint, "kmem/kmalloc", [] {
+    for (int i = 0; i < 10; ++i) {
+      std::array<int, 2> pipe{};
+      if (::pipe(pipe.data()) != 0) _exit(3);
+      close(pipe[0]);
+      close(pipe[1]);
+    }
+  });
+  ASSERT_GT(result.events.size(), 0U);
+  for (const ProbeEvent& event : result.events) {
+    EXPECT_GT(event.data["bytes_req"], 0);
+    EXPECT_GE(event.data["bytes_alloc"], event.data["bytes_req"]);
+    EXPECT_THAT(event.data["gfp_flags"].get<std::string>(), HasSubstr("GFP_"));
+    EXPECT_THAT(event.data["ptr"].get<std::string>(), testing::StartsWith("0x"));
+    EXPECT_THAT(event.data["call_site"].get<std::string>(),
+                testing::Not(testing::StartsWith("0x")));
+  }
+}
+
+TEST_F(Tracing, SaysARawSystemCall) {
+  const auto result = trace(ProbeType::tracepoint, "raw_syscalls/sys_enter",
+                            [] { (void)syscall(SYS_fcntl, 123456, 42, 43); });
+  const auto calls = with(result, "id", SYS_fcntl);
+  ASSERT_EQ(calls.size(), 1U);
+  EXPECT_EQ(calls[0].data["args"][0], 123456);
+  EXPECT_EQ(calls[0].data["args"][1], 42);
+  EXPECT_EQ(calls[0].data["args"][2], 43);
+}
+
+TEST_F(Tracing, TakesAllSystemCallsAtATime) {
+  const auto result = trace(ProbeType::tracepoint, "syscalls/sys_enter_*", [] {
+    for (int i = 0; i < 7; ++i) (void)syscall(SYS_getppid);
+    std::string path = "/etc/hostname";
+    (void)openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  });
+  EXPECT_THAT(result.attached_to, testing::StartsWith("tracepoint:raw_syscalls/sys_enter ("));
+  json getppid, openat;
+  for (const json& entry : result.aggregates["by_data"]) {
+    if (entry.value("value", "") == "sys_enter_getppid") getppid = entry;
+    if (entry.value("value", "") == "sys_enter_openat") openat = entry;
+  }
+  EXPECT_EQ(getppid["count"], 7);
+  EXPECT_EQ(openat["count"], 1);
+  const auto opens = with(result, "filename", "/etc/hostname");
+  ASSERT_EQ(opens.size(), 1U);
+  EXPECT_EQ(opens[0].event_type, "sys_enter_openat");
+  EXPECT_EQ(opens[0].data["flags"], "O_RDONLY");
+}
+
+TEST_F(Tracing, TakesSomeSystemCallsAtATime) {
+  const auto result = trace(ProbeType::tracepoint, "syscalls/sys_exit_get*pid", [] {
+    (void)syscall(SYS_getpid);
+    (void)syscall(SYS_getppid);
+    (void)syscall(SYS_getpgid, 999999999);
+    (void)syscall(SYS_getuid);
+  });
+  EXPECT_EQ(result.event_count, 2U);
+  ASSERT_EQ(result.events.size(), 2U);
+  EXPECT_EQ(result.events[0].event_type, "sys_exit_getpid");
+  EXPECT_EQ(result.events[0].data["ret"], result.events[0].process_id);
+  EXPECT_EQ(result.events[1].event_type, "sys_exit_getppid");
+  EXPECT_EQ(result.events[1].data["ret"], getpid());
+}
+
+TEST_F(Tracing, TakesAGroupOfTracepoints) {
+  const auto result = trace(ProbeType::tracepoint, "tracepoint:sched:sched_process_*", [] {
+    if (const pid_t child = fork(); child == 0)
+      _exit(0);
+    else
+      waitpid(child, nullptr, 0);
+  });
+  std::vector<std::string> types;
+  for (const ProbeEvent& event : result.events) types.push_back(event.event_type);
+  EXPECT_THAT(types, testing::IsSupersetOf(
+                         {"sched_process_fork", "sched_process_wait", "sched_process_exit"}));
+}
+
+TEST_F(Tracing, SaysWhereASocketGoes) {
+  const auto result = trace(ProbeType::tracepoint, "sock/inet_sock_set_state", [] {
+    connect_to(AF_INET, ipv4("127.0.0.1", 9), sizeof(sockaddr_in));
+    connect_to(AF_INET6, ipv6("::1", 9), sizeof(sockaddr_in6));
+  });
+  const auto attempts = with(result, "newstate", "TCP_SYN_SENT");
+  ASSERT_EQ(attempts.size(), 2U);
+  EXPECT_EQ(attempts[0].data["destination"], "127.0.0.1:9");
+  EXPECT_EQ(attempts[0].data["family"], "inet");
+  EXPECT_EQ(attempts[0].data["oldstate"], "TCP_CLOSE");
+  EXPECT_EQ(attempts[0].data["protocol"], "IPPROTO_TCP");
+  EXPECT_EQ(attempts[1].data["destination"], "[::1]:9");
+  EXPECT_EQ(attempts[1].data["family"], "inet6");
+}
+
+TEST_F(Tracing, FiltersByProcessUserAndName) {
+  const auto calls = [] {
+    for (int i = 0; i < 5; ++i) (void)syscall(SYS_getppid);
+  };
+  auto by_name = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
+  by_name.filters.comm = actor_name;
+  auto by_other_name = by_name;
+  by_other_name.filters.comm = "diagnose-acto";
+  auto by_user = by_name;
+  by_user.filters.uid = 54321;
+  Actor other(calls);
+  auto by_process = by_name;
+  by_process.filters.pid = other.pid();
+  const auto results = trace(
+      {by_name, by_other_name, by_user, by_process},
+      [&] {
+        calls();
+        if (setuid(54321) != 0) _exit(3);
+        calls();
+      },
+      false);
+  ASSERT_EQ(results.size(), 4U);
+  EXPECT_EQ(results[0].event_count, 10U);
+  EXPECT_EQ(results[1].event_count, 0U);
+  EXPECT_GE(results[1].filtered, 10U);
+  EXPECT_EQ(results[2].event_count, 5U);
+  EXPECT_GE(results[2].filtered, 5U);
+  for (const ProbeEvent& event : results[2].events) EXPECT_EQ(event.user_id, 54321U);
+  EXPECT_EQ(results[3].event_count, 0U);
+}
+
+// A hierarchy of version 2 of our own, unmounted at the end; its groups are the machine's.
+class CgroupMount {
+ public:
+  CgroupMount() {
+    if (!mkdtemp(path_.data()) || mount("none", path_.c_str(), "cgroup2", 0, nullptr) != 0)
+      throw std::runtime_error("cannot mount cgroup2");
+    std::filesystem::create_directories(inner());
+  }
+  ~CgroupMount() {
+    rmdir(inner().c_str());
+    rmdir(group().c_str());
+    umount(path_.c_str());
+    rmdir(path_.c_str());
+  }
+  std::string root() const { return path_; }
+  std::string group() const { return path_ + "/diagnose-test"; }
+  std::string inner() const { return group() + "/inner"; }
+
+ private:
+  std::string path_ = "/tmp/diagnose-cgroup-XXXXXX";
+};
+
+TEST_F(Tracing, FiltersByCgroup) {
+  const CgroupMount cgroups;
+  const auto join = [](const std::string& group) {
+    std::ofstream(group + "/cgroup.procs") << 0 << std::flush;
+    for (int i = 0; i < 3; ++i) (void)syscall(SYS_getppid);
+  };
+  auto in_group = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
+  in_group.filters.cgroup = cgroups.group();
+  auto in_inner = in_group;
+  in_inner.filters.cgroup = cgroups.inner();
+  const auto results = trace({in_group, in_inner}, [&] {
+    (void)syscall(SYS_getppid);
+    join(cgroups.group());
+    join(cgroups.inner());
+    join(cgroups.root());
+  });
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[0].error.value_or(""), "stopped before its 300 s were over");
+  EXPECT_EQ(results[0].event_count, 6U) << "with the groups below it";
+  EXPECT_EQ(results[1].event_count, 3U);
+}
+
+TEST_F(Tracing, LeavesOutItselfAndSaysSo) {
+  const auto result = trace(
+      ProbeType::tracepoint, "syscalls/sys_enter_*", [] {}, false);
+  for (const ProbeEvent& event : result.events) EXPECT_NE(event.process_id, getpid());
+  EXPECT_GT(result.filtered, 0U);
+  EXPECT_THAT(result.summary, HasSubstr("of this tracer itself"));
+}
+
+TEST_F(Tracing, RefusesWhatThereIsNot) {
+  const auto refused = [](ProbeRequest request) {
+    const auto results = trace(
+        {std::move(request)}, [] {}, false);
+    EXPECT_EQ(results.at(0).status, ProbeStatus::failed);
+    return results.at(0).error.value_or("");
+  };
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "syscalls/sys_enter_nothing")),
+              HasSubstr("no tracepoint syscalls/sys_enter_nothing"));
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "../../etc/passwd")),
+              HasSubstr("../../etc/passwd"));
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "kprobe:tcp_connect")),
+              HasSubstr("it is a kprobe"));
+  EXPECT_THAT(refused(request(ProbeType::kprobe, "tcp_*")), HasSubstr("no wildcards"));
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "*/*")), HasSubstr("no name of a tracepoint"));
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "*")), HasSubstr("tracepoints match"));
+  ProbeFilters filters;
+  filters.pid = 999999999;
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "sched/sched_switch", filters)),
+              HasSubstr("no process 999999999"));
+  filters = {};
+  filters.cgroup = "/tmp";
+  EXPECT_THAT(refused(request(ProbeType::tracepoint, "sched/sched_switch", filters)),
+              HasSubstr("/tmp is no cgroup"));
+}
+
+TEST_F(Tracing, OneThatFailsLeavesTheOthersAlone) {
+  auto bad = request(ProbeType::tracepoint, "no/such");
+  auto good = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
+  good.filters.comm = actor_name;
+  const auto results = trace(
+      {bad, good}, [] { (void)syscall(SYS_getppid); }, false);
+  EXPECT_EQ(results.at(0).status, ProbeStatus::failed);
+  EXPECT_EQ(results.at(1).event_count, 1U);
+}
+
+TEST_F(Tracing, EndsByItselfAfterItsTime) {
+  auto probe = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
+  probe.duration = std::chrono::seconds(1);
+  engine().arm({probe});
+  bool done = false;
+  engine().start([&] { done = true; });
+  while (!done) loop().run_once(std::chrono::seconds(60));
+  const auto results = engine().results();
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results[0].status, ProbeStatus::ok);
+  EXPECT_FALSE(results[0].error);
+  EXPECT_GE(results[0].duration_s, 1.0);
+}
+
+TEST_F(Tracing, SaysItInTheAnswersForm) {
+  const auto result = trace(ProbeType::tracepoint, "syscalls/sys_enter_getppid",
+                            [] { (void)syscall(SYS_getppid); });
+  EXPECT_EQ(result_key(result), "probe_" + std::to_string(result.started));
+  const json answer = to_json(result);
+  for (const char* field :
+       {"program_name", "type", "target", "attached_to", "status", "error", "duration_s",
+        "event_count", "filtered", "dropped", "sampled_1_in", "events", "aggregates", "summary"})
+    EXPECT_TRUE(answer.contains(field)) << field;
+  EXPECT_EQ(answer.size(), 14U);
+  EXPECT_EQ(answer["status"], "partial");
+  EXPECT_THAT(answer["error"].get<std::string>(), HasSubstr("stopped before"));
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,17 @@
+// Traces come from strangers, attached to a bug report.
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+
+#include "core/replay.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace ebpf_ai_monitor;
+  std::istringstream trace(std::string(reinterpret_cast<const char*>(data), size));
+  judge::Time latest{};
+  (void)replay(trace, {}, [&](const ReplayedTransition& replayed) {
+    if (replayed.transition.time < latest) __builtin_trap();
+    latest = replayed.transition.time;
+  });
+  return 0;
+}

@@ -1,0 +1,17 @@
+// What a bridge is told, and what a hostile bridge tells the daemon.
+#include <cstddef>
+#include <cstdint>
+
+#include "bridge/wire.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace ebpf_ai_monitor;
+  const std::string_view packet(reinterpret_cast<const char*>(data), size);
+  if (const auto told = wire::decode_told(packet)) {
+    // What was understood can be said again, and means the same.
+    const std::string again = wire::encode(*told);
+    const auto twice = wire::decode_told(again);
+    if (!twice || wire::encode(*twice) != again) __builtin_trap();
+  }
+  return 0;
+}

@@ -1,0 +1,50 @@
+"""What the daemon said about an agent, beside the truth, in the form that `score` takes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from .badges import BadgeWatch
+from .stage import Truth
+
+Line = dict[str, Any]
+
+_STATES = {"stopped": "waiting", "working": "working", "gone": "exited"}
+# The rule of many a hook and script: an agent that is in read(0) for this long waits.
+READ_SECONDS = 1.0
+
+
+def truth_lines(truth: Iterable[Truth], start: float) -> list[Line]:
+    """As they stand in a trace that begins at `start`."""
+    return [
+        {"t": round(max(it.time - start, 0.0), 6), "ev": "truth", "state": it.state, "why": it.why} for it in truth
+    ]
+
+
+def badge_transitions(badges: BadgeWatch, window: int, start: float) -> list[Line]:
+    versions = (version for version in badges.versions(window) if version.new_state)
+    return [{"t": round(version.time - start, 3), "state": _STATES[version.state]} for version in versions]
+
+
+def read_rule(trace: Iterable[Line]) -> list[Line]:
+    """What the rule "in read(0) for more than a second" makes of a recorded session."""
+    entered: dict[int, float] = {}
+    found: list[Line] = []
+    lines, end = itertools.tee(trace)
+    for line in lines:
+        if line.get("fd") != 0:
+            continue
+        if line["ev"] == "tty_read_enter":
+            entered[line["tid"]] = line["t"]
+        elif line["ev"] == "tty_read_exit":
+            since = entered.pop(line["tid"], None)
+            if since is not None and line["t"] - since > READ_SECONDS:
+                found += [{"t": since + READ_SECONDS, "state": "waiting"}, {"t": line["t"], "state": "working"}]
+    last = max((line["t"] for line in end), default=0.0)
+    found += [
+        {"t": since + READ_SECONDS, "state": "waiting"}
+        for since in entered.values() if last - since > READ_SECONDS
+    ]  # fmt: skip
+    return sorted(found, key=lambda line: line["t"])

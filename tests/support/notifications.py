@@ -1,0 +1,118 @@
+"""Real notification servers on the test desktop: what they show, and what a click on it does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .desktop import Desktop, end_process, wait_until
+
+SECONDS = 20.0
+SERVICE = "org.freedesktop.Notifications"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A notification, as mako says that it shows it."""
+
+    id: int
+    summary: str
+    body: str
+    actions: dict[str, str]
+    category: str
+    app_icon: str
+
+
+def owner(desktop: Desktop) -> str:
+    """The unique name of the notification server; "" where there is none."""
+    with contextlib.suppress(RuntimeError):
+        answer = desktop.run(
+            ["busctl", "--user", "--json=short", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
+             "org.freedesktop.DBus", "GetNameOwner", "s", SERVICE]
+        )  # fmt: skip
+        return str(json.loads(answer)["data"][0])
+    return ""
+
+
+class NotifyCalls:
+    """The notifications that anybody sends from now on, as they are on the bus."""
+
+    def __init__(self, desktop: Desktop) -> None:
+        log = desktop.open_log("notify-calls")
+        self._log = Path(log.name)
+        rule = f"interface='{SERVICE}',member='Notify'"
+        desktop.spawn(["dbus-monitor", rule], stdout=log)
+        wait_until(self._log.read_text, SECONDS, "the monitor of the bus")  # it tells of its own name first
+
+    def count(self) -> int:
+        return self.text().count("member=Notify\n")
+
+    def text(self) -> str:
+        return self._log.read_text()
+
+
+@contextlib.contextmanager
+def server(desktop: Desktop, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a notification server; inside it owns the name."""
+    process = desktop.spawn(argv)
+    try:
+        wait_until(lambda: owner(desktop), SECONDS, f"{argv[0]} on the bus")
+        yield process
+    finally:
+        end_process(process)
+        wait_until(lambda: not owner(desktop), SECONDS, f"the end of {argv[0]}")
+
+
+class Mako:
+    """A context manager; mako runs inside of it."""
+
+    def __init__(self, desktop: Desktop, *options: str) -> None:
+        self._desktop = desktop
+        self._argv = ("mako", "--config=/dev/null", *options)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Mako:
+        self.process = self._stack.enter_context(server(self._desktop, *self._argv))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def shown(self) -> list[Shown]:
+        """The newest first."""
+        listed = json.loads(self._desktop.run(["makoctl", "list"]))["data"][0]
+        return [_shown({name: value["data"] for name, value in fields.items()}) for fields in listed]
+
+    def wait_for(self, summary: str, other_than: int = 0) -> Shown:
+        """The only notification there is, once it says this."""
+
+        def found() -> Shown | None:
+            shown = self.shown()
+            return shown[0] if [it.summary for it in shown] == [summary] and shown[0].id != other_than else None
+
+        return wait_until(found, SECONDS, f"'{summary}' alone")
+
+    def wait_for_none(self) -> None:
+        wait_until(lambda: not self.shown(), SECONDS, "the end of all notifications")
+
+    def invoke(self, notification: Shown, action: str = "default") -> None:
+        self._desktop.run(["makoctl", "invoke", "-n", str(notification.id), action])
+
+    def dismiss(self, notification: Shown) -> None:
+        self._desktop.run(["makoctl", "dismiss", "-n", str(notification.id)])
+
+
+def _shown(fields: dict[str, Any]) -> Shown:
+    return Shown(
+        id=fields["id"],
+        summary=fields["summary"],
+        body=fields["body"],
+        actions=fields["actions"],
+        category=fields["category"],
+        app_icon=fields["app-icon"],
+    )

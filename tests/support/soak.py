@@ -1,0 +1,72 @@
+"""Two agents in one user's hands for a while: is anything announced that did not happen?"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from score import MIN_WORK, score, spans
+
+from .agents import ClaudeCode, Codex
+from .badges import BadgeWatch
+from .daemon import Daemon
+from .desktop import Desktop
+from .judgement import Line, badge_transitions, truth_lines
+from .random_user import PAUSE_SECONDS, RandomUser
+from .stage import Stage
+from .standin_api import StandInApi
+
+
+@dataclass(frozen=True)
+class Soaked:
+    """What became of one agent. A lie is a wait announced in work, or work in a wait."""
+
+    agent: str
+    completions: int  # ends of work
+    long_ones: int  # those of work that must be told
+    announced: int  # changes of the badge to one that asks for attention
+    lies: list[tuple[str, float, str]]
+    flaws: list[tuple[str, float, str]]  # told late, or not at all
+    story: list[Line]  # truth and badge, in order of time
+
+
+def soak(seconds: float, seed: int, options: tuple[str, ...] = ()) -> tuple[list[Soaked], Counter[str]]:
+    """Claude Code in foot and Codex in tmux, each on a workspace of its own; what became of them, and what was done."""
+    with (
+        StandInApi() as claude_api,
+        StandInApi() as codex_api,
+        Desktop() as desktop,
+        BadgeWatch(desktop.runtime_dir, desktop.uid) as badges,
+        Daemon(desktop, ("--processes", "claude,codex", *options)),
+    ):
+        start = time.monotonic()
+        claude = Stage(desktop, claude_api, ClaudeCode(), "foot")
+        claude.launch()
+        desktop.sway.command("workspace 2")
+        codex = Stage(desktop, codex_api, Codex(), "tmux")
+        codex.launch()
+        stages = [claude, codex]
+        time.sleep(PAUSE_SECONDS)
+        user = RandomUser(stages, seed)
+        user.use(seconds)
+        for stage in stages:
+            stage.says("none", "end")
+        return [_result(stage, badges, start) for stage in stages], user.done
+
+
+def _result(stage: Stage, badges: BadgeWatch, start: float) -> Soaked:
+    truth = truth_lines(stage.truth(), start)
+    told = badge_transitions(badges, stage.window.con_id, start)
+    result = score(truth, told)
+    pieces = [span for span in spans(truth) if span.state == "working"]
+    versions = badges.versions(stage.window.con_id)
+    return Soaked(
+        agent=stage.agent.name,
+        completions=len(pieces),
+        long_ones=sum(piece.end - piece.begin >= MIN_WORK for piece in pieces),
+        announced=sum(it.new_state and it.state == "stopped" and it.needs_attention for it in versions),
+        lies=[(kind, *at) for kind in ("false_waiting", "false_working") for at in result[kind]],
+        flaws=[(kind, *at) for kind in ("missed", "late_resume") for at in result[kind]],
+        story=sorted([*truth, *told], key=lambda line: line["t"]),
+    )
