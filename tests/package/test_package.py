@@ -1,0 +1,69 @@
+"""The packages build, and hold what they should. That they install, run and go is shown in tests/vm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(os.environ.get("EBPF_AI_MONITOR_BUILD") or Path(__file__).parents[2] / "build/release")
+INSTALLED = {
+    "/usr/bin/ebpf-ai-monitor",
+    "/usr/lib/systemd/system/ebpf-ai-monitor.service",
+    "/usr/share/dbus-1/system.d/org.ebpf_ai_monitor1.conf",
+    "/usr/share/man/man1/ebpf-ai-monitor.1.gz",
+    "/usr/share/man/man5/ebpf-ai-monitor-config.5.gz",
+    "/usr/share/man/man5/ebpf-ai-monitor-badge.5.gz",
+    "/usr/share/bash-completion/completions/ebpf-ai-monitor",
+    "/usr/share/zsh/site-functions/_ebpf-ai-monitor",
+    "/usr/share/fish/vendor_completions.d/ebpf-ai-monitor.fish",
+}
+
+
+def run(*argv: str | Path, **environment: str) -> str:
+    done = subprocess.run(
+        argv, env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def package(generator: str, directory: Path) -> Path:
+    run("cpack", "--config", BUILD / "CPackConfig.cmake", "-G", generator, "-B", directory)
+    [made] = directory.glob(f"*.{generator.lower()}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return package("DEB", tmp_path_factory.mktemp("deb"))
+
+
+def test_the_deb_holds_everything(deb: Path) -> None:
+    lines = run("dpkg-deb", "--contents", deb).splitlines()
+    assert {"/" + line.split()[5].removeprefix("./") for line in lines} >= INSTALLED
+    assert {line.split()[1] for line in lines} == {"root/root"}
+    assert "libbpf1" in run("dpkg-deb", "--field", deb, "Depends")
+
+
+def test_lintian_finds_no_error(deb: Path) -> None:
+    print(run("lintian", "--fail-on", "error", deb))
+
+
+def test_the_rpm_holds_everything(tmp_path: Path) -> None:
+    assert set(run("rpm", "--query", "--list", "--package", package("RPM", tmp_path)).split()) >= INSTALLED
+
+
+def test_an_install_by_hand_is_the_same(tmp_path: Path) -> None:
+    run("cmake", "--install", BUILD, "--prefix", "/usr", DESTDIR=str(tmp_path))
+    assert {f"/{path.relative_to(tmp_path)}" for path in tmp_path.rglob("*") if path.is_file()} >= INSTALLED
+
+
+def test_systemd_takes_the_unit() -> None:
+    unit = Path(__file__).parents[2] / "systemd/ebpf-ai-monitor.service"
+    # It looks for the program where systemd does, where it need not be installed.
+    said = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=60)
+    unknown = [line for line in said.stderr.splitlines() if str(unit) in line or "Unknown" in line]
+    assert [line for line in unknown if "is not executable" not in line and "not found" not in line] == []
