@@ -13,8 +13,10 @@ int check(int result, const char* what) {
   return result;
 }
 
+// Of a time before the boot: 0, which has passed as well.
 uint64_t microseconds(Nanoseconds time) {
-  return static_cast<uint64_t>(std::chrono::ceil<std::chrono::microseconds>(time).count());
+  const auto count = std::chrono::ceil<std::chrono::microseconds>(time).count();
+  return count < 0 ? 0 : static_cast<uint64_t>(count);
 }
 
 }  // namespace

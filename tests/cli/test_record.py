@@ -21,7 +21,7 @@ from command_line import Run
 from support.binary import BINARY
 from support.stand_in import NAME, install, is_ready
 
-SECONDS = 30.0
+SECONDS = 60.0
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 SHARED = {"trace", "agent", "agent_version", "kernel", "terminal", "clock", "start"}
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -38,7 +38,7 @@ def desktop(shared_desktop: Desktop) -> Generator[Desktop, None, None]:
         for window in shared_desktop.sway.windows():
             with contextlib.suppress(RuntimeError):  # nor, any more, that window
                 shared_desktop.sway.command(f"[con_id={window['id']}] kill")
-        wait_until(lambda: not shared_desktop.sway.windows(), 10, "the end of all windows")
+        wait_until(lambda: not shared_desktop.sway.windows(), 60, "the end of all windows")
     badges = shared_desktop.runtime_dir / "i3pm-badges"
     if badges.is_dir() and not badges.is_symlink():
         shutil.rmtree(badges)

@@ -16,7 +16,7 @@ from typing import Any
 from support.binary import BINARY
 from support.desktop import Desktop
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
 _REPORT = struct.Struct("=IIqQiI200s")

@@ -21,7 +21,7 @@ from fake_daemon import Agent, Bridge, Process, stat_fields
 from support.badges import BadgeWatch, Version
 from support.desktop import Desktop, Window, wait_until
 
-SECONDS = 20.0
+SECONDS = 60.0
 # From a badge's change on, only a look after this time counts as one.
 LEAST_LOOK = 1.0
 

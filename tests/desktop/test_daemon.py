@@ -29,7 +29,7 @@ from support.desktop import Desktop, Window, end_process, wait_until
 from support.notifications import Mako, NotifyCalls
 from support.stand_in import NAME, agent_in, is_ready, status_of
 
-SECONDS = 20.0
+SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
 NOBODY = pwd.getpwnam("nobody")
 TOO_MANY, MOST = 70, 64

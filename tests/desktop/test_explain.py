@@ -22,7 +22,7 @@ from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, wait_until
 from support.stand_in import NAME, agent_in
 
-SECONDS = 20.0
+SECONDS = 60.0
 NOBODY = pwd.getpwnam("nobody")
 SUBSCRIBER = Path(__file__).parents[1] / "support" / "subscriber.py"
 FACTS: dict[str, type | tuple[type, ...]] = {

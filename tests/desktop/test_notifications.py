@@ -15,7 +15,7 @@ from support.desktop import Desktop, Window, wait_until
 from support.notifications import Mako, NotifyCalls, Shown, server
 from test_bridge import Tmux, agent_in, tmux, tmux_at, wait_for_badge  # noqa: F401 (fixtures)
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -286,15 +286,26 @@ def test_a_hidden_pane_of_the_focused_window_is_told(desktop: Desktop, mako: Mak
     bridge.tell_change(agent, state="working")
     tmux.run("select-window", "-t", "main:1")
     # When the bridge has seen that the pane is hidden is nobody's to know: each try is a completion.
-    wait_until(lambda: is_told(mako, bridge, agent), SECONDS, "a notification")
+    wait_until(lambda: is_told(desktop, mako, bridge, agent), SECONDS, "a notification")
     tmux.run("select-window", "-t", "main:0")
     mako.wait_for_none()
 
 
-def is_told(mako: Mako, bridge: Bridge, agent: Agent) -> bool:
+def is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> bool:
+    """Whether a completion is told before that of another agent, which comes after it."""
     bridge.tell_change(agent, state="working")
     complete(bridge, agent)
-    return [it.summary for it in mako.shown()] == ["Claude Code is ready"]
+    later = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="later")
+    bridge.tell(later)
+    complete(bridge, later)
+
+    def summaries() -> list[str]:
+        return [it.summary for it in mako.shown()]
+
+    shown = wait_until(lambda: "later is ready" in (it := summaries()) and it, SECONDS, "the later one")
+    bridge.tell_gone(later)
+    wait_until(lambda: "later is ready" not in summaries(), SECONDS, "the end of the later one")
+    return "Claude Code is ready" in shown
 
 
 def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux) -> None:

@@ -20,7 +20,7 @@ from fake_daemon import Agent, Bridge
 from support.binary import BINARY
 from support.desktop import Desktop, Window, wait_until
 
-SECONDS = 20.0
+SECONDS = 60.0
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NONE = {"attention": 0, "working": 0, "stopped": 0, "badges": []}
 WITH_PROGRAM = {"PATH": f"{BINARY.parent}:/usr/bin:/bin"}

@@ -18,7 +18,7 @@ from support.daemon import Daemon
 from support.desktop import Desktop, SwayIpc, Window, wait_until
 from support.stand_in import NAME, is_ready
 
-SECONDS = 20.0
+SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
 # A key proves something once the focus has stayed this long; a person looks before they type.
 LOOK_SECONDS = 0.6

@@ -17,8 +17,8 @@ from . import proc
 from .binary import BINARY
 from .desktop import Desktop, end_process
 
-READY_SECONDS = 10.0
-STOP_SECONDS = 10.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 class Daemon:
@@ -75,7 +75,7 @@ class Daemon:
     def status(self) -> Any:
         """What `ebpf-ai-monitor status --json` says to root."""
         done = subprocess.run(
-            [str(BINARY), "status", "--json"], env=self._env, capture_output=True, text=True, timeout=10
+            [str(BINARY), "status", "--json"], env=self._env, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, f"status: exit status {done.returncode}: {done.stderr}"
         return json.loads(done.stdout)

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 USER_PREFIX = "ebpf-ai-test"
-STARTUP_SECONDS = 20.0
+STARTUP_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
 _SWAY_CONFIG = """\
@@ -209,7 +209,7 @@ class Desktop:
         self._resources.callback(end_process, process)
         return process
 
-    def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, seconds: float = 10) -> str:
+    def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, seconds: float = 60) -> str:
         """Runs `argv` to its end as the user; what it printed."""
         done = subprocess.run(
             self._as_user(argv, env),
@@ -254,7 +254,7 @@ class Desktop:
 
     def close(self, window: Window) -> None:
         self.sway.command(f"[con_id={window.con_id}] kill")
-        window.process.wait(timeout=10)
+        window.process.wait(timeout=STARTUP_SECONDS)
 
     def resize(self, window: Window, width: int) -> None:
         """Gives a tiled window another width, at its neighbours' cost; back when Sway shows it so.
@@ -299,10 +299,10 @@ class Desktop:
     ) -> Window:
         """Opens a foot window with a new tmux session in it that runs `argv`."""
         window = self.open_foot("tmux", "-f", "/dev/null", "new-session", "-s", session, *argv, env=env, cwd=cwd)
-        wait_until(lambda: self._has_session(session), 10, f"tmux session {session}")
+        wait_until(lambda: self._has_session(session), STARTUP_SECONDS, f"tmux session {session}")
         return window
 
-    def wait_for_pane_text(self, target: str, text: str, seconds: float = 20) -> None:
+    def wait_for_pane_text(self, target: str, text: str, seconds: float = 60) -> None:
         wait_until(
             lambda: text in self.tmux("capture-pane", "-p", "-t", target), seconds, f"'{text}' in the pane {target}"
         )
@@ -393,7 +393,7 @@ class Desktop:
         self.sway = SwayIpc(path)
         # A seat without any keyboard would gain its first at each key press, and lose the key while windows notice.
         self.spawn(["wtype", "-s", str(2**31 - 1)])
-        wait_until(self.sway.has_keyboard, 5, "a keyboard")
+        wait_until(self.sway.has_keyboard, STARTUP_SECONDS, "a keyboard")
 
     def read_logs(self, name: str) -> str:
         """All that the processes of that name have printed so far."""
@@ -420,7 +420,7 @@ class Desktop:
         They are known by the home they inherited, a path that was made for this desktop alone.
         """
         mark = f"HOME={self.home}".encode()
-        wait_until(lambda: not _kill_processes_with(mark), 10, "the end of all of the desktop's processes")
+        wait_until(lambda: not _kill_processes_with(mark), STARTUP_SECONDS, "the end of all of the desktop's processes")
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:

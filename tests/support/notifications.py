@@ -12,7 +12,7 @@ from typing import Any
 
 from .desktop import Desktop, end_process, wait_until
 
-SECONDS = 20.0
+SECONDS = 60.0
 SERVICE = "org.freedesktop.Notifications"
 
 

@@ -12,7 +12,7 @@ from . import proc
 from .desktop import Window, wait_until
 
 NAME = "t-agent"
-SECONDS = 20.0
+SECONDS = 60.0
 
 # Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. Once it handles that signal it
 # is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,

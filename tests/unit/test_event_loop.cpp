@@ -107,7 +107,7 @@ TEST_F(Loop, ATimerCanBeDisarmedAndArmedAgain) {
   const auto never = loop_.add_timer([this] { loop_.exit(1); });
   never->arm(monotonic_now());
   never->disarm();
-  timer->arm(monotonic_now() - 1h);  // a time that has passed: at once
+  timer->arm(-1h);  // a time that has passed, on a machine that has just been booted: at once
   EXPECT_EQ(loop_.run(), 0);
   EXPECT_EQ(fired, 3);
 }
