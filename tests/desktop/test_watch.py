@@ -251,5 +251,5 @@ def test_tmux_shows_it_in_its_status_line(desktop: Desktop) -> None:
             bridge.tell_change(agent, state="waiting")
             wait_until(lambda: shows("1 waiting"), SECONDS, "the change")
     finally:
-        for server in (inner.split(), outer):
+        for server in (outer, inner.split()):  # the outer one ends with its window
             desktop.run([*server, "kill-server"])
