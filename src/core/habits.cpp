@@ -11,13 +11,21 @@ using namespace std::chrono_literals;
 // A picture this soon after bytes were received may show them.
 constexpr Time shows_received = 100ms;
 // A verdict takes this much quiet, and these pictures in it: Claude Code draws seven a second at
-// the least, Codex ten; with animations off, Claude Code one (a count of seconds), Codex none.
+// the least, Codex ten; with animations off, Claude Code one (a count of seconds, with gaps of
+// 0.99 s) or, while a tool runs, four, and Codex none.
 constexpr Time quiet_for_verdict = 1500ms;
 constexpr int animation_pictures = 5;
+constexpr Time least_slow_gap = 500ms;
+constexpr Time longest_slow_gap = 1250ms;
+constexpr int looks_for_slow = 3;
 // A dialog, say, may be drawn in several pictures, once.
 constexpr int looks_for_proof = 2;
 constexpr size_t gaps_for_period = 20;
 constexpr int ticks_for_habit = 3;
+// Processes that begin sooner after another than this are one burst; a start-up has several, at
+// irregular times.
+constexpr Time process_burst = 400ms;
+constexpr int processes_for_habit = 4;
 
 }  // namespace
 
@@ -44,17 +52,32 @@ void Habits::received(Time time) {
 void Habits::sign_of_work(Time time, bool picture) {
   const auto since = std::exchange(last_sign_, time);
   // Where no socket was ever seen, it cannot be told from a stream.
-  if (!since || !uses_sockets_ || animation_ == Animation::shown) return;
+  if (!since || !uses_sockets_) return;
   const Time quiet = time - std::max({*since, last_received_ + shows_received, blind_until_});
   if (quiet <= 0s) return;
   quiet_ += quiet;
+  longest_in_look_ = std::max(longest_in_look_, quiet);
   if (picture) ++pictures_;
   if (quiet_ < quiet_for_verdict) return;
-  animated_looks_ = pictures_ >= animation_pictures ? animated_looks_ + 1 : 0;
-  if (animated_looks_ == 0) animation_ = Animation::absent;
-  if (animated_looks_ == looks_for_proof) animation_ = Animation::shown;
-  quiet_ = 0s;
+  look();
+  quiet_ = longest_in_look_ = 0s;
   pictures_ = 0;
+}
+
+void Habits::look() {
+  longest_gaps_[looks_++ % remembered_looks] = longest_in_look_;
+  if (animation_ == Animation::shown) return;
+  if (pictures_ >= animation_pictures) {
+    if (++animated_looks_ == looks_for_proof) animation_ = Animation::shown;
+    return;
+  }
+  animated_looks_ = 0;
+  if (longest_in_look_ > longest_slow_gap) {
+    slow_looks_ = 0;
+  } else if (longest_in_look_ >= least_slow_gap) {  // else a stream has hidden them
+    ++slow_looks_;
+  }
+  animation_ = slow_looks_ >= looks_for_slow ? Animation::slow : Animation::absent;
 }
 
 void Habits::worked_in_silence() {
@@ -63,6 +86,22 @@ void Habits::worked_in_silence() {
 
 void Habits::ticked() {
   if (++idle_ticks_ >= ticks_for_habit) ticks_while_idle_ = true;
+}
+
+void Habits::began_process_by_itself(Time time) {
+  const Time period = time - std::exchange(last_idle_process_, time);
+  if (period < process_burst) return;
+  const Time difference = period - std::exchange(idle_process_period_, period);
+  idle_processes_ = std::chrono::abs(difference) < period / 4 ? idle_processes_ + 1 : 1;
+  if (idle_processes_ >= processes_for_habit) begins_processes_while_idle_ = true;
+}
+
+void Habits::paused(Time silence) {
+  // Where no socket was ever seen, an agent that goes on by itself is as likely.
+  if (!uses_sockets_) return;
+  worked_in_silence();
+  vain_steps_ = 0;
+  longest_pause_ = std::max(longest_pause_, silence);
 }
 
 void Habits::sent_by_itself(int64_t bytes) {

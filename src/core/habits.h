@@ -18,6 +18,7 @@ using Time = std::chrono::nanoseconds;  // CLOCK_MONOTONIC
 enum class Animation {
   unproven,
   shown,   // for good
+  slow,    // a count of seconds, say: too sparse to tell work from a clock
   absent,  // until it shows one: its silence proves little
 };
 
@@ -36,15 +37,27 @@ class Habits {
   // It worked, and drew nothing.
   void worked_in_silence();
 
-  void begin_wait() { idle_ticks_ = 0; }
+  void begin_wait() { idle_ticks_ = idle_processes_ = 0; }
   // While it waits: output that nothing explains.
   void ticked();
   // While it waits, and its user did nothing: one of its sockets took bytes.
   void sent_by_itself(int64_t bytes);
+  // The same: it began a process.
+  void began_process_by_itself(Time time);
+  // It was taken for waiting, and went on by itself after this long a silence.
+  void paused(Time silence);
+  // After a tool or a message of its own it had nothing to say: what runs at the end of its work.
+  void no_words_came() { ++vain_steps_; }
 
   Animation animation() const { return animation_; }
   // It redraws something on a timer also while it waits: a clock, a blinking title.
   bool ticks_while_idle() const { return ticks_while_idle_; }
+  // It begins processes on a timer, too: for a clock, a status line.
+  bool begins_processes_while_idle() const { return begins_processes_while_idle_; }
+  bool talks_after_steps() const { return vain_steps_ < 2; }
+  Time longest_pause() const { return longest_pause_; }
+  // Between pictures of its latest work, where nothing but its work explains them.
+  Time longest_gap() const { return *std::ranges::max_element(longest_gaps_); }
   // In bytes: keep-alives, telemetry.
   int64_t largest_own_message() const { return largest_own_message_; }
   // Nine of ten gaps between its latest pictures are not longer. None: it has not animated, or not
@@ -53,8 +66,10 @@ class Habits {
 
  private:
   static constexpr size_t remembered_gaps = 64;
+  static constexpr size_t remembered_looks = 16;
 
   void sign_of_work(Time time, bool picture);
+  void look();
 
   Animation animation_ = Animation::unproven;
   bool uses_sockets_ = false;
@@ -65,11 +80,21 @@ class Habits {
   // Since the last verdict: time at work in which nothing was received, and pictures drawn in it.
   Time quiet_{};
   int pictures_ = 0;
+  Time longest_in_look_{};
+  std::array<Time, remembered_looks> longest_gaps_{};  // a ring
+  size_t looks_ = 0;
   int animated_looks_ = 0;                    // in a row
+  int slow_looks_ = 0;                        // the same
   std::array<Time, remembered_gaps> gaps_{};  // a ring
   size_t gaps_seen_ = 0;
   int idle_ticks_ = 0;
   bool ticks_while_idle_ = false;
+  int idle_processes_ = 0;  // at regular times, in a row
+  Time last_idle_process_{};
+  Time idle_process_period_{};
+  bool begins_processes_while_idle_ = false;
+  int vain_steps_ = 0;
+  Time longest_pause_{};
   int64_t largest_own_message_ = 0;
 };
 

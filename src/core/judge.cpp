@@ -23,20 +23,30 @@ struct Judgement {
     if (session.state == to || session.state == State::exited) return;
     Transition transition{session.state, to, time, false, std::move(why)};
     if (to == State::waiting) {
-      transition.completion = session.state == State::working && session.has_waited;
+      transition.completion = session.state == State::working && session.has_waited &&
+                              session.was_asked && session.shows_work;
       session.has_worked |= transition.completion;
+      if (session.state == State::working && waits_for_words()) session.habits.no_words_came();
       session.has_waited = true;
+      session.shows_work = false;
       session.request.reset();
       session.habits.begin_wait();
+      session.silent_since = session.last_output.value_or(time);
     }
-    if (to == State::working) session.habits.begin_work();
+    if (to == State::working) {
+      session.habits.begin_work();
+      session.last_step = {};
+    }
     session.state = to;
     session.changed = time;
     session.burst_writes = 0;
     transitions.push_back(std::move(transition));
   }
 
-  bool animates() const { return session.habits.animation() != Animation::absent; }
+  bool animates() const {
+    const Animation animation = session.habits.animation();
+    return animation == Animation::shown || animation == Animation::unproven;
+  }
 
   // Since when a thread is in a read of a whole line.
   std::optional<Time> prompting_since() const {
@@ -49,8 +59,17 @@ struct Judgement {
 
   // It was asked for something while it waited, and has drawn nothing since.
   bool unanswered() const {
-    return session.state == State::working && session.request && !animates() &&
-           !(session.last_unexplained_output > session.request);
+    return session.state == State::working && session.request && session.large_request &&
+           !animates() && !(session.last_unexplained_output > session.request);
+  }
+
+  bool starts_up(Time time) const {
+    return !session.has_worked && time - session.began <= rules.start_up;
+  }
+
+  // Whether it has drawn so late after it that this was no part of it.
+  bool talked_since(Time time) const {
+    return session.last_unexplained_output >= time + rules.late_answer;
   }
 
   // How long a silence must be to be a wait.
@@ -59,12 +78,33 @@ struct Judgement {
     const auto times = [](Time time, double factor) {
       return std::chrono::duration_cast<Time>(time * factor);
     };
-    if (!animates())
-      return times(threshold,
-                   session.children.empty() ? rules.still_patience : rules.child_patience);
-    const auto period = session.habits.period();
-    if (!rules.adaptive || !period) return threshold;
-    return std::min(threshold, std::max(rules.least_silence, times(*period, rules.silent_periods)));
+    if (session.habits.animation() == Animation::absent) return times(threshold, still_patience());
+    // What draws more slowly has to be waited for.
+    const Time slow = times(session.habits.longest_gap(), rules.slow_periods);
+    Time patience = threshold;
+    if (const auto period = session.habits.period(); rules.adaptive && period)
+      patience = std::max(rules.least_silence, times(*period, rules.silent_periods));
+    return std::clamp(slow, std::min(patience, threshold), times(threshold, rules.still_patience));
+  }
+
+  // Processes that it begins while it waits, too, say nothing: a command for a status line.
+  bool runs_tool() const {
+    return !session.children.empty() && !session.habits.begins_processes_while_idle();
+  }
+
+  bool waits_for_words() const {
+    return session.last_step > Time{} && !talked_since(session.last_step);
+  }
+
+  // In thresholds.
+  double still_patience() const {
+    if (runs_tool() && !talked_since(session.last_child)) return rules.tool_patience;
+    if (runs_tool() || (waits_for_words() && session.habits.talks_after_steps()))
+      return rules.step_patience;
+    // It has paused for as long in the midst of its work.
+    const double pause = std::chrono::duration<double>(session.habits.longest_pause()) /
+                         std::chrono::duration<double>(rules.wait_threshold);
+    return std::clamp(pause * rules.longer_than_pause, rules.still_patience, rules.step_patience);
   }
 
   // When the state changes if nothing happens until then.
@@ -105,8 +145,7 @@ struct Judgement {
   void settle(Time now) {
     const auto due = deadline();
     if (!due || now < *due) return;
-    if (session.state == State::waiting)
-      return change(State::working, *due, "a message left after input");
+    if (session.state == State::waiting) return begin_after_message(*due);
     const char* why = session.line_mode    ? "blocked in a read of a line-mode terminal for "
                       : unanswered()       ? "no answer to what it was asked for "
                       : only_lone_writes() ? "nothing but lone writes for "
@@ -117,6 +156,12 @@ struct Judgement {
     change(State::waiting, *due, why + seconds(length));
   }
 
+  void begin_after_message(Time time) {
+    change(State::working, time, "a message left after input");
+    // A small one may have done no more than close a menu.
+    if (!session.large_request) session.last_step = *session.request;
+  }
+
   static bool within(Time time, const std::optional<Time>& cause, Time window) {
     return cause && time >= *cause && time - *cause <= window;
   }
@@ -124,9 +169,14 @@ struct Judgement {
   // A write: is it part of a steady flow?
   void wrote(Time time) {
     if (session.last_output && time - session.picture_began > rules.picture) {
-      session.steady = time - *session.last_output <= rules.steady_gap;
+      session.steady =
+          time - *session.last_output <=
+          (session.habits.ticks_while_idle() ? rules.steady_gap_of_ticking : rules.steady_gap);
       session.picture_began = time;
     }
+    if (session.request &&
+        time - std::max(*session.request, session.last_output.value_or(time)) > rules.steady_gap)
+      session.flows_since_request = false;
     session.last_output = std::max(session.last_output.value_or(time), time);
     if (session.steady) session.last_steady_output = session.last_output;
   }
@@ -135,18 +185,27 @@ struct Judgement {
     const Time time = event.time;
     const bool explained = within(time, session.last_input, rules.echo_window) ||
                            within(time, session.last_resize, rules.repaint_window);
-    if (event.pid != 0) session.drawers.insert(event.pid);
+    if (event.pid != 0) {
+      session.drawers.insert(event.pid);
+      session.drawer = event.pid;
+    }
     stop(time, false);
     wrote(time);
-    if (explained) return;
+    if (explained) return hidden_work(time);
     session.last_unexplained_output = time;
     // While it works, an echo does not say that it still works, nor that it has ended: it delays
     // the verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over
     // it.
-    if (session.state == State::working) session.habits.drew(time, event.previous);
+    if (session.state == State::working) {
+      session.habits.drew(time, event.previous);
+      session.shows_work = true;
+    }
     if (session.state == State::working || prompting_since()) return;
     if (session.request) answered_late(time);
-    if (session.burst_writes > 0 && time - session.burst_latest > rules.steady_gap)
+    // Of what ticks anyway, the writes must be closer than its ticks.
+    if (session.burst_writes > 0 &&
+        (time - session.burst_latest > rules.steady_gap ||
+         (session.habits.ticks_while_idle() && time - session.burst_began > rules.tick)))
       session.burst_writes = 0;
     if (session.burst_writes == 0) {
       session.burst_began = time;
@@ -155,17 +214,41 @@ struct Judgement {
     session.burst_latest = time;
     ++session.burst_writes;
     const Time spread = time - session.burst_began;
-    if (session.burst_writes >= rules.work_writes && spread >= rules.work_spread)
+    if (session.burst_writes >= rules.work_writes && spread >= rules.work_spread) {
+      session.shows_work = true;
+      if (waited_in_vain()) session.habits.paused(session.burst_began - session.silent_since);
       change(State::working, time,
              std::to_string(session.burst_writes) + " unexplained writes over " + seconds(spread));
+    }
+  }
+
+  // A wait that ends work, and ends without its user, was a pause of that work.
+  bool waited_in_vain() const {
+    return session.state == State::waiting && session.has_worked &&
+           !(session.last_input > session.changed) && !(session.last_resize > session.changed);
+  }
+
+  // Its user keeps the terminal busy (drags its border, moves the mouse): each picture has a cause.
+  // But they have flowed since a request left, and it is no typing that they come of.
+  void hidden_work(Time time) {
+    if (session.state != State::waiting || !session.request || !session.large_request ||
+        !session.flows_since_request || time - *session.request < rules.late_answer ||
+        within(time, session.last_key, rules.echo_window))
+      return;
+    change(State::working, time,
+           "a request left " + seconds(time - *session.request) + " ago, and it draws since");
   }
 
   // It sent something when it got its last input, and draws now: an animation would have begun long
   // ago.
   void answered_late(Time time) {
-    const Time request = *std::exchange(session.request, std::nullopt);
-    if (session.state != State::waiting || time - request < rules.late_answer) return;
+    const Time request = *session.request;
+    if (time - request < rules.late_answer) session.drew_at_request |= animates();
+    if (time - request < rules.late_answer || session.drew_at_request) return;
+    session.request.reset();
+    if (session.state != State::waiting) return;
     session.habits.worked_in_silence();
+    session.shows_work = true;
     if (!animates())
       change(State::working, time, "output " + seconds(time - request) + " after a request");
   }
@@ -174,12 +257,14 @@ struct Judgement {
     if (!session.drawers.contains(event.pid)) return;
     session.habits.uses_sockets();
     const bool acts =
-        event.bytes >= rules.act_bytes && within(event.time, session.last_input, rules.act_window);
-    const bool asks = event.bytes >= rules.request_bytes &&
-                      within(event.time, session.last_input, rules.request_window);
-    if ((acts || asks) && event.bytes > session.habits.largest_own_message()) {
+        event.bytes >= rules.act_bytes && within(event.time, session.last_key, rules.act_window);
+    const bool large = event.bytes >= rules.request_bytes;
+    const bool asks = large && within(event.time, session.last_key, rules.request_window);
+    const bool new_size = event.bytes > session.habits.largest_own_message() * 3 / 2;
+    if (session.state == State::working && large && new_size) session.last_step = event.time;
+    if ((acts || asks) && new_size) {
       message_after_input(event.time, asks);
-    } else if (session.state == State::waiting && session.has_worked && !session.request &&
+    } else if (session.state == State::waiting && !starts_up(event.time) && !session.request &&
                !within(event.time, session.last_input, rules.wait_threshold)) {
       session.habits.sent_by_itself(event.bytes);
     }
@@ -187,7 +272,11 @@ struct Judgement {
 
   void message_after_input(Time time, bool large) {
     if (session.state == State::waiting) {
-      if (!session.request && (large || !animates())) session.request = time;
+      if (session.request || (!large && animates())) return;
+      session.request = time;
+      session.large_request = session.shows_work = large;
+      session.drew_at_request = false;
+      session.flows_since_request = true;
     } else if (unanswered() &&
                !(*session.last_input - session.input_before.value_or(Time{}) < rules.lone_key)) {
       session.request.reset();  // taken back
@@ -200,9 +289,35 @@ struct Judgement {
     if (event.bytes <= 0) return;
     session.input_before = std::exchange(session.last_input, event.time);
     session.habits.blind_until(event.time + rules.echo_window);
-    if (session.state == State::waiting) session.request.reset();
-    session.children.clear();
-    if (event.line_mode) change(State::working, event.time, "a line was read");
+    const bool key = event.line_mode || event.bytes <= rules.key_bytes;
+    if (key) session.last_key = event.time;
+    if (session.has_waited && (key || !starts_up(event.time))) session.was_asked = true;
+    if (session.state == State::waiting) {
+      // Reports come while it is asked: the mouse moves on after Enter.
+      if (key) session.request.reset();
+      session.children.clear();
+    }
+    if (!event.line_mode) return;
+    session.shows_work = true;
+    change(State::working, event.time, "a line was read");
+  }
+
+  void began(pid_t child, Time time) {
+    session.children.insert(child);
+    session.last_child = time;
+    if (session.state == State::working || session.request) session.shows_work = true;
+    if (session.state == State::waiting && !within(time, session.last_input, rules.late_answer))
+      session.habits.began_process_by_itself(time);
+  }
+
+  void ended(pid_t process, Time time) {
+    if (session.children.erase(process) == 0 || session.habits.begins_processes_while_idle() ||
+        animates())
+      return;
+    session.silence_from = time;
+    // A model is told what a tool has found. Not where its user has ended it.
+    if (session.state == State::working && !within(time, session.last_key, rules.late_answer))
+      session.last_step = time;
   }
 
   void gone(const Event& event) {
@@ -228,7 +343,7 @@ struct Judgement {
 
 Session begin(Time now) {
   Session session;
-  session.changed = now;
+  session.began = session.changed = now;
   return session;
 }
 
@@ -265,15 +380,16 @@ Step step(Session session, const Event& event, const Rules& rules) {
         now.last_output = now.last_steady_output = event.time;
       break;
     case Event::Kind::child:
-      now.children.insert(event.pid);
+      judgement.began(event.pid, event.time);
       break;
     case Event::Kind::exec:
       judgement.gone(event);
       break;
     case Event::Kind::end:
       judgement.gone(event);
-      if (now.children.erase(event.pid) > 0 && !judgement.animates()) now.silence_from = event.time;
-      if (now.drawers.erase(event.pid) > 0) judgement.stop(event.time, false);
+      judgement.ended(event.pid, event.time);
+      now.drawers.erase(event.pid);
+      if (event.pid == now.drawer) judgement.stop(event.time, false);
       break;
     case Event::Kind::exit:
       judgement.change(State::exited, event.time,
@@ -289,8 +405,7 @@ Step step(Session session, const Event& event, const Rules& rules) {
       break;
     case Event::Kind::stop:
     case Event::Kind::resume:
-      if (now.drawers.contains(event.pid))
-        judgement.stop(event.time, event.kind == Event::Kind::stop);
+      if (event.pid == now.drawer) judgement.stop(event.time, event.kind == Event::Kind::stop);
       break;
     case Event::Kind::tick:
       break;

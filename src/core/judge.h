@@ -9,7 +9,8 @@
 // An agent whose animation is switched off is silent at work, too. Once a session has shown that
 // (core/habits.h), its sockets say that work begins: a key after which a message leaves. And a
 // silence is a wait only if it lasts longer, and if something was drawn since that message: an
-// answer, a dialog.
+// answer, a dialog. While a tool runs, and after it has ended, silence proves less still: the
+// model has yet to say something.
 #pragma once
 
 #include <chrono>
@@ -36,6 +37,9 @@ struct Rules {
   bool adaptive = false;
   double silent_periods = 2.75;
   Time least_silence = 500ms;
+  // Silence that is a wait, in the longest gaps of its latest work: Claude Code's with reduced
+  // motion are 0.99 s, and 1.08 s on a busy machine.
+  double slow_periods = 1.5;
   // Output this soon after input is its echo. Slowest echo measured: 0.15 s.
   Time echo_window = 300ms;
   // Output this soon after SIGWINCH is the repaint.
@@ -44,12 +48,17 @@ struct Rules {
   // gap that an animation was seen to make. A clock or a blinking title, once a second, is not: it
   // neither prolongs work nor begins any.
   Time steady_gap = 750ms;
+  // Where something ticks also while the agent waits, a tick may come that soon after its work:
+  // there it is little more than an animation's longest gap, 0.36 s.
+  Time steady_gap_of_ticking = 400ms;
   // Writes this close are one picture: twice what the kernel programs coalesce.
   Time picture = 100ms;
   // Work is at least this many unexplained writes, spread over at least this time. A repaint for a
   // reason of its own (a clock, a blink) is shorter or sparser.
   int work_writes = 3;
   Time work_spread = 250ms;
+  // Of what ticks also while it waits (a clock does once a second), so many in less than a tick.
+  Time tick = 950ms;
 
   // Of agents without an animation. A key does something if a message leaves this soon after it:
   // measured, 8 to 50 ms, and larger than a keep-alive (8 and 32 bytes; an answer to a dialog: 45).
@@ -58,13 +67,23 @@ struct Rules {
   // A request to a model may take longer to leave (0.32 s) but is larger (910 bytes and more).
   Time request_window = 400ms;
   int64_t request_bytes = 512;
-  // Silence that is a wait, in thresholds: pauses of a stream are shorter (Claude Code's count of
-  // seconds, with reduced motion, has gaps of 0.99 s).
+  // Silence that is a wait, in thresholds: pauses of a stream are shorter. Claude Code's count of
+  // seconds, with reduced motion, has gaps of 0.99 s.
   double still_patience = 2.5;
-  // The same while a process runs that began since the last key: a tool, or a server that stays.
-  double child_patience = 30;
-  // An animation begins sooner than this after a request.
+  // The same where the agent has something to say yet: a tool of its has ended, or it has sent
+  // something by itself. And where a process it began goes on while it talks: a server, most
+  // likely.
+  double step_patience = 30;
+  // The same while a process runs that it began last, and has said nothing since: a tool.
+  double tool_patience = 120;
+  // An animation begins sooner than this after a request, and the words of a model come later.
   Time late_answer = 1s;
+  // Silence that is a wait where it has paused in the midst of its work before, in such pauses.
+  double longer_than_pause = 1.25;
+  // Later than this, a terminal has answered all that it was asked at the start; what is read then
+  // is its user's. A key is one or two bytes.
+  Time start_up = 10s;
+  int64_t key_bytes = 2;
   // A request that is not answered by a single picture in this time never will be.
   Time unanswered_limit = 10min;
   // A key is alone if none came this long before it: Esc, but not the Enter of a prompt.
@@ -112,14 +131,22 @@ struct Session {
   std::optional<Time> last_unexplained_output;
   std::optional<Time> last_input;
   std::optional<Time> input_before;  // the one before the last
+  std::optional<Time> last_key;      // of its inputs, what is no report and no paste
   std::optional<Time> last_resize;
   Habits habits;
-  std::set<pid_t> drawers;  // its processes that drew: their sockets and stops are the agent's
+  std::set<pid_t> drawers;  // its processes that drew: their sockets are the agent's
+  pid_t drawer = 0;         // the one that drew last: its stops are the agent's
   // The last input to which it sent something, as far as work may have begun with it.
   std::optional<Time> request;
-  std::set<pid_t> children;  // begun since the last input, and not ended
+  bool large_request = false;        // of a size that only work begins with
+  bool drew_at_request = false;      // at once, as an animation does
+  bool flows_since_request = false;  // its output, steadily, whatever explains it
+  std::set<pid_t> children;          // begun since the last input that it waited for, and not ended
+  Time last_child{};                 // when the last of them began
+  Time last_step{};                  // when a tool ended, or it sent something by itself, at work
   bool stopped = false;
   Time silence_from{};  // silence before counts for nothing
+  Time silent_since{};  // the last output before the present wait
   // Unexplained writes, none further than the steady gap from the next.
   int burst_writes = 0;
   Time burst_began{};
@@ -130,15 +157,19 @@ struct Session {
     Time since;
   };
   std::map<pid_t, BlockedRead> blocked_reads;
+  Time began{};  // when it was first seen
   bool has_waited = false;
-  bool has_worked = false;  // since its first wait: it is no longer starting up
+  bool was_asked = false;   // its user has typed since its first wait: it is no longer starting up
+  bool has_worked = false;  // since then
+  bool shows_work = false;  // more than a message that left says that its present work is some
 };
 
 struct Transition {
   State from = State::unknown;
   State to = State::unknown;
   Time time{};
-  // A wait that ends work; the first wait after the start is none.
+  // A wait that ends work that its user asked for. None: the first wait after the start, and those
+  // of a start that draws, pauses and draws on.
   bool completion = false;
   std::string why;
 };

@@ -139,8 +139,9 @@ TEST_P(Judge, Tells) {
   EXPECT_EQ(Course().events(GetParam().events).until(GetParam().end).told(), GetParam().told);
 }
 
-// Each begins at 0 s, and is at its first wait at 1.00 s if it draws once and falls silent.
-const Events drawn = {writes(0ms)};
+// Each begins at 0 s, and is at its first wait at 1.00 s if it draws once and falls silent. Then
+// its user begins to type.
+const Events drawn = {writes(0ms), reads(2s, 1)};
 // Has worked once and is at its second wait, from 5.95 s on: the last write is at 4.95 s.
 const Events settled = together({drawn, animates(3s, 5s, 50ms)});
 
@@ -154,8 +155,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"mode_looked_up_while_it_draws", {writes(0ms), mode(600ms, false)}, "1.00 waiting"},
         Case{"plain_output_in_line_mode", {prints(0ms), prints(1s)}, ""},
         Case{"never_waited_so_the_first_is_no_completion",
-             together({animates(0s, 3s), animates(5s, 8s)}),
-             "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting!"}),
+             together({animates(0s, 3s), {reads(4s, 1)}, animates(5s, 8s)}),
+             "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting!"},
+        Case{"draws_and_pauses_and_nobody_asked",
+             together({animates(0s, 3s), {reads(4s, 3), reads(4s, 72)}, animates(5s, 8s)}),
+             "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting"},
+        Case{"a_script_asked_long_after_the_start",
+             together({animates(0s, 3s), {reads(12s, 72)}, animates(12010ms, 15s)}),
+             "0.30 working, 3.90 waiting, 12.61 working, 15.91 waiting!", 20s}),
     [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -486,10 +493,84 @@ TEST(AnimationAbsent, AChildThatRunsPutsTheWaitOff) {
   Course course;
   course.events(together({turn, {at(Kind::end, 50s, child)}})).until(50s);
   EXPECT_EQ(course.told(), and_then(", 30.32 working"));
-  course.until(60s);
-  EXPECT_EQ(course.told(), and_then(", 30.32 working, 52.50 waiting!"));
-  EXPECT_EQ(Course().events(turn).until(2min).told(), and_then(", 30.32 working, 61.92 waiting!"))
+  course.until(79s);
+  EXPECT_EQ(course.told(), and_then(", 30.32 working")) << "the model reads what it has found";
+  Course silent = course;
+  EXPECT_EQ(silent.until(2min).told(), and_then(", 30.32 working, 80.00 waiting!"));
+  EXPECT_EQ(course.events(streams(79s, 80s)).until(2min).told(),
+            and_then(", 30.32 working, 82.42 waiting!"));
+  EXPECT_EQ(Course().events(turn).until(3min).told(), and_then(", 30.32 working, 151.92 waiting!"));
+  EXPECT_EQ(Course().events(together({turn, streams(34s, 35s)})).until(3min).told(),
+            and_then(", 30.32 working, 64.92 waiting!"))
       << "a server that stays";
+}
+
+// Where its user looks away is no news of the tool.
+TEST(AnimationAbsent, AFocusReportDoesNotEndATool) {
+  const Events turn = together(
+      {still, asked(30s), streams(31s, 32s), {at(Kind::child, 32s, child), reads(40s, 3)}});
+  EXPECT_EQ(Course().events(turn).until(100s).told(), and_then(", 30.32 working"));
+}
+
+TEST(AnimationAbsent, EscEndsATool) {
+  const Events turn = together({still,
+                                asked(30s),
+                                streams(31s, 32s),
+                                {at(Kind::child, 32s, child), reads(40s, 1), writes(40100ms),
+                                 at(Kind::end, 40200ms, child)}});
+  EXPECT_EQ(Course().events(turn).until(100s).told(), and_then(", 30.32 working, 42.70 waiting!"));
+}
+
+TEST(AnimationAbsent, AMessageOfItsOwnAsksTheModelAgain) {
+  Event message = at(Kind::sent, 35s);
+  message.bytes = 3000;
+  const Events turn = together({still, asked(30s), streams(31s, 35s), {message}});
+  EXPECT_EQ(Course().events(together({turn, streams(47s, 48s)})).until(100s).told(),
+            and_then(", 30.32 working, 50.42 waiting!"));
+}
+
+TEST(AnimationAbsent, WhatRunsAtTheEndOfEachTurnIsLearnt) {
+  Events events = still;
+  for (Time time = 100s; time < 500s; time += 100s)
+    events = together({events,
+                       asked(time),
+                       streams(time + 1s, time + 2s),
+                       {at(Kind::child, time + 2s, child), at(Kind::end, time + 2100ms, child)}});
+  EXPECT_EQ(Course().events(events).until(600s).told(),
+            and_then(", 100.32 working, 132.10 waiting!, 200.32 working, 232.10 waiting!"
+                     ", 300.32 working, 304.60 waiting!, 400.32 working, 404.60 waiting!"));
+}
+
+TEST(AnimationAbsent, ASmallMessageThatDoesNothingIsNoWork) {
+  const Events menu = together({still, {reads(30s, 1)}, {writes(30100ms)}});
+  Event message = at(Kind::sent, 30020ms);
+  message.bytes = 60;
+  EXPECT_EQ(Course().events(together({menu, {message}})).until(100s).told(),
+            and_then(", 30.32 working, 60.32 waiting"));
+}
+
+TEST(AnimationAbsent, APauseThatWasTakenForAWaitIsLearnt) {
+  const Events turn = together({still, asked(30s), streams(31s, 33s), streams(38s, 40s)});
+  const Events next = together({turn, asked(60s), streams(61s, 63s), streams(68s, 70s)});
+  EXPECT_EQ(Course().events(next).until(100s).told(),
+            and_then(", 30.32 working, 35.32 waiting!, 38.62 working, 46.32 waiting!"
+                     ", 60.32 working, 76.32 waiting!"));
+}
+
+// The border of the window is dragged: each picture may be a repaint.
+TEST(HiddenWork, IsKnownByARequestAndWhatFlowsSince) {
+  Events dragged;
+  for (Time time = 9s; time < 14s; time += 100ms) dragged.push_back(resized(time));
+  const Events drawing = together({drawn, dragged, animates(9050ms, 14s)});
+  EXPECT_EQ(Course().events(drawing).until(20s).told(), "1.00 waiting");
+  EXPECT_EQ(Course().events(together({drawing, asked(10s)})).until(20s).told(),
+            "1.00 waiting, 11.05 working, 14.95 waiting!");
+  // A request that asks for no work, and a look at another window later on.
+  EXPECT_EQ(Course()
+                .events(together({drawn, asked(10s), {reads(12s, 3), writes(12050ms)}}))
+                .until(20s)
+                .told(),
+            "1.00 waiting");
 }
 
 TEST(AnimationAbsent, TheFirstSilentThoughtTeaches) {
@@ -500,7 +581,7 @@ TEST(AnimationAbsent, TheFirstSilentThoughtTeaches) {
 
 TEST(AnimationAbsent, ACountOfSecondsIsWork) {
   const Events counts = together({still, asked(30s), animates(31s, 45s, 990ms)});
-  EXPECT_EQ(Course().events(counts).until(60s).told(), and_then(", 30.32 working, 47.36 waiting!"));
+  EXPECT_EQ(Course().events(counts).until(60s).told(), and_then(", 30.32 working, 46.34 waiting!"));
   // But not of an agent that has a clock.
   const Events clock = animates(20s, 60s, 990ms);
   EXPECT_EQ(Course()
@@ -632,14 +713,17 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
         ASSERT_GE(transition.time, changed - 5ms) << "but for a late event, time goes on";
         ASSERT_LE(transition.time, one.time);
         ASSERT_FALSE(transition.why.empty());
-        ASSERT_EQ(transition.completion,
-                  transition.to == State::waiting && state == State::working && waited);
+        if (transition.completion) {
+          ASSERT_TRUE(transition.to == State::waiting && state == State::working && waited);
+          ASSERT_TRUE(before.was_asked);
+        }
         if (transition.to == State::working) {
           const bool line = one.kind == Kind::read_exit && one.bytes > 0 && one.line_mode;
           const bool burst =
               one.kind == Kind::output && writes_since_change >= run.rules.work_writes;
           const bool asked =
-              before.request && before.last_input && before.habits.animation() != Animation::shown;
+              before.request && before.last_input &&
+              (before.habits.animation() != Animation::shown || before.large_request);
           ASSERT_TRUE(line || burst || asked) << "no work without evidence: " << transition.why;
         } else if (transition.to == State::waiting) {
           waited = true;

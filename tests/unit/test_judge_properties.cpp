@@ -15,7 +15,10 @@ using Kind = Event::Kind;
 
 constexpr int sessions = 3000;
 constexpr pid_t leader = 100;
-constexpr Rules rules;
+Rules rules;
+
+// The shortest silence that may be a wait.
+Time least_wait() { return rules.adaptive ? rules.least_silence : rules.wait_threshold; }
 
 class Generator {
  public:
@@ -157,8 +160,11 @@ struct Runner {
   }
 };
 
-class JudgeProperties : public testing::Test {
+// With a threshold that adapts itself, and without.
+class JudgeProperties : public testing::TestWithParam<bool> {
  protected:
+  void SetUp() override { rules.adaptive = GetParam(); }
+
   static void for_each_session(const std::function<void(const std::vector<Event>&)>& check) {
     for (unsigned seed = 1; seed <= sessions && !HasFatalFailure(); ++seed) {
       SCOPED_TRACE("seed " + std::to_string(seed));
@@ -240,16 +246,18 @@ bool prompts(const std::vector<Event>& events, Time time) {
 // No flow of writes within the threshold: what there is stands alone.
 bool silent(const std::vector<Event>& events, Time time) {
   const std::vector<Time> writes =
-      writes_in(events, time - rules.wait_threshold - rules.steady_gap, time - 1ns);
+      writes_in(events, time - least_wait() - rules.steady_gap, time - 1ns);
   for (size_t i = 1; i < writes.size(); ++i) {
     const Time gap = writes[i] - writes[i - 1];
-    if (writes[i] > time - rules.wait_threshold && gap > rules.picture && gap <= rules.steady_gap)
+    // Where something ticks, a flow is known by smaller gaps.
+    if (writes[i] > time - least_wait() && gap > rules.picture &&
+        gap <= rules.steady_gap_of_ticking)
       return false;
   }
   return true;
 }
 
-TEST_F(JudgeProperties, no_transition_without_evidence) {
+TEST_P(JudgeProperties, no_transition_without_evidence) {
   int seen[4] = {};
   for_each_session([&](const std::vector<Event>& events) {
     Runner runner;
@@ -265,7 +273,7 @@ TEST_F(JudgeProperties, no_transition_without_evidence) {
               << it.why;
         }
         if (it.to == State::waiting) {
-          EXPECT_GE(it.time - changed, rules.wait_threshold) << it.why;
+          EXPECT_GE(it.time - changed, least_wait()) << it.why;
           EXPECT_TRUE(prompts(events, it.time) || silent(events, it.time))
               << it.why << " at " << it.time.count();
         }
@@ -290,7 +298,14 @@ TEST_F(JudgeProperties, no_transition_without_evidence) {
   EXPECT_GT(seen[static_cast<int>(State::exited)], sessions / 10);
 }
 
-TEST_F(JudgeProperties, transitions_are_a_chain_in_order_of_time) {
+bool was_typed(const std::vector<Event>& events, Time since, Time until) {
+  return std::ranges::any_of(events, [&](const Event& event) {
+    return event.kind == Kind::read_exit && event.bytes > 0 && event.time >= since &&
+           event.time <= until;
+  });
+}
+
+TEST_P(JudgeProperties, transitions_are_a_chain_in_order_of_time) {
   for_each_session([](const std::vector<Event>& events) {
     Runner runner;
     for (const Event& event : events) {
@@ -303,13 +318,17 @@ TEST_F(JudgeProperties, transitions_are_a_chain_in_order_of_time) {
     State state = State::unknown;
     Time time{};
     bool has_waited = false;
+    Time first_wait{};
     for (const Transition& it : runner.transitions) {
       EXPECT_EQ(it.from, state);
       EXPECT_NE(it.from, it.to);
       EXPECT_NE(it.from, State::exited);
       EXPECT_GE(it.time, time);
-      const bool ends_work = it.from == State::working && it.to == State::waiting;
-      EXPECT_EQ(it.completion, ends_work && has_waited);
+      if (it.completion) {
+        EXPECT_TRUE(it.from == State::working && it.to == State::waiting && has_waited);
+        EXPECT_TRUE(was_typed(events, first_wait, it.time)) << "nobody asked for it";
+      }
+      if (it.to == State::waiting && !has_waited) first_wait = it.time;
       has_waited = has_waited || it.to == State::waiting;
       state = it.to;
       time = it.time;
@@ -319,7 +338,7 @@ TEST_F(JudgeProperties, transitions_are_a_chain_in_order_of_time) {
 
 // As long as the judge thinks the same of the session, nothing that happens brings the verdict
 // closer.
-TEST_F(JudgeProperties, deadlines_only_move_forward) {
+TEST_P(JudgeProperties, deadlines_only_move_forward) {
   for_each_session([](const std::vector<Event>& events) {
     Runner runner;
     for (const Event& event : events) {
@@ -333,19 +352,25 @@ TEST_F(JudgeProperties, deadlines_only_move_forward) {
           runner.session.request == session.request &&
           runner.session.children == session.children &&
           runner.session.habits.animation() == session.habits.animation() &&
-          runner.session.habits.ticks_while_idle() == session.habits.ticks_while_idle();
-      const auto is_answered = [](const Session& of) {
-        return of.last_unexplained_output > of.request;
+          runner.session.habits.ticks_while_idle() == session.habits.ticks_while_idle() &&
+          runner.session.habits.period() == session.habits.period() &&
+          runner.session.habits.longest_gap() == session.habits.longest_gap();
+      // What it has said of the last that happened.
+      const auto answers = [](const Session& of) {
+        const auto talked_since = [&](Time time) {
+          return of.last_unexplained_output >= time + rules.late_answer;
+        };
+        return std::tuple(of.last_unexplained_output > of.request, talked_since(of.last_child),
+                          talked_since(of.last_step));
       };
-      if (same && is_answered(runner.session) == is_answered(session) && before &&
-          runner.deadline) {
+      if (same && answers(runner.session) == answers(session) && before && runner.deadline) {
         EXPECT_GE(*runner.deadline, *before);
       }
     }
   });
 }
 
-TEST_F(JudgeProperties, every_state_has_a_way_out) {
+TEST_P(JudgeProperties, every_state_has_a_way_out) {
   for_each_session([](const std::vector<Event>& events) {
     Runner reached;
     for (const Event& event : events) {
@@ -401,7 +426,7 @@ std::vector<std::tuple<Time, State, std::string>> summary(const Runner& runner) 
 }
 
 // A step depends on nothing but its arguments, and a look more or less changes nothing.
-TEST_F(JudgeProperties, looking_does_not_change_what_is_seen) {
+TEST_P(JudgeProperties, looking_does_not_change_what_is_seen) {
   for_each_session([](const std::vector<Event>& events) {
     Runner punctual, late, again;
     Time before{};
@@ -419,6 +444,9 @@ TEST_F(JudgeProperties, looking_does_not_change_what_is_seen) {
     EXPECT_EQ(summary(punctual), summary(late));
   });
 }
+
+INSTANTIATE_TEST_SUITE_P(Threshold, JudgeProperties, testing::Bool(),
+                         [](const auto& test) { return test.param ? "adaptive" : "fixed"; });
 
 }  // namespace
 }  // namespace ebpf_ai_monitor::judge
