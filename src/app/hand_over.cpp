@@ -10,14 +10,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 using nlohmann::json;
-constexpr int format = 1;
-
-std::optional<State> state_of(const std::string& name) {
-  for (const State state : {State::unknown, State::working, State::waiting}) {
-    if (name_of(state) == name) return state;
-  }
-  return std::nullopt;
-}
+constexpr int format = 2;
 
 }  // namespace
 
@@ -31,9 +24,7 @@ Status hand_over(const std::string& path, const std::vector<KeptSession>& sessio
   for (const KeptSession& session : sessions) {
     list.push_back({{"pid", session.id.pid},
                     {"start_ticks", session.id.start_ticks},
-                    {"state", name_of(session.state)},
-                    {"has_waited", session.has_waited},
-                    {"changed", session.changed.count()},
+                    {"judge", session.judge},
                     {"since", session.since},
                     {"why", session.why},
                     {"unseen", session.unseen}});
@@ -54,12 +45,8 @@ std::vector<KeptSession> take_over(const std::string& path) {
     const json content = json::parse(file);
     if (content.at("format") != format) return {};
     for (const json& entry : content.at("sessions")) {
-      const auto state = state_of(entry.at("state").get<std::string>());
-      if (!state) continue;
       sessions.push_back({{entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
-                          *state,
-                          entry.at("has_waited"),
-                          judge::Time(entry.at("changed").get<int64_t>()),
+                          entry.at("judge").get<judge::Session>(),
                           entry.at("since"),
                           entry.at("why"),
                           entry.at("unseen")});

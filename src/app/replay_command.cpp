@@ -41,10 +41,11 @@ int run(const Options& options) {
         const judge::Transition& transition = replayed.transition;
         const double time = std::chrono::duration<double>(transition.time).count();
         if (options.json) {
-          const nlohmann::ordered_json line{{"t", time},
-                                            {"state", name_of(transition.to)},
-                                            {"pid", replayed.pid},
-                                            {"why", transition.why}};
+          nlohmann::ordered_json line{{"t", time},
+                                      {"state", name_of(transition.to)},
+                                      {"pid", replayed.pid},
+                                      {"why", transition.why}};
+          if (transition.completion) line["completion"] = true;
           std::printf("%s\n", line.dump().c_str());
         } else {
           std::printf("%10.3f s  %-8s  %s\n", time, std::string(name_of(transition.to)).c_str(),

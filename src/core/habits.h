@@ -7,11 +7,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-namespace ebpf_ai_monitor::judge {
+#include "core/time_json.h"
 
-using Time = std::chrono::nanoseconds;  // CLOCK_MONOTONIC
+namespace ebpf_ai_monitor::judge {
 
 // Whether the agent draws while it works and nothing reaches it. An answer that is streamed looks
 // like an animation on the terminal; but each piece of it came through a socket.
@@ -63,6 +64,16 @@ class Habits {
   // Nine of ten gaps between its latest pictures are not longer. None: it has not animated, or not
   // for long enough to know.
   std::optional<Time> period() const;
+
+  // As one daemon hands it to the next.
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Habits, animation_, uses_sockets_, last_received_,
+                                              blind_until_, last_sign_, last_drawn_, quiet_,
+                                              pictures_, longest_in_look_, longest_gaps_, looks_,
+                                              animated_looks_, slow_looks_, gaps_, gaps_seen_,
+                                              idle_ticks_, ticks_while_idle_, idle_processes_,
+                                              last_idle_process_, idle_process_period_,
+                                              begins_processes_while_idle_, vain_steps_,
+                                              longest_pause_, largest_own_message_)
 
  private:
   static constexpr size_t remembered_gaps = 64;

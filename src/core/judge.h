@@ -181,6 +181,15 @@ struct Step {
   std::optional<Time> deadline;
 };
 
+// As one daemon hands it to the next. Not the reads and the writes of the moment: the next looks
+// anew.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    Session, state, changed, line_mode, last_output, last_steady_output, picture_began, steady,
+    last_unexplained_output, last_input, input_before, last_key, last_resize, habits, drawers,
+    drawer, request, large_request, drew_at_request, flows_since_request, children, last_child,
+    last_step, stopped, silence_from, silent_since, began, has_waited, was_asked, has_worked,
+    shows_work)
+
 Session begin(Time now);
 // A state that ended is left alone. Events may be late, but not out of order by more than their
 // writers' races: time never runs backwards here.

@@ -38,6 +38,9 @@ class RecordedSession {
     if (event.type == AGENT_EXIT) pid == leader_ ? members_.clear() : void(members_.erase(pid));
   }
 
+  bool has_begun() const { return leader_ != 0; }
+  const std::string& agent() const { return agent_; }
+
   // The trace ends: whatever was due by then.
   void finish(judge::Time time) { advance(time); }
 
@@ -158,6 +161,9 @@ tl::expected<Replayed, std::string> replay(
         session->on_line(line);
       });
   if (!read) return tl::make_unexpected(read.error());
+  if (!session->has_begun())
+    return tl::make_unexpected("no line says that '" + session->agent() +
+                               "' was executed: there is no session to judge");
   session->finish(latest);
   return replayed;
 }

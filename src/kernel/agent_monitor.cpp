@@ -233,7 +233,7 @@ Status AgentMonitor::watch_for(const std::vector<std::string>& names,
 
 int AgentMonitor::fd() const { return ring_buffer__epoll_fd(ring_.get()); }
 
-void AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) {
+bool AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) {
   int left = events_a_drain;
   *handle_ = [&](const agent_event& event) {
     ++received_;
@@ -241,6 +241,7 @@ void AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) 
     return --left > 0;
   };
   ring_buffer__consume(ring_.get());
+  return left > 0;
 }
 
 Status AgentMonitor::try_tracepoints() const {

@@ -73,8 +73,8 @@ class AgentMonitor {
   // Readable when there are events that want to be looked at now.
   int fd() const;
   // Hands out the events there are, in the order in which the kernel made them; after very many,
-  // the rest is for the next time.
-  void drain(const std::function<void(const agent_event&)>& handle);
+  // the rest is for the next time: false.
+  bool drain(const std::function<void(const agent_event&)>& handle);
 
   // Whether tracepoints can be attached with what capabilities this process has left.
   Status try_tracepoints() const;

@@ -9,6 +9,9 @@
 namespace ebpf_ai_monitor {
 namespace {
 
+// More than the ring buffer has room for; what is written faster than that is not waited for.
+constexpr int drains_of_everything = 200;
+
 // "pts/3, foot": the terminal's device, and the process that it belongs to: the first ancestor that
 // is not on it itself.
 std::string describe_terminal(const FoundAgent& agent, const Proc& proc) {
@@ -47,7 +50,8 @@ Status Recorder::record_running(const FoundAgent& agent) {
   if (auto status = monitor_.adopt_leader(agent.id, agent.terminal); !status) return status;
   adopt_descendants(monitor_, finder_, agent.id);
   // What they did until now is part of the present, which is written next.
-  monitor_.drain([](const agent_event&) {});
+  for (int i = 0; i < drains_of_everything && !monitor_.drain([](const agent_event&) {}); ++i) {
+  }
   const auto stat = finder_.proc().stat(agent.id.pid);
   if (!stat || stat->ended() || stat->id != agent.id)
     return fail("process " + std::to_string(agent.id.pid) + " has ended");
@@ -60,13 +64,15 @@ Status Recorder::record_running(const FoundAgent& agent) {
 // The terminal programs are there before the session, so that not one of its events is missed.
 Status Recorder::record_next() { return monitor_.watch_terminals(); }
 
-void Recorder::catch_up() {
-  monitor_.drain([this](const agent_event& event) { on_event(event); });
+bool Recorder::catch_up() {
+  const bool all = monitor_.drain([this](const agent_event& event) { on_event(event); });
   check_losses();
+  return all;
 }
 
 void Recorder::finish() {
-  catch_up();
+  for (int i = 0; i < drains_of_everything && !catch_up(); ++i) {
+  }
   if (agent_ && !ended_) write_line(trace::end_text(trace_time(monotonic_now())));
   ended_ = true;
 }
@@ -92,7 +98,17 @@ void Recorder::consider(const agent_event& event) {
   const auto leader = static_cast<pid_t>(event.session);
   const bool is_exec = event.type == AGENT_EXEC;
   if (!is_exec && event.type != AGENT_READ_EXIT && event.type != AGENT_OUTPUT) return;
-  const auto found = finder_.look_at(leader);
+  auto found = finder_.look_at(leader);
+  // The leader may be a wrapper (`timeout 1h claude`): then this is the agent.
+  if (!found && is_exec && event.pid != event.session) {
+    found = finder_.look_at(static_cast<pid_t>(event.pid));
+    if (found && monitor_.adopt_leader(found->id, found->terminal)) {
+      if (!found->interactive) return;
+      begin(*found, Nanoseconds(event.time_ns));
+      write_present();
+      return listener_.on_begin(*found);
+    }
+  }
   const bool is_it = found && found->id.start_ticks == start_ticks(event);
   if (is_it && found->interactive) {
     begin(*found, Nanoseconds(event.time_ns));

@@ -29,7 +29,8 @@ class Recorder {
   Status record_next();
 
   // Handles what the kernel has told by now.
-  void catch_up();
+  // False: there are more.
+  bool catch_up();
   // Ends the trace at this moment: what was silent until now is known to be.
   void finish();
 

@@ -55,8 +55,8 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
 std::vector<KeptSession> SessionTracker::keep() const {
   std::vector<KeptSession> kept;
   for (const auto& [pid, session] : agents()) {
-    kept.push_back({session->agent.id, session->judge.state, session->judge.has_waited,
-                    session->judge.changed, session->since, session->why, session->unseen});
+    kept.push_back(
+        {session->agent.id, session->judge, session->since, session->why, session->unseen});
   }
   return kept;
 }
@@ -229,9 +229,9 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   session.since = unix_time(now);
   session.second_look = now + rules_.wait_threshold;
   if (kept != nullptr) {
-    session.judge.state = kept->state;
-    session.judge.has_waited = kept->has_waited;
-    session.judge.changed = kept->changed;
+    session.judge = kept->judge;
+    session.judge.silence_from = now;  // what it drew meanwhile was seen by nobody
+    monitor_.set_quiet(leader, session.judge.state == State::working);
     session.since = kept->since;
     session.why = kept->why;
     session.unseen = kept->unseen;

@@ -44,9 +44,7 @@ struct AgentSession {
 // What a session is continued from where another daemon watched it until just now.
 struct KeptSession {
   ProcessId id;
-  State state = State::unknown;
-  bool has_waited = false;
-  judge::Time changed{};
+  judge::Session judge;
   double since = 0;
   std::string why;
   uint32_t unseen = 0;

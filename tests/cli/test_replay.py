@@ -37,8 +37,14 @@ def test_recorded_agents(run: Run, trace: Path, threshold: str) -> None:
     result = score(load(str(trace)), transitions)
     assert nothing_wrong(result), result
     for line in transitions:
-        assert set(line) == {"t", "state", "pid", "why"}
+        assert set(line) - {"completion"} == {"t", "state", "pid", "why"}
         assert line["why"]
+    assert not any(line.get("completion") for line in transitions if line["t"] < first_work(trace)), "nobody asked yet"
+
+
+def first_work(trace: Path) -> float:
+    return next(line["t"] for line in load(str(trace)) if line.get("ev") == "truth" and line["state"] == "working")
+
 
 def test_text_has_the_same_transitions(run: Run) -> None:
     as_json = run("replay", "--json", TRACES[0]).stdout.splitlines()
@@ -79,6 +85,7 @@ def test_what_was_lost_is_told(run: Run, tmp_path: Path) -> None:
         (HEADER + BEGIN + '{"t":NaN,"ev":"exit","pid":7}\n', ["line 3", "not JSON"]),
         (HEADER + BEGIN + '{"t":1e300,"ev":"exit","pid":7}\n', ["line 3", "'t'"]),
         (HEADER + BEGIN + "[" * 10_000_000, ["line 3", "64 KiB"]),
+        (HEADER + BEGIN.replace("claude", "vi"), ["'claude' was executed"]),
     ],
     ids=lambda value: None if isinstance(value, list) else repr(value[-24:]),
 )

@@ -6,6 +6,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -16,27 +17,37 @@ class HandOver : public testing::Test {
 };
 
 TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
-  const KeptSession kept{{77, 123456789012}, State::waiting, true, judge::Time(5'000'000'001),
-                         1795287883.98,      "no output",    3};
+  KeptSession kept{{77, 123456789012}, judge::begin(4s), 1795287883.98, "no output", 3};
+  judge::Event event;
+  event.kind = judge::Event::Kind::output;
+  event.pid = 77;
+  for (event.time = 4s; event.time < 6s; event.time += 100ms)
+    kept.judge = judge::step(kept.judge, event, {}).session;
+  kept.judge.request = 5s;
+  kept.judge.children = {78, 79};
+  ASSERT_EQ(kept.judge.state, State::working);
   ASSERT_TRUE(hand_over(file_, {kept, {}}));
   const auto taken = take_over(file_);
   ASSERT_THAT(taken, SizeIs(2));
   EXPECT_EQ(taken[0].id, kept.id);
-  EXPECT_EQ(taken[0].state, kept.state);
-  EXPECT_EQ(taken[0].has_waited, kept.has_waited);
-  EXPECT_EQ(taken[0].changed, kept.changed);
+  EXPECT_EQ(nlohmann::json(taken[0].judge), nlohmann::json(kept.judge));
+  EXPECT_EQ(taken[0].judge.state, State::working);
+  EXPECT_EQ(taken[0].judge.last_output, kept.judge.last_output);
+  EXPECT_EQ(taken[0].judge.last_resize, std::nullopt);
+  EXPECT_EQ(taken[0].judge.request, judge::Time(5s));
+  EXPECT_EQ(taken[0].judge.children, kept.judge.children);
   EXPECT_EQ(taken[0].since, kept.since);
   EXPECT_EQ(taken[0].why, kept.why);
   EXPECT_EQ(taken[0].unseen, kept.unseen);
-  EXPECT_EQ(taken[1].state, State::unknown);
+  EXPECT_EQ(taken[1].judge.state, State::unknown);
   EXPECT_THAT(take_over(file_), IsEmpty());
 }
 
 TEST_F(HandOver, WhatIsNoneOfOursIsNothing) {
   EXPECT_THAT(take_over(""), IsEmpty());
   for (const char* text :
-       {"", "{", "[]", "null", R"({"format":2,"sessions":[]})", R"({"format":1})",
-        R"({"format":1,"sessions":[{"pid":"x"}]})", R"({"format":1,"sessions":[7]})"}) {
+       {"", "{", "[]", "null", R"({"format":3,"sessions":[]})", R"({"format":2})",
+        R"({"format":2,"sessions":[{"pid":"x"}]})", R"({"format":2,"sessions":[7]})"}) {
     write_file(file_, text);
     EXPECT_THAT(take_over(file_), IsEmpty()) << text;
   }
