@@ -262,6 +262,7 @@ struct Judgement {
     const bool asks = large && within(event.time, session.last_key, rules.request_window);
     const bool new_size = event.bytes > session.habits.largest_own_message() * 3 / 2;
     if (session.state == State::working && large && new_size) session.last_step = event.time;
+    session.was_asked |= asks && session.has_waited;
     if ((acts || asks) && new_size) {
       message_after_input(event.time, asks);
     } else if (session.state == State::waiting && !starts_up(event.time) && !session.request &&
@@ -291,7 +292,9 @@ struct Judgement {
     session.habits.blind_until(event.time + rules.echo_window);
     const bool key = event.line_mode || event.bytes <= rules.key_bytes;
     if (key) session.last_key = event.time;
-    if (session.has_waited && (key || !starts_up(event.time))) session.was_asked = true;
+    // What is typed while it starts may be all that makes the start look like work.
+    if (session.state == State::waiting && (key || !starts_up(event.time)))
+      session.was_asked = true;
     if (session.state == State::waiting) {
       // Reports come while it is asked: the mouse moves on after Enter.
       if (key) session.request.reset();
