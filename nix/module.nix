@@ -28,6 +28,10 @@ let
     # For `diagnose` and `mcp`, which look into it themselves.
     commands = types.attrsOf types.anything;
   };
+  # A list's own check does not look at what is in it.
+  fits =
+    type: value:
+    type.check value && (!builtins.isList value || builtins.all type.nestedTypes.elemType.check value);
   processName = types.strMatching "[^/,]{1,15}";
   milliseconds = types.either (types.enum [ "auto" ]) (types.ints.between 1 3600000);
   seconds = types.ints.between 0 86400;
@@ -119,7 +123,7 @@ in
   config = lib.mkIf cfg.enable {
     assertions =
       lib.mapAttrsToList (name: value: {
-        assertion = keys ? ${name} && keys.${name}.check value;
+        assertion = keys ? ${name} && fits keys.${name} value;
         message =
           if keys ? ${name} then
             "services.ebpf-ai-monitor.settings.${name}: ${builtins.toJSON value} is not ${keys.${name}.description}"
@@ -146,6 +150,8 @@ in
     systemd.services.ebpf-ai-monitor = {
       wantedBy = [ "multi-user.target" ];
       reloadTriggers = [ configFile ];
+      # A reload keeps the kernel programs.
+      restartTriggers = [ (settings.probes or "auto") ];
       path = [ pkgs.tmux ];
       serviceConfig = {
         # The empty one takes the shipped one away.

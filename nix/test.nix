@@ -2,6 +2,8 @@
 { module }:
 {
   name = "ebpf-ai-monitor";
+  # The module adds its overlay to the machine's packages.
+  node.pkgsReadOnly = false;
   nodes.machine =
     { pkgs, ... }:
     {

@@ -2,7 +2,10 @@
 # checked and a wrong value is told of with its option, as NixOS does it. There is no nixpkgs without a network.
 let
   type = description: check: { inherit description check; };
-  isListOf = element: value: builtins.isList value && builtins.all element.check value;
+  # An option's value is looked at to its depth, as nixpkgs does when it merges definitions.
+  fits =
+    type: value:
+    type.check value && (!builtins.isList value || builtins.all type.nestedTypes.elemType.check value);
 in
 rec {
   types = {
@@ -23,14 +26,14 @@ rec {
     either =
       one: other:
       type "${one.description} or ${other.description}" (value: one.check value || other.check value);
-    listOf = element: type "list of ${element.description}" (isListOf element);
+    listOf =
+      element:
+      type "list of ${element.description}" builtins.isList // { nestedTypes.elemType = element; };
     nullOr =
       other: type "null or ${other.description}" (value: value == null || other.check value);
     attrsOf =
       element:
-      type "attributes of ${element.description}" (
-        value: builtins.isAttrs value && builtins.all element.check (builtins.attrValues value)
-      );
+      type "attributes of ${element.description}" builtins.isAttrs;
     package = type "package" builtins.isAttrs;
   };
 
@@ -90,7 +93,7 @@ rec {
         in
         if !(option ? isOption) then
           fill here option (given.${name} or { })
-        else if option.type.check value then
+        else if fits option.type value then
           value
         else
           throw "A definition for option `${here}' is not of type `${option.type.description}': ${builtins.toJSON value}"

@@ -58,6 +58,13 @@ def test_the_unit_is_the_shipped_one() -> None:
     assert made["services"]["dbus"]["packages"] == ["/package"]
 
 
+def test_what_a_reload_does_not_change_restarts_the_service() -> None:
+    def triggers(options: str = "") -> Any:
+        return system(options)["systemd"]["services"]["ebpf-ai-monitor"]["restartTriggers"]
+
+    assert triggers() == triggers("waitThreshold = 7;") != triggers('settings.probes = "fentry";')
+
+
 def test_options_are_keys_of_the_configuration() -> None:
     assert settings() == {"processes": ["claude", "codex"], "wait-threshold": 1000, "log-level": "info"}
     assert settings(
@@ -101,6 +108,8 @@ def test_every_setting_of_the_module_is_one_of_the_program() -> None:
         ("notifications.after = -1;", "services.ebpf-ai-monitor.notifications.after"),
         ("notifications.urgent = 1;", "services.ebpf-ai-monitor.notifications.urgent"),
         ("settings.wait-threshold = 0;", "services.ebpf-ai-monitor.settings.wait-threshold"),
+        ("settings.user = [ 7 ];", "services.ebpf-ai-monitor.settings.user"),
+        ('settings.processes = [ "bin/claude" ];', "services.ebpf-ai-monitor.settings.processes"),
         ("settings.wait-treshold = 5;", "services.ebpf-ai-monitor.settings.wait-treshold"),
         ("nonsense = true;", "services.ebpf-ai-monitor.nonsense"),
     ],
