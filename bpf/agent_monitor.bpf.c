@@ -206,6 +206,13 @@ static bool in_line_mode(struct tty_struct* tty) {
   return BPF_CORE_READ(tty, termios.c_lflag) & ICANON;
 }
 
+// How many bytes have been read from it.
+static __u64 taken_from(struct tty_struct* tty) {
+  struct n_tty_data* data = BPF_CORE_READ(tty, disc_data);
+
+  return BPF_CORE_READ(data, read_tail);
+}
+
 // The session that a process is a member of, else NULL. A member that outlived its session is
 // forgotten here.
 static __always_inline struct agent_session* session_of(__u32 pid, struct agent_member** member) {
@@ -596,6 +603,16 @@ int BPF_PROG(terminal_read_done, struct kiocb* request, struct iov_iter* to, lon
   return read_exit(result);
 }
 
+// Where tty_read is about to return. A call that began before fexit was attached returns past it.
+SEC("fentry/tty_ldisc_deref")
+int BPF_PROG(adopted_read_done, struct tty_ldisc* discipline) {
+  __u32 tid = (__u32)bpf_get_current_pid_tgid();
+  struct agent_read* pending = bpf_map_lookup_elem(&reads, &tid);
+
+  if (!pending || !pending->adopted) return 0;
+  return read_exit(taken_from(discipline->tty) - pending->taken);
+}
+
 SEC("fentry/tty_write")
 int BPF_PROG(terminal_write, struct kiocb* request, struct iov_iter* from) {
   return write_enter(system_call_fd(), request->ki_filp, NULL, from->count);
@@ -689,9 +706,11 @@ int BPF_PROG(socket_received, struct sock* sock, int result, int flags) {
 
 // ---- programs: sockets, before that, where there is fentry ----
 
-SEC("fexit/sock_sendmsg")
-int BPF_PROG(socket_sendmsg, struct socket* socket, struct msghdr* message, int result) {
-  return socket_moved(BPF_CORE_READ(socket, sk, __sk_common.skc_family), result, true);
+// What is asked to be sent. Not sock_sendmsg: in later stable releases of Linux 6.1 system calls go
+// past it.
+SEC("fentry/security_socket_sendmsg")
+int BPF_PROG(socket_sendmsg, struct socket* socket, struct msghdr* message, int size) {
+  return socket_moved(BPF_CORE_READ(socket, sk, __sk_common.skc_family), size, true);
 }
 
 SEC("fexit/sock_recvmsg")
@@ -716,19 +735,20 @@ int exit_recvmsg(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->r
 
 // ---- programs: asked by user space ----
 
-// Read through an iterator over one process: the mode of its controlling terminal, for a session
-// that has not touched its terminal since it is watched.
+// Read through an iterator over one process: its controlling terminal, for a session that has not
+// touched that since it is watched.
 SEC("iter/task")
-int terminal_mode(struct bpf_iter__task* ctx) {
+int terminal(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
-  struct agent_terminal_mode mode;
+  struct agent_terminal found;
   struct tty_struct* tty;
 
   if (!task || task->pid != task->tgid) return 0;
   tty = task->signal->tty;
   if (!tty) return 0;
-  mode.pid = task->tgid;
-  mode.line_mode = in_line_mode(tty);
-  bpf_seq_write(ctx->meta->seq, &mode, sizeof(mode));
+  found.pid = task->tgid;
+  found.line_mode = in_line_mode(tty);
+  found.taken = taken_from(tty);
+  bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
   return 0;
 }

@@ -101,6 +101,16 @@ struct tty_struct {
   int index;
   struct tty_driver* driver;
   struct ktermios termios;
+  void* disc_data;
+};
+
+struct tty_ldisc {
+  struct tty_struct* tty;
+};
+
+// What the line discipline of terminals (N_TTY) has as `disc_data`.
+struct n_tty_data {
+  size_t read_tail;
 };
 
 struct tty_file_private {

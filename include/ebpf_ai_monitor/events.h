@@ -112,11 +112,14 @@ struct agent_read {  // of `reads`, by thread id
   __s32 fd;
   __u32 line_mode;
   __u32 is_socket;
+  __u32 adopted;  // it began before its begin could be seen
+  __u64 taken;    // by all reads of the terminal before
 };
 
-struct agent_terminal_mode {  // what reading the `terminal_mode` iterator gives, one for a process
+struct agent_terminal {  // what reading the `terminal` iterator gives, one for a process
   __u32 pid;
   __u32 line_mode;
+  __u64 taken;
 };
 
 #ifdef __cplusplus

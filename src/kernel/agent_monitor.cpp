@@ -23,8 +23,9 @@ namespace {
 using Programs = decltype(agent_monitor_bpf::progs);
 using Program = bpf_program* Programs::*;
 // Attached while there is a session: one of the first two, for reads and writes, and signals.
-constexpr std::array<Program, 3> fentry_programs = {
-    &Programs::terminal_read, &Programs::terminal_read_done, &Programs::terminal_write};
+constexpr std::array<Program, 4> fentry_programs = {
+    &Programs::terminal_read, &Programs::terminal_read_done, &Programs::adopted_read_done,
+    &Programs::terminal_write};
 constexpr std::array<Program, 6> tracepoint_programs = {
     &Programs::enter_read, &Programs::exit_read,   &Programs::enter_readv,
     &Programs::exit_readv, &Programs::enter_write, &Programs::enter_writev};
@@ -198,7 +199,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
     bpf_program__set_autoattach(skeleton.progs.*program, false);
     if (wanted) monitor.terminal_programs_.push_back(skeleton.progs.*program);
   }
-  bpf_program__set_autoattach(skeleton.progs.terminal_mode, false);
+  bpf_program__set_autoattach(skeleton.progs.terminal, false);
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
   skeleton.rodata->tell_everything = options.everything ? 1 : 0;
   skeleton.rodata->sockets_by_call =
@@ -304,9 +305,9 @@ std::optional<pid_t> AgentMonitor::leader_of(pid_t member) const {
   return static_cast<pid_t>(known->session);
 }
 
-Status AgentMonitor::adopt_read(pid_t tid, int fd, bool line_mode) {
+Status AgentMonitor::adopt_read(pid_t tid, int fd, const agent_terminal& terminal) {
   return put(skeleton_->maps.reads, static_cast<uint32_t>(tid),
-             agent_read{fd, line_mode ? 1U : 0U, 0});
+             agent_read{fd, terminal.line_mode, 0, 1, terminal.taken});
 }
 
 void AgentMonitor::drop(pid_t leader) {
@@ -337,7 +338,7 @@ std::optional<Nanoseconds> AgentMonitor::last_write(pid_t leader) const {
   return Nanoseconds(found->output.last_write_ns);
 }
 
-std::optional<bool> AgentMonitor::line_mode(pid_t pid) const {
+std::optional<agent_terminal> AgentMonitor::terminal(pid_t pid) const {
   bpf_iter_link_info about{};
   about.task.pid = static_cast<uint32_t>(pid);  // Linux 6.1; older kernels visit every process
   bpf_iter_attach_opts options{};
@@ -345,12 +346,12 @@ std::optional<bool> AgentMonitor::line_mode(pid_t pid) const {
   options.link_info = &about;
   options.link_info_len = sizeof(about);
   const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(
-      bpf_program__attach_iter(skeleton_->progs.terminal_mode, &options), bpf_link__destroy);
+      bpf_program__attach_iter(skeleton_->progs.terminal, &options), bpf_link__destroy);
   if (!link) return std::nullopt;
   const UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
-  agent_terminal_mode mode{};
-  while (iterator && read(iterator.get(), &mode, sizeof(mode)) == sizeof(mode)) {
-    if (mode.pid == static_cast<uint32_t>(pid)) return mode.line_mode != 0;
+  agent_terminal found{};
+  while (iterator && read(iterator.get(), &found, sizeof(found)) == sizeof(found)) {
+    if (found.pid == static_cast<uint32_t>(pid)) return found;
   }
   return std::nullopt;
 }

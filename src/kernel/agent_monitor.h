@@ -89,7 +89,8 @@ class AgentMonitor {
   // A member of a session that exists stays where it is.
   Status adopt_member(const ProcessId& leader, pid_t member);
   // A member's thread that is in a read of the session's terminal already: its return will be told.
-  Status adopt_read(pid_t tid, int fd, bool line_mode);
+  // `terminal` as it was found before.
+  Status adopt_read(pid_t tid, int fd, const agent_terminal& terminal);
   // Forgets a session; its members are let go when they next show up.
   void drop(pid_t leader);
   void drop_member(pid_t member);
@@ -100,8 +101,8 @@ class AgentMonitor {
   std::optional<pid_t> leader_of(pid_t member) const;
   // Time of the session's last write, whether there was an event for it or not.
   std::optional<Nanoseconds> last_write(pid_t leader) const;
-  // Whether the controlling terminal of a process is in line mode (canonical, ICANON).
-  std::optional<bool> line_mode(pid_t pid) const;
+  // The controlling terminal of a process.
+  std::optional<agent_terminal> terminal(pid_t pid) const;
 
   uint64_t received() const { return received_; }
   // Events that found no room, and members and sessions that found no slot.

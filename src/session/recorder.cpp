@@ -152,18 +152,20 @@ void Recorder::write_present() {
     write_event(fork);
     write_event(exec_of(member, stat->comm));
   }
-  const bool line_mode = monitor_.line_mode(leader).value_or(true);
+  const auto terminal = monitor_.terminal(leader);
+  if (!terminal) return;
+  const auto line_mode = static_cast<__u8>(terminal->line_mode);
   agent_event mode = event_of(AGENT_MODE, leader);
-  mode.mode.line_mode = line_mode ? 1 : 0;
+  mode.mode.line_mode = line_mode;
   write_event(mode);
   members.push_back(leader);
   for (const pid_t member : members) {
     for (const auto& read : finder_.reads_in_progress(member, agent_->terminal)) {
-      if (!monitor_.adopt_read(read.tid, read.fd, line_mode)) continue;
+      if (!monitor_.adopt_read(read.tid, read.fd, *terminal)) continue;
       agent_event enter = event_of(AGENT_READ_ENTER, member);
       enter.tid = static_cast<uint32_t>(read.tid);
       enter.read.fd = read.fd;
-      enter.read.line_mode = line_mode ? 1 : 0;
+      enter.read.line_mode = line_mode;
       write_event(enter);
     }
   }

@@ -245,11 +245,11 @@ void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid
                                           judge::Time now) {
   const pid_t leader = session.agent.id.pid;
   if (const auto write = last_unreported_output(session)) step(session, *write);
-  const auto line_mode = monitor_.line_mode(leader);
-  if (!line_mode) return;
+  const auto terminal = monitor_.terminal(leader);
+  if (!terminal) return;
   judge::Event event;
   event.time = now;
-  event.line_mode = *line_mode;
+  event.line_mode = terminal->line_mode != 0;
   event.kind = judge::Event::Kind::mode;
   step(session, event);
   session.judge.blocked_reads.clear();
@@ -257,7 +257,7 @@ void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid
   members.push_back(leader);
   for (const pid_t member : members) {
     for (const auto& read : finder_.reads_in_progress(member, session.agent.terminal)) {
-      if (!monitor_.adopt_read(read.tid, read.fd, *line_mode)) continue;
+      if (!monitor_.adopt_read(read.tid, read.fd, *terminal)) continue;
       event.pid = member;
       event.tid = read.tid;
       step(session, event);

@@ -505,15 +505,16 @@ TEST_F(Everything, TheModeOfAnotherTerminalIsNot) {
   EXPECT_THAT(watcher_->all(AGENT_MODE), IsEmpty());
 }
 
-// Before Linux 6.3 the system calls are looked at: they do not say the family, nor what is only
-// looked at.
-bool tells_family() {
-  return std::filesystem::exists("/sys/kernel/tracing/events/sock/sock_send_length");
+// Before Linux 6.3 and without fentry the system calls are looked at: they do not say the family,
+// nor what is only looked at.
+bool tells_family(const AgentMonitor& monitor) {
+  return monitor.probes() == Probes::fentry ||
+         std::filesystem::exists("/sys/kernel/tracing/events/sock/sock_send_length");
 }
 
-int told(int family) { return tells_family() ? family : 0; }
-
 TEST_F(Everything, Sockets) {
+  const bool tells = tells_family(watcher_->monitor());
+  const auto told = [&](int family) { return tells ? family : 0; };
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   // Its orders come on a UNIX socket.
@@ -535,7 +536,7 @@ TEST_F(Everything, Sockets) {
     EXPECT_EQ(event.socket.bytes, 500U);
     EXPECT_EQ(event.socket.family, told(family));
     expect(AGENT_SOCK_SEND, agent);  // the answer
-    if (tells_family()) {
+    if (tells) {
       EXPECT_THAT(watcher_->all(), IsEmpty()) << "what was only looked at";
     }
   }
@@ -711,6 +712,35 @@ TEST_F(KernelPrograms, AProcessThatIsAdopted) {
   EXPECT_EQ(agent.order("read 0 1", 4), 1);
   EXPECT_GT(agent.order("fork 5", 4), 0);
   EXPECT_THAT(watcher_->all(), IsEmpty());
+}
+
+// Where nothing could be attached yet when it began.
+TEST_F(KernelPrograms, AReadThatIsAdopted) {
+  Actor agent = start({.program = programs_.copy("bystander")});
+  AgentMonitor& monitor = watcher_->monitor();
+  const auto read = [&](const std::string& mode) {
+    ASSERT_EQ(agent.order("mode " + mode), 0);
+    monitor.stop_watching_terminals();
+    agent.tell("read 0 100");
+    wait_until("the read to sleep", [&] { return Proc().stat(agent.pid())->state == 'S'; });
+    ASSERT_TRUE(monitor.watch_terminals());
+    const auto stat = Proc().stat(agent.pid());
+    ASSERT_TRUE(monitor.adopt_leader(stat->id, stat->terminal));
+    ASSERT_TRUE(monitor.adopt_read(agent.pid(), 0, *monitor.terminal(agent.pid())));
+  };
+  for (const std::string mode : {"line", "raw"}) {
+    read(mode);
+    terminal_.type("four\n");
+    EXPECT_EQ(agent.answer(), "5");
+    const agent_event exit = watcher_->next(AGENT_READ_EXIT, agent.pid());
+    EXPECT_EQ(exit.read.bytes, 5);
+    EXPECT_EQ(exit.read.line_mode, mode == "line");
+    read(mode);
+    agent.signal(SIGUSR1);
+    EXPECT_EQ(agent.answer(), std::to_string(-EINTR));
+    EXPECT_LE(watcher_->next(AGENT_READ_EXIT, agent.pid()).read.bytes, 0);
+    EXPECT_THAT(watcher_->all(AGENT_READ_EXIT), IsEmpty()) << "each is told once";
+  }
 }
 
 // ---- who may be an agent ----
@@ -990,15 +1020,15 @@ TEST_F(KernelPrograms, TheModeOfATerminalCanBeAsked) {
   Actor agent = start();
   AgentMonitor& monitor = watcher_->monitor();
   ASSERT_EQ(agent.order("mode raw"), 0);
-  EXPECT_EQ(monitor.line_mode(agent.pid()), false);
+  EXPECT_EQ(monitor.terminal(agent.pid())->line_mode, 0U);
   ASSERT_EQ(agent.order("mode line"), 0);
-  EXPECT_EQ(monitor.line_mode(agent.pid()), true);
+  EXPECT_EQ(monitor.terminal(agent.pid())->line_mode, 1U);
   Actor daemon = start({.program = agent_, .controlling_terminal = false});
-  EXPECT_EQ(monitor.line_mode(daemon.pid()), std::nullopt);
+  EXPECT_FALSE(monitor.terminal(daemon.pid()));
   const pid_t gone = daemon.pid();
   daemon.tell("exit 0");
   daemon.end();
-  EXPECT_EQ(monitor.line_mode(gone), std::nullopt);
+  EXPECT_FALSE(monitor.terminal(gone));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ constexpr uid_t nobody = 65534;
 // For reads and writes at the system calls, or in the terminal layer.
 std::vector<std::string> terminal_programs(Probes probes) {
   if (probes == Probes::fentry)
-    return {"terminal_read", "terminal_read_d", "terminal_write",
+    return {"terminal_read", "terminal_read_d", "adopted_read_do", "terminal_write",
             "signal_sent"};  // cut by the kernel
   return {"enter_read",  "exit_read",    "enter_readv", "exit_readv",
           "enter_write", "enter_writev", "signal_sent"};
