@@ -15,7 +15,6 @@
 #include "app/control_interface.h"
 #include "app/hand_over.h"
 #include "bridge/bridge_process.h"
-#include "kernel/support.h"
 #include "session/session_tracker.h"
 #include "system/capabilities.h"
 
@@ -483,20 +482,25 @@ Status give_up_privileges(Probes probes) {
 
 }  // namespace
 
-Status run_daemon(const DaemonOptions& options,
-                  const std::function<Result<DaemonOptions>()>& reload) {
-  spdlog::set_level(spdlog::level::from_str(options.log_level));
+Result<AgentMonitor> load_monitor(const DaemonOptions& options) {
   auto monitor = AgentMonitor::load({.names = watched_names(options),
                                      .users = ids(options.users),
                                      .sockets = true,
                                      .probes = options.probes});
+  if (!monitor) return monitor;
+  auto status = give_up_privileges(monitor->probes());
+  // Debian's kernels have a level of perf_event_paranoid at which CAP_PERFMON does not do.
+  if (status) status = monitor->try_tracepoints();
+  if (!status) return tl::make_unexpected(status.error());
+  return monitor;
+}
+
+Status run_daemon(const DaemonOptions& options,
+                  const std::function<Result<DaemonOptions>()>& reload) {
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  auto monitor = load_monitor(options);
   if (!monitor) return tl::make_unexpected(monitor.error());
   const Probes probes = monitor->probes();
-  if (auto status = give_up_privileges(probes); !status) return status;
-  // Debian's kernels have a level 3, at which CAP_PERFMON does not do.
-  if (perf_event_paranoid() > 2) {
-    if (auto status = monitor->try_tracepoints(); !status) return status;
-  }
   EventLoop loop;
   std::optional<Daemon> daemon;
   try {

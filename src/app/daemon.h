@@ -24,6 +24,10 @@ struct DaemonOptions {
   std::optional<Probes> probes;  // none: fentry where the kernel can do it
 };
 
+// Loads the kernel programs, and keeps of this process's privileges what the daemon needs from then
+// on.
+Result<AgentMonitor> load_monitor(const DaemonOptions& options);
+
 // Runs until SIGTERM or SIGINT; at SIGHUP goes on with what `reload` returns. The error is why it
 // could not start.
 Status run_daemon(const DaemonOptions& options,

@@ -1,5 +1,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -7,11 +9,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/daemon_settings.h"
 #include "desktop/sway.h"
 #include "kernel/agent_monitor.h"
 #include "kernel/support.h"
@@ -23,6 +29,8 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr auto answer_within = std::chrono::seconds(5);
+// A user may have stopped the process that asks in their place.
+constexpr auto child_ends_within = 3 * answer_within;
 constexpr const char* notification_server = "org.freedesktop.Notifications";
 
 // What is found out as the user that it is about, and told as these flags: root takes nothing else
@@ -86,9 +94,8 @@ uint8_t look_at_desktop(const User& user) {
   return flags;
 }
 
-// The same, from a process of the user's own where this one is root's. None: it could not be made.
-std::optional<uint8_t> look_as(const User& user) {
-  if (geteuid() == user.uid) return look_at_desktop(user);
+// What `ask` finds out in a process of its own. None: it could not, or not in time.
+std::optional<std::string> ask_in_child(const std::function<std::string()>& ask) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
   const UniqueFd reader(ends[0]);
@@ -96,15 +103,28 @@ std::optional<uint8_t> look_as(const User& user) {
   const pid_t pid = fork();
   if (pid < 0) return std::nullopt;
   if (pid == 0) {
-    if (!become(user)) _exit(1);
-    const uint8_t flags = look_at_desktop(user);
-    _exit(write(writer.get(), &flags, 1) == 1 ? 0 : 1);
+    const std::string answer = ask();
+    _exit(write(writer.get(), answer.data(), answer.size()) > 0 ? 0 : 1);
   }
   writer.reset();
-  uint8_t flags = 0;
-  const bool told = read(reader.get(), &flags, 1) == 1;
+  pollfd readable{reader.get(), POLLIN, 0};
+  std::array<char, 1024> answer;
+  ssize_t size = 0;
+  if (poll(&readable, 1, std::chrono::milliseconds(child_ends_within).count()) == 1)
+    size = read(reader.get(), answer.data(), answer.size());
+  kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
-  return told ? std::optional(flags) : std::nullopt;
+  return size > 0 ? std::optional(std::string(answer.data(), size)) : std::nullopt;
+}
+
+// The same, from a process of the user's own where this one is root's.
+std::optional<uint8_t> look_as(const User& user) {
+  if (geteuid() == user.uid) return look_at_desktop(user);
+  const auto flags = ask_in_child([&user] {
+    if (!become(user)) return std::string();
+    return std::string(1, static_cast<char>(look_at_desktop(user)));
+  });
+  return flags ? std::optional<uint8_t>(flags->front()) : std::nullopt;
 }
 
 void add_desktop_of(const User& user, std::vector<Finding>& findings) {
@@ -161,27 +181,43 @@ Finding privileges() {
           "add them to the container or to the unit's CapabilityBoundingSet="};
 }
 
-// By doing it, where all else is well.
-Finding programs(const std::vector<Finding>& others) {
-  const char* need = "kernel programs";
-  if (geteuid() != 0 || std::ranges::any_of(others, [](const Finding& finding) {
-        return finding.fitness == Fitness::missing;
-      }))
-    return {need, Fitness::unknown, "were not tried", "", ""};
-  AgentMonitor::Options options;
-  options.probes = Probes::tracepoint;
-  const auto monitor = AgentMonitor::load(options);
-  if (monitor) return {need, Fitness::good, "load and attach", "", ""};
-  return {need, Fitness::missing, monitor.error().message, "the daemon cannot start",
-          "see what the kernel says"};
+Result<DaemonOptions> daemon_options() {
+  DaemonSettings settings;
+  if (std::filesystem::exists(config_file)) {
+    if (auto status = read_config(config_file, settings); !status)
+      return tl::make_unexpected(status.error());
+  }
+  return check(settings);
 }
 
-// Likewise.
+bool may_try(const std::vector<Finding>& others) {
+  return geteuid() == 0 && std::ranges::none_of(others, [](const Finding& finding) {
+           return finding.fitness == Fitness::missing;
+         });
+}
+
+// By doing it as the daemon does, where all else is well.
+Finding programs(const std::vector<Finding>& others, const DaemonOptions& options) {
+  const char* need = "kernel programs";
+  if (!may_try(others)) return {need, Fitness::unknown, "were not tried", "", ""};
+  const std::string loaded = "load and attach";
+  const auto found = ask_in_child([&] {  // it loses its privileges
+    const auto monitor = load_monitor(options);
+    return monitor ? loaded : monitor.error().message;
+  });
+  if (!found) return {need, Fitness::unknown, "cannot be tried", "", ""};
+  if (*found == loaded) return {need, Fitness::good, loaded, "", ""};
+  const size_t remedy = found->find("sysctl ");
+  return {need, Fitness::missing, *found, "the daemon cannot start",
+          remedy == std::string::npos ? "see what the kernel says" : found->substr(remedy)};
+}
+
 Finding fentry(const std::vector<Finding>& others) {
-  if (others.back().fitness != Fitness::good)
-    return {"fentry", Fitness::unknown, "was not tried", "", ""};
-  if (const auto status = AgentMonitor::try_fentry(); !status)
-    return {"fentry", Fitness::limited, status.error().message,
+  if (!may_try(others)) return {"fentry", Fitness::unknown, "was not tried", "", ""};
+  AgentMonitor::Options options;
+  options.probes = Probes::fentry;
+  if (const auto monitor = AgentMonitor::load(options); !monitor)
+    return {"fentry", Fitness::limited, monitor.error().message,
             "every read and write of the machine costs some 80 ns more while an agent runs",
             "none is needed; a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y has it"};
   return {"fentry", Fitness::good, "terminals are watched in their own layer", "", ""};
@@ -190,8 +226,15 @@ Finding fentry(const std::vector<Finding>& others) {
 std::vector<Finding> examine() {
   std::vector<Finding> findings = kernel_findings();
   findings.push_back(privileges());
-  findings.push_back(programs(findings));
   findings.push_back(fentry(findings));
+  const auto options = daemon_options();
+  if (options) {
+    findings.push_back({"configuration", Fitness::good, "can be read", "", ""});
+  } else {
+    findings.push_back({"configuration", Fitness::missing, options.error().message,
+                        "the daemon cannot start", "see man ebpf-ai-monitor-config"});
+  }
+  findings.push_back(programs(findings, options.value_or(DaemonOptions{})));
   if (geteuid() != 0) {
     if (const auto user = find_user(geteuid())) add_desktop_of(*user, findings);
     return findings;

@@ -158,36 +158,19 @@ AgentMonitor::AgentMonitor(AgentMonitor&&) noexcept = default;
 AgentMonitor& AgentMonitor::operator=(AgentMonitor&&) noexcept = default;
 AgentMonitor::~AgentMonitor() = default;
 
-// By doing it: a kernel may have the functions, and lack what attaches a program to them.
-Status AgentMonitor::try_fentry() {
-  libbpf_set_print(print_libbpf);
-  libbpf_says().clear();
-  const Skeleton skeleton(agent_monitor_bpf__open());
-  if (!skeleton) return explain("cannot open the terminal programs", errno);
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton->obj) bpf_program__set_autoload(program, false);
-  for (const Program wanted : fentry_programs)
-    bpf_program__set_autoload(skeleton->progs.*wanted, true);
-  if (const int error = agent_monitor_bpf__load(skeleton.get()); error != 0)
-    return explain("cannot load programs for the terminal layer", -error);
-  if (const int error = agent_monitor_bpf__attach(skeleton.get()); error != 0)
-    return explain("cannot attach programs to the terminal layer", -error);
-  return {};
-}
-
 Result<AgentMonitor> AgentMonitor::load(const Options& options) {
   if (auto status = fit_to_run(kernel_findings()); !status)
     return tl::make_unexpected(status.error());
+  if (options.probes == Probes::tracepoint) return load(options, Probes::tracepoint);
+  auto monitor = load(options, Probes::fentry);
+  if (monitor || options.probes) return monitor;
+  spdlog::debug("terminals are watched at the system calls: {}", monitor.error().message);
+  return load(options, Probes::tracepoint);
+}
+
+Result<AgentMonitor> AgentMonitor::load(const Options& options, Probes probes) {
   AgentMonitor monitor;
-  if (options.probes != Probes::tracepoint) {
-    if (const auto status = try_fentry(); status) {
-      monitor.probes_ = Probes::fentry;
-    } else if (options.probes == Probes::fentry) {
-      return tl::make_unexpected(status.error());
-    } else {
-      spdlog::debug("terminals are watched at the system calls: {}", status.error().message);
-    }
-  }
+  monitor.probes_ = probes;
   libbpf_set_print(print_libbpf);
   libbpf_says().clear();
   monitor.skeleton_.reset(agent_monitor_bpf__open());
@@ -215,6 +198,12 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
   if (!monitor.ring_) return explain("cannot map the ring buffer", errno);
   if (const int error = agent_monitor_bpf__attach(&skeleton); error != 0)
     return explain("cannot attach the kernel programs", -error);
+  // A kernel may have the functions, and lack what attaches a program to them.
+  if (probes == Probes::fentry) {
+    if (auto status = monitor.watch_terminals(); !status)
+      return tl::make_unexpected(status.error());
+    monitor.stop_watching_terminals();
+  }
   return monitor;
 }
 
@@ -248,7 +237,9 @@ bool AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) 
 Status AgentMonitor::try_tracepoints() const {
   if (probes_ != Probes::tracepoint) return {};
   const std::unique_ptr<bpf_link, Destroy> link(bpf_program__attach(skeleton_->progs.enter_readv));
+  const int error = errno;
   if (link) return {};
+  if (perf_event_paranoid() <= 2) return explain("cannot attach to tracepoints", error);
   return fail(
       "this kernel lets nobody without CAP_SYS_ADMIN use tracepoints, and lacks fentry or was told "
       "not to use it: sysctl kernel.perf_event_paranoid=2");

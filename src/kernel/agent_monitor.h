@@ -57,9 +57,6 @@ class AgentMonitor {
     std::optional<Probes> probes = std::nullopt;
   };
 
-  // Whether programs can be attached to this kernel's terminal layer; the error says why not.
-  static Status try_fentry();
-
   // Loads and attaches the process programs. The error says what the kernel lacks and the remedy.
   static Result<AgentMonitor> load(const Options& options);
   AgentMonitor(AgentMonitor&&) noexcept;
@@ -117,6 +114,7 @@ class AgentMonitor {
   using Skeleton = std::unique_ptr<agent_monitor_bpf, Destroy>;
 
   AgentMonitor();
+  static Result<AgentMonitor> load(const Options& options, Probes probes);
   std::optional<agent_session> session(uint32_t leader) const;
 
   Skeleton skeleton_;

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import shutil
+import signal
+import socket
+import struct
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from support.binary import BINARY
 
 HIDE_TYPES = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh")
+NOBODY = 65534
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
@@ -23,9 +34,38 @@ def findings(wrapper: tuple[str, ...] = ()) -> tuple[bool, dict[str, dict[str, A
     return answer["fit"], {it.pop("need"): it for it in answer["findings"]}
 
 
+@pytest.fixture
+def silent_bus() -> Iterator[socket.socket]:
+    """The session bus of one who is logged in; it answers nothing."""
+    directory = Path(f"/run/user/{NOBODY}")
+    directory.mkdir(mode=0o700, parents=True)
+    try:
+        with socket.socket(socket.AF_UNIX) as bus:
+            bus.bind(str(directory / "bus"))
+            os.chown(directory / "bus", NOBODY, NOBODY)
+            os.chown(directory, NOBODY, NOBODY)
+            bus.listen()
+            yield bus
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_a_user_who_stops_what_looks_for_them_holds_nobody_up(silent_bus: socket.socket) -> None:
+    with subprocess.Popen([str(BINARY), "doctor"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            silent_bus.settimeout(60)
+            connection, _ = silent_bus.accept()
+            peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            os.kill(struct.unpack("3i", peer)[0], signal.SIGSTOP)
+            said, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert "unknown  desktop of nobody: cannot be looked at" in said
+
+
 def test_this_kernel_is_fit() -> None:
     _, found = findings()
-    for need in ("kernel", "type information", "lockdown", "tracepoints", "capabilities", "kernel programs"):
+    for need in ("kernel", "type information", "lockdown", "tracepoints", "capabilities", "configuration", "kernel programs"):
         assert found[need]["state"] == "ok", found[need]
         assert found[need]["consequence"] == found[need]["remedy"] == ""
 
@@ -47,6 +87,19 @@ def test_it_reads_well_without_colour() -> None:
     at = lines.index(next(line for line in lines if line.startswith("MISSING  type information: ")))
     assert lines[at + 1].split()[0] == "so:"
     assert lines[at + 2].split()[0] == "do:"
+
+
+def test_on_a_terminal_it_has_colour() -> None:
+    reader, terminal = pty.openpty()
+    done = subprocess.run(
+        [*HIDE_TYPES, str(BINARY), "doctor"], stdout=terminal, env=os.environ | {"NO_COLOR": ""}, timeout=120
+    )
+    os.close(terminal)
+    text = os.read(reader, 65536).decode()
+    os.close(reader)
+    assert done.returncode == 1
+    assert "\x1b[32mok     \x1b[0m  kernel: " in text
+    assert "\x1b[1;31mMISSING\x1b[0m  type information: " in text
 
 
 def test_without_root_it_says_what_it_cannot_see() -> None:
