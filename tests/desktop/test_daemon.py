@@ -269,7 +269,9 @@ def test_a_stopped_daemon_leaves_nothing(desktop: Desktop, badges: BadgeWatch, s
         window = desktop.open_foot(stand_in)
         wait_for_badge(badges, window, state="stopped")
         bridge = bridge_of(daemon)
+        began = time.monotonic()
         daemon.stop()
+        assert time.monotonic() - began < 1
     wait_for_none(badges, window)
     assert not list(badges.directory.iterdir())
     assert not Path(f"/proc/{bridge}").exists()
