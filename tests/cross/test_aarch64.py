@@ -14,13 +14,15 @@ import sysroot
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build/aarch64"
-OBJECT = BUILD / "bpf/agent_monitor.bpf.o"
-
 
 def run(*argv: str | Path) -> str:
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return done.stdout
+
+
+def object_of(name: str) -> Path:
+    return BUILD / f"bpf/{name}.bpf.o"
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +39,11 @@ def test_the_program_is_built(types: Path) -> None:
     assert "AArch64" in run("readelf", "--file-header", BUILD / "ebpf-ai-monitor")
 
 
-def test_the_relocations_resolve(types: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["agent_monitor", "diagnose"])
+def test_the_relocations_resolve(types: Path, tmp_path: Path, name: str) -> None:
     # libbpf tells of each relocation, and again where the kernel's types have what it asks for.
     done = subprocess.run(
-        ["bpftool", "--debug", "gen", "min_core_btf", types, tmp_path / "needed.btf", OBJECT],
+        ["bpftool", "--debug", "gen", "min_core_btf", types, tmp_path / "needed.btf", object_of(name)],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -55,7 +58,7 @@ def test_the_traced_functions_are_there(types: Path) -> None:
     kernel = json.loads(run("bpftool", "--json", "btf", "dump", "file", types))["types"]
     functions = {it["name"] for it in kernel if it["kind"] == "FUNC"}
     typedefs = {it["name"] for it in kernel if it["kind"] == "TYPEDEF"}
-    sections = set(re.findall(r"\] (tp_btf|fentry|fexit)/(\w+) ", run("readelf", "--sections", "--wide", OBJECT)))
+    sections = set(re.findall(r"\] (tp_btf|fentry|fexit)/(\w+) ", run("readelf", "--sections", "--wide", object_of("agent_monitor"))))
     assert sections
     lacking = {name for kind, name in sections if not (f"btf_trace_{name}" in typedefs if kind == "tp_btf" else name in functions)}
     # Since Linux 6.3; before that, others are attached in their place.
