@@ -30,7 +30,8 @@ namespace ebpf_ai_monitor {
 enum class Probes {
   tracepoint,  // at the system calls: every read and write of the machine pays while there is a
                // session
-  fentry,      // in the terminal layer: nobody else pays; x86_64 since Linux 5.5, arm64 since 6.4
+  fentry,      // in the terminal layer: other files cost nothing; x86_64 since Linux 5.5, arm64
+               // since 6.4
 };
 
 constexpr std::string_view name_of(Probes probes) {

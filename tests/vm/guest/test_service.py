@@ -69,6 +69,7 @@ def drop_in(text: str) -> Iterator[None]:
         yield
     finally:
         path.unlink()
+        path.parent.rmdir()
         systemctl("daemon-reload")
 
 

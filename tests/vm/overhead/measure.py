@@ -25,6 +25,8 @@ REPORT = open("/dev/ttyS1", "w", buffering=1)
 SECONDS = 300.0  # of the machine's own clock, for what takes a moment
 MEASURED = "0.4"
 AGENT = Path("/usr/local/bin/claude")
+# Those of sockets take part in fentry, too.
+UNTOUCHED = ("read", "getppid")
 
 
 def say(kind: str, text: str) -> None:
@@ -74,8 +76,8 @@ def main() -> None:
     for name, row in rows.items():
         ratios = ", ".join(f"{call} {row[call]:.1f} instructions ({row[call] / bare[call]:.3f})" for call in bare)
         say("FACT", f"{name}: {ratios}")
-    noise = max(abs(rows["bare again"][call] / bare[call] - 1) for call in bare)
-    extra = max(rows["fentry"][call] / bare[call] - 1 for call in bare)
+    noise = max(abs(rows["bare again"][call] / bare[call] - 1) for call in UNTOUCHED)
+    extra = max(rows["fentry"][call] / bare[call] - 1 for call in UNTOUCHED)
     outcome = "passed" if extra <= max(noise, 0.005) else "failed"
     say("CHECK", json.dumps({"name": "fentry costs other calls nothing", "outcome": outcome}))
 
