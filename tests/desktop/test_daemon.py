@@ -269,12 +269,24 @@ def test_a_stopped_daemon_leaves_nothing(desktop: Desktop, badges: BadgeWatch, s
         window = desktop.open_foot(stand_in)
         wait_for_badge(badges, window, state="stopped")
         bridge = bridge_of(daemon)
-        began = time.monotonic()
         daemon.stop()
-        assert time.monotonic() - began < 1
     wait_for_none(badges, window)
     assert not list(badges.directory.iterdir())
     assert not Path(f"/proc/{bridge}").exists()
+
+
+def test_it_stops_in_under_a_second(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
+    window = desktop.open_foot(stand_in)
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        with Daemon(desktop, OPTIONS) as daemon:
+            wait_for_badge(badges, window, since=began, state="stopped")
+            began = time.monotonic()
+            daemon.stop()
+            seconds.append(time.monotonic() - began)
+    # Whatever else the machine does now and then.
+    assert sorted(seconds)[len(seconds) // 2] < 1, seconds
 
 
 def test_stale_badges_go_at_the_start_and_nothing_else(desktop: Desktop) -> None:
