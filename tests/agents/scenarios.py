@@ -434,9 +434,9 @@ def ssh_server(desktop: Desktop) -> Iterator[str]:
     (home / "host-key").rename(desktop.root / "host-key")
     os.chown(desktop.root / "host-key", 0, 0)
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-    log = desktop.open_log("sshd")
     argv = ["/usr/sbin/sshd", "-D", "-e", "-f", str(desktop.root / "sshd_config")]
-    server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    with desktop.open_log("sshd") as log:
+        server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def listens() -> bool:
         with socket.socket() as probe:

@@ -33,12 +33,13 @@ def stand_in() -> Generator[str, None, None]:
 def desktop(shared_desktop: Desktop) -> Generator[Desktop, None, None]:
     if not Path(shared_desktop.env["SWAYSOCK"]).exists():
         shared_desktop.start_sway()  # the test before has ended it
-    yield shared_desktop
-    with contextlib.suppress(OSError):  # there may be no Sway
-        for window in shared_desktop.sway.windows():
-            with contextlib.suppress(RuntimeError):  # nor, any more, that window
-                shared_desktop.sway.command(f"[con_id={window['id']}] kill")
-        wait_until(lambda: not shared_desktop.sway.windows(), 60, "the end of all windows")
+    with shared_desktop.one_test():
+        yield shared_desktop
+        with contextlib.suppress(OSError):  # there may be no Sway
+            for window in shared_desktop.sway.windows():
+                with contextlib.suppress(RuntimeError):  # nor, any more, that window
+                    shared_desktop.sway.command(f"[con_id={window['id']}] kill")
+            wait_until(lambda: not shared_desktop.sway.windows(), 60, "the end of all windows")
     badges = shared_desktop.runtime_dir / "i3pm-badges"
     if badges.is_dir() and not badges.is_symlink():
         shutil.rmtree(badges)

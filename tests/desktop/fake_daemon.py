@@ -85,6 +85,7 @@ class Bridge:
 
     def __enter__(self) -> Bridge:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(SECONDS)  # for a bridge that does not read
         with theirs:
             command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge "$@"'
             self.process = self._desktop.spawn(
@@ -161,9 +162,9 @@ class Bridge:
         return found()[0]
 
     def memory_kib(self) -> int:
-        """The memory it has resident now."""
+        """The memory of its own it has resident now."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
     def peak_memory_kib(self) -> int:
         """The most memory it ever had resident."""

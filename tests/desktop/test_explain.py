@@ -19,7 +19,7 @@ import pytest
 from support import proc
 from support.binary import BINARY
 from support.daemon import Daemon
-from support.desktop import Desktop, Window, end_process, wait_until
+from support.desktop import Desktop, Window, end_process, read_line, wait_until
 from support.stand_in import NAME, agent_in
 
 SECONDS = 60.0
@@ -136,14 +136,13 @@ def test_without_a_daemon(desktop: Desktop) -> None:
 
 
 @contextlib.contextmanager
-def subscriber(desktop: Desktop, uid: int, gid: int) -> Iterator[subprocess.Popen[str]]:
+def subscriber(desktop: Desktop, uid: int, gid: int) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, str(SUBSCRIBER), desktop.system_bus_address],
-        stdout=subprocess.PIPE, text=True, user=uid, group=gid, extra_groups=[], start_new_session=True,
+        stdout=subprocess.PIPE, bufsize=0, user=uid, group=gid, extra_groups=[], start_new_session=True,
     )  # fmt: skip
     try:
-        assert process.stdout
-        assert process.stdout.readline() == "subscribed\n"
+        assert read_line(process.stdout) == b"subscribed\n"
         yield process
     finally:
         end_process(process)
@@ -160,17 +159,16 @@ def test_changes_are_told_to_their_owner_and_to_root_alone(desktop: Desktop, dae
         wait_for_changes(desktop, agent, "waiting")
         os.kill(agent, signal.SIGKILL)
         for process in (of_owner, of_root):
-            assert process.stdout
             states = []
             while "exited" not in states:
-                change = json.loads(process.stdout.readline())
+                change = json.loads(read_line(process.stdout))
                 assert change["pid"] == agent
                 states.append(change["state"])
             assert states[0] == "unknown"
             assert "waiting" in states
         of_stranger.terminate()
         assert of_stranger.stdout
-        assert of_stranger.stdout.read() == ""
+        assert of_stranger.stdout.read() == b""
 
 
 # record
@@ -184,11 +182,10 @@ def test_a_trace_replays_to_what_the_daemon_saw(
     trace = tmp_path / "trace.jsonl"
     recorder = subprocess.Popen(
         [str(BINARY), "record", "--pid", str(agent), "--output", str(trace)],
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stderr=subprocess.PIPE, bufsize=0, start_new_session=True,
     )  # fmt: skip
     try:
-        assert recorder.stderr
-        assert "recording" in recorder.stderr.readline()
+        assert b"recording" in read_line(recorder.stderr)
         states = ["waiting"]
         for _ in range(3):
             os.kill(agent, signal.SIGUSR1)

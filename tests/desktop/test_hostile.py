@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from support.daemon import Daemon
-from support.desktop import Desktop, Window, wait_until
-from support.stand_in import agent_in, status_of
+from support.desktop import Desktop, Window, remove_tree, wait_until
+from support.notifications import Mako
+from support.stand_in import NAME, agent_in, status_of
 from test_bridge import FalseSway, false_tmux, frame, until_closed
 from test_daemon import OPTIONS, SECONDS, bridge_of, open_files
 
@@ -150,7 +151,7 @@ def test_directory_becomes_something_else(scene: Scene, become: Callable[[Deskto
         before = look_of(roots)
         bridge = bridge_of(scene.daemon)
         os.kill(bridge, signal.SIGSTOP)  # it would be quicker
-        shutil.rmtree(scene.directory)
+        remove_tree(scene.directory)
         become(scene.desktop, scene.directory)
         os.kill(bridge, signal.SIGCONT)
         scene.work()
@@ -165,7 +166,7 @@ def test_directory_becomes_something_else(scene: Scene, become: Callable[[Deskto
 def test_directory_that_goes_again_and_again(scene: Scene) -> None:
     scene.work()
     for _ in range(20):
-        shutil.rmtree(scene.directory)
+        remove_tree(scene.directory)
         scene.wait_until_right()
 
 
@@ -281,25 +282,16 @@ def test_bus_that_never_answers(
     desktop: Desktop, stand_in: str, times: dict[str, float], request: pytest.FixtureRequest
 ) -> None:
     """No badge waits for it, and what it kept back is told then."""
-    mako = desktop.spawn(["mako"])
-
-    def shown() -> str:
-        with contextlib.suppress(RuntimeError):  # mako is not there yet
-            return desktop.run(["makoctl", "list"])
-        return ""
-
-    wait_until(shown, SECONDS, "mako")
-    with staged(desktop, stand_in, times, f"{request.node.name}: badge", "--notify-after", "0") as scene:
+    name = request.node.name
+    with Mako(desktop) as mako, staged(desktop, stand_in, times, f"{name}: badge", "--notify-after", "0") as scene:
         with in_place_of(desktop, desktop.runtime_dir / "bus", until_closed) as false_bus:
             os.kill(bridge_of(scene.daemon), signal.SIGKILL)
             scene.work()
             wait_until(lambda: false_bus.connections > 0, SECONDS, "a connection")
             scene.wait_until_right()
         since = time.monotonic()
-        wait_until(lambda: "is ready" in shown(), SECONDS, "the notification")
-        times[f"{request.node.name}: notification"] = time.monotonic() - since
-    mako.terminate()
-    mako.wait(SECONDS)
+        mako.wait_for(f"{NAME} is ready")
+        times[f"{name}: notification"] = time.monotonic() - since
 
 
 # The bridge

@@ -16,6 +16,8 @@ from support.notifications import Mako, NotifyCalls, Shown, server
 from test_bridge import Tmux, agent_in, tmux, tmux_at, wait_for_badge  # noqa: F401 (fixtures)
 
 SECONDS = 60.0
+# A message of sd-bus that waits to be sent takes more than 1 KiB.
+MANY = 4000
 
 
 @pytest.fixture
@@ -199,7 +201,7 @@ def test_an_end_that_is_no_crash_is_not_told(
 
 
 def test_a_reminder_is_told_once(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
-    with Bridge(desktop, options=["--remind-after=1"]) as bridge:
+    with Bridge(desktop, options=["--remind-after=5"]) as bridge:
         window = desktop.open_foot("sleep", "1000")
         desktop.open_foot("sleep", "1000")
         agent = agent_in(window, project="web-shop")
@@ -208,7 +210,7 @@ def test_a_reminder_is_told_once(desktop: Desktop, badges: BadgeWatch, mako: Mak
         complete(bridge, agent)
         first = mako.wait_for("Claude Code is ready")
         reminder = mako.wait_for("Claude Code is still waiting")
-        assert (reminder.id, reminder.body) == (first.id, "web-shop\nFor 1 s")
+        assert (reminder.id, reminder.body) == (first.id, "web-shop\nFor 5 s")
         mako.dismiss(reminder)
         mako.wait_for_none()
         assert_nothing_is_told(desktop, mako, bridge)
@@ -256,7 +258,7 @@ def test_a_click_goes_to_the_pane(
     pane = where()
     for away in (["select-pane", "-t", "main:0.1"], ["select-window", "-t", "main:1"], ["switch-client", "-t", "other"]):
         desktop.focus(elsewhere)
-        complete(bridge, agent)
+        wait_until(lambda: is_told(desktop, mako, bridge, agent), SECONDS, "a notification")
         shown = mako.wait_for("Claude Code is ready")
         assert shown.body.startswith("web-shop · tmux main:0\n")
         tmux.run(*away)
@@ -285,14 +287,14 @@ def test_a_hidden_pane_of_the_focused_window_is_told(desktop: Desktop, mako: Mak
 
     bridge.tell_change(agent, state="working")
     tmux.run("select-window", "-t", "main:1")
-    # When the bridge has seen that the pane is hidden is nobody's to know: each try is a completion.
     wait_until(lambda: is_told(desktop, mako, bridge, agent), SECONDS, "a notification")
     tmux.run("select-window", "-t", "main:0")
     mako.wait_for_none()
 
 
 def is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> bool:
-    """Whether a completion is told before that of another agent, which comes after it."""
+    """Whether a completion is told before that of another agent, which comes after it. To be tried until it is: when the
+    bridge has heard that its pane or window is out of view is nobody's to know."""
     bridge.tell_change(agent, state="working")
     complete(bridge, agent)
     later = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="later")
@@ -423,14 +425,14 @@ def test_a_server_that_hangs_keeps_nothing_waiting(
     mako.wait_for("Claude Code is ready")
     mako.process.send_signal(signal.SIGSTOP)
     before = bridge.memory_kib()
-    for _ in range(200):
+    for _ in range(MANY):
         bridge.tell_change(agent, state="working")
         complete(bridge, agent)
     agent.project = "the newest"
     bridge.tell_change(agent, state="working")
     complete(bridge, agent)
     wait_for_badge(badges, windows[0].con_id, project="the newest", state="stopped")
-    assert bridge.memory_kib() - before < 1024
+    assert bridge.memory_kib() - before < MANY
     mako.process.send_signal(signal.SIGCONT)
     wait_until(
         lambda: [it.body.partition("\n")[0] for it in mako.shown()] == ["the newest"], SECONDS, "the newest alone"
@@ -460,11 +462,13 @@ def test_a_bus_that_hangs(
     complete(bridge, agent)
     mako.wait_for("Claude Code is ready")
     desktop.session_bus.send_signal(signal.SIGSTOP)
-    for _ in range(200):
-        bridge.tell_change(agent, state="working")
-        complete(bridge, agent)
-    wait_for_badge(badges, windows[0].con_id, count=agent.unseen, state="stopped")
-    desktop.session_bus.send_signal(signal.SIGCONT)
+    try:
+        for _ in range(200):
+            bridge.tell_change(agent, state="working")
+            complete(bridge, agent)
+        wait_for_badge(badges, windows[0].con_id, count=agent.unseen, state="stopped")
+    finally:
+        desktop.session_bus.send_signal(signal.SIGCONT)
     mako.wait_for("Claude Code is ready")
 
 

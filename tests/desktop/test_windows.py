@@ -22,6 +22,8 @@ SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
 # A key proves something once the focus has stayed this long; a person looks before they type.
 LOOK_SECONDS = 0.6
+# A window that opened this long before a terminal is not its own (window_resolver.cpp: 1 s).
+PRECEDES_SECONDS = 1.2
 
 
 @pytest.fixture
@@ -91,6 +93,19 @@ def look_at(desktop: Desktop, window: Window) -> None:
     wait_until(lambda: time.monotonic() > since + LOOK_SECONDS, SECONDS, "the end of a look")
 
 
+def type_until_tied(desktop: Desktop, daemon: Daemon, window: Window, agent: int) -> dict[str, Any]:
+    """One key is enough, unless the machine is so busy that it proves nothing; in tmux, unless the second in which it is
+    pressed began before the look."""
+    look_at(desktop, window)
+
+    def tied() -> dict[str, Any] | None:
+        type_key(desktop)
+        session = session_of(daemon, agent)
+        return session if session["window"] == window.con_id else None
+
+    return wait_until(tied, SECONDS, f"a tie of {agent} to {window.con_id}")
+
+
 def type_key(desktop: Desktop, key: str = "x") -> None:
     """A while after the keyboard's coming and before its going: at both, Sway takes the focus from the window and gives
     it back."""
@@ -112,11 +127,10 @@ def test_three_windows_of_one_process_are_told_by_the_first_key(
         for _, agent in started:
             wait_for_session(daemon, agent, window=0, no_window=AMBIGUOUS)
         for number, (window, agent) in enumerate(started):
-            look_at(desktop, window)
-            type_key(desktop)
-            session = wait_for_session(daemon, agent, window=window.con_id)
+            session = type_until_tied(desktop, daemon, window, agent)
             assert session["how"] == "a key was read from its terminal while the window had the focus"
-            assert badges.windows() == {window.con_id for window, _ in started[: number + 1]}
+            known = {window.con_id for window, _ in started[: number + 1]}
+            wait_until(lambda: badges.windows() == known, SECONDS, f"badges of {known} alone")
         # What is known survives that one closes, and that a window opens.
         desktop.sway.command(f"[con_id={started[0][0].con_id}] kill")
         foot_server.open("sleep", "1000")
@@ -129,13 +143,17 @@ def test_window_that_opens_with_its_agent_needs_no_key(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, foot_server: FootServer, stand_in: str
 ) -> None:
     first, first_agent = start_agent(lambda: foot_server.open(stand_in, "keys"))
-    wait_for_session(daemon, first_agent, window=first.con_id, state="waiting")  # the bridge has long been there
+    wait_for_session(daemon, first_agent, window=first.con_id)
+    # Then the bridge knows that this window is another's, and that it has seen all that opened since.
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() > since + PRECEDES_SECONDS, SECONDS, "that time")
     second, second_agent = start_agent(lambda: foot_server.open(stand_in, "keys"))
     session = wait_for_session(daemon, second_agent, window=second.con_id)
     assert session["how"].startswith("the only window that foot (pid ")
     # The first one's is known since it was the only one.
     wait_for_session(daemon, first_agent, window=first.con_id)
-    assert badges.windows() == {first.con_id, second.con_id}
+    known = {first.con_id, second.con_id}
+    wait_until(lambda: badges.windows() == known, SECONDS, f"badges of {known} alone")
 
 
 def test_agent_that_starts_in_a_known_terminal_needs_no_key(
@@ -145,9 +163,7 @@ def test_agent_that_starts_in_a_known_terminal_needs_no_key(
     window, agent = start_agent(lambda: foot_server.open("sh", "-c", f"{stand_in} keys; {stand_in} keys"))
     with Daemon(desktop, OPTIONS) as daemon:
         wait_for_session(daemon, agent, no_window=AMBIGUOUS)
-        look_at(desktop, window)
-        type_key(desktop)
-        wait_for_session(daemon, agent, window=window.con_id)
+        type_until_tied(desktop, daemon, window, agent)
         _, next_agent = start_agent(lambda: end_agent(agent, window))
         wait_for_session(daemon, next_agent, window=window.con_id)
 
@@ -173,9 +189,7 @@ def test_keys_of_a_script_and_focus_reports_prove_nothing(
         wait_until(lambda: daemon.status()["daemon"]["events_received"] >= events + 4, SECONDS, "the reads")
         look_at(desktop, others[0])  # as long as a proof would take
         assert session_of(daemon, agent)["no_window"] == AMBIGUOUS
-        look_at(desktop, window)
-        type_key(desktop)
-        session = wait_for_session(daemon, agent, window=window.con_id)
+        session = type_until_tied(desktop, daemon, window, agent)
         assert session["how"].startswith("tmux client (pid ")
 
 
@@ -203,11 +217,17 @@ def test_multiplexer_is_told_by_keys(
     wait_for_session(daemon, agent, window=0)
     # No key reads a terminal of this window's: it is none that shows the agent.
     look_at(desktop, window)
-    for _ in range(3):
-        assert session_of(daemon, agent)["window"] == 0
+    keys = 0
+
+    def tied() -> bool:
+        nonlocal keys
+        keys += 1
         type_key(desktop)
-    wait_for_session(daemon, agent, window=window.con_id)
-    assert badges.windows() == {window.con_id}
+        return bool(session_of(daemon, agent)["window"] == window.con_id)
+
+    wait_until(tied, SECONDS, "a tie")
+    assert keys >= 3
+    wait_until(lambda: badges.windows() == {window.con_id}, SECONDS, "the badge")
     desktop.close(other)
     desktop.close(window)
     wait_for_session(daemon, agent, window=0)

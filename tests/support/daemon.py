@@ -36,15 +36,15 @@ class Daemon:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(notify_path))
             begin = time.monotonic()
-            self._log = self._desktop.open_log("daemon")
-            self.process = subprocess.Popen(
-                self._argv,
-                env=self._env | {"NOTIFY_SOCKET": str(notify_path)},
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,
-            )
+            with self._desktop.open_log("daemon") as self._log:
+                self.process = subprocess.Popen(
+                    self._argv,
+                    env=self._env | {"NOTIFY_SOCKET": str(notify_path)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=self._log,
+                    start_new_session=True,
+                )
             try:
                 self._wait_for_ready(notify)
             except BaseException:

@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -171,7 +172,8 @@ class Desktop:
         # Several checkouts can be tested at a time, each with a suffix of its own.
         self.user = user + os.environ.get("EBPF_AI_MONITOR_TEST_USER_SUFFIX", "")
         self._xwayland = xwayland
-        self._resources = contextlib.ExitStack()
+        # What ends with the desktop, and what ends with the test that started it.
+        self._resources = self._for_now = contextlib.ExitStack()
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Desktop:
@@ -179,7 +181,7 @@ class Desktop:
             raise PermissionError("the test desktop makes a user of its own, which takes root")
         with contextlib.ExitStack() as stack:
             self._start(stack)
-            self._resources = stack.pop_all()
+            self._resources = self._for_now = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,26 +189,35 @@ class Desktop:
 
     # Processes
 
+    @contextlib.contextmanager
+    def one_test(self) -> Iterator[None]:
+        """What is spawned inside of it ends with it; buses, Sway and its keyboard stay."""
+        with contextlib.ExitStack() as self._for_now:
+            self._for_now.callback(setattr, self, "_for_now", self._resources)
+            yield
+
     def spawn(
         self,
         argv: Sequence[str],
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        stays: bool = False,
         **popen: Any,
     ) -> subprocess.Popen[bytes]:
         """Starts `argv` as the user, in a session of its own, with the desktop's environment and `env`, no more."""
         name = Path(argv[0]).name
-        if "stdout" not in popen:
-            popen["stdout"] = self.open_log(name)
-        process = subprocess.Popen(
-            self._as_user(argv, env),
-            cwd=cwd or self.home,
-            stdin=subprocess.DEVNULL,
-            stderr=popen.pop("stderr", None) or self.open_log(f"{name}-err"),
-            start_new_session=True,
-            **popen,
-        )
-        self._resources.callback(end_process, process)
+        with contextlib.ExitStack() as logs:
+            for stream, log in (("stdout", name), ("stderr", f"{name}-err")):
+                if stream not in popen:
+                    popen[stream] = logs.enter_context(self.open_log(log))
+            process = subprocess.Popen(
+                self._as_user(argv, env),
+                cwd=cwd or self.home,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **popen,
+            )
+        (self._resources if stays else self._for_now).callback(end_process, process)
         return process
 
     def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, seconds: float = 60) -> str:
@@ -224,8 +235,8 @@ class Desktop:
         return done.stdout
 
     def open_log(self, name: str) -> IO[bytes]:
-        """A new file in the desktop's log directory; closed with the desktop."""
-        return self._resources.enter_context(open(self.logs / f"{next(self._numbers):02d}-{name}.log", "wb"))
+        """A new file in the desktop's log directory."""
+        return open(self.logs / f"{next(self._numbers):02d}-{name}.log", "wb")
 
     def write_home_file(self, name: str, text: str) -> None:
         """A file of the user's own in their home."""
@@ -311,7 +322,7 @@ class Desktop:
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         # spawn() registers what it starts here, so that a start that fails half-way leaves nothing behind.
-        self._resources = stack
+        self._resources = self._for_now = stack
         lock = stack.enter_context(open(f"/run/lock/{self.user}.lock", "wb"))
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -356,7 +367,9 @@ class Desktop:
         config.write_text(_SESSION_BUS_CONFIG.format(socket=self.runtime_dir / "bus"))
         self.session_bus = self.spawn(
             ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],
+            stays=True,
             stdout=subprocess.PIPE,
+            bufsize=0,
         )
         _wait_for_address(self.session_bus, "the session bus")
 
@@ -365,13 +378,15 @@ class Desktop:
         path = self.root / "system-bus"
         config = self.root / "system-bus.conf"
         config.write_text(_SYSTEM_BUS_CONFIG.format(socket=path))
-        bus = subprocess.Popen(
-            ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.open_log("system-bus"),
-            start_new_session=True,
-        )
+        with self.open_log("system-bus") as log:
+            bus = subprocess.Popen(
+                ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                stderr=log,
+                start_new_session=True,
+            )
         self._resources.callback(end_process, bus)
         _wait_for_address(bus, "the system bus")
         self.system_bus_address = f"unix:path={path}"
@@ -382,7 +397,7 @@ class Desktop:
         config = self.root / "sway.config"
         config.write_text(_SWAY_CONFIG.replace("xwayland disable", "xwayland enable") if self._xwayland else _SWAY_CONFIG)
         headless = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
-        sway = self.spawn(["sway", "--config", str(config)], headless)
+        sway = self.spawn(["sway", "--config", str(config)], headless, stays=True)
         # spawn's wrapper replaces itself, so the pid is Sway's own, which it names its socket after.
         path = self.runtime_dir / f"sway-ipc.{self.uid}.{sway.pid}.sock"
         display = self.runtime_dir / "wayland-1"
@@ -392,7 +407,7 @@ class Desktop:
         self.env |= {"WAYLAND_DISPLAY": display.name, "SWAYSOCK": str(path)}
         self.sway = SwayIpc(path)
         # A seat without any keyboard would gain its first at each key press, and lose the key while windows notice.
-        self.spawn(["wtype", "-s", str(2**31 - 1)])
+        self.spawn(["wtype", "-s", str(2**31 - 1)], stays=True)
         wait_until(self.sway.has_keyboard, STARTUP_SECONDS, "a keyboard")
 
     def read_logs(self, name: str) -> str:
@@ -423,6 +438,26 @@ class Desktop:
         wait_until(lambda: not _kill_processes_with(mark), STARTUP_SECONDS, "the end of all of the desktop's processes")
 
 
+def read_line(stream: IO[bytes] | None) -> bytes:
+    """The next line of a process's output, which is not buffered here: `bufsize=0`."""
+    assert stream
+    if not select.select([stream], [], [], STARTUP_SECONDS)[0]:
+        raise TimeoutError(f"no line within {STARTUP_SECONDS:g} s")
+    return stream.readline()
+
+
+def remove_tree(path: Path) -> None:
+    """Also one that a bridge writes into meanwhile."""
+
+    def removed() -> bool:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path)
+            return True
+        return False
+
+    wait_until(removed, 5, f"the end of {path}")
+
+
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """Ends a process that leads a group of its own, and the group: politely first."""
     for how, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
@@ -449,8 +484,7 @@ def _ensure_user(name: str) -> pwd.struct_passwd:
 
 def _wait_for_address(bus: subprocess.Popen[bytes], what: str) -> None:
     """A bus prints its address when it listens there; the end of its output means that it never will."""
-    assert bus.stdout
-    if not bus.stdout.readline():
+    if not read_line(bus.stdout):
         raise RuntimeError(f"{what} did not start")
 
 

@@ -43,10 +43,10 @@ class NotifyCalls:
     """The notifications that anybody sends from now on, as they are on the bus."""
 
     def __init__(self, desktop: Desktop) -> None:
-        log = desktop.open_log("notify-calls")
-        self._log = Path(log.name)
         rule = f"interface='{SERVICE}',member='Notify'"
-        desktop.spawn(["dbus-monitor", rule], stdout=log)
+        with desktop.open_log("notify-calls") as log:
+            desktop.spawn(["dbus-monitor", rule], stdout=log)
+        self._log = Path(log.name)
         wait_until(self._log.read_text, SECONDS, "the monitor of the bus")  # it tells of its own name first
 
     def count(self) -> int:

@@ -24,10 +24,10 @@ class Recorder:
         self._argv = [str(BINARY), "record", *what, "--user", desktop.user, "--output", str(self._path)]
 
     def __enter__(self) -> Recorder:
-        self._log = self._desktop.open_log("record")
-        self._process = subprocess.Popen(
-            self._argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
-        )
+        with self._desktop.open_log("record") as log:
+            self._process = subprocess.Popen(
+                self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         # It says so when it has begun to watch.
         wait_until(lambda: self._said() or self._process.poll() is not None, READY_SECONDS, "a word of `record`")
         if self._process.poll() is not None:

@@ -56,8 +56,7 @@ class NotificationsTest : public testing::Test {
   }
 
   std::chrono::nanoseconds now_ = 1000s;
-  NotificationRules rules_;
-  Notifications notifications_{rules_};
+  Notifications notifications_;
 };
 
 TEST_F(NotificationsTest, ACompletionIsTold) {
@@ -287,9 +286,8 @@ TEST(Crash, WhatAUserDoesIsNone) {
 }
 
 TEST(Reminder, IsToldOnce) {
-  NotificationRules rules;
-  rules.remind_after = 600s;
-  Notifications notifications(rules);
+  Notifications notifications;
+  notifications.set_rules({.remind_after = 600});
   notifications.update({}, {}, 1000s);
   notifications.update({done(1)}, {}, 1000s);
   const auto first = notifications.wanted();
@@ -309,9 +307,8 @@ TEST(Reminder, IsToldOnce) {
 }
 
 TEST(Reminder, NoneOfWhatWasSeen) {
-  NotificationRules rules;
-  rules.remind_after = 600s;
-  Notifications notifications(rules);
+  Notifications notifications;
+  notifications.set_rules({.remind_after = 600});
   notifications.update({}, {}, 1000s);
   notifications.update({done(1)}, {}, 1000s);
   auto seen = done(1);
@@ -320,6 +317,62 @@ TEST(Reminder, NoneOfWhatWasSeen) {
   EXPECT_EQ(notifications.deadline(), std::nullopt);
   notifications.update({done(1)}, {}, 1700s);
   EXPECT_THAT(notifications.wanted(), IsEmpty());
+}
+
+TEST(Reminder, NoneOfWhatWasDismissed) {
+  Notifications notifications;
+  notifications.set_rules({.remind_after = 600});
+  notifications.update({}, {}, 1000s);
+  notifications.update({done(1)}, {}, 1000s);
+  const auto shown = notifications.wanted();
+  ASSERT_THAT(shown, SizeIs(1));
+  notifications.dismiss(shown.begin()->first);
+  EXPECT_EQ(notifications.deadline(), std::nullopt);
+  notifications.update({done(1)}, {}, 1700s);
+  EXPECT_EQ(notifications.wanted(), shown);
+  notifications.update({done(1, 5, 300)}, {}, 1800s);
+  EXPECT_EQ(notifications.deadline(), 2400s) << "the next one is another";
+}
+
+TEST(Reminder, SaysWhatIsAsked) {
+  Notifications notifications;
+  notifications.set_rules({.remind_after = 600});
+  notifications.update({}, {}, 1000s);
+  auto agent = done(1);
+  agent.waits_for = WaitsFor::permission;
+  notifications.update({agent}, {}, 1000s);
+  notifications.update({agent}, {}, 1600s);
+  ASSERT_THAT(notifications.wanted(), SizeIs(1));
+  EXPECT_EQ(notifications.wanted().begin()->second.summary,
+            "Claude Code still asks for permission");
+}
+
+TEST(Restart, WaitsSinceTheEndOfTheOneBeforeAreTold) {
+  Notifications notifications;
+  notifications.set_news_since(150);
+  auto late = done(3, 7, 160);
+  late.settled = false;
+  notifications.update({done(1, 5, 140), done(2, 6, 160), late}, {}, 1000s);
+  EXPECT_THAT(notifications.windows(), ElementsAre(6));
+  late.settled = true;
+  notifications.update({done(1, 5, 140), done(2, 6, 160), late}, {}, 1000s);
+  EXPECT_THAT(notifications.windows(), ElementsAre(6, 7));
+}
+
+TEST_F(NotificationsTest, WhatIsLearntLaterIsAdded) {
+  auto agent = done(1, 0);
+  update({agent});
+  EXPECT_FALSE(only().focusable);
+  const auto before = only();
+  agent.window = 5;
+  agent.waits_for = WaitsFor::answer;
+  update({agent});
+  EXPECT_TRUE(only().focusable);
+  EXPECT_EQ(only().summary, "Claude Code asks a question");
+  EXPECT_TRUE(only().is_of_occasion(before));
+  agent.window = 0;  // its tmux was detached: a click leads to where it was
+  update({agent});
+  EXPECT_TRUE(only().focusable);
 }
 
 TEST(DurationText, HasTwoUnits) {

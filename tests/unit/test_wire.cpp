@@ -46,6 +46,14 @@ TEST(Wire, EveryStateArrives) {
   }
 }
 
+TEST(Wire, RulesArrive) {
+  const NotificationRules rules{
+      .notifications = false, .notify_after = 10, .remind_after = 600, .urgent = true};
+  const auto told = decode_told(encode(rules));
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_EQ(std::get<NotificationRules>(*told), rules);
+}
+
 TEST(Wire, GoneAndSyncedArrive) {
   const auto gone = decode_told(encode(Gone{session.id, true, 3, 11}));
   ASSERT_TRUE(gone) << gone.error().message;
@@ -53,9 +61,9 @@ TEST(Wire, GoneAndSyncedArrive) {
   EXPECT_TRUE(std::get<Gone>(*gone).while_working);
   EXPECT_EQ(std::get<Gone>(*gone).exit_code, 3);
   EXPECT_EQ(std::get<Gone>(*gone).exit_signal, 11);
-  const auto synced = decode_told(encode(Synced{}));
+  const auto synced = decode_told(encode(Synced{12.5}));
   ASSERT_TRUE(synced) << synced.error().message;
-  EXPECT_TRUE(std::holds_alternative<Synced>(*synced));
+  EXPECT_EQ(std::get<Synced>(*synced).news_since, 12.5);
 }
 
 TEST(Wire, HintsArrive) {
@@ -93,6 +101,7 @@ TEST(Wire, WhatCannotBeUnderstoodIsAnError) {
        {"", "{", "[]", "7", "{}", R"({"gone":1})", R"({"gone":{}})", R"({"synced":{},"x":{}})",
         R"({"gone":{"pid":0,"start_ticks":1}})", R"({"gone":{"pid":"1","start_ticks":1}})",
         R"({"gone":{"pid":1,"start_ticks":1}})", R"({"new":{}})",
+        R"({"synced":{}})", R"({"rules":{"notifications":true}})",
         R"({"session":{"pid":1,"start_ticks":1}})"}) {
     EXPECT_FALSE(decode_told(packet)) << packet;
   }
