@@ -48,14 +48,6 @@ std::vector<std::string> watched_names(const DaemonOptions& options) {
   return names;
 }
 
-// As app/bridge_command.cpp takes them.
-std::vector<std::string> bridge_arguments(const NotificationRules& rules) {
-  return {"--notifications=" + std::to_string(rules.notifications),
-          "--notify-after=" + std::to_string(rules.notify_after.count()),
-          "--remind-after=" + std::to_string(rules.remind_after.count()),
-          "--urgent=" + std::to_string(rules.urgent)};
-}
-
 // "3 agents: 2 working, 1 waiting"
 std::string in_words(const std::map<pid_t, const AgentSession*>& agents) {
   if (agents.empty()) return "no agent runs";
@@ -76,7 +68,7 @@ class Daemon {
   Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& options,
          std::function<Result<DaemonOptions>()> reload)
       : loop_(loop),
-        bridge_arguments_(bridge_arguments(options.notifications)),
+        notification_rules_(options.notifications),
         reload_(std::move(reload)),
         tracker_(loop, std::move(monitor), AgentFinder(options.names, Proc()), ids(options.users),
                  options.rules,
@@ -113,6 +105,7 @@ class Daemon {
     Nanoseconds hint_window{};
     int hints_in_window = 0;
     Nanoseconds started{};
+    double ended = unix_time(monotonic_now());  // the one before
     Nanoseconds back_off = first_restart;
     EventSourcePtr restart;
   };
@@ -165,13 +158,9 @@ class Daemon {
       status = tracker_.reconfigure(watched_names(*options), options->names, ids(options->users),
                                     options->rules);
     if (status) {
-      if (auto arguments = bridge_arguments(options->notifications);
-          arguments != bridge_arguments_) {
-        bridge_arguments_ = std::move(arguments);
-        for (auto& [uid, bridge] : bridges_) {
-          bridge.closing = true;
-          if (bridge.process) bridge.process->close();  // another follows
-        }
+      notification_rules_ = options->notifications;
+      for (auto& [uid, bridge] : bridges_) {
+        if (bridge.process) bridge.process->tell(notification_rules_);
       }
       spdlog::set_level(spdlog::level::from_str(options->log_level));
       spdlog::info("configuration reloaded; watching for {}",
@@ -243,7 +232,7 @@ class Daemon {
     const auto user = find_user(uid);
     auto process = !user ? tl::make_unexpected(user.error())
                          : BridgeProcess::spawn(
-                               loop_, *user, bridge_arguments_,
+                               loop_, *user,
                                {[this, uid](const wire::Report& report) { on_report(uid, report); },
                                 [this, uid](const siginfo_t& info) { on_bridge_exit(uid, info); }});
     if (!process) {
@@ -261,11 +250,13 @@ class Daemon {
   }
 
   void tell_everything(uid_t uid) {
-    BridgeProcess& process = *bridges_.at(uid).process;
+    const Bridge& bridge = bridges_.at(uid);
+    BridgeProcess& process = *bridge.process;
+    process.tell(notification_rules_);
     for (const auto& [pid, session] : tracker_.agents()) {
       if (session->agent.user == uid) process.tell(describe(*session));
     }
-    process.tell(wire::Synced{});
+    process.tell(wire::Synced{bridge.ended});
   }
 
   void on_report(uid_t uid, const wire::Report& report) {
@@ -326,6 +317,7 @@ class Daemon {
 
   void on_bridge_exit(uid_t uid, const siginfo_t& info) {
     Bridge& bridge = bridges_.at(uid);
+    bridge.ended = unix_time(monotonic_now());
     // Destroyed by the loop's next round: this runs inside it.
     graveyard_ = std::move(bridge.process);
     for (const auto& [pid, session] : tracker_.agents()) {
@@ -439,7 +431,7 @@ class Daemon {
   }
 
   EventLoop& loop_;
-  std::vector<std::string> bridge_arguments_;
+  NotificationRules notification_rules_;
   const std::function<Result<DaemonOptions>()> reload_;
   std::string told_manager_;
   bool stopping_ = false;

@@ -8,7 +8,7 @@
 
 #include "core/agents.h"
 #include "core/judge.h"
-#include "desktop/notifications.h"
+#include "core/notification_rules.h"
 #include "kernel/agent_monitor.h"
 #include "system/result.h"
 #include "system/users.h"

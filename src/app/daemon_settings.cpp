@@ -154,8 +154,8 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
                   " is not from 0 to 86400 seconds");
   }
   options.notifications = {.notifications = settings.notifications,
-                           .notify_after = std::chrono::seconds(settings.notify_after_s),
-                           .remind_after = std::chrono::seconds(settings.remind_after_s),
+                           .notify_after = settings.notify_after_s,
+                           .remind_after = settings.remind_after_s,
                            .urgent = settings.urgent};
   if (std::ranges::find(log_levels(), settings.log_level) == log_levels().end())
     return fail("log-level: '" + settings.log_level +

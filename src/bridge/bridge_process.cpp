@@ -23,8 +23,10 @@ constexpr auto report_window = std::chrono::milliseconds(250);
 constexpr int logs_a_window = 20;
 constexpr auto log_window = std::chrono::seconds(10);
 
-[[noreturn]] void run_child(const User& user, const std::vector<std::string>& options, int program,
-                            int socket) {
+// Far more agents than a user may have at a time: those that have ended since it last read, too.
+constexpr size_t max_behind = 1000;
+
+[[noreturn]] void run_child(const User& user, int program, int socket) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -50,18 +52,15 @@ constexpr auto log_window = std::chrono::seconds(10);
       std::string("PATH=") + (search != nullptr ? search : "/usr/local/bin:/usr/bin:/bin");
   const char* const environment[] = {runtime.c_str(), bus.c_str(),  home.c_str(),
                                      name.c_str(),    path.c_str(), nullptr};
-  std::vector<const char*> arguments = {"ebpf-ai-monitor", "bridge"};
-  for (const auto& option : options) arguments.push_back(option.c_str());
-  arguments.push_back(nullptr);
-  syscall(SYS_execveat, high_program, "", arguments.data(), environment, AT_EMPTY_PATH);
+  const char* const arguments[] = {"ebpf-ai-monitor", "bridge", nullptr};
+  syscall(SYS_execveat, high_program, "", arguments, environment, AT_EMPTY_PATH);
   _exit(127);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(
-    EventLoop& loop, const User& user, const std::vector<std::string>& arguments,
-    Listener listener) {
+Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(EventLoop& loop, const User& user,
+                                                            Listener listener) {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
     return fail_errno("cannot make a socket pair for the bridge of " + user.name);
@@ -71,7 +70,7 @@ Result<std::unique_ptr<BridgeProcess>> BridgeProcess::spawn(
   if (!program) return fail_errno("cannot open /proc/self/exe");
   const pid_t pid = fork();
   if (pid < 0) return fail_errno("cannot start the bridge of " + user.name);
-  if (pid == 0) run_child(user, arguments, program.get(), theirs.get());
+  if (pid == 0) run_child(user, program.get(), theirs.get());
   return std::unique_ptr<BridgeProcess>(
       new BridgeProcess(loop, user, std::move(listener), std::move(ours), pid));
 }
@@ -94,8 +93,9 @@ BridgeProcess::BridgeProcess(EventLoop& loop, User user, Listener listener, Uniq
 BridgeProcess::~BridgeProcess() = default;
 
 void BridgeProcess::tell(const wire::Told& told) {
-  if (std::holds_alternative<wire::Synced>(told)) {
-    synced_due_ = true;
+  if (!socket_) return;
+  if (const auto* synced = std::get_if<wire::Synced>(&told)) {
+    synced_due_ = *synced;
   } else {
     const auto id_of = [](const auto& what) {
       if constexpr (requires { what.id; }) return what.id;
@@ -104,6 +104,11 @@ void BridgeProcess::tell(const wire::Told& told) {
     behind_.insert_or_assign(std::visit(id_of, told), told);
   }
   send_behind();
+  if (behind_.size() <= max_behind) return;
+  spdlog::error("the bridge of {} does not read; killed", user_.name);
+  behind_.clear();
+  close();
+  kill();
 }
 
 void BridgeProcess::hint(const wire::Told& told) {
@@ -113,7 +118,7 @@ void BridgeProcess::hint(const wire::Told& told) {
 void BridgeProcess::send_behind() {
   if (!socket_) return;
   while (!behind_.empty() && send(behind_.begin()->second)) behind_.erase(behind_.begin());
-  if (behind_.empty() && synced_due_ && send(wire::Synced{})) synced_due_ = false;
+  if (behind_.empty() && synced_due_ && send(*synced_due_)) synced_due_.reset();
   const bool waits = !behind_.empty() || synced_due_;
   const bool paused =
       reports_in_window_ >= reports_a_window && monotonic_now() - report_window_ < report_window;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "bridge/wire.h"
 #include "system/event_loop.h"
@@ -21,13 +22,12 @@ class BridgeProcess {
     std::function<void(const siginfo_t&)> on_exit;
   };
 
-  // Re-executes this program as `ebpf-ai-monitor bridge` with these arguments and the ids and
-  // groups of `user`.
+  // Re-executes this program as `ebpf-ai-monitor bridge` with the ids and groups of `user`.
   static Result<std::unique_ptr<BridgeProcess>> spawn(EventLoop& loop, const User& user,
-                                                      const std::vector<std::string>& arguments,
                                                       Listener listener);
   ~BridgeProcess();
 
+  // A bridge that has too much to catch up with is killed: the next one is told everything anew.
   void tell(const wire::Told& told);
   // Of what is of use now or never: lost if there is no room.
   void hint(const wire::Told& told);
@@ -47,9 +47,9 @@ class BridgeProcess {
   const Listener listener_;
   UniqueFd socket_;
   pid_t pid_;
-  // What it has had no room for yet: the newest of each agent, and whether Synced is to follow.
+  // What it has had no room for yet: the newest of each agent, and Synced, if it is to follow.
   std::map<ProcessId, wire::Told> behind_;
-  bool synced_due_ = false;
+  std::optional<wire::Synced> synced_due_;
   Nanoseconds log_window_{};
   int logged_in_window_ = 0;
   Nanoseconds report_window_{};

@@ -37,6 +37,33 @@ json json_of(const Gone& gone) {
   return content;
 }
 
+json json_of(const Input& input) {
+  json content = json_of(input.id);
+  content["time"] = input.time;
+  content["previous"] = input.previous;
+  content["bytes"] = input.bytes;
+  content["line_mode"] = input.line_mode;
+  return content;
+}
+
+json json_of(const NotificationRules& rules) {
+  return {{"notifications", rules.notifications},
+          {"notify_after", rules.notify_after},
+          {"remind_after", rules.remind_after},
+          {"urgent", rules.urgent}};
+}
+
+json json_of(const Synced& synced) { return {{"news_since", synced.news_since}}; }
+
+json json_of(const TmuxRan&) { return json::object(); }
+
+constexpr const char* kind_of(const Session&) { return "session"; }
+constexpr const char* kind_of(const Gone&) { return "gone"; }
+constexpr const char* kind_of(const Input&) { return "input"; }
+constexpr const char* kind_of(const NotificationRules&) { return "rules"; }
+constexpr const char* kind_of(const Synced&) { return "synced"; }
+constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
+
 // Takes the members out of an object and remembers the first that is missing or of another type.
 class Reader {
  public:
@@ -97,20 +124,7 @@ class Reader {
 
 std::string encode(const Told& told) {
   json packet;
-  if (const auto* session = std::get_if<Session>(&told)) {
-    packet["session"] = json_of(*session);
-  } else if (const auto* gone = std::get_if<Gone>(&told)) {
-    packet["gone"] = json_of(*gone);
-  } else if (const auto* input = std::get_if<Input>(&told)) {
-    json content = json_of(input->id);
-    content["time"] = input->time;
-    content["previous"] = input->previous;
-    content["bytes"] = input->bytes;
-    content["line_mode"] = input->line_mode;
-    packet["input"] = std::move(content);
-  } else {
-    packet[std::holds_alternative<TmuxRan>(told) ? "tmux_ran" : "synced"] = json::object();
-  }
+  std::visit([&](const auto& what) { packet[kind_of(what)] = json_of(what); }, told);
   // What comes from an environment need not be UTF-8.
   return packet.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -154,7 +168,19 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("line_mode", input.line_mode);
     return reader.status().map([&] { return Told(input); });
   }
-  if (kind == "synced") return Told(Synced{});
+  if (kind == "rules") {
+    NotificationRules rules;
+    reader.read("notifications", rules.notifications);
+    reader.read("notify_after", rules.notify_after);
+    reader.read("remind_after", rules.remind_after);
+    reader.read("urgent", rules.urgent);
+    return reader.status().map([&] { return Told(rules); });
+  }
+  if (kind == "synced") {
+    Synced synced;
+    reader.read("news_since", synced.news_since);
+    return reader.status().map([&] { return Told(synced); });
+  }
   if (kind == "tmux_ran") return Told(TmuxRan{});
   return fail("a message of the daemon is of the unknown kind '" + kind + "'");
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <variant>
 
+#include "core/notification_rules.h"
 #include "core/process_id.h"
 #include "core/state.h"
 #include "system/result.h"
@@ -46,8 +47,12 @@ struct Gone {
   int exit_signal = 0;  // 0: it exited
 };
 
-// A bridge that starts is told every session, then this.
-struct Synced {};
+// A bridge that starts is told the rules of notifications (core/notification_rules.h) and every
+// session, then this.
+struct Synced {
+  // Unix seconds. Waits from before were for the bridge before this one to tell.
+  double news_since = 0;
+};
 
 // A read from an agent's terminal, as long as the bridge wants to know of them. A hint: lost where
 // there is no room for it.
@@ -66,7 +71,7 @@ struct Input {
 // as well.
 struct TmuxRan {};
 
-using Told = std::variant<Session, Gone, Synced, Input, TmuxRan>;
+using Told = std::variant<NotificationRules, Session, Gone, Synced, Input, TmuxRan>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);

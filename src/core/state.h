@@ -34,6 +34,20 @@ constexpr std::string_view name_of(State state) {
   return "unknown";
 }
 
+// For people, of an agent that waits; "": it asks for nothing, or that is not known.
+constexpr std::string_view what_asks(WaitsFor what) {
+  switch (what) {
+    case WaitsFor::permission:
+      return "asks for permission";
+    case WaitsFor::answer:
+      return "asks a question";
+    case WaitsFor::prompt:
+    case WaitsFor::unknown:
+      break;
+  }
+  return "";
+}
+
 constexpr std::string_view name_of(WaitsFor what) {
   switch (what) {
     case WaitsFor::prompt:

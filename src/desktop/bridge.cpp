@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,7 +44,12 @@ using wire::NoWindow;
 constexpr Nanoseconds least_look = 1s;
 constexpr Nanoseconds tick = 10ms;  // of ProcessId::start_ticks
 constexpr size_t max_tmux_commands = 16;
-constexpr Nanoseconds write_retry = 1s;
+constexpr Nanoseconds write_retry = 500ms;
+// The daemon waits a little longer than this for a bridge to end.
+constexpr Nanoseconds last_answers_within = 500ms;
+// After a change or a key, when to read what an agent says of itself: it writes that in its own
+// time, and may be in the midst of it.
+constexpr std::array<Nanoseconds, 3> hint_delays = {300ms, 1s, 3s};
 
 double unix_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -55,8 +62,7 @@ std::string home_directory() {
 
 class Bridge {
  public:
-  Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory,
-         const NotificationRules& rules);
+  Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory);
   ~Bridge();
 
  private:
@@ -69,9 +75,11 @@ class Bridge {
     bool ask_tmux = true;  // its tmux may have changed
     bool seen_due = false;
     WaitsFor waits_for = WaitsFor::unknown;
+    Nanoseconds hint_expected{};  // from then on what it says of itself may be another thing
+    size_t hints_read = hint_delays.size();
     // As the daemon knows it.
     int64_t reported_window = 0;
-    WaitsFor reported_waits_for = WaitsFor::unknown;
+    std::optional<WaitsFor> reported_waits_for = WaitsFor::unknown;
     NoWindow reported_reason = NoWindow::pending;
     std::string reported_how;
   };
@@ -81,18 +89,25 @@ class Bridge {
     Nanoseconds changed{};  // the same moment
   };
 
+  void on_told(const NotificationRules& rules);
   void on_told(const wire::Session& session);
   void on_told(const wire::Gone& gone);
-  void on_told(const wire::Synced&);
+  void on_told(const wire::Synced& synced);
   void on_told(const wire::Input& input);
   void on_told(const wire::TmuxRan&);
 
+  void stop(int exit_code);
+  void stop_if_done();
+  void expect_hint(Agent& agent);
+  void read_hints();
   void update();
   void resolve_windows();
   void learn();
   void learn_from(const KeyWitness::Proof& proof);
   bool is_candidate(const ResolverAnswer& place, int64_t window, Nanoseconds focused_since,
                     Nanoseconds typed) const;
+  // Whether a key may change what it waits for.
+  static bool asks(const Agent& agent) { return !what_asks(agent.waits_for).empty(); }
   void want_inputs();
   void update_tmux_servers();
   void update_badges();
@@ -102,6 +117,7 @@ class Bridge {
   void write_badges();
   NotificationAgent describe(const Agent& agent) const;
   void update_notifications();
+  void update_urgent(const std::set<int64_t>& windows);
   void go_to(Notifications::Key notification);
   void show_in_tmux(const TmuxStep& step);
   void report();
@@ -117,7 +133,7 @@ class Bridge {
   std::map<int64_t, ShownBadge> badges_;
   std::map<int64_t, std::string> files_;  // as last told to directory_
   std::set<int64_t> looked_at_;           // windows that had the focus since the last update
-  const NotificationRules rules_;
+  NotificationRules rules_;
   Notifications notifications_;
   NotificationClient notification_client_;
   std::set<int64_t> urgent_;                             // windows that Sway was told to mark
@@ -127,6 +143,7 @@ class Bridge {
   WindowTies ties_;
   bool inputs_wanted_ = false;  // as the daemon knows it
 
+  std::optional<int> exit_code_;  // it stops
   bool synced_ = false;
   bool dirty_ = false;
   bool windows_changed_ = false;
@@ -137,13 +154,14 @@ class Bridge {
   EventSourcePtr look_timer_;
   EventSourcePtr reminder_timer_;
   EventSourcePtr learn_timer_;
+  EventSourcePtr hint_timer_;
+  EventSourcePtr stop_timer_;
   EventSourcePtr resolve_timer_;
   EventSourcePtr after_events_;
   std::vector<EventSourcePtr> signals_;
 };
 
-Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory,
-               const NotificationRules& rules)
+Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory)
     : loop_(loop),
       link_(loop, std::move(daemon),
             {.told =
@@ -151,7 +169,7 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
                    std::visit([this](const auto& what) { on_told(what); }, told);
                    dirty_ = true;
                  },
-             .closed = [this](bool broken) { loop_.exit(broken ? 1 : 0); },
+             .closed = [this](bool broken) { stop(broken ? 1 : 0); },
              .writable = [this] { dirty_ = true; }}),
       sway_(loop, runtime_directory, user,
             {.windows_changed = [this] { dirty_ = windows_changed_ = true; },
@@ -162,16 +180,19 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
                    dirty_ = true;
                  }}),
       directory_(runtime_directory, user),
-      rules_(rules),
-      notifications_(rules),
       // Where systemd's user bus is, dbus-daemon's or dbus-broker's. What an agent's environment
       // says is no authority.
       notification_client_(loop, runtime_directory + "/bus", home_directory(),
-                           [this](Notifications::Key key) { go_to(key); }) {
+                           {.clicked = [this](Notifications::Key key) { go_to(key); },
+                            .dismissed =
+                                [this](Notifications::Key key) {
+                                  notifications_.dismiss(key);
+                                  dirty_ = true;
+                                }}) {
   auto logger = std::make_shared<spdlog::logger>("bridge", make_daemon_sink(link_));
   spdlog::set_default_logger(std::move(logger));
   for (const int signal : {SIGTERM, SIGINT, SIGHUP})
-    signals_.push_back(loop_.add_signal(signal, [this] { loop_.exit(0); }));
+    signals_.push_back(loop_.add_signal(signal, [this] { stop(0); }));
   write_timer_ = loop_.add_timer([this] { write_badges(); });
   if (directory_.fd() >= 0) {
     directory_source_ = loop_.add_io(directory_.fd(), EPOLLIN, [this](uint32_t) {
@@ -181,19 +202,39 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
   look_timer_ = loop_.add_timer([this] { dirty_ = true; });
   reminder_timer_ = loop_.add_timer([this] { dirty_ = true; });
   learn_timer_ = loop_.add_timer([this] { learn(); });
+  stop_timer_ = loop_.add_timer([this] { loop_.exit(*exit_code_); });
+  hint_timer_ = loop_.add_timer([this] { read_hints(); });
   resolve_timer_ = loop_.add_timer([this] { dirty_ = windows_changed_ = true; });
   after_events_ = loop_.add_post([this] {
+    if (exit_code_) return stop_if_done();
     if (std::exchange(dirty_, false)) update();
   });
   if (const Status removed = directory_.remove_stale(); !removed)
     spdlog::error("{}", removed.error().message);
 }
 
-Bridge::~Bridge() {
+// The default logger refers to the link.
+Bridge::~Bridge() { spdlog::set_default_logger(std::make_shared<spdlog::logger>("none")); }
+
+void Bridge::stop(int exit_code) {
+  if (exit_code_) return;
+  exit_code_ = exit_code;
   files_.clear();
   write_badges();
-  // It refers to the link.
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>("none"));
+  notification_client_.update({});
+  update_urgent({});
+  stop_timer_->arm(monotonic_now() + last_answers_within);
+}
+
+// What the notification server has been sent can be closed by the number in its answer alone, and
+// Sway (1.7) does not read what is left of a connection that was closed.
+void Bridge::stop_if_done() {
+  if (!notification_client_.notifying() && !sway_.has_commands()) loop_.exit(*exit_code_);
+}
+
+void Bridge::on_told(const NotificationRules& rules) {
+  rules_ = rules;
+  notifications_.set_rules(rules);
 }
 
 void Bridge::on_told(const wire::Session& session) {
@@ -206,9 +247,39 @@ void Bridge::on_told(const wire::Session& session) {
   if (is_new || agent.session.state != session.state || agent.session.since != session.since) {
     const bool may_say = session.state == State::waiting && session.agent == "claude";
     agent.waits_for = may_say ? claude_waits_for(proc_, session.id) : WaitsFor::unknown;
+    agent.hints_read = hint_delays.size();
+    // What the daemon knew was of the wait before.
+    agent.reported_waits_for = may_say ? std::nullopt : std::optional(WaitsFor::unknown);
+    if (may_say) expect_hint(agent);
   }
   agent.session = session;
   agent.seen_due = false;
+}
+
+void Bridge::expect_hint(Agent& agent) {
+  agent.hint_expected = monotonic_now();
+  agent.hints_read = 0;
+  read_hints();
+}
+
+void Bridge::read_hints() {
+  const Nanoseconds now = monotonic_now();
+  std::optional<Nanoseconds> next;
+  for (auto& [id, agent] : agents_) {
+    bool due = false;
+    for (; agent.hints_read < hint_delays.size(); ++agent.hints_read) {
+      const Nanoseconds time = agent.hint_expected + hint_delays[agent.hints_read];
+      if (now < time) {
+        next = std::min(next.value_or(time), time);
+        break;
+      }
+      due = true;
+    }
+    if (!due) continue;
+    const WaitsFor says = claude_waits_for(proc_, id);
+    dirty_ |= says != std::exchange(agent.waits_for, says);
+  }
+  if (next) hint_timer_->arm(*next);
 }
 
 void Bridge::on_told(const wire::Gone& gone) {
@@ -221,7 +292,8 @@ void Bridge::on_told(const wire::Gone& gone) {
 }
 
 // All has been told, maybe once more because something was lost: then also the end of an agent.
-void Bridge::on_told(const wire::Synced&) {
+void Bridge::on_told(const wire::Synced& synced) {
+  if (!synced_) notifications_.set_news_since(synced.news_since);
   synced_ = true;
   std::erase_if(agents_, [this](const auto& entry) {
     const auto stat = proc_.stat(entry.first.pid);
@@ -233,11 +305,13 @@ void Bridge::on_told(const wire::Input& input) {
   const auto found = agents_.find(input.id);
   if (found == agents_.end()) return;
   Agent& agent = found->second;
+  if (asks(agent)) expect_hint(agent);
   keys_.read(input, monotonic_now());
   if (const auto next = keys_.next()) learn_timer_->arm(*next);
   // A focus report may come from tmux, as it shows or hides the pane. A key says which client was
   // used last, and when.
   const ResolverAnswer& place = agent.place;
+  if (place.reason == NoWindow::tmux_detached) agent.ask_tmux = true;
   if (!place.client_activity) return;
   if (!may_be_key(input) || place.other_clients > 0 || (place.learnable && place.window == 0))
     agent.ask_tmux = true;
@@ -288,7 +362,9 @@ bool Bridge::is_candidate(const ResolverAnswer& place, int64_t window, Nanosecon
 
 void Bridge::want_inputs() {
   const bool wanted = std::ranges::any_of(agents_, [](const auto& entry) {
-    return entry.second.place.learnable || entry.second.place.client_activity;
+    const Agent& agent = entry.second;
+    return agent.place.learnable || agent.place.client_activity || asks(agent) ||
+           agent.place.reason == NoWindow::tmux_detached;
   });
   if (wanted == inputs_wanted_) return;
   wire::Report report;
@@ -465,6 +541,7 @@ NotificationAgent Bridge::describe(const Agent& agent) const {
           .agent = session.agent,
           .project = std::move(project),
           .tmux = agent.place.tmux,
+          .tmux_steps = agent.place.tmux_steps,
           .state = session.state,
           .waits_for = agent.waits_for,
           .since = session.since,
@@ -480,17 +557,20 @@ void Bridge::update_notifications() {
   agents.reserve(agents_.size());
   for (const auto& [id, agent] : agents_) agents.push_back(describe(agent));
   notifications_.update(std::move(agents), looked_at_, monotonic_now());
-  if (rules_.notifications) notification_client_.update(notifications_.wanted());
+  using Wanted = std::map<Notifications::Key, Notification>;
+  notification_client_.update(rules_.notifications ? notifications_.wanted() : Wanted{});
   if (const auto next = notifications_.deadline()) {
     reminder_timer_->arm(*next);
   } else {
     reminder_timer_->disarm();
   }
-  if (!rules_.urgent) return;
+  update_urgent(rules_.urgent ? notifications_.windows() : std::set<int64_t>{});
+}
+
+void Bridge::update_urgent(const std::set<int64_t>& windows) {
   const auto mark = [this](int64_t window, const char* how) {
     sway_.command(window, std::string("urgent ") + how);
   };
-  const auto windows = notifications_.windows();
   for (const int64_t window : windows) {
     if (!urgent_.contains(window)) mark(window, "enable");
   }
@@ -505,14 +585,16 @@ void Bridge::go_to(Notifications::Key notification) {
   const NotificationAgent* about = notifications_.agent(notification);
   if (!about) return;
   int64_t window = about->window;
+  std::vector<TmuxStep> steps = about->tmux_steps;
   if (const auto found = agents_.find(about->id); found != agents_.end()) {
     Agent& agent = found->second;
     const ResolverAnswer& place = window != 0 ? agent.place : agent.last_window;
-    for (const auto& step : place.tmux_steps) show_in_tmux(step);
+    steps = place.tmux_steps;
     window = place.window;
     agent.session.unseen = 0;
     agent.seen_due = true;
   }
+  for (const auto& step : steps) show_in_tmux(step);
   sway_.command(window, "focus");
   notifications_.drop(notification);
   dirty_ = true;
@@ -565,14 +647,14 @@ void Bridge::report() {
 
 }  // namespace
 
-int run_bridge(UniqueFd daemon, const NotificationRules& rules) {
+int run_bridge(UniqueFd daemon) {
   prctl(PR_SET_NAME, "eam-bridge");
   umask(077);
   // For the bridge's own sockets; a child gets it back.
   signal(SIGPIPE, SIG_IGN);
   const uid_t user = getuid();
   EventLoop loop;
-  const Bridge bridge(loop, std::move(daemon), user, "/run/user/" + std::to_string(user), rules);
+  const Bridge bridge(loop, std::move(daemon), user, "/run/user/" + std::to_string(user));
   return loop.run();
 }
 

@@ -27,6 +27,7 @@ constexpr Nanoseconds connect_within = 10s;
 constexpr Nanoseconds first_retry = 250ms;
 constexpr Nanoseconds last_retry = 10s;
 
+constexpr uint32_t by_user = 2;                       // NotificationClosed: "dismissed by the user"
 enum Urgency : uint8_t { normal = 1, critical = 2 };  // section "Urgency levels"
 
 const char* error_of(sd_bus_message* reply) {
@@ -68,11 +69,11 @@ std::string icon_of(const Notification& notification, const std::vector<std::str
 }  // namespace
 
 NotificationClient::NotificationClient(EventLoop& loop, std::string socket, const std::string& home,
-                                       std::function<void(Key)> clicked)
+                                       Callbacks callbacks)
     : loop_(loop),
       socket_(std::move(socket)),
       icon_directories_(icon_directories(home)),
-      clicked_(std::move(clicked)),
+      callbacks_(std::move(callbacks)),
       retry_delay_(first_retry),
       connect_timer_(loop.add_timer([this] {
         disconnect();
@@ -80,19 +81,16 @@ NotificationClient::NotificationClient(EventLoop& loop, std::string socket, cons
       })),
       connect_deadline_(loop.add_timer([this] { on_lost("it does not answer"); })) {}
 
-NotificationClient::~NotificationClient() {
-  for (const auto& [key, entry] : entries_) {
-    if (entry.id != 0) close(entry.id);
-  }
-}
-
 void NotificationClient::update(const std::map<Key, Notification>& wanted) {
   for (auto& [key, entry] : entries_) entry.wanted = wanted.contains(key);
   for (const auto& [key, notification] : wanted) {
     const auto [found, is_new] = entries_.try_emplace(key, Entry{.notification = notification});
     Entry& entry = found->second;
     if (!is_new && entry.notification == notification) continue;
+    const bool closed = entry.sent && entry.id == 0 && !(call_ && notifying_ == key);
+    const bool same = entry.notification.is_of_occasion(notification);
     entry.notification = notification;
+    if (closed && same) continue;
     entry.sent = false;
     no_server_ = false;
   }
@@ -343,8 +341,11 @@ void NotificationClient::on_server_signal(sd_bus_message* signal) {
   if (found == entries_.end()) return;
   if (sd_bus_message_is_signal(signal, service, "NotificationClosed") > 0) {
     found->second.id = 0;
+    uint32_t reason = 0;
+    if (sd_bus_message_read(signal, "u", &reason) >= 0 && reason == by_user)
+      callbacks_.dismissed(found->first);
   } else if (sd_bus_message_is_signal(signal, service, "ActionInvoked") > 0) {
-    clicked_(found->first);
+    callbacks_.clicked(found->first);
   }
 }
 

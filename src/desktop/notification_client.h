@@ -24,17 +24,23 @@ class NotificationClient {
  public:
   using Key = Notifications::Key;
 
-  // The bus listens at `socket`; icons may be in `home`. `clicked` is called from the loop.
+  // Called from the loop, of what its user has done.
+  struct Callbacks {
+    std::function<void(Key)> clicked;
+    std::function<void(Key)> dismissed;
+  };
+
+  // The bus listens at `socket`; icons may be in `home`.
   NotificationClient(EventLoop& loop, std::string socket, const std::string& home,
-                     std::function<void(Key)> clicked);
-  // Closes what it has shown.
-  ~NotificationClient();
+                     Callbacks callbacks);
   NotificationClient(const NotificationClient&) = delete;
   NotificationClient& operator=(const NotificationClient&) = delete;
 
   // What shall be shown: shows, replaces and closes accordingly. What its user or the server has
   // closed is not shown again.
   void update(const std::map<Key, Notification>& wanted);
+  // Whether the server still has to answer what it was sent.
+  bool notifying() const { return call_ && notifying_ != 0; }
 
  private:
   template <auto unref>
@@ -86,7 +92,7 @@ class NotificationClient {
   EventLoop& loop_;
   const std::string socket_;
   const std::vector<std::string> icon_directories_;
-  const std::function<void(Key)> clicked_;
+  const Callbacks callbacks_;
   std::map<Key, Entry> entries_;
 
   Bus bus_;

@@ -24,13 +24,17 @@ constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 std::string name_in_text(const std::string& name) { return shortened(printable(name), max_name); }
 
+std::string summary_of(const NotificationAgent& agent, const std::string& what) {
+  return name_in_text(display_name(agent.agent)) + " " + what;
+}
+
 // All text that a notification has is chosen here. `what`: of the agent. `detail`: a sentence.
 Notification notification_of(const NotificationAgent& agent, const std::string& what,
                              const std::string& detail) {
   std::string body = name_in_text(agent.project);
   if (!agent.tmux.empty()) body += (body.empty() ? "tmux " : " · tmux ") + name_in_text(agent.tmux);
   if (!body.empty()) body += '\n';
-  return {.summary = name_in_text(display_name(agent.agent)) + " " + what,
+  return {.summary = summary_of(agent, what),
           .body = body + detail,
           .agent = agent.agent,
           .focusable = agent.window != 0,
@@ -38,16 +42,19 @@ Notification notification_of(const NotificationAgent& agent, const std::string& 
           .since = agent.since};
 }
 
-Notification ready(const NotificationAgent& agent) {
-  const char* what = agent.waits_for == WaitsFor::permission ? "asks for permission"
-                     : agent.waits_for == WaitsFor::answer   ? "asks a question"
-                                                             : "is ready";
-  return notification_of(agent, what, "Worked for " + duration_text(agent.worked));
+std::string waiting(const NotificationAgent& agent, bool reminder) {
+  const std::string asks(what_asks(agent.waits_for));
+  if (reminder) return asks.empty() ? "is still waiting" : "still " + asks;
+  return asks.empty() ? "is ready" : asks;
 }
 
-Notification reminder(const NotificationAgent& agent, std::chrono::seconds waited) {
-  Notification notification = notification_of(
-      agent, "is still waiting", "For " + duration_text(static_cast<double>(waited.count())));
+Notification ready(const NotificationAgent& agent) {
+  return notification_of(agent, waiting(agent, false), "Worked for " + duration_text(agent.worked));
+}
+
+Notification reminder(const NotificationAgent& agent, int64_t waited) {
+  Notification notification = notification_of(agent, waiting(agent, true),
+                                              "For " + duration_text(static_cast<double>(waited)));
   notification.reminder = true;
   return notification;
 }
@@ -107,21 +114,26 @@ void Notifications::update(std::vector<NotificationAgent> agents,
   });
 
   for (auto& [key, shown] : shown_) {
-    // It may be in another window by now.
-    if (const auto found = by_id.find(shown.agent.id); found != by_id.end())
-      shown.agent = *found->second;
+    const auto found = by_id.find(shown.agent.id);
+    if (found == by_id.end()) continue;
+    // It may be in another window by now, or have said what it waits for.
+    shown.agent = *found->second;
+    Notification& notification = shown.notification;
+    notification.summary = summary_of(shown.agent, waiting(shown.agent, notification.reminder));
+    notification.focusable |= shown.agent.window != 0;
   }
 
   // The newest is the one that stays, where several of a window are due.
   std::ranges::sort(agents, {}, &NotificationAgent::since);
   std::erase_if(judged_, [&](const auto& entry) { return !by_id.contains(entry.first); });
   for (const auto& agent : agents) {
-    if (agent.state != State::waiting || (started_ && !agent.settled)) continue;
+    const bool is_old = !started_ && agent.since <= news_since_;
+    if (agent.state != State::waiting || (!is_old && !agent.settled)) continue;
     double& judged = judged_[agent.id];
     if (std::exchange(judged, agent.since) == agent.since) continue;
     const bool is_completion = agent.unseen > 0;  // a first wait is none
-    const bool is_long = agent.worked >= static_cast<double>(rules_.notify_after.count());
-    if (started_ && is_completion && is_long && !agent.in_view) show(agent, ready(agent), now);
+    const bool is_long = agent.worked >= static_cast<double>(rules_.notify_after);
+    if (!is_old && is_completion && is_long && !agent.in_view) show(agent, ready(agent), now);
   }
   started_ = true;
 
@@ -146,6 +158,10 @@ void Notifications::show(const NotificationAgent& agent, Notification notificati
   if (shown_.size() > max_shown) shown_.erase(shown_.begin());
 }
 
+void Notifications::dismiss(Key key) {
+  if (const auto found = shown_.find(key); found != shown_.end()) found->second.dismissed = true;
+}
+
 std::map<Notifications::Key, Notification> Notifications::wanted() const {
   std::map<Key, Notification> wanted;
   for (const auto& [key, shown] : shown_) wanted[key] = shown.notification;
@@ -166,9 +182,10 @@ const NotificationAgent* Notifications::agent(Key key) const {
 }
 
 std::optional<nanoseconds> Notifications::reminder_due(const Shown& shown) const {
-  if (rules_.remind_after.count() == 0 || shown.notification.crash || shown.notification.reminder)
+  if (rules_.remind_after == 0 || shown.notification.crash || shown.notification.reminder ||
+      shown.dismissed)
     return std::nullopt;
-  return shown.told + rules_.remind_after;
+  return shown.told + std::chrono::seconds(rules_.remind_after);
 }
 
 std::optional<nanoseconds> Notifications::deadline() const {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,27 +11,20 @@
 #include <string_view>
 #include <vector>
 
+#include "core/notification_rules.h"
 #include "core/process_id.h"
 #include "core/state.h"
+#include "desktop/tmux.h"
 
 namespace ebpf_ai_monitor {
-
-struct NotificationRules {
-  bool notifications = true;
-  // Work shorter than this ends without a word.
-  std::chrono::seconds notify_after{3};
-  // Told once more after this time, if its user has not come. 0: never.
-  std::chrono::seconds remind_after{0};
-  // Sway marks the window as urgent.
-  bool urgent = false;
-};
 
 // An agent, as its user's desktop has it.
 struct NotificationAgent {
   ProcessId id;
   std::string agent;  // the name it was matched by
   std::string project;
-  std::string tmux;  // "session:window" where it is in tmux, or ""
+  std::string tmux;                    // "session:window" where it is in tmux, or ""
+  std::vector<TmuxStep> tmux_steps{};  // to its pane
   State state = State::unknown;
   WaitsFor waits_for = WaitsFor::unknown;
   double since = 0;      // Unix seconds of the change to `state`
@@ -64,22 +58,32 @@ struct Notification {
   bool reminder = false;
 
   bool operator==(const Notification&) const = default;
+  // Then one is the other's newer text.
+  bool is_of_occasion(const Notification& other) const {
+    return id == other.id && since == other.since && reminder == other.reminder &&
+           crash == other.crash;
+  }
 };
 
 class Notifications {
  public:
   using Key = uint64_t;
 
-  explicit Notifications(const NotificationRules& rules) : rules_(rules) {}
+  // At any time: what is shown stays.
+  void set_rules(const NotificationRules& rules) { rules_ = rules; }
+  // What has waited since before this time (Unix seconds) is old at the first update: whoever was
+  // here before has told it.
+  void set_news_since(double time) { news_since_ = time; }
 
   // All agents there are, and the windows that have the focus, or had it since the last update.
-  // What waits already at the first update is old: whoever was here before has told it.
   void update(std::vector<NotificationAgent> agents, const std::set<int64_t>& looked_at,
               std::chrono::nanoseconds now);
   // An agent has crashed while it worked; it is not among the agents any more.
   void crashed(const NotificationAgent& agent, const Ending& ending, std::chrono::nanoseconds now);
   // Its user has taken note.
   void drop(Key key) { shown_.erase(key); }
+  // Its user has closed it, and wants no reminder.
+  void dismiss(Key key);
 
   // What shall be shown now. A key stays with a window: what is new there replaces what was.
   std::map<Key, Notification> wanted() const;
@@ -96,13 +100,15 @@ class Notifications {
     Notification notification;
     std::chrono::nanoseconds told{};
     bool looked_away = false;  // its window had no focus since
+    bool dismissed = false;
   };
 
   void show(const NotificationAgent& agent, Notification notification,
             std::chrono::nanoseconds now);
   std::optional<std::chrono::nanoseconds> reminder_due(const Shown& shown) const;
 
-  const NotificationRules rules_;
+  NotificationRules rules_;
+  double news_since_ = std::numeric_limits<double>::infinity();
   bool started_ = false;
   std::map<ProcessId, double> judged_;  // `since` of each agent's last wait that was looked at
   std::map<Key, Shown> shown_;

@@ -327,6 +327,11 @@ Result<std::vector<std::string>> Sway::find_sockets() const {
   return paths;
 }
 
+bool Sway::has_commands() const {
+  return std::ranges::any_of(
+      sessions_, [](const auto& entry) { return entry.second.connection->has_commands(); });
+}
+
 void Sway::command(int64_t window, const std::string& what) {
   for (const auto& [path, session] : sessions_) {
     if (session.number == window >> number_shift)

@@ -39,6 +39,7 @@ class SwayConnection {
   const std::vector<sway::Window>& windows() const { return windows_; }
   // Asks for something, as sway(5) has it; whether it is done is not waited for.
   void command(const std::string& command);
+  bool has_commands() const { return commands_due_ > 0; }
   // Windows that opened later have their time; in the unit of ProcessId::start_ticks.
   uint64_t watched_since_ticks() const { return watched_since_ticks_; }
   // Logs it, once until it is connected again.
@@ -104,6 +105,8 @@ class Sway {
   // Asks the Sway of a window to do something with it ("focus"), as sway(5) has it; whether it is
   // done is not waited for.
   void command(int64_t window, const std::string& what);
+  // Whether one is not answered yet.
+  bool has_commands() const;
   // Those that have the focus, one of each Sway at most.
   std::set<int64_t> focused() const;
 

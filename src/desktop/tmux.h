@@ -59,6 +59,15 @@ std::string tmux_socket(std::string_view tmux);
 std::vector<std::string> tmux_arguments(const std::string& socket);
 Result<TmuxState> parse_tmux(std::string_view output);
 
+// Brings a pane before its user: see tmux_switch_arguments().
+struct TmuxStep {
+  std::string socket;
+  std::string client;
+  std::string target;
+
+  bool operator==(const TmuxStep&) const = default;
+};
+
 // What has a client show another session, and there a window and a pane of it.
 std::vector<std::string> tmux_switch_arguments(const std::string& socket, const std::string& client,
                                                const std::string& target);

@@ -35,15 +35,6 @@ struct ResolverView {
   TmuxLookup tmux;
 };
 
-// Brings a pane before its user: see tmux_switch_arguments().
-struct TmuxStep {
-  std::string socket;
-  std::string client;
-  std::string target;
-
-  bool operator==(const TmuxStep&) const = default;
-};
-
 struct ResolverAnswer {
   static ResolverAnswer none(wire::NoWindow reason) {
     ResolverAnswer answer;

@@ -20,7 +20,7 @@ SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
 _REPORT = struct.Struct("=IIqQiI200s")
-_WINDOW, _SEEN, _LOG, _INPUTS = 1, 2, 3, 4
+_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR = 1, 2, 3, 4, 5
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
 
@@ -71,12 +71,15 @@ class Agent:
 
 
 class Bridge:
-    """A context manager; the real bridge process runs inside of it."""
+    """A context manager; the real bridge process runs inside of it. `rules`: as in core/notification_rules.h."""
 
-    def __init__(self, desktop: Desktop, env: Mapping[str, str] | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(self, desktop: Desktop, env: Mapping[str, str] | None = None, **rules: bool | int) -> None:
         self._desktop = desktop
-        self._options = options
+        self._rules = rules
         self._env = env
+        self.waits_for: dict[Process, int] = {}
+        # What waits since an earlier time is no news to its user.
+        self.news_since = time.time()
         self.places: dict[Process, tuple[int, str]] = {}
         self.seen: list[Process] = []
         self.log: list[str] = []
@@ -87,10 +90,11 @@ class Bridge:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(SECONDS)  # for a bridge that does not read
         with theirs:
-            command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge "$@"'
+            command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge'
             self.process = self._desktop.spawn(
-                ["/bin/bash", "-c", command, str(BINARY), *self._options], self._env, pass_fds=(theirs.fileno(),)
+                ["/bin/bash", "-c", command, str(BINARY)], self._env, pass_fds=(theirs.fileno(),)
             )
+        self.tell_rules(**self._rules)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -114,13 +118,21 @@ class Bridge:
             del fields["process"]
             self._send("session", fields)
         if synced:
-            self._send("synced", {})
+            self._send("synced", {"news_since": self.news_since})
 
     def tell_change(self, agent: Agent, **fields: Any) -> None:
         """A change of the agent, of now."""
         for name, value in (fields | {"since": time.time()}).items():
             setattr(agent, name, value)
         self.tell(agent, synced=False)
+
+    def tell_rules(self, **rules: bool | int) -> None:
+        self._send("rules", {"notifications": True, "notify_after": 3, "remind_after": 0, "urgent": False} | rules)
+
+    def tell_input(self, agent: Agent) -> None:
+        """That a key was read from its terminal."""
+        key = {"time": time.monotonic_ns(), "previous": 0, "bytes": 1, "line_mode": 0}
+        self._send("input", vars(agent.process) | key)
 
     def tell_gone(self, agent: Agent, *, while_working: bool = False, code: int = 0, by_signal: int = 0) -> None:
         ending = {"while_working": while_working, "exit_code": code, "exit_signal": by_signal}
@@ -184,5 +196,7 @@ class Bridge:
             self.log.append(f"{level} {text.partition(bytes(1))[0].decode(errors='replace')}")
         elif kind == _INPUTS:
             self.wants_inputs = window == 1
+        elif kind == _WAITS_FOR:
+            self.waits_for[Process(pid, start_ticks)] = window
         else:
             raise ValueError(f"a report of kind {kind}")

@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,12 +26,14 @@ from support import proc
 from support.badges import BadgeWatch, Version
 from support.binary import BINARY
 from support.daemon import Daemon
-from support.desktop import Desktop, Window, end_process, wait_until
+from support.desktop import Desktop, Window, end_process, read_line, wait_until
 from support.notifications import Mako, NotifyCalls
 from support.stand_in import NAME, agent_in, is_ready, status_of
+from test_bridge import kill_sway
 
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
+NOTIFICATION_SERVER = Path(__file__).parents[1] / "support" / "notification_server.py"
 NOBODY = pwd.getpwnam("nobody")
 TOO_MANY, MOST = 70, 64
 REPORTS_A_SECOND = 2048
@@ -222,8 +225,11 @@ def test_two_users_at_once(desktop: Desktop, badges: BadgeWatch, stand_in: str) 
     with (
         Desktop("ebpf-ai-test-other") as other,
         BadgeWatch(other.runtime_dir, other.uid) as other_badges,
-        Daemon(desktop, (*OPTIONS, "--user", other.user)) as daemon,
+        Daemon(desktop, (*OPTIONS, "--user", other.user, "--notify-after", "0")) as daemon,
+        Mako(desktop) as mako,
+        Mako(other) as other_mako,
     ):
+        calls, other_calls = NotifyCalls(desktop), NotifyCalls(other)
         windows = [each.open_foot(stand_in) for each in (desktop, other)]
         for watch, window in zip((badges, other_badges), windows, strict=True):
             wait_for_badge(watch, window, state="stopped")
@@ -232,6 +238,12 @@ def test_two_users_at_once(desktop: Desktop, badges: BadgeWatch, stand_in: str) 
         for each, window in zip((desktop, other), windows, strict=True):
             [session] = sessions_for(desktop, each.uid, each.gid)
             assert (session["uid"], session["window"]) == (each.uid, window.con_id)
+        # What one is told is nothing to the other.
+        for each, window in zip((desktop, other), windows, strict=True):
+            each.open_foot("sleep", "1000")  # takes the focus
+            os.kill(agent_in(window), signal.SIGUSR1)
+            (mako if each is desktop else other_mako).wait_for(f"{NAME} is ready")
+        assert (calls.count(), other_calls.count()) == (1, 1)
         # One ends, and it is nothing to the other.
         os.kill(agent_in(windows[0]), signal.SIGKILL)
         wait_for_none(badges, windows[0])
@@ -377,6 +389,49 @@ def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch,
         os.kill(agent_in(window), signal.SIGSEGV)
         assert mako.wait_for(f"{NAME} crashed").body == "my project\nKilled by SIGSEGV"
         assert calls.count() == 2
+
+
+def test_a_reload_changes_what_is_told_and_keeps_the_bridge(
+    desktop: Desktop, badges: BadgeWatch, stand_in: str
+) -> None:
+    config = desktop.root / "config.toml"
+    config.write_text(f'processes = ["{NAME}"]\nnotify-after = 0\n')
+    with Daemon(desktop, ("--config", str(config))) as daemon, Mako(desktop) as mako:
+        window = desktop.open_foot(stand_in)
+        wait_for_badge(badges, window, state="stopped")
+        desktop.open_foot("sleep", "1000")
+        os.kill(agent_in(window), signal.SIGUSR1)
+        mako.wait_for(f"{NAME} is ready")
+        bridge = bridge_of(daemon)
+        config.write_text(config.read_text() + "remind-after = 1\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        mako.wait_for(f"{NAME} is still waiting")
+        assert bridge_of(daemon) == bridge
+
+
+def test_without_sway_there_is_no_badge_but_a_notification(
+    desktop: Desktop, badges: BadgeWatch, stand_in: str, run_detached: Callable[..., None]
+) -> None:
+    """Where no compositor runs, no server of notifications does that shows them: a small one answers here."""
+    kill_sway(desktop)
+    with contextlib.ExitStack() as stack:
+        stack.callback(desktop.start_sway)
+        daemon = stack.enter_context(Daemon(desktop, (*OPTIONS, "--notify-after", "0")))
+        server = desktop.spawn(
+            [sys.executable, "-c", NOTIFICATION_SERVER.read_text(), desktop.session_bus_address],
+            stdout=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        assert read_line(server.stdout) == b"ready\n"
+        run_detached(stand_in)
+
+        def waiting() -> list[dict[str, Any]]:
+            return [it for it in daemon.status()["sessions"] if it["state"] == "waiting"]
+
+        [session] = wait_until(waiting, SECONDS, "the agent's wait")
+        assert session["no_window"] == "no Sway answers in the user's runtime directory"
+        os.kill(session["pid"], signal.SIGUSR1)
+        assert read_line(server.stdout).decode() == f"{NAME} is ready, actions: []\n"
+    assert badges.windows() == set()
 
 
 # status

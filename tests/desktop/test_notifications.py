@@ -18,6 +18,8 @@ from test_bridge import Tmux, agent_in, tmux, tmux_at, wait_for_badge  # noqa: F
 SECONDS = 60.0
 # A message of sd-bus that waits to be sent takes more than 1 KiB.
 MANY = 4000
+# WaitsFor of core/state.h
+PROMPT, PERMISSION = 1, 2
 
 
 @pytest.fixture
@@ -201,7 +203,7 @@ def test_an_end_that_is_no_crash_is_not_told(
 
 
 def test_a_reminder_is_told_once(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
-    with Bridge(desktop, options=["--remind-after=5"]) as bridge:
+    with Bridge(desktop, remind_after=5) as bridge:
         window = desktop.open_foot("sleep", "1000")
         desktop.open_foot("sleep", "1000")
         agent = agent_in(window, project="web-shop")
@@ -217,8 +219,88 @@ def test_a_reminder_is_told_once(desktop: Desktop, badges: BadgeWatch, mako: Mak
         mako.wait_for("later is still waiting")
 
 
+def test_what_was_dismissed_is_not_reminded_of(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
+    with Bridge(desktop, remind_after=5) as bridge:
+        window = desktop.open_foot("sleep", "1000")
+        desktop.open_foot("sleep", "1000")
+        agent = agent_in(window)
+        bridge.tell(agent)
+        bridge.wait_for_place(agent, window.con_id)
+        complete(bridge, agent)
+        mako.dismiss(mako.wait_for("Claude Code is ready"))
+        mako.wait_for_none()
+        assert_nothing_is_told(desktop, mako, bridge)
+        mako.wait_for("later is still waiting")  # alone, and the other's would have come before
+
+
+def test_new_rules_change_what_is_to_come(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> None:
+    complete(bridge, agent)
+    shown = mako.wait_for("Claude Code is ready")
+    bridge.tell_rules(remind_after=1)
+    assert mako.wait_for("Claude Code is still waiting").id == shown.id
+    bridge.tell_rules(notifications=False)
+    mako.wait_for_none()
+
+
+def test_what_ended_between_two_bridges_is_told_by_the_second(
+    desktop: Desktop, mako: Mako, windows: tuple[Window, Window]
+) -> None:
+    agent = agent_in(windows[0], state="waiting", worked=42.0, unseen=1)
+    old = agent_in(windows[1], state="waiting", worked=42.0, unseen=1, since=agent.since - 100, agent="codex")
+    with Bridge(desktop) as bridge:
+        bridge.news_since = agent.since - 1
+        bridge.tell(agent, old)
+        mako.wait_for("Claude Code is ready")
+
+
+def test_it_says_what_claude_code_asks(
+    desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    def says(**status: str) -> str:
+        return json.dumps({"pid": agent.process.pid, "procStart": str(agent.process.start_ticks)} | status)
+
+    file = f".claude/sessions/{agent.process.pid}.json"
+    desktop.write_home_file(file, says(status="waiting", waitingFor="permission prompt")[:40])
+    complete(bridge, agent)
+    # It is half written as the agent stops.
+    desktop.write_home_file(file, says(status="waiting", waitingFor="permission prompt"))
+    shown = mako.wait_for("Claude Code asks for permission")
+    bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PERMISSION, "the report of it")
+    # Said anew where the daemon has forgotten it, though nothing is new to the bridge.
+    bridge.waits_for.clear()
+    bridge.tell_change(agent, state="working")
+    complete(bridge, agent)
+    bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PERMISSION, "another report of it")
+    shown = mako.wait_for("Claude Code asks for permission")
+    # Escape closes the dialog, which is no work.
+    bridge.wait_until(lambda: bridge.wants_inputs, "the wish to know of keys")
+    bridge.tell_input(agent)
+    desktop.write_home_file(file, says(status="idle"))
+    assert mako.wait_for("Claude Code is ready").id == shown.id
+    bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PROMPT, "the report of it")
+
+
+def test_what_is_being_sent_as_the_bridge_ends_is_closed(
+    desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent
+) -> None:
+    complete(bridge, agent)
+    mako.wait_for("Claude Code is ready")  # it has asked what the server can
+    bridge.tell_change(agent, state="working")
+    mako.wait_for_none()
+    calls = NotifyCalls(desktop)
+    mako.process.send_signal(signal.SIGSTOP)
+    try:
+        complete(bridge, agent)
+        wait_until(lambda: calls.count() == 1, SECONDS, "the call")
+        bridge.socket.close()
+    finally:
+        mako.process.send_signal(signal.SIGCONT)
+    assert bridge.process.wait(SECONDS) == 0
+    mako.wait_for_none()
+
+
 def test_sway_marks_the_window_where_that_is_asked_for(desktop: Desktop, badges: BadgeWatch) -> None:
-    with Bridge(desktop, options=["--urgent=1", "--notifications=0"]) as bridge, Mako(desktop) as mako:
+    with Bridge(desktop, urgent=True, notifications=False) as bridge, Mako(desktop) as mako:
         window = desktop.open_foot("sleep", "1000")
         desktop.open_foot("sleep", "1000")
         agent = agent_in(window)
@@ -235,6 +317,10 @@ def test_sway_marks_the_window_where_that_is_asked_for(desktop: Desktop, badges:
         bridge.tell_change(agent, state="working")
         wait_until(lambda: not is_urgent(), SECONDS, "a window that is not urgent any more")
         assert mako.shown() == []
+        complete(bridge, agent)
+        wait_until(is_urgent, SECONDS, "an urgent window")
+        bridge.close()
+        wait_until(lambda: not is_urgent(), SECONDS, "a window that is not urgent any more")
 
 
 # tmux
@@ -271,6 +357,22 @@ def test_a_click_goes_to_the_pane(
         mako.wait_for_none()
         bridge.wait_for_place(agent, window.con_id)
         bridge.tell_change(agent, state="working", unseen=0)
+
+
+def test_a_click_on_a_crash_goes_to_the_pane(
+    desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux
+) -> None:
+    agent = tmux.new_detached("main", project="web-shop")
+    tmux.run("new-window", "-t", "main:1", "sleep", "1000")
+    window = tmux.attach("main")
+    desktop.open_foot("sleep", "1000")
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, window.con_id)
+    bridge.tell_gone(agent, while_working=True, by_signal=signal.SIGSEGV)
+    mako.invoke(mako.wait_for("Claude Code crashed"))
+    wait_until(lambda: tmux.run("display-message", "-p", "-t", "main", "#{pane_id}") == agent.tmux_pane, SECONDS, "the pane")
+    wait_until(lambda: focused(desktop) == window.con_id, SECONDS, "the focus")
+    mako.wait_for_none()
 
 
 def test_a_hidden_pane_of_the_focused_window_is_told(desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux) -> None:
@@ -318,6 +420,11 @@ def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, br
     shown = mako.wait_for("Claude Code is ready")
     assert shown.body.startswith("web-shop · tmux main:0\n")
     assert shown.actions == {}
+    # Once a client shows the session, though not this pane, there is a place to go to.
+    tmux.run("new-window", "-t", "main:1", "sleep", "1000")
+    window = tmux.attach("main")
+    bridge.wait_for_place(agent, window.con_id)
+    wait_until(lambda: mako.wait_for("Claude Code is ready").actions, SECONDS, "actions")
 
 
 # Other servers
