@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/control_client.h"
+#include "core/state.h"
 #include "core/text.h"
 
 namespace ebpf_ai_monitor {
@@ -22,17 +23,28 @@ std::string project_of(const json& session) {
   return directory.substr(directory.rfind('/') + 1);
 }
 
+std::string state_of(const json& session) {
+  const std::string waits_for = session["waits_for"];
+  for (const WaitsFor what : {WaitsFor::permission, WaitsFor::answer}) {
+    if (waits_for == name_of(what)) return std::string(what_asks(what));
+  }
+  return session["state"];
+}
+
 void print_table(const json& answer) {
   const double now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  const auto row = [](const std::string& agent, const std::string& pid, const std::string& state,
-                      const std::string& since, const std::string& project,
-                      const std::string& terminal, const std::string& window) {
-    std::printf("%s %s %s %s %s %s %s\n", cell(agent, 11).c_str(), cell(pid, 7).c_str(),
-                cell(state, 7).c_str(), cell(since, 11).c_str(), cell(project, 12).c_str(),
-                cell(terminal, 7).c_str(), window.c_str());
-  };
   const json& sessions = answer["sessions"];
+  size_t state_width = std::string_view("working").size();
+  for (const json& session : sessions)
+    state_width = std::max(state_width, state_of(session).size());
+  const auto row = [&](const std::string& agent, const std::string& pid, const std::string& state,
+                       const std::string& since, const std::string& project,
+                       const std::string& terminal, const std::string& window) {
+    std::printf("%s %s %s %s %s %s %s\n", cell(agent, 11).c_str(), cell(pid, 7).c_str(),
+                cell(state, state_width).c_str(), cell(since, 11).c_str(),
+                cell(project, 12).c_str(), cell(terminal, 7).c_str(), window.c_str());
+  };
   if (sessions.empty()) {
     std::printf("No agent runs.\n");
   } else {
@@ -40,15 +52,9 @@ void print_table(const json& answer) {
   }
   for (const json& session : sessions) {
     const int64_t window = session["window"];
-    row(session["name"], std::to_string(session["pid"].get<uint32_t>()), session["state"],
+    row(session["name"], std::to_string(session["pid"].get<uint32_t>()), state_of(session),
         duration(now - session["since"].get<double>()), project_of(session), session["terminal"],
         window != 0 ? std::to_string(window) : "none");
-  }
-  for (const json& session : sessions) {
-    const std::string waits_for = session["waits_for"];
-    if (waits_for == "permission" || waits_for == "answer")
-      std::printf("%u asks for %s\n", session["pid"].get<uint32_t>(),
-                  waits_for == "permission" ? "permission" : "an answer");
   }
   for (const json& session : sessions) {
     if (session["window"] != 0) continue;

@@ -20,9 +20,13 @@ constexpr size_t tooltip_project = 60;         // bytes
 
 enum class Need { attention, working, stopped };
 
-Need need_of(const Badge& badge) {
-  if (badge.needs_attention) return Need::attention;
-  return badge.working ? Need::working : Need::stopped;
+Need need_of(const PanelBadge& badge) {
+  if (badge.badge.needs_attention) return Need::attention;
+  return badge.badge.working ? Need::working : Need::stopped;
+}
+
+bool wants_permission(const PanelBadge& badge) {
+  return !badge.badge.working && badge.waits_for == WaitsFor::permission;
 }
 
 // The contract's words; for a person, those of the notification and of `status`.
@@ -40,23 +44,30 @@ std::vector<PanelBadges::const_pointer> by_need(const PanelBadges& badges) {
   sorted.reserve(badges.size());
   for (const auto& entry : badges) sorted.push_back(&entry);
   std::ranges::stable_sort(sorted, {}, [](const auto* entry) {
-    return std::pair(need_of(entry->second.badge), entry->second.changed);
+    return std::pair(need_of(entry->second), entry->second.changed);
   });
   return sorted;
 }
 
 long count(const PanelBadges& badges, Need need) {
-  return std::ranges::count_if(
-      badges, [need](const auto& entry) { return need_of(entry.second.badge) == need; });
+  return std::ranges::count_if(badges,
+                               [need](const auto& entry) { return need_of(entry.second) == need; });
 }
 
 std::string summary(const PanelBadges& badges) {
   std::string text;
   for (const Need need : {Need::attention, Need::working, Need::stopped}) {
-    const long windows = count(badges, need);
-    if (windows == 0 || (need == Need::stopped && !text.empty())) continue;
-    if (!text.empty()) text += ", ";
-    text += std::to_string(windows).append(" ").append(word_of(need));
+    const long asking = std::ranges::count_if(badges, [need](const auto& entry) {
+      return need_of(entry.second) == need && wants_permission(entry.second);
+    });
+    if (need == Need::stopped && !text.empty()) break;
+    const auto add = [&](long windows, std::string_view word) {
+      if (windows == 0) return;
+      if (!text.empty()) text += ", ";
+      text += std::to_string(windows).append(" ").append(word);
+    };
+    add(asking, asking == 1 ? "asks for permission" : "ask for permission");
+    add(count(badges, need) - asking, word_of(need));
   }
   return text;
 }
@@ -66,8 +77,10 @@ std::string agent_of(const Badge& badge) {
   return display_name(badge.source == "claude-code" ? "claude" : badge.source);
 }
 
-std::string state_of(const Badge& badge) {
-  std::string state(word_of(need_of(badge)));
+std::string state_of(const PanelBadge& shown) {
+  const Badge& badge = shown.badge;
+  std::string state(badge.working ? "" : what_asks(shown.waits_for));
+  if (state.empty()) state = word_of(need_of(shown));
   if (badge.needs_attention && badge.count > 1) state += " x" + std::to_string(badge.count);
   return state;
 }
@@ -130,9 +143,13 @@ std::string panel_json(const PanelBadges& badges) {
   for (const Need need : {Need::attention, Need::working, Need::stopped})
     line[std::string(key_of(need))] = count(badges, need);
   line["badges"] = ordered_json::array();
-  for (const auto* entry : by_need(badges))
-    line["badges"].push_back(
-        badge_object(entry->first, entry->second.badge, entry->second.changed));
+  for (const auto* entry : by_need(badges)) {
+    const auto& [window, shown] = *entry;
+    auto badge = badge_object(window, shown.badge, shown.changed);
+    if (!shown.badge.working && shown.waits_for != WaitsFor::unknown)
+      badge["waits_for"] = name_of(shown.waits_for);
+    line["badges"].push_back(std::move(badge));
+  }
   return dump(line);
 }
 
@@ -144,11 +161,14 @@ std::string panel_waybar(const PanelBadges& badges) {
     const std::string project = shortened(printable(badge.project), tooltip_project);
     if (!tooltip.empty()) tooltip += '\n';
     tooltip += project.empty() ? "window " + std::to_string(entry->first) : escape_markup(project);
-    tooltip += ": " + agent_of(badge) + " " + state_of(badge) + " since " +
+    tooltip += ": " + agent_of(badge) + " " + state_of(entry->second) + " since " +
                clock_time(entry->second.changed);
   }
-  const std::string_view state =
-      sorted.empty() ? "none" : key_of(need_of(sorted.front()->second.badge));
+  std::string_view state = sorted.empty() ? "none" : key_of(need_of(sorted.front()->second));
+  if (std::ranges::any_of(badges, [](const auto& entry) {
+        return entry.second.badge.needs_attention && wants_permission(entry.second);
+      }))
+    state = "permission";
   return dump({{"text", summary(badges)}, {"tooltip", tooltip}, {"class", state}, {"alt", state}});
 }
 
@@ -158,14 +178,14 @@ std::string panel_table(const PanelBadges& badges) {
   if (badges.empty()) return "No window has an agent.\n";
   const auto row = [](const std::string& window, const std::string& state, const std::string& since,
                       const std::string& agent, const std::string& project) {
-    return cell(window, 7) + " " + cell(state, 11) + " " + cell(since, 9) + " " + cell(agent, 11) +
-           " " + shortened(printable(project), 38) + "\n";
+    return cell(window, 7) + " " + cell(state, 19) + " " + cell(since, 9) + " " + cell(agent, 11) +
+           " " + shortened(printable(project), 30) + "\n";
   };
   std::string table = row("WINDOW", "STATE", "SINCE", "AGENT", "PROJECT");
   for (const auto* entry : by_need(badges)) {
     const Badge& badge = entry->second.badge;
-    table += row(std::to_string(entry->first), state_of(badge), clock_time(entry->second.changed),
-                 agent_of(badge), badge.project);
+    table += row(std::to_string(entry->first), state_of(entry->second),
+                 clock_time(entry->second.changed), agent_of(badge), badge.project);
   }
   return table;
 }

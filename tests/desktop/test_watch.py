@@ -10,17 +10,19 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fake_daemon import Agent, Bridge
+from fake_daemon import Agent, Bridge, Process
 from support import proc
 from support.binary import BINARY
+from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, read_line, remove_tree, wait_until
+from support.stand_in import agent_in, install
 
 SECONDS = 60.0
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,8 +31,10 @@ WITH_PROGRAM = {"PATH": f"{BINARY.parent}:/usr/bin:/bin"}
 
 
 @contextmanager
-def watching(desktop: Desktop, *options: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
-    process = desktop.spawn([str(BINARY), "watch", *options], stdout=stdout, bufsize=0)
+def watching(
+    desktop: Desktop, *options: str, stdout: int = subprocess.PIPE, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = desktop.spawn([str(BINARY), "watch", *options], env, stdout=stdout, bufsize=0)
     yield process
     end_process(process)
 
@@ -130,6 +134,32 @@ def test_what_is_no_badge_is_told_once(desktop: Desktop) -> None:
     told = [line for line in desktop.read_logs(f"{BINARY.name}-err").splitlines() if "passed over" in line]
     for name in ("5.json", "6.json", "7.json", "8.json"):
         assert sum(f"/{name}:" in line for line in told) == 1, told
+
+
+def test_it_says_who_asks_for_permission(desktop: Desktop) -> None:
+    """Which no badge tells, but the daemon; and so does its `status`."""
+    bus = {"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
+    with install("claude") as stand_in, watching(desktop, "--json", env=bus) as watch:
+        assert next_line(watch) == NONE  # and so it starts before the daemon
+        with Daemon(desktop, ("--processes", "claude")):
+            window = desktop.open_foot(stand_in)
+            pid = agent_in(window, "claude")
+            wait_for_line(watch, lambda line: line["stopped"] == 1)
+            status = {"pid": pid, "procStart": str(Process.of(pid).start_ticks),
+                      "status": "waiting", "waitingFor": "permission prompt"}  # fmt: skip
+            desktop.write_home_file(f".claude/sessions/{pid}.json", json.dumps(status))
+            desktop.open_foot("sleep", "1000")  # takes the focus
+            os.kill(pid, signal.SIGUSR1)
+            line = wait_for_line(watch, lambda line: line["badges"] and line["badges"][0].get("waits_for") == "permission")
+            assert line["badges"][0]["window_id"] == window.con_id
+            with watching(desktop, "--format", "text", env=bus) as text:
+                wait_until(lambda: read_line(text.stdout) == b"1 asks for permission\n", SECONDS, "it in words")
+            table = desktop.run([str(BINARY), "status"], bus).splitlines()
+            assert re.match(rf"Claude Code {pid} +asks for permission +\d+ s ", table[1]), table
+            assert [line for line in table if len(line) > 80] == []
+            os.kill(pid, signal.SIGUSR1)
+            working = wait_for_line(watch, lambda line: line["working"] == 1)
+            assert "waits_for" not in working["badges"][0]
 
 
 def test_without_a_runtime_directory_it_says_so(desktop: Desktop) -> None:

@@ -1,6 +1,6 @@
 #include "core/panel.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -137,17 +137,41 @@ TEST_F(Panel, Waybar) {
   EXPECT_EQ(json::parse(panel_waybar({{1, badge(false, false)}}))["class"], "stopped");
 }
 
+TEST_F(Panel, SaysWhoAsksForPermission) {
+  PanelBadges badges = {{1, badge(false, true)}, {2, badge(false, true)}, {3, badge(true, false)}};
+  badges[1].waits_for = WaitsFor::permission;
+  badges[2].waits_for = WaitsFor::prompt;
+  badges[3].waits_for = WaitsFor::permission;  // it is behind: its badge says working already
+  EXPECT_EQ(panel_text(badges), "1 asks for permission, 1 ready, 1 working\n");
+  const json bar = json::parse(panel_waybar(badges));
+  EXPECT_EQ(bar["class"], "permission");
+  EXPECT_THAT(bar["tooltip"], testing::HasSubstr("window 1: Codex asks for permission since"));
+  const json line = json::parse(panel_json(badges));
+  EXPECT_EQ(line["attention"], 2);
+  EXPECT_EQ(line["badges"][0]["waits_for"], "permission");
+  EXPECT_EQ(line["badges"][1]["waits_for"], "prompt");
+  EXPECT_FALSE(line["badges"][2].contains("waits_for"));
+  badges[2].waits_for = WaitsFor::permission;
+  EXPECT_EQ(panel_text(badges), "2 ask for permission, 1 working\n");
+  // Seen, and not answered.
+  badges = {{1, badge(false, false)}, {2, badge(false, false)}};
+  badges[1].waits_for = WaitsFor::permission;
+  EXPECT_EQ(panel_text(badges), "1 asks for permission, 1 waiting\n");
+  EXPECT_EQ(json::parse(panel_waybar(badges))["class"], "stopped");
+  EXPECT_THAT(panel_table(badges), testing::HasSubstr("1       asks for permission Thu"));
+}
+
 TEST_F(Panel, TableFitsInto80Columns) {
   PanelBadges badges = {{1'000'000, *parse_badge(whole, 5)}, {6, badge(true, false)}};
   badges[1'000'000].badge.project = std::string(100, 'p');
   badges[1'000'000].badge.count = 9999;
   badges[6].badge.source = "claude-code";
   EXPECT_EQ(panel_table(badges),
-            "WINDOW  STATE       SINCE     AGENT       PROJECT\n"
-            "1000000 ready x9999 Thu 00:01 Codex       " +
-                std::string(37, 'p') +
+            "WINDOW  STATE               SINCE     AGENT       PROJECT\n"
+            "1000000 ready x9999         Thu 00:01 Codex       " +
+                std::string(29, 'p') +
                 "~\n"
-                "6       working     Thu 00:00 Claude Code \n");
+                "6       working             Thu 00:00 Claude Code \n");
   EXPECT_EQ(panel_table({}), "No window has an agent.\n");
 }
 
