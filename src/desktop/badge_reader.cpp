@@ -17,6 +17,7 @@ namespace {
 
 // Many times a badge whose project is as long as the daemon lets it be.
 constexpr size_t max_size = 65'536;
+constexpr size_t max_told = 1000;
 constexpr uint32_t gone = IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr uint32_t runtime_events =
     IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | gone;
@@ -137,7 +138,7 @@ void BadgeReader::read_file(const std::string& name) {
 }
 
 void BadgeReader::pass_over(const std::string& what) {
-  if (told_.insert(what).second) passed_over_(what);
+  if (told_.size() < max_told && told_.insert(what).second) passed_over_(what);
 }
 
 }  // namespace ebpf_ai_monitor

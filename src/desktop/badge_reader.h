@@ -14,7 +14,8 @@ namespace ebpf_ai_monitor {
 
 class BadgeReader {
  public:
-  // Told once of each thing that is passed over: a file that is no badge, a directory that is none.
+  // Told once of each thing that is passed over: a file that is no badge, a directory that is none;
+  // of no more than 1000.
   using PassedOver = std::function<void(const std::string& what)>;
 
   // `runtime_directory` must exist; the badge directory in it may come, go and come again.

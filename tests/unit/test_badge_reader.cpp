@@ -139,6 +139,17 @@ TEST_F(BadgeReaderTest, WhatIsNoBadgeIsPassedOverAndToldOnce) {
   EXPECT_THAT(windows(reader), ElementsAre(1, 6));
 }
 
+TEST_F(BadgeReaderTest, NoEndOfWhatIsNoBadgeIsNotToldWithoutEnd) {
+  put(5, true);
+  BadgeReader reader = open();
+  for (int round = 0; round < 3; ++round) {
+    for (int number = 0; number < 500; ++number)
+      write_file(path_ / (std::to_string(round * 500 + number) + ".txt"), "");
+    EXPECT_THAT(windows(reader), ElementsAre(5));
+  }
+  EXPECT_EQ(passed_over_.size(), 1000U);
+}
+
 TEST_F(BadgeReaderTest, ADirectoryThatIsNone) {
   write_file(path_, "a file");
   BadgeReader reader = open();
