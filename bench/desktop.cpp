@@ -145,8 +145,9 @@ class Watch {
       text_.append(part.data(), static_cast<size_t>(length));
     const size_t end = text_.rfind('\n');
     if (end == std::string::npos) return "";
-    const size_t begin = text_.rfind('\n', end - 1);
-    const std::string line = text_.substr(begin == std::string::npos ? 0 : begin + 1, end);
+    const size_t begin = end == 0 ? std::string::npos : text_.rfind('\n', end - 1);
+    const size_t first = begin == std::string::npos ? 0 : begin + 1;
+    const std::string line = text_.substr(first, end - first);
     text_.erase(0, end + 1);
     return state_in(line);
   }
