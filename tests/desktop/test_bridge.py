@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from support.desktop import Desktop, Window, remove_tree, wait_until
 SECONDS = 60.0
 # From a badge's change on, only a look after this time counts as one.
 LEAST_LOOK = 1.0
+MANY_WINDOWS = 200
 
 
 def children(pid: int) -> list[int]:
@@ -858,6 +860,36 @@ def test_sway_that_does_not_accept(desktop: Desktop, badges: BadgeWatch) -> None
             bridge.tell(agent)
             bridge.wait_for_log("4 Sway's socket", str(path))
             bridge.wait_for_place(agent, window.con_id)
+
+
+def test_two_hundred_windows(desktop: Desktop, badges: BadgeWatch) -> None:
+    """Of a Sway that is none, but as the bridge sees it; each is owned by its agent itself."""
+    pids = desktop.run(["sh", "-c", f"for i in $(seq {MANY_WINDOWS}); do sleep 1000 >/dev/null 2>&1 & echo $!; done"]).split()
+    agents = [Agent.of(int(pid), project=f"project {pid}") for pid in pids]
+    windows = {agent.process.pid: 1_000_000 + number for number, agent in enumerate(agents)}
+    nodes = [{"id": window, "type": "con", "pid": pid, "focused": False, "nodes": [], "floating_nodes": []}
+             for pid, window in windows.items()]  # fmt: skip
+    tree = json.dumps({"id": 1, "type": "root", "nodes": nodes, "floating_nodes": []}).encode()
+    try:
+        with FalseSway(desktop, say(_SUBSCRIBED, frame(4, tree))), Bridge(desktop) as bridge:
+            bridge.tell(*agents)
+            for agent in agents:
+                bridge.wait_for_place(agent, windows[agent.process.pid])
+                wait_for_badge(badges, windows[agent.process.pid], state="working", project=agent.project)
+            for agent in agents[::2]:
+                bridge.tell_change(agent, state="waiting", unseen=1)
+            for agent in agents[::2]:
+                wait_for_badge(badges, windows[agent.process.pid], needs_attention=True)
+            # One rename a change, and none without one.
+            changes = [len(badges.versions(windows[agent.process.pid])) for agent in agents]
+            assert changes == [2, 1] * (MANY_WINDOWS // 2)
+            bridge.tell_gone(agents[0])
+            wait_for_none(badges, windows[agents[0].process.pid])
+            assert len(list(badges.directory.iterdir())) == MANY_WINDOWS - 1
+        assert not list(badges.directory.iterdir())
+    finally:
+        for pid in pids:
+            os.kill(int(pid), signal.SIGKILL)
 
 
 # The directory

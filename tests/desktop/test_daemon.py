@@ -550,7 +550,8 @@ def test_one_user_has_no_more_agents_than_the_daemon_bears(
     run_detached(*[stand_in] * TOO_MANY)
 
     def ready() -> int:
-        return sum(is_ready(it.pid) for it in proc.find(lambda it: it.name == NAME))
+        ours = (it.pid for it in proc.find(lambda it: it.name == NAME) if is_ready(it.pid))
+        return sum(status_of(pid)["Uid"].split()[0] == str(desktop.uid) for pid in ours)
 
     wait_until(lambda: ready() == TOO_MANY, SECONDS, f"{TOO_MANY} agents")
     wait_until(lambda: len(daemon.status()["sessions"]) == MOST, SECONDS, f"{MOST} agents in the list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import time
@@ -16,12 +15,11 @@ from support import proc
 from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import Desktop, SwayIpc, Window, wait_until
-from support.stand_in import NAME, is_ready
+from support.foot_server import FootServer, look_at, type_until
+from support.stand_in import NAME, is_ready, status_of
 
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
-# A key proves something once the focus has stayed this long; a person looks before they type.
-LOOK_SECONDS = 0.6
 # A window that opened this long before a terminal is not its own (window_resolver.cpp: 1 s).
 PRECEDES_SECONDS = 1.2
 
@@ -33,42 +31,23 @@ def daemon(desktop: Desktop, badges: BadgeWatch) -> Iterator[Daemon]:
         print(daemon.log())  # shown where a test fails
 
 
-class FootServer:
-    """One process with several windows."""
-
-    def __init__(self, desktop: Desktop) -> None:
-        self.desktop = desktop
-        self.socket = desktop.runtime_dir / "foot-server"
-        self.process = desktop.spawn(["foot", f"--server={self.socket}"])
-        self._names = itertools.count()
-        wait_until(self.socket.exists, SECONDS, "the foot server")
-
-    def open(self, *argv: str) -> Window:
-        app_id = f"footclient-{next(self._names)}"
-        client = self.desktop.spawn(["footclient", f"--server-socket={self.socket}", f"--app-id={app_id}", *argv])
-        node = wait_until(
-            lambda: self.desktop.sway.window(lambda it: it["app_id"] == app_id and it["focused"]), SECONDS, app_id
-        )
-        return Window(node["id"], node["pid"], client)
-
-
 @pytest.fixture
 def foot_server(desktop: Desktop) -> Iterator[FootServer]:
     server = FootServer(desktop)
     yield server
-    server.process.send_signal(signal.SIGTERM)
-    server.process.wait(timeout=SECONDS)
+    server.end()
 
 
-def agents() -> set[int]:
-    return {it.pid for it in proc.find(lambda it: it.name == NAME) if is_ready(it.pid)}
+def agents(desktop: Desktop) -> set[int]:
+    found = (it.pid for it in proc.find(lambda it: it.name == NAME) if is_ready(it.pid))
+    return {pid for pid in found if status_of(pid)["Uid"].split()[0] == str(desktop.uid)}
 
 
-def start_agent(open_it: Callable[[], Window]) -> tuple[Window, int]:
+def start_agent(desktop: Desktop, open_it: Callable[[], Window]) -> tuple[Window, int]:
     """The window, and the agent that started in it."""
-    before = agents()
+    before = agents(desktop)
     window = open_it()
-    [agent] = wait_until(lambda: agents() - before, SECONDS, "the agent")
+    [agent] = wait_until(lambda: agents(desktop) - before, SECONDS, "the agent")
     return window, agent
 
 
@@ -87,29 +66,12 @@ def wait_for_session(daemon: Daemon, agent: int, **fields: object) -> dict[str, 
         raise AssertionError(f"{error}: {session_of(daemon, agent)}") from error
 
 
-def look_at(desktop: Desktop, window: Window) -> None:
-    desktop.focus(window)
-    since = time.monotonic()
-    wait_until(lambda: time.monotonic() > since + LOOK_SECONDS, SECONDS, "the end of a look")
-
-
 def type_until_tied(desktop: Desktop, daemon: Daemon, window: Window, agent: int) -> dict[str, Any]:
-    """One key is enough, unless the machine is so busy that it proves nothing; in tmux, unless the second in which it is
-    pressed began before the look."""
-    look_at(desktop, window)
-
     def tied() -> dict[str, Any] | None:
-        type_key(desktop)
         session = session_of(daemon, agent)
         return session if session["window"] == window.con_id else None
 
-    return wait_until(tied, SECONDS, f"a tie of {agent} to {window.con_id}")
-
-
-def type_key(desktop: Desktop, key: str = "x") -> None:
-    """A while after the keyboard's coming and before its going: at both, Sway takes the focus from the window and gives
-    it back."""
-    desktop.run(["wtype", "-s", "200", "-k", key, "-s", "200"])
+    return type_until(desktop, window, tied, f"a tie of {agent} to {window.con_id}")
 
 
 AMBIGUOUS = "its terminal's process owns several Sway windows; a key in it will tell"
@@ -122,7 +84,7 @@ def test_three_windows_of_one_process_are_told_by_the_first_key(
     desktop: Desktop, badges: BadgeWatch, foot_server: FootServer, stand_in: str
 ) -> None:
     # Before there is a daemon, so that nothing else tells.
-    started = [start_agent(lambda: foot_server.open(stand_in, "keys")) for _ in range(3)]
+    started = [start_agent(desktop, lambda: foot_server.open(stand_in, "keys")) for _ in range(3)]
     with Daemon(desktop, OPTIONS) as daemon:
         for _, agent in started:
             wait_for_session(daemon, agent, window=0, no_window=AMBIGUOUS)
@@ -142,12 +104,12 @@ def test_three_windows_of_one_process_are_told_by_the_first_key(
 def test_window_that_opens_with_its_agent_needs_no_key(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, foot_server: FootServer, stand_in: str
 ) -> None:
-    first, first_agent = start_agent(lambda: foot_server.open(stand_in, "keys"))
+    first, first_agent = start_agent(desktop, lambda: foot_server.open(stand_in, "keys"))
     wait_for_session(daemon, first_agent, window=first.con_id)
     # Then the bridge knows that this window is another's, and that it has seen all that opened since.
     since = time.monotonic()
     wait_until(lambda: time.monotonic() > since + PRECEDES_SECONDS, SECONDS, "that time")
-    second, second_agent = start_agent(lambda: foot_server.open(stand_in, "keys"))
+    second, second_agent = start_agent(desktop, lambda: foot_server.open(stand_in, "keys"))
     session = wait_for_session(daemon, second_agent, window=second.con_id)
     assert session["how"].startswith("the only window that foot (pid ")
     # The first one's is known since it was the only one.
@@ -160,11 +122,11 @@ def test_agent_that_starts_in_a_known_terminal_needs_no_key(
     desktop: Desktop, foot_server: FootServer, stand_in: str
 ) -> None:
     foot_server.open("sleep", "1000")
-    window, agent = start_agent(lambda: foot_server.open("sh", "-c", f"{stand_in} keys; {stand_in} keys"))
+    window, agent = start_agent(desktop, lambda: foot_server.open("sh", "-c", f"{stand_in} keys; {stand_in} keys"))
     with Daemon(desktop, OPTIONS) as daemon:
         wait_for_session(daemon, agent, no_window=AMBIGUOUS)
         type_until_tied(desktop, daemon, window, agent)
-        _, next_agent = start_agent(lambda: end_agent(agent, window))
+        _, next_agent = start_agent(desktop, lambda: end_agent(agent, window))
         wait_for_session(daemon, next_agent, window=window.con_id)
 
 
@@ -177,7 +139,7 @@ def test_keys_of_a_script_and_focus_reports_prove_nothing(
     desktop: Desktop, foot_server: FootServer, stand_in: str
 ) -> None:
     tmux = ["tmux", "-f", "/dev/null", "-S", str(desktop.runtime_dir / "tmux")]
-    window, agent = start_agent(lambda: foot_server.open(*tmux, "new-session", "-s", "work", stand_in, "keys"))
+    window, agent = start_agent(desktop, lambda: foot_server.open(*tmux, "new-session", "-s", "work", stand_in, "keys"))
     others = [foot_server.open("sleep", "1000") for _ in range(2)]
     with Daemon(desktop, OPTIONS) as daemon, contextlib.ExitStack() as stack:
         stack.callback(desktop.run, [*tmux, "kill-server"])
@@ -209,23 +171,21 @@ def test_multiplexer_is_told_by_keys(
 ) -> None:
     env = {"SCREENDIR": str(desktop.home / "screen")}
     desktop.run(["mkdir", "-p", "-m", "700", env["SCREENDIR"]])
-    before = agents()
+    before = agents(desktop)
     desktop.run([*start, stand_in, "keys"], env)
-    [agent] = wait_until(lambda: agents() - before, SECONDS, "the agent")
+    [agent] = wait_until(lambda: agents(desktop) - before, SECONDS, "the agent")
     window = desktop.open_foot(*attach, env=env)
     other = desktop.open_foot("sleep", "1000")
     wait_for_session(daemon, agent, window=0)
     # No key reads a terminal of this window's: it is none that shows the agent.
-    look_at(desktop, window)
     keys = 0
 
     def tied() -> bool:
         nonlocal keys
         keys += 1
-        type_key(desktop)
         return bool(session_of(daemon, agent)["window"] == window.con_id)
 
-    wait_until(tied, SECONDS, "a tie")
+    type_until(desktop, window, tied, "a tie")
     assert keys >= 3
     wait_until(lambda: badges.windows() == {window.con_id}, SECONDS, "the badge")
     desktop.close(other)
@@ -236,8 +196,19 @@ def test_multiplexer_is_told_by_keys(
 
 def test_agent_in_a_pid_namespace(desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str) -> None:
     bwrap = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent"]
-    window, agent = start_agent(lambda: desktop.open_foot(*bwrap, stand_in))
+    window, agent = start_agent(desktop, lambda: desktop.open_foot(*bwrap, stand_in))
     wait_for_session(daemon, agent, window=window.con_id)
+
+
+def test_terminal_of_x11(stand_in: str) -> None:
+    """Under Xwayland, whose window Sway knows the terminal's pid of."""
+    with Desktop("ebpf-ai-test-x11", xwayland=True) as desktop, Daemon(desktop, OPTIONS) as daemon:
+        before = agents(desktop)
+        desktop.sway.command(f"exec xterm -e {stand_in}")  # Sway tells it which display
+        [agent] = wait_until(lambda: agents(desktop) - before, SECONDS, "the agent")
+        window = wait_until(lambda: desktop.sway.window(lambda it: it["shell"] == "xwayland"), SECONDS, "xterm's window")
+        session = wait_for_session(daemon, agent, window=window["id"])
+        assert session["how"].startswith("xterm (pid ")
 
 
 # Several Sways, tmux clients, users
@@ -261,12 +232,12 @@ class SecondSway:
 
 
 def test_two_sways_of_one_user(desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str) -> None:
-    window, agent = start_agent(lambda: desktop.open_foot(stand_in))
+    window, agent = start_agent(desktop, lambda: desktop.open_foot(stand_in))
     wait_for_session(daemon, agent, window=window.con_id)
     second = SecondSway(desktop)
-    before = agents()
+    before = agents(desktop)
     con_id = second.open_foot(stand_in)
-    [second_agent] = wait_until(lambda: agents() - before, SECONDS, "the second agent")
+    [second_agent] = wait_until(lambda: agents(desktop) - before, SECONDS, "the second agent")
     wait_for_session(daemon, second_agent, window=con_id)
     wait_for_session(daemon, agent, window=window.con_id)
     second.process.send_signal(signal.SIGTERM)
@@ -278,7 +249,7 @@ def test_two_sways_of_one_user(desktop: Desktop, badges: BadgeWatch, daemon: Dae
 def test_tmux_client_that_changes_to_another_session(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str
 ) -> None:
-    window, agent = start_agent(lambda: desktop.open_tmux("work", stand_in, "keys"))
+    window, agent = start_agent(desktop, lambda: desktop.open_tmux("work", stand_in, "keys"))
     try:
         desktop.tmux("new-session", "-d", "-s", "other", "sleep", "1000")
         wait_for_session(daemon, agent, window=window.con_id)

@@ -1,0 +1,58 @@
+"""Real agents in windows of one process: which one is in which is learnt from a key in each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from support import proc
+from support.agents import Agent, ClaudeCode, Codex
+from support.badges import BadgeWatch
+from support.daemon import Daemon
+from support.desktop import Desktop, Window, wait_until
+from support.foot_server import FootServer, type_until
+from support.standin_api import StandInApi
+
+SECONDS = 120.0
+AMBIGUOUS = {"state": "waiting", "no_window": "its terminal's process owns several Sway windows; a key in it will tell"}
+AGENTS = (ClaudeCode(), Codex(), ClaudeCode())
+
+
+def open_agent(server: FootServer, agent: Agent, env: Mapping[str, str]) -> tuple[Window, str]:
+    """The window, and the terminal in it."""
+
+    def children() -> set[int]:
+        return {it.pid for it in proc.find(lambda it: it.parent == server.process.pid)}
+
+    before = children()
+    window = server.open("env", *(f"{name}={value}" for name, value in env.items()), agent.name)
+    [pid] = wait_until(lambda: children() - before, SECONDS, "a process in the window")
+    return window, wait_until(lambda: terminal_of(pid), SECONDS, "its terminal")
+
+
+def terminal_of(pid: int) -> str:
+    path = os.readlink(f"/proc/{pid}/fd/0")
+    return path.removeprefix("/dev/") if path.startswith("/dev/pts/") else ""
+
+
+def test_each_badge_is_on_its_own_window_after_a_key() -> None:
+    with StandInApi() as api, Desktop() as desktop, BadgeWatch(desktop.runtime_dir, desktop.uid) as badges:
+        server = FootServer(desktop)
+        opened = [open_agent(server, agent, agent.prepare(desktop, api)) for agent in AGENTS]
+        with Daemon(desktop) as daemon:
+
+            def session_in(terminal: str) -> dict[str, Any]:
+                return next((it for it in daemon.status()["sessions"] if it["terminal"] == terminal), {})
+
+            for _, terminal in opened:
+                wait_until(lambda: AMBIGUOUS.items() <= session_in(terminal).items(), SECONDS, f"no window of {terminal}")
+            assert badges.windows() == set()
+            sources = {}
+            for agent, (window, terminal) in zip(AGENTS, opened, strict=True):
+                type_until(desktop, window, lambda: session_in(terminal)["window"] == window.con_id, f"a tie of {terminal}")
+                sources[window.con_id] = agent.badge_source
+                wait_until(lambda: badges.windows() == sources.keys(), SECONDS, f"badges of {sources} alone")
+            shown = {con_id: badges.versions(con_id)[-1].content for con_id in sources}
+            assert {con_id: content and content["source"] for con_id, content in shown.items()} == sources
+            assert not badges.problems

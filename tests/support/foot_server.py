@@ -1,0 +1,57 @@
+"""One process with several windows, and the keys that tell which is whose."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+
+from .desktop import Desktop, T, Window, end_process, wait_until
+
+SECONDS = 60.0
+# A key proves something once the focus has stayed for 0.5 s; a person looks before they type.
+LOOK_SECONDS = 0.6
+
+
+class FootServer:
+    def __init__(self, desktop: Desktop) -> None:
+        self.desktop = desktop
+        self.socket = desktop.runtime_dir / "foot-server"
+        self.process = desktop.spawn(["foot", f"--server={self.socket}"])
+        self._names = itertools.count()
+        wait_until(self.socket.exists, SECONDS, "the foot server")
+
+    def open(self, *argv: str) -> Window:
+        app_id = f"footclient-{next(self._names)}"
+        client = self.desktop.spawn(["footclient", f"--server-socket={self.socket}", f"--app-id={app_id}", *argv])
+        node = wait_until(
+            lambda: self.desktop.sway.window(lambda it: it["app_id"] == app_id and it["focused"]), SECONDS, app_id
+        )
+        return Window(node["id"], node["pid"], client)
+
+    def end(self) -> None:
+        end_process(self.process)
+
+
+def look_at(desktop: Desktop, window: Window) -> None:
+    desktop.focus(window)
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() > since + LOOK_SECONDS, SECONDS, "the end of a look")
+
+
+def type_key(desktop: Desktop, key: str = "x") -> None:
+    """A while after the keyboard's coming and before its going: at both, Sway takes the focus from the window and gives
+    it back."""
+    desktop.run(["wtype", "-s", "200", "-k", key, "-s", "200"])
+
+
+def type_until(desktop: Desktop, window: Window, condition: Callable[[], T], what: str) -> T:
+    """One key is enough, unless the machine is so busy that it proves nothing; in tmux, unless the second in which it is
+    pressed began before the look."""
+    look_at(desktop, window)
+
+    def met() -> T:
+        type_key(desktop)
+        return condition()
+
+    return wait_until(met, SECONDS, what)
