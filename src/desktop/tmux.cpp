@@ -1,6 +1,7 @@
 #include "desktop/tmux.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
@@ -21,6 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Nanoseconds answer_deadline = 2s;
+constexpr int identified_within_ms = 500;
 constexpr size_t max_output = 1'048'576;
 constexpr size_t max_line = 16;  // of an event: its name tells enough
 // For one that has ended: a tmux that does not know how to is not tried at each answer.
@@ -304,6 +306,12 @@ TmuxEvents::TmuxEvents(EventLoop& loop, const std::string& socket, std::function
 
 TmuxEvents::~TmuxEvents() {
   if (child_ == 0) return;
+  // A server of tmux up to 3.5 at least dies with a control client that goes before it has said all
+  // of itself (control_stop() without a state); the first output is of after that.
+  if (received_ == 0) {
+    pollfd first{out_.get(), POLLIN, 0};
+    poll(&first, 1, identified_within_ms);
+  }
   kill(-child_, SIGKILL);
   waitpid(child_, nullptr, 0);
 }
