@@ -476,6 +476,7 @@ def test_tmux_client_that_was_used_last_shows_it(desktop: Desktop, badges: Badge
     wait_until(first_was_used_last, SECONDS, "activity of the first client")
     bridge.tell(agent)
     bridge.wait_for_place(agent, first.con_id)
+    wait_for_badge(badges, first.con_id)
     desktop.close(first)
     bridge.wait_for_place(agent, second.con_id)
     wait_for_none(badges, first.con_id)
@@ -578,6 +579,7 @@ def test_tmux_keeps_no_trace_of_being_listened_to(
     assert tmux.run("display-message", "-p", "-t", "work", "#{session_attached}") == "1"
     # It ends with the bridge, also with one that could not see to it.
     bridge.process.kill()
+    bridge.process.wait(SECONDS)
     wait_until(lambda: not listeners(), SECONDS, "its end")
     tmux.run("has-session", "-t", "work")
 

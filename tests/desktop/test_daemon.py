@@ -206,7 +206,12 @@ def test_a_bridge_stays_until_its_user_logs_out(stand_in: str) -> None:
     with Desktop("ebpf-ai-test-logout") as desktop, Daemon(desktop, OPTIONS) as daemon:
         window = desktop.open_foot(stand_in)
         agent = agent_in(window)
-        wait_until(lambda: daemon.status()["sessions"], SECONDS, "the agent")
+
+        def window_is_known() -> bool:
+            return any(it["window"] == window.con_id for it in daemon.status()["sessions"])
+
+        # By then it is not the bridge any more that cleaned up as the daemon started.
+        wait_until(window_is_known, SECONDS, "the agent")
         bridge = bridge_of(daemon)
         os.kill(agent, signal.SIGKILL)
         wait_until(lambda: not daemon.status()["sessions"], SECONDS, "its end")
@@ -550,8 +555,7 @@ def test_one_user_has_no_more_agents_than_the_daemon_bears(
     run_detached(*[stand_in] * TOO_MANY)
 
     def ready() -> int:
-        ours = (it.pid for it in proc.find(lambda it: it.name == NAME) if is_ready(it.pid))
-        return sum(status_of(pid)["Uid"].split()[0] == str(desktop.uid) for pid in ours)
+        return sum(is_ready(it.pid, desktop.uid) for it in proc.find(lambda it: it.name == NAME))
 
     wait_until(lambda: ready() == TOO_MANY, SECONDS, f"{TOO_MANY} agents")
     wait_until(lambda: len(daemon.status()["sessions"]) == MOST, SECONDS, f"{MOST} agents in the list")

@@ -16,7 +16,7 @@ from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import Desktop, SwayIpc, Window, wait_until
 from support.foot_server import FootServer, look_at, type_until
-from support.stand_in import NAME, is_ready, status_of
+from support.stand_in import NAME, is_ready
 
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
@@ -39,8 +39,7 @@ def foot_server(desktop: Desktop) -> Iterator[FootServer]:
 
 
 def agents(desktop: Desktop) -> set[int]:
-    found = (it.pid for it in proc.find(lambda it: it.name == NAME) if is_ready(it.pid))
-    return {pid for pid in found if status_of(pid)["Uid"].split()[0] == str(desktop.uid)}
+    return {it.pid for it in proc.find(lambda it: it.name == NAME) if is_ready(it.pid, desktop.uid)}
 
 
 def start_agent(desktop: Desktop, open_it: Callable[[], Window]) -> tuple[Window, int]:

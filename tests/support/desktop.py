@@ -396,6 +396,12 @@ class Desktop:
         self.env.pop("SWAYSOCK", None)  # Sway would listen there, if the file is gone
         config = self.root / "sway.config"
         config.write_text(_SWAY_CONFIG.replace("xwayland disable", "xwayland enable") if self._xwayland else _SWAY_CONFIG)
+        if self._xwayland:
+            # As systemd-tmpfiles makes it; whoever else made it first would keep all others out.
+            sockets = Path("/tmp/.X11-unix")
+            sockets.mkdir(exist_ok=True)
+            os.chown(sockets, 0, 0)
+            sockets.chmod(0o1777)
         headless = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
         sway = self.spawn(["sway", "--config", str(config)], headless, stays=True)
         # spawn's wrapper replaces itself, so the pid is Sway's own, which it names its socket after.

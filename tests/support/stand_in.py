@@ -66,9 +66,12 @@ def agent_in(window: Window, name: str = NAME) -> int:
     return wait_until(found, SECONDS, f"the agent in window {window.con_id}")
 
 
-def is_ready(pid: int) -> bool:
+def is_ready(pid: int, uid: int | None = None) -> bool:
+    """And that user's, if one is given: others may be tested on this machine, too."""
     with contextlib.suppress(OSError):
-        return bool(int(status_of(pid)["SigCgt"], 16) & 1 << signal.SIGUSR1 - 1)
+        status = status_of(pid)
+        handles = int(status["SigCgt"], 16) & 1 << signal.SIGUSR1 - 1
+        return bool(handles) and uid in (None, int(status["Uid"].split()[0]))
     return False
 
 
