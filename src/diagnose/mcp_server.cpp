@@ -282,11 +282,8 @@ void McpServer::receive(std::string_view text) {
 void McpServer::notification(const std::string& method, const json& params) {
   // All others need no answer and change nothing here.
   if (method != "notifications/cancelled" || !params.is_object()) return;
-  const auto it = calls_.find(dump(params.value("requestId", json())));
-  if (it == calls_.end()) return;
-  ended_.push_back(std::move(it->second));
-  calls_.erase(it);
-  sweep_->arm(monotonic_now());
+  // At once: nothing of it may answer for a later call of the same id.
+  calls_.erase(dump(params.value("requestId", json())));
 }
 
 void McpServer::request(const json& id, const std::string& method, const json& params) {
@@ -380,7 +377,7 @@ void McpServer::start_call(Era era, const json& id, const json& params, Diagnost
   for (const ProbeRequest& program : request.programs)
     call->seconds = std::max(call->seconds, static_cast<double>(program.duration.count()));
   if (!call->progress_token.is_null()) {
-    call->on_progress = loop_.add_timer([this, key] { tell_progress(key); });
+    call->on_progress = loop_.add_timer([this, &call = *call] { tell_progress(call); });
     call->on_progress->arm(call->began + progress_every);
   }
   Call& started = *call;
@@ -388,8 +385,7 @@ void McpServer::start_call(Era era, const json& id, const json& params, Diagnost
   started.diagnosis.run(std::move(request), [this, key] { finish_call(key); });
 }
 
-void McpServer::tell_progress(const std::string& key) {
-  Call& call = *calls_.at(key);
+void McpServer::tell_progress(Call& call) {
   const Nanoseconds now = monotonic_now();
   std::string message;
   const auto add = [&](const std::string& words) {
@@ -414,8 +410,8 @@ void McpServer::tell_progress(const std::string& key) {
 
 void McpServer::finish_call(const std::string& key) {
   const auto it = calls_.find(key);
-  if (it == calls_.end()) return;  // cancelled meanwhile
-  const auto call = it->second.get();
+  Call* const call = it->second.get();
+  call->on_progress.reset();
   const json answer = fit(call->diagnosis.answer(), mcp_result_bytes_max);
   const auto ran = [](const json& results, const char* key, const json& not_run) {
     return std::ranges::any_of(results, [&](const json& it) { return it[key] != not_run; });

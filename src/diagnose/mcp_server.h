@@ -50,7 +50,7 @@ class McpServer {
   void call_tool(Era era, const nlohmann::json& id, const nlohmann::json& params);
   void start_call(Era era, const nlohmann::json& id, const nlohmann::json& params,
                   DiagnosticRequest request);
-  void tell_progress(const std::string& key);
+  void tell_progress(Call& call);
   void finish_call(const std::string& key);
   void reply(Era era, const nlohmann::json& id, nlohmann::json result);
   void reply_tool(Era era, const nlohmann::json& id, const Result<nlohmann::json>& content,

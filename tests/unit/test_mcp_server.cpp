@@ -149,5 +149,55 @@ TEST_F(Mcp, ACallOfNothingButFaultsIsAnErrorThatNamesThem) {
   EXPECT_THAT(dump(result["structuredContent"]["refused"]), HasSubstr("unknown type"));
 }
 
+class McpCalls : public Mcp {
+ protected:
+  McpCalls() {
+    initialize("2025-11-25");
+    sent_.clear();
+  }
+  void call(const std::string& tool, const json& arguments, const json& meta = json::object()) {
+    server_.receive(json{{"jsonrpc", "2.0"},
+                         {"id", "call"},
+                         {"method", "tools/call"},
+                         {"params", {{"name", tool}, {"arguments", arguments}, {"_meta", meta}}}}
+                        .dump());
+  }
+  void wait_for_reply() {
+    while (sent_.empty()) loop_.run_once(std::chrono::seconds(10));
+  }
+  // As long as the loop has something to do.
+  void run_on() {
+    bool idle = false;
+    const auto last = loop_.add_timer([&] { idle = true; });
+    last->arm(monotonic_now() + std::chrono::milliseconds(50));
+    while (!idle) loop_.run_once(std::chrono::seconds(10));
+  }
+};
+
+TEST_F(McpCalls, ItsEndAndItsProgressComeTogether) {
+  call("run_commands", {{"commands", json::array({7})}}, {{"progressToken", "token"}});
+  // Until both are due, and neither is dispatched.
+  EventLoop clock;
+  const auto second = clock.add_timer([&] { clock.exit(0); });
+  second->arm(monotonic_now() + std::chrono::milliseconds(1100));
+  clock.run();
+  wait_for_reply();
+  run_on();
+  EXPECT_EQ(sent_.back()["id"], "call") << dump(sent_);
+}
+
+TEST_F(McpCalls, AnIdIsFreeOnceItsCallIsCancelled) {
+  call("run_commands", {{"commands", json::array({7})}});
+  server_.receive(R"({"jsonrpc": "2.0", "method": "notifications/cancelled",
+    "params": {"requestId": "call"}})");
+  call("run_commands", {{"commands", {"echo second"}}});
+  wait_for_reply();
+  run_on();
+  ASSERT_THAT(sent_, SizeIs(1)) << dump(sent_);
+  const json& result = sent_[0]["result"]["structuredContent"]["command_results"].at(0);
+  EXPECT_EQ(result["command"], "echo second");
+  EXPECT_FALSE(result["exit_code"].is_null() && result["error"].is_null()) << "it has not run yet";
+}
+
 }  // namespace
 }  // namespace ebpf_ai_monitor
