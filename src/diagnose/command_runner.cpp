@@ -283,6 +283,12 @@ std::optional<std::string> denied_word(std::string_view command,
 }
 
 struct CommandRunner::Running {
+  // All of the sandbox, also where bwrap has not gone far enough yet to take the rest with it: its
+  // group, or itself as long as it has none. Once it is reaped, the number may be somebody else's.
+  void end() const {
+    if (!ended && kill(-pid, SIGKILL) != 0) kill(pid, SIGKILL);
+  }
+
   pid_t pid = -1;
   UniqueFd output;
   OutputKeeper keeper{command_output_max};
@@ -304,7 +310,7 @@ CommandRunner::~CommandRunner() {
   for (auto& [index, running] : running_) {
     running->on_end.reset();
     if (running->ended) continue;
-    kill(running->pid, SIGKILL);
+    running->end();
     siginfo_t ignored{};
     waitid(P_PID, static_cast<id_t>(running->pid), &ignored, WEXITED);
   }
@@ -329,7 +335,7 @@ void CommandRunner::stop() {
   stopped_ = true;
   for (const auto& [index, running] : running_) {
     results_[index].error = "stopped";
-    kill(running->pid, SIGKILL);
+    running->end();
   }
 }
 
@@ -366,7 +372,6 @@ Result<CommandRunner::Sandbox> CommandRunner::prepare() const {
   // first; /proc stays the machine's, so that ps and ss show it.
   arguments = {sandbox.bwrap,
                "--die-with-parent",
-               "--new-session",
                "--unshare-pid",
                "--unshare-ipc",
                "--seccomp",
@@ -462,11 +467,16 @@ void CommandRunner::on_output(size_t index) {
   finish(index);
 }
 
-// Ends the sandbox's first process with bwrap, and with that one all others.
 void CommandRunner::on_time_over(size_t index) {
   results_[index].error =
       "ended after " + std::to_string(command_time_max.count()) + " s, which is all it may take";
-  kill(running_.at(index)->pid, SIGKILL);
+  Running& running = *running_.at(index);
+  running.end();
+  if (!running.ended) return;
+  // bwrap was killed by somebody else, and something that it left holds the output.
+  running.on_output.reset();
+  running.output_ended = true;
+  finish(index);
 }
 
 // Once it has ended and all of its output is here, which is when the last of its processes is gone.

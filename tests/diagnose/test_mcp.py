@@ -19,7 +19,7 @@ import pytest
 from support.agents import install
 from support.binary import BINARY
 from support.daemon import Daemon
-from support.desktop import Desktop
+from support.desktop import Desktop, wait_until
 from support.standin_api import StandInApi
 
 SECONDS = 60.0
@@ -36,6 +36,13 @@ def assert_real(text: str, opened: tuple[int, Path]) -> None:
     pid, path = opened
     assert str(path) in text, text[:2000]
     assert f'"process_id":{pid}' in text.replace(" ", "").replace("\\", ""), text[:2000]
+
+
+def read_or_nothing(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 class Client:
@@ -183,6 +190,22 @@ class TestProtocol:
             assert not client.call("run_commands", commands=["true"])["isError"]
         assert not [it for it in client.notifications if it.get("id") == number]
         assert subprocess.run(["pgrep", "-x", name], capture_output=True, check=False).stdout == b""
+
+    def test_cancellation_while_a_sandbox_begins(self, client: Client) -> None:
+        name = f"begun-{os.getpid()}"
+        for pings in range(60):
+            number = client.begin("tools/call", name="run_commands", arguments={"commands": [f"sleep 600; : {name}"]})
+            # Each a little later than the one before.
+            for _ in range(pings):
+                client.request("ping")
+            client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}})
+        assert client.request("ping")["result"] == {}
+        # The command stands on each of its processes' lines, from bwrap on.
+        wait_until(
+            lambda: not [it for it in Path("/proc").glob("[0-9]*/cmdline") if name.encode() in read_or_nothing(it)],
+            10,
+            "the end of every sandbox",
+        )
 
     def test_too_many_at_a_time(self, client: Client) -> None:
         slow = {"name": "run_commands", "arguments": {"commands": ["sleep 8"]}}
