@@ -165,8 +165,8 @@ int run_file(const RunOptions& options) {
   if (!reply) return refuse(reply.error().message);
   auto* request = std::get_if<DiagnosticRequest>(&*reply);
   if (request == nullptr) return refuse("a resolution has nothing to run");
-  const json answer = fit(Session(std::move(*settings)).run(std::move(*request)), answer_bytes_max);
-  std::printf("%s\n", dump(answer, 2).c_str());
+  const json answer = Session(std::move(*settings)).run(std::move(*request));
+  std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
   return has_fault(answer) ? 1 : 0;
 }
 

@@ -19,15 +19,21 @@ int64_t unix_seconds() {
 struct Level {
   size_t events;        // of each program
   size_t output_bytes;  // of each command
+  size_t text_bytes;    // of each command itself, summary, error
   bool aggregates;
 };
-constexpr std::array levels{Level{1000, 65536, true}, Level{300, 32768, true},
-                            Level{100, 16384, true},  Level{50, 8192, true},
-                            Level{20, 4096, true},    Level{10, 2048, true},
-                            Level{5, 1024, true},     Level{2, 512, true},
-                            Level{0, 256, true},      Level{0, 128, false}};
+constexpr std::array levels{Level{1000, 65536, 8192, true}, Level{300, 32768, 4096, true},
+                            Level{100, 16384, 2048, true},  Level{50, 8192, 1024, true},
+                            Level{20, 4096, 1024, true},    Level{10, 2048, 1024, true},
+                            Level{5, 1024, 512, true},      Level{2, 512, 512, true},
+                            Level{0, 256, 256, true},       Level{0, 64, 64, false}};
 
 json reduce(json answer, const Level& level) {
+  const auto cut = [&](json& item, std::initializer_list<const char*> keys) {
+    for (const char* key : keys)
+      if (const auto text = item.find(key); text != item.end() && text->is_string())
+        *text = shorten(text->get_ref<const std::string&>(), level.text_bytes);
+  };
   for (json& program : answer["ebpf_results"]) {
     json& events = program["events"];
     if (events.size() > level.events) {
@@ -36,8 +42,12 @@ json reduce(json answer, const Level& level) {
       events.erase(first, events.end() - static_cast<std::ptrdiff_t>(level.events / 2));
     }
     if (!level.aggregates) program["aggregates"] = json::object();
+    cut(program, {"target", "attached_to", "error", "summary"});
   }
+  if (answer.contains("refused"))
+    for (json& refused : answer["refused"]) cut(refused, {"name", "error", "id", "type", "target"});
   for (json& command : answer["command_results"]) {
+    cut(command, {"command", "error"});
     const auto& output = command["output"].get_ref<const std::string&>();
     if (output.size() <= level.output_bytes) continue;
     OutputKeeper keeper(level.output_bytes);
@@ -105,6 +115,7 @@ json Diagnosis::answer() {
     const std::string why = "refused: " + refused.why;
     if (refused.item.starts_with("commands[") && !refused.name.empty()) {
       CommandResult result;
+      result.id = refused.id;
       result.command = refused.name;
       result.error = why;
       answer["command_results"].push_back(to_json(result));
@@ -116,10 +127,12 @@ json Diagnosis::answer() {
       const std::string key = refused.name + "_" + std::to_string(unix_seconds());
       ProbeResult result;
       result.program_name = refused.name;
+      result.target = refused.target;
       result.status = ProbeStatus::failed;
       result.error = why;
       json entry = to_json(result);
-      entry["type"] = nullptr;  // as given it may be none of ours
+      // As given, which may be none of ours.
+      entry["type"] = refused.type.empty() ? json() : json(refused.type);
       answer["ebpf_results"][key] = std::move(entry);
     }
   }
@@ -141,8 +154,9 @@ json refused_whole(const std::string& why) {
           {"refused", to_json(std::vector<Refused>{{"request", "", why}})}};
 }
 
-json fit(json answer, size_t bytes_max) {
-  if (dump(answer).size() <= bytes_max) return answer;
+json fit(json answer, size_t bytes_max, int indent) {
+  const auto fits = [&](const json& it) { return dump(it, indent).size() <= bytes_max; };
+  if (fits(answer)) return answer;
   json reduced;
   for (const Level& level : levels) {
     reduced = reduce(answer, level);
@@ -150,16 +164,25 @@ json fit(json answer, size_t bytes_max) {
                      std::to_string(level.events) + " events" +
                      (level.aggregates ? "" : " and no aggregates") +
                      ", of each command's output at most " + std::to_string(level.output_bytes) +
-                     " bytes; counts and summaries are whole";
-    if (dump(reduced).size() <= bytes_max) return reduced;
+                     " bytes, of each summary, error and command " +
+                     std::to_string(level.text_bytes) + "; counts are whole";
+    if (fits(reduced)) return reduced;
   }
-  // So many items, or such names, that nothing but their number fits.
-  return {{"command_results", json::array()},
-          {"ebpf_results", json::object()},
-          {"cut", "the results of " + std::to_string(answer["command_results"].size()) +
-                      " commands and " + std::to_string(answer["ebpf_results"].size()) +
-                      " programs do not fit into " + std::to_string(bytes_max) +
-                      " bytes: ask for less at a time"}};
+  // So many items that only the faults among them fit, or not even all of these.
+  json least{{"command_results", json::array()},
+             {"ebpf_results", json::object()},
+             {"cut", "the results of " + std::to_string(answer["command_results"].size()) +
+                         " commands and " + std::to_string(answer["ebpf_results"].size()) +
+                         " programs do not fit into " + std::to_string(bytes_max) +
+                         " bytes: ask for less at a time"}};
+  if (!reduced.contains("refused")) return least;
+  for (json& refused : reduced["refused"]) {
+    least["refused"].push_back(std::move(refused));
+    if (fits(least)) continue;
+    least["refused"].erase(least["refused"].size() - 1);
+    break;
+  }
+  return least;
 }
 
 std::string dump(const json& value, int indent) {

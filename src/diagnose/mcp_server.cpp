@@ -412,14 +412,13 @@ void McpServer::finish_call(const std::string& key) {
   const auto it = calls_.find(key);
   Call* const call = it->second.get();
   call->on_progress.reset();
-  const json answer = fit(call->diagnosis.answer(), mcp_result_bytes_max);
+  const json answer = call->diagnosis.answer();
   const auto ran = [](const json& results, const char* key, const json& not_run) {
     return std::ranges::any_of(results, [&](const json& it) { return it[key] != not_run; });
   };
   const bool anything = ran(answer["ebpf_results"], "status", "failed") ||
-                        ran(answer["command_results"], "exit_code", nullptr) ||
-                        answer.contains("cut");
-  reply_tool(call->era, call->id, answer, !anything);
+                        ran(answer["command_results"], "exit_code", nullptr);
+  reply_tool(call->era, call->id, fit(answer, mcp_result_bytes_max), !anything);
   ended_.push_back(std::move(it->second));
   calls_.erase(it);
   sweep_->arm(monotonic_now());

@@ -13,6 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t quote_bytes_max = 80;
+constexpr size_t refused_bytes_max = 200;  // of a name, a command, … of what is refused
+constexpr size_t unknown_keys_told = 32;
 constexpr int64_t pid_max = 1 << 22;                                   // PID_MAX_LIMIT
 constexpr int64_t uid_max = std::numeric_limits<uint32_t>::max() - 1;  // -1: "no user", chown(2)
 constexpr size_t comm_bytes_max = 15;                                  // TASK_COMM_LEN less its NUL
@@ -161,11 +163,11 @@ Fault read_command(const json& item, CommandRequest& command) {
   if (item.is_string()) object = {{"command", item}};
   if (!object.is_object())
     return std::string("must be a command's object or a string, not ") + item.type_name();
-  if (auto fault = read_text(object, "command", command_bytes_max, command.command); !fault.empty())
-    return fault;
   std::string id;
   if (auto fault = read_text(object, "id", name_bytes_max, id); !fault.empty()) return fault;
   if (!id.empty()) command.id = id;
+  if (auto fault = read_text(object, "command", command_bytes_max, command.command); !fault.empty())
+    return fault;
   if (!only_has(command.id, "_-.: "))
     return "id " + in_quotes(command.id) + " may have letters, digits, spaces and _-.: alone";
   if (auto fault = unknown_key(object, {"id", "command", "description"}, "key"); !fault.empty())
@@ -175,10 +177,25 @@ Fault read_command(const json& item, CommandRequest& command) {
   return read_text(object, "description", request_bytes_max, command.description);
 }
 
-std::string name_of(const json& item, const char* key) {
-  if (item.is_string()) return item.get<std::string>();
-  const json* name = item.is_object() ? find(item, key) : nullptr;
-  return name != nullptr && name->is_string() ? name->get<std::string>() : "";
+// Where it is text.
+std::string given(const json& item, const char* key) {
+  const json* value = item.is_object() ? find(item, key) : nullptr;
+  return value != nullptr && value->is_string()
+             ? shorten(value->get_ref<const std::string&>(), refused_bytes_max)
+             : "";
+}
+
+void refuse_unknown_keys(const json& object, std::vector<Refused>& refused) {
+  size_t count = 0;
+  for (const auto& [key, value] : object.items()) {
+    if (key == "commands" || key == "ebpf_programs" || ++count > unknown_keys_told) continue;
+    refused.push_back({"key", shorten(key, refused_bytes_max),
+                       "unknown key " + in_quotes(key) +
+                           " of the request; there are commands and ebpf_programs"});
+  }
+  if (count > unknown_keys_told)
+    refused.push_back(
+        {"key", "", std::to_string(count - unknown_keys_told) + " more unknown keys"});
 }
 
 // The array under a key; what stands there instead is refused.
@@ -222,6 +239,14 @@ Result<Reply> read_resolution(const json& object) {
 
 }  // namespace
 
+std::string shorten(std::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return std::string(text);
+  constexpr std::string_view ellipsis = "…";
+  size_t end = bytes_max - std::min(bytes_max, ellipsis.size());
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return std::string(text.substr(0, end)).append(ellipsis);
+}
+
 std::string in_quotes(std::string_view text) {
   std::string cut(text.substr(0, quote_bytes_max));
   if (cut.size() < text.size()) cut += "...";
@@ -264,19 +289,19 @@ Result<json> parse_json(std::string_view text, size_t bytes_max) {
 
 json to_json(const std::vector<Refused>& refused) {
   json list = json::array();
-  for (const Refused& one : refused)
-    list.push_back({{"item", one.item}, {"name", one.name}, {"error", one.why}});
+  for (const Refused& one : refused) {
+    json& entry =
+        list.emplace_back(json{{"item", one.item}, {"name", one.name}, {"error", one.why}});
+    for (const auto& [key, text] :
+         {std::pair("id", &one.id), std::pair("type", &one.type), std::pair("target", &one.target)})
+      if (!text->empty()) entry[key] = *text;
+  }
   return list;
 }
 
 DiagnosticRequest read_items(const json& object) {
   DiagnosticRequest request;
-  for (const auto& [key, value] : object.items()) {
-    if (key != "commands" && key != "ebpf_programs")
-      request.refused.push_back({"key", key,
-                                 "unknown key " + in_quotes(key) +
-                                     " of the request; there are commands and ebpf_programs"});
-  }
+  refuse_unknown_keys(object, request.refused);
 
   size_t place = 0;
   std::set<std::string> ids;
@@ -291,7 +316,12 @@ DiagnosticRequest read_items(const json& object) {
     if (fault.empty()) {
       request.commands.push_back(std::move(command));
     } else {
-      request.refused.push_back({where, name_of(item, "command"), fault.insert(0, where + ": ")});
+      request.refused.push_back(
+          {.item = where,
+           .name = item.is_string() ? shorten(item.get_ref<const std::string&>(), refused_bytes_max)
+                                    : given(item, "command"),
+           .why = fault.insert(0, where + ": "),
+           .id = shorten(command.id, refused_bytes_max)});
     }
   }
 
@@ -309,7 +339,11 @@ DiagnosticRequest read_items(const json& object) {
     if (fault.empty()) {
       request.programs.push_back(std::move(program));
     } else {
-      request.refused.push_back({where, name_of(item, "name"), fault.insert(0, where + ": ")});
+      request.refused.push_back({.item = where,
+                                 .name = given(item, "name"),
+                                 .why = fault.insert(0, where + ": "),
+                                 .type = given(item, "type"),
+                                 .target = given(item, "target")});
     }
   }
   return request;

@@ -30,9 +30,12 @@ struct CommandRequest {
 
 // An item, or a key, that was asked for and is not run.
 struct Refused {
-  std::string item;  // "ebpf_programs[2]", "commands[0]", "an unknown key of the request"
-  std::string name;  // its name, id or command where it has one, as given
+  std::string item;  // "ebpf_programs[2]", "commands[0]", "key"
+  std::string name;  // its name, command or key where it has one; this and what follows as given,
+                     // but cut where it is long
   std::string why;   // a sentence that names the fault
+  std::string id{};  // of a command; as for one that runs
+  std::string type{}, target{};  // of a program
 };
 
 struct DiagnosticRequest {
@@ -66,6 +69,9 @@ Result<std::string_view> find_json(std::string_view reply);
 // `commands` and `ebpf_programs` of an object that was parsed elsewhere (an MCP tool's arguments).
 // Every other key is refused.
 DiagnosticRequest read_items(const nlohmann::json& object);
+
+// At most so many bytes of UTF-8, with an ellipsis where it was longer.
+std::string shorten(std::string_view text, size_t bytes_max);
 
 // In quotes and on one line, cut where it is long; nothing in it can move a cursor.
 std::string in_quotes(std::string_view text);

@@ -126,6 +126,12 @@ def _items() -> Iterator[tuple[str, dict[str, Any], str]]:
     for key in ("filter", "Duration", "probe", "code", "", "args"):
         yield program(f"key {key!r}", "unknown key", **{key: 1})
     yield program("description 7", "description", description=7)
+    for key in ("name", "type", "target", "comm"):
+        changes = {"filters": {key: "x" * 900_000}} if key == "comm" else {key: "x" * 900_000}
+        yield program(f"{key} of 900 kB", f"{key} is longer than", **changes)
+    yield program("a key of 900 kB", "unknown key", **{"x" * 900_000: 1})
+    yield "a key of 900 kB", {"y" * 900_000: 1}, "unknown key"
+    yield "50000 keys", {f"key{i}": 1 for i in range(50_000)}, "49968 more unknown keys"
     yield "programs of one name", {"ebpf_programs": [PROGRAM | {"type": "x"}, PROGRAM | {"type": "y"}]}, "unknown type"
 
 
@@ -140,6 +146,9 @@ def _commands() -> Iterator[tuple[str, list[Any], str]]:
     yield "bare with NUL", ["id\u0000rm"], "NUL"
     yield "NUL", [{"command": "id\u0000rm"}], "NUL"
     yield "too long", ["echo " + "x" * 8192], "8192"
+    yield "900 kB", ["x" * 900_000], "8192"
+    yield "900 kB of control characters", [{"command": "\x1b" * 150_000}], "8192"
+    yield "an id of 900 kB", [{"id": "x" * 900_000, "command": "id"}], "id is longer than"
     for value in (7, [], {}, "a;b", "a\nb", "../x", "x" * 65, "\x1b[2J", "ä", "<b>"):
         yield f"id {str(value)[:12]!r}", [{"id": value, "command": "id"}], "id"
     yield "an id twice", [{"id": "good", "command": "id"}], "another command has the id"

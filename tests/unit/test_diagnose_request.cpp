@@ -113,6 +113,37 @@ TEST(Request, BoundsAreKept) {
               AllOf(HasSubstr("33"), HasSubstr("32")));
 }
 
+TEST(Request, WhatIsRefusedIsToldAsItWasGiven) {
+  const auto request =
+      parse({{"response_type", "diagnostic"},
+             {"commands",
+              {{{"id", "mine"}, {"command", std::string(9000, 'x')}}, std::string(9000, 'y')}},
+             {"ebpf_programs", {{{"name", "p"}, {"type", "uprobe"}, {"target", "main"}}}}});
+  ASSERT_THAT(request.refused, SizeIs(3));
+  const json told = to_json(request.refused);
+  EXPECT_EQ(told[0]["id"], "mine");
+  EXPECT_EQ(told[0]["name"], std::string(197, 'x') + "…");
+  EXPECT_EQ(told[1]["id"], "command_2");
+  EXPECT_EQ(told[1]["name"], std::string(197, 'y') + "…");
+  EXPECT_EQ(told[2]["type"], "uprobe");
+  EXPECT_EQ(told[2]["target"], "main");
+}
+
+TEST(Request, ManyUnknownKeysAreCounted) {
+  json object{{"response_type", "diagnostic"}};
+  for (int i = 0; i < 1000; ++i) object["key" + std::to_string(i)] = i;
+  const auto refused = parse(object).refused;
+  ASSERT_THAT(refused, SizeIs(33));
+  EXPECT_EQ(refused.back().why, "968 more unknown keys");
+}
+
+TEST(Shorten, CutsBetweenCharacters) {
+  EXPECT_EQ(shorten("äöü", 6), "äöü");
+  EXPECT_EQ(shorten("äöüx", 6), "ä…");
+  EXPECT_EQ(shorten("äöüx", 5), "ä…");
+  EXPECT_EQ(shorten("äöüx", 4), "…");
+}
+
 TEST(Request, WhatCannotBeRunAtAll) {
   const auto error = [](std::string_view text) {
     const auto reply = parse_request(text);

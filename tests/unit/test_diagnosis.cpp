@@ -81,6 +81,34 @@ TEST(Fit, CutsByImportance) {
     }
   }
   EXPECT_LE(dump(fit(whole, 600)).size(), 600U);
+  EXPECT_LE(dump(fit(whole, 30'000, 2), 2).size(), 30'000U) << "as it is printed";
+}
+
+TEST(Fit, CutsTheTextsOfOneAndKeepsTheOthers) {
+  json answer = large_answer();
+  answer["command_results"][0]["command"] = std::string(400'000, 'c');
+  answer["ebpf_results"]["p_1"]["summary"] = std::string(400'000, 's');
+  answer["refused"] = {{{"item", "key"}, {"name", "k"}, {"error", std::string(400'000, 'e')}}};
+  const json cut = fit(answer, 20'000);
+  EXPECT_LE(dump(cut).size(), 20'000U);
+  EXPECT_EQ(cut["command_results"][0]["exit_code"], 0);
+  EXPECT_THAT(cut["command_results"][0]["command"].get<std::string>(), testing::StartsWith("ccc"));
+  EXPECT_EQ(cut["ebpf_results"]["p_1"]["event_count"], 5000);
+  EXPECT_THAT(cut["refused"][0]["error"].get<std::string>(), testing::StartsWith("eee"));
+}
+
+TEST(Fit, FaultsStayLongest) {
+  json answer = large_answer();
+  for (int i = 0; i < 100; ++i) {
+    answer["command_results"].push_back(answer["command_results"][0]);
+    answer["refused"].push_back({{"item", "key"}, {"name", "k"}, {"error", "fault"}});
+  }
+  for (const size_t budget : {8'000UL, 1'000UL}) {
+    const json cut = fit(answer, budget);
+    EXPECT_LE(dump(cut).size(), budget);
+    EXPECT_TRUE(has_fault(cut));
+    EXPECT_EQ(cut["refused"].at(0)["error"], "fault");
+  }
 }
 
 TEST(Fault, IsWhatWasRefusedOrFailed) {
