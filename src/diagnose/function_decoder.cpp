@@ -91,11 +91,6 @@ Scalar scalar(const btf& types, unsigned id) {
           .allocation_flags = type_name(types, id) == "gfp_t"};
 }
 
-int64_t sign_extend(uint64_t value, size_t size) {
-  const auto unused = static_cast<int>(64 - 8 * size);
-  return size >= 8 ? static_cast<int64_t>(value) : static_cast<int64_t>(value << unused) >> unused;
-}
-
 class FunctionDecoder : public Decoder {
  public:
   FunctionDecoder(std::unique_ptr<btf, void (*)(btf*)> module_types, const btf* types,
@@ -112,6 +107,12 @@ class FunctionDecoder : public Decoder {
       if (argument.scalar.kind == Scalar::Kind::none) break;
       if (argument.name.empty()) argument.name = "arg" + std::to_string(i + 1);
       if (argument.scalar.kind == Scalar::Kind::pointer) plan(argument, parameters[i].type, i);
+      // The length of the address before it: "uaddr, addr_len".
+      if (i > 0 && arguments_.back().kind == DIAGNOSE_SOCKADDR_AT &&
+          argument.scalar.kind == Scalar::Kind::number &&
+          argument.name.find("len") != std::string::npos)
+        captures_[static_cast<size_t>(arguments_.back().capture)].size =
+            static_cast<uint16_t>(8 * i);
       arguments_.push_back(std::move(argument));
     }
     result_ = scalar(*types_, prototype->type);

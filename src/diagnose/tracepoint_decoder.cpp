@@ -4,7 +4,6 @@
 #include <array>
 #include <cstring>
 #include <map>
-#include <regex>
 
 #include "diagnose/decoder.h"
 
@@ -33,6 +32,12 @@ Result<Format> parse(const std::string& category, const std::string& text) {
   tep_parse_format(format.tep.get(), &format.event, text.data(), text.size(), category.c_str());
   if (!format.event || format.event->format.nr_common == 0)
     return fail("cannot parse the format of a tracepoint in " + category);
+  // A place in a record has 16 bits: it is what __data_loc has room for.
+  for (const tep_format_field* field = format.event->format.fields; field; field = field->next)
+    if (field->offset < 0 || field->size < 0 || field->offset > UINT16_MAX ||
+        field->size > UINT16_MAX)
+      return fail("a tracepoint in " + category + " has the field " + field->name +
+                  " out of all bounds");
   return format;
 }
 
@@ -72,9 +77,19 @@ uint64_t read_unsigned(Bytes bytes) {
   return value;
 }
 
-int64_t sign_extend(uint64_t value, size_t size) {
-  const auto unused = static_cast<int>(64 - 8 * size);
-  return size >= 8 ? static_cast<int64_t>(value) : static_cast<int64_t>(value << unused) >> unused;
+// "%pS" and its kin print an address as the function that it is in:
+// Documentation/core-api/printk-formats.rst.
+bool is_symbol(const std::string& format, const std::string& field) {
+  const std::string shown = field + "=%p";
+  for (size_t at = format.find(shown); at != std::string::npos; at = format.find(shown, at + 1)) {
+    const char before = at > 0 ? format[at - 1] : ' ';
+    const size_t behind = at + shown.size();
+    if (std::isalnum(static_cast<unsigned char>(before)) == 0 && before != '_' &&
+        behind < format.size() &&
+        std::string_view("sSfF").find(format[behind]) != std::string::npos)
+      return true;
+  }
+  return false;
 }
 
 // An argument of a system call is 8 bytes wide in its record, whatever its type.
@@ -179,10 +194,9 @@ class TracepointDecoder : public Decoder {
                 .is_signed = (from.flags & TEP_FIELD_IS_SIGNED) != 0,
                 // It takes arrays of u8 for text as well.
                 .text = (from.flags & TEP_FIELD_IS_STRING) != 0 && std::strstr(from.type, "char"),
-                .dynamic = (from.flags & TEP_FIELD_IS_DYNAMIC) != 0,
+                .dynamic = (from.flags & TEP_FIELD_IS_DYNAMIC) != 0 && from.size == 4,
                 .relative = (from.flags & TEP_FIELD_IS_RELATIVE) != 0};
-    if (!is_enter_)
-      field.symbol = std::regex_search(text, std::regex("\\b" + field.name + "=%p[sSfF]"));
+    if (!is_enter_) field.symbol = is_symbol(text, field.name);
     if (is_enter_) {
       const auto type = integer_type(field.type);
       field.is_signed = type.is_signed;

@@ -125,6 +125,12 @@ std::string show_hex(uint64_t value) {
   return text.data();
 }
 
+int64_t sign_extend(uint64_t value, size_t size) {
+  if (size == 0 || size >= 8) return static_cast<int64_t>(value);
+  const auto unused = static_cast<int>(64 - 8 * size);
+  return static_cast<int64_t>(value << unused) >> unused;
+}
+
 std::string errno_name(int64_t value) {
   // include/linux/errno.h: of the kernel's own, never seen by a program.
   static const std::map<int64_t, const char*> internal = {

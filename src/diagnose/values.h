@@ -19,6 +19,8 @@ using Bytes = std::span<const char>;
 // Up to the first NUL; what is no UTF-8 becomes U+FFFD.
 std::string show_text(Bytes bytes);
 std::string show_hex(uint64_t value);
+// Of a number of so many bytes.
+int64_t sign_extend(uint64_t value, size_t size);
 // "ENOENT" for 2 or -2; "" for what is no error.
 std::string errno_name(int64_t value);
 // "inet", "inet6", "unix"; the number of others.

@@ -7,11 +7,15 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ebpf_ai_monitor;
-  std::istringstream trace(std::string(reinterpret_cast<const char*>(data), size));
-  judge::Time latest{};
-  (void)replay(trace, {}, [&](const ReplayedTransition& replayed) {
-    if (replayed.transition.time < latest) __builtin_trap();
-    latest = replayed.transition.time;
-  });
+  for (const bool adaptive : {false, true}) {
+    judge::Rules rules;
+    rules.adaptive = adaptive;
+    std::istringstream trace(std::string(reinterpret_cast<const char*>(data), size));
+    judge::Time latest{};
+    (void)replay(trace, rules, [&](const ReplayedTransition& replayed) {
+      if (replayed.transition.time < latest) __builtin_trap();
+      latest = replayed.transition.time;
+    });
+  }
   return 0;
 }

@@ -107,6 +107,14 @@ TEST(DiagnoseValues, Addresses) {
   EXPECT_EQ(show_unix_path({"\0name", 5}), "@name");
 }
 
+TEST(DiagnoseValues, Signs) {
+  EXPECT_EQ(sign_extend(0xff, 1), -1);
+  EXPECT_EQ(sign_extend(0x7f, 1), 127);
+  EXPECT_EQ(sign_extend(0xffffffff, 4), -1);
+  EXPECT_EQ(sign_extend(0xffffffff, 8), 0xffffffff);
+  EXPECT_EQ(sign_extend(7, 0), 7) << "of a field without a size";
+}
+
 TEST(DiagnoseValues, Names) {
   EXPECT_EQ(errno_name(-2), "ENOENT");
   EXPECT_EQ(errno_name(512), "ERESTARTSYS");
@@ -273,6 +281,18 @@ TEST(DiagnoseReport, ShowsWhatFitsAndSaysSo) {
   EXPECT_EQ(result.aggregates["by_data"][0]["sampled_1_in"], 2);
   EXPECT_THAT(result.summary,
               HasSubstr("1 in " + std::to_string(result.sampled_1_in) + " of them is shown"));
+}
+
+TEST(DiagnoseReport, FirstHitsThatDoNotFitAreNoSample) {
+  ProbeResult result;
+  ProbeReport report;
+  report.bytes_max = 10'000;
+  // The first hit on each of many CPUs.
+  for (int cpu = 0; cpu < 5; ++cpu) report.events.push_back(event_to(0, std::string(4000, 'x')));
+  complete(result, report);
+  EXPECT_EQ(result.sampled_1_in, 1U);
+  EXPECT_EQ(result.events.size(), 2U);
+  EXPECT_THAT(result.summary, HasSubstr("The last 3 of those are left out for their size"));
 }
 
 TEST(DiagnoseReport, Latencies) {
