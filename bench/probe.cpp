@@ -1,10 +1,7 @@
-// Holds a probe in the kernel until its input ends:
+// Holds a probe in the kernel until it is interrupted:
 //   bench-probe TARGET
 // Prints "ready" once it counts.
-#include <sys/epoll.h>
-#include <unistd.h>
-
-#include <array>
+#include <csignal>
 #include <cstdio>
 
 #include "diagnose/engine.h"
@@ -26,16 +23,17 @@ int main(int argc, char** argv) {
   request.duration = probe_duration_max;
   (*engine)->arm({request});
   (*engine)->start([&] { loop.exit(0); });
-  const auto input = loop.add_io(STDIN_FILENO, EPOLLIN, [&](uint32_t) {
-    std::array<char, 16> bytes;
-    if (read(STDIN_FILENO, bytes.data(), bytes.size()) <= 0) (*engine)->stop();
-  });
-  std::puts("ready");
-  std::fflush(stdout);
-  loop.run();
-  for (const ProbeResult& result : (*engine)->results()) {
-    std::puts(result.summary.c_str());
-    if (result.status == ProbeStatus::failed) return 1;
+  const auto interrupt = loop.add_signal(SIGINT, [&] { (*engine)->stop(); });
+  if ((*engine)->progress().front().running) {
+    std::puts("ready");
+    std::fflush(stdout);
   }
+  loop.run();
+  const auto result = (*engine)->results().front();
+  if (result.status == ProbeStatus::failed) {
+    std::fprintf(stderr, "bench-probe: %s\n", result.error.value_or("").c_str());
+    return 1;
+  }
+  std::puts(result.summary.c_str());
   return 0;
 }

@@ -1,5 +1,5 @@
 // What a system call costs a process that is none of the monitor's business:
-//   bench-syscalls SECONDS
+//   bench-syscalls SECONDS [CPU]
 // Prints "read NS", "getppid NS" and "send_recv NS" (the two together), of the best of many short
 // batches: whoever else runs on the machine can make a batch slower, never faster.
 #include <fcntl.h>
@@ -26,29 +26,33 @@ double nanoseconds_a_call(Call call) {
   return static_cast<double>(now_ns() - begin) / batch;
 }
 
-// One CPU for all batches and all runs.
-void stay_on_last_cpu() {
+int last_cpu() {
   cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 0;
   int last = CPU_SETSIZE - 1;
   while (last > 0 && !CPU_ISSET(last, &allowed)) --last;
+  return last;
+}
+
+// One CPU for all batches and all runs.
+bool stay_on(int cpu) {
   cpu_set_t one;
   CPU_ZERO(&one);
-  CPU_SET(last, &one);
-  sched_setaffinity(0, sizeof(one), &one);
+  CPU_SET(cpu, &one);
+  return sched_setaffinity(0, sizeof(one), &one) == 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const double seconds = argc == 2 ? std::strtod(argv[1], nullptr) : 0;
+  const double seconds = argc == 2 || argc == 3 ? std::strtod(argv[1], nullptr) : 0;
   const int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   int ends[2];
-  if (seconds <= 0 || zero < 0 || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) {
-    std::fputs("usage: bench-syscalls SECONDS\n", stderr);
+  if (seconds <= 0 || zero < 0 || !stay_on(argc == 3 ? std::atoi(argv[2]) : last_cpu()) ||
+      socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    std::fputs("usage: bench-syscalls SECONDS [CPU]\n", stderr);
     return 2;
   }
-  stay_on_last_cpu();
   double best_read = std::numeric_limits<double>::max();
   double best_getppid = best_read;
   double best_send_recv = best_read;
