@@ -206,23 +206,26 @@ __noinline int capture_bytes(__u32 capture, __u64 pointer, __u32 size) {
   return 0;
 }
 
-// `length` 0: unknown. A unix path then ends at its NUL.
-__noinline int capture_sockaddr(__u32 capture, __u64 pointer, __u32 length) {
+// Of a length that is not known a unix path ends at its NUL. Of one that is known no byte more is
+// taken: what lies behind it is none of the kernel's business.
+__noinline int capture_sockaddr(__u32 capture, __u64 pointer, __u32 length, __u32 known) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_item* item = scratch ? new_item(scratch, capture) : NULL;
   bool kernel = is_kernel_address(pointer);
   __u16 family = 0;
-  long error;
+  long error = 0;
 
   if (!item) return 0;
-  error = kernel ? bpf_probe_read_kernel(&family, sizeof(family), (void*)pointer)
-                 : bpf_probe_read_user(&family, sizeof(family), (void*)pointer);
-  if (!length) length = family == AF_INET ? 16 : family == AF_INET6 ? 28 : sizeof(family);
+  if (!known) {
+    error = kernel ? bpf_probe_read_kernel(&family, sizeof(family), (void*)pointer)
+                   : bpf_probe_read_user(&family, sizeof(family), (void*)pointer);
+    length = family == AF_INET ? 16 : family == AF_INET6 ? 28 : sizeof(family);
+  }
   if (length > sizeof(struct sockaddr_un)) length = sizeof(struct sockaddr_un);
   if (!error)
     error = kernel ? bpf_probe_read_kernel(item + 1, length, (void*)pointer)
                    : bpf_probe_read_user(item + 1, length, (void*)pointer);
-  if (!error && family == AF_UNIX && length == sizeof(family)) {
+  if (!error && !known && family == AF_UNIX) {
     char* path = (char*)(item + 1) + sizeof(family);
     void* from = (void*)(pointer + sizeof(family));
 
@@ -379,7 +382,8 @@ __noinline int capture_all(__u32 layout_index) {
         capture_strings(i, pointer);
         break;
       case DIAGNOSE_SOCKADDR_AT:
-        capture_sockaddr(i, pointer, capture->size ? record_value(scratch, capture->size) : 0);
+        capture_sockaddr(i, pointer, capture->size ? record_value(scratch, capture->size) : 0,
+                         capture->size != 0);
         break;
       case DIAGNOSE_SOCKET_AT:
         if (bpf_core_read(&other, sizeof(other), &((struct socket*)pointer)->sk)) other = 0;
@@ -415,18 +419,17 @@ __noinline int capture_all(__u32 layout_index) {
 
 // ---- helpers: counts ----
 
-// The probe of this program's cookie if the current task passes its filters.
-static __always_inline struct diagnose_probe* passes(__u32 number, struct diagnose_stats* stat) {
-  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+// Whether the current task passes the probe's filters.
+static __always_inline bool passes(__u32 number, struct diagnose_probe* probe,
+                                   struct diagnose_stats* stat) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
   char comm[DIAGNOSE_COMM_LEN];
 
-  if (!probe) return NULL;
   if (probe->use_pid) {
     if (pid != probe->pid) goto filtered;
   } else if (pid == own_pid) {
     stat->own++;
-    return NULL;
+    return false;
   }
   if (probe->use_uid && (__u32)bpf_get_current_uid_gid() != probe->uid) goto filtered;
   if (probe->use_comm) {
@@ -437,10 +440,10 @@ static __always_inline struct diagnose_probe* passes(__u32 number, struct diagno
     }
   }
   if (probe->use_cgroup && bpf_current_task_under_cgroup(&cgroups, number) != 1) goto filtered;
-  return probe;
+  return true;
 filtered:
   stat->filtered++;
-  return NULL;
+  return false;
 }
 
 // NULL if there is no room.
@@ -557,17 +560,18 @@ static __always_inline __u32 next_probe(__u32 number) {
 
 static __noinline int tracepoint_hit(void* ctx, __u32 number) {
   struct diagnose_stats* stat = stats_of(number);
-  struct diagnose_probe* probe = stat ? passes(number, stat) : NULL;
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct scratch* scratch;
   __u32 value;
 
-  if (!probe) return 0;
+  if (!stat || !probe) return 0;
   if (probe->use_match) {
     if (bpf_probe_read_kernel(&value, sizeof(value),
                               ctx + (probe->match_offset & (DIAGNOSE_RECORD - 1))) ||
         value != probe->match_value)
       return 0;
   }
+  if (!passes(number, probe, stat)) return 0;
   scratch = begin_event(number, probe, stat);
   if (!scratch) return 0;
   copy_record(ctx, number);
@@ -606,47 +610,46 @@ static __always_inline bool is_compat(void) {
 #endif
 }
 
-static __noinline int system_call(void* ctx, __u32 number, __s64 id, __u32 record_size) {
+static __noinline int system_call(void* ctx, __u32 number, __s64 id, bool enter) {
   struct diagnose_stats* stat = stats_of(number);
-  struct diagnose_probe* probe = stat ? passes(number, stat) : NULL;
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct diagnose_syscall_counts* calls;
   struct scratch* scratch;
+  __u32 size;
 
-  if (!probe || id < 0 || id >= DIAGNOSE_SYSCALLS) return 0;
+  if (!stat || !probe || id < 0 || id >= DIAGNOSE_SYSCALLS) return 0;
   if (!(probe->syscalls[(id >> 6) & (DIAGNOSE_SYSCALLS / 64 - 1)] & (1ULL << (id & 63)))) return 0;
+  if (!passes(number, probe, stat)) return 0;
   calls = bpf_map_lookup_elem(&syscall_counts, &number);
   if (calls) calls->counts[id & (DIAGNOSE_SYSCALLS - 1)]++;
   scratch = begin_event(number, probe, stat);
   if (!scratch) return 0;
   scratch->event.syscall = id;
-  if (bpf_probe_read_kernel(scratch->data, record_size, ctx)) record_size = 0;
-  set_record(scratch, record_size);
-  if (record_size == sizeof(struct raw_syscall)) capture_all(DIAGNOSE_PROBES + id);
+  // On exit the result is where the first argument is on entry.
+  size = enter ? sizeof(struct raw_syscall) : offsetof(struct raw_syscall, arguments[1]);
+  if (bpf_probe_read_kernel(scratch->data, size, ctx)) size = 0;
+  set_record(scratch, size);
+  if (enter && size) capture_all(DIAGNOSE_PROBES + id);
   submit(scratch, stat);
   return 0;
 }
 
-static __always_inline int system_call_probes(void* ctx, __s64 id, __u32 record_size) {
+static __always_inline int system_call_probes(void* ctx, __s64 id, bool enter) {
   __u32 next = bpf_get_attach_cookie(ctx) + 1;
 
   if (is_compat()) return 0;
   for (__u32 i = 0; i < DIAGNOSE_PROBES && next; i++) {
-    system_call(ctx, next - 1, id, record_size);
+    system_call(ctx, next - 1, id, enter);
     next = next_probe(next - 1);
   }
   return 0;
 }
 
 SEC("tracepoint/raw_syscalls/sys_enter")
-int on_syscall_enter(struct raw_syscall* ctx) {
-  return system_call_probes(ctx, ctx->id, sizeof(struct raw_syscall));
-}
+int on_syscall_enter(struct raw_syscall* ctx) { return system_call_probes(ctx, ctx->id, true); }
 
-// The result is where the first argument is on entry.
 SEC("tracepoint/raw_syscalls/sys_exit")
-int on_syscall_exit(struct raw_syscall* ctx) {
-  return system_call_probes(ctx, ctx->id, offsetof(struct raw_syscall, arguments[1]));
-}
+int on_syscall_exit(struct raw_syscall* ctx) { return system_call_probes(ctx, ctx->id, false); }
 
 #if defined(__TARGET_ARCH_x86)
 #define SIXTH_ARGUMENT(ctx) ((ctx)->r9)
@@ -667,10 +670,12 @@ SEC("kprobe")
 int on_function(struct pt_regs* ctx) {
   __u32 number = bpf_get_attach_cookie(ctx);
   struct diagnose_stats* stat = stats_of(number);
-  struct diagnose_probe* probe = stat ? passes(number, stat) : NULL;
-  struct scratch* scratch = probe ? begin_event(number, probe, stat) : NULL;
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct diagnose_call* record;
+  struct scratch* scratch;
 
+  if (!stat || !probe || !passes(number, probe, stat)) return 0;
+  scratch = begin_event(number, probe, stat);
   if (!scratch) return 0;
   record = (struct diagnose_call*)scratch->data;
   __builtin_memset(record, 0, sizeof(*record));
@@ -711,21 +716,18 @@ SEC("kretprobe")
 int on_function_return(struct pt_regs* ctx) {
   __u32 number = bpf_get_attach_cookie(ctx);
   struct diagnose_stats* stat = stats_of(number);
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct call_key key = this_call(number);
-  struct diagnose_probe* probe;
   struct diagnose_call* record;
   struct scratch* scratch;
   struct call* call;
   __u64 latency = 0;
 
-  if (!stat) return 0;
+  if (!stat || !probe) return 0;
+  stat->returns++;
   call = bpf_map_lookup_elem(&calls, &key);
-  if (call) {
-    latency = bpf_ktime_get_ns() - call->time_ns;
-    stat->paired++;
-  }
-  probe = passes(number, stat);
-  if (probe) {
+  if (call) latency = bpf_ktime_get_ns() - call->time_ns;
+  if (passes(number, probe, stat)) {
     if (latency > stat->latency_max_ns) stat->latency_max_ns = latency;
     scratch = begin_event(number, probe, stat);
     if (scratch) {

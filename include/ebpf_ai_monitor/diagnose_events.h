@@ -42,7 +42,7 @@ enum diagnose_capture_kind {
 struct diagnose_capture {
   __u16 kind;    // enum diagnose_capture_kind
   __u16 source;  // place of the pointer in the record
-  // Bytes to be read; for a sockaddr the place of its length in the record, 0: by its family.
+  // Bytes to be read; for a sockaddr the place of its length in the record, 0: that is not known.
   __u16 size;
   __u16 reserved;
 };
@@ -77,7 +77,7 @@ struct diagnose_stats {
   __u64 dropped;    // no room for the event
   __u64 uncounted;  // hits that `counts` had no room for
   __u64 entries;    // of a function whose return is probed, by anyone
-  __u64 paired;     // and its returns whose entry was seen
+  __u64 returns;    // and its returns
   __u64 latency_max_ns;
   __u64 window_ns;
   __u64 window_used;

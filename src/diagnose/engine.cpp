@@ -4,12 +4,14 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <mntent.h>
 #include <seccomp.h>
 #include <spdlog/spdlog.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@
 #include "diagnose/kernel_symbols.h"
 #include "diagnose/report.h"
 #include "diagnose/targets.h"
+#include "system/capabilities.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -33,8 +36,9 @@ namespace {
 
 static_assert(probes_max == DIAGNOSE_PROBES);
 
-// Events kept of a probe until it has ended; beyond that, every other one goes.
+// Events kept of a probe until it has ended, and their bytes; beyond that, every other one goes.
 constexpr size_t kept_max = 4096;
+constexpr size_t kept_bytes_max = 4UL * 1024 * 1024;
 // How often the ring buffer is emptied; when it is half full, at once.
 constexpr Nanoseconds drain_interval = std::chrono::milliseconds(100);
 // Of the events of all probes in an answer, as JSON.
@@ -66,13 +70,23 @@ int print_libbpf(enum libbpf_print_level level, const char* format, va_list argu
   return 0;
 }
 
+std::string what_lacks() {
+  std::string lacking;
+  for (const auto& [number, name] :
+       {std::pair(CAP_BPF, "CAP_BPF"), std::pair(CAP_PERFMON, "CAP_PERFMON"),
+        // tracefs is root's; addresses in /proc/kallsyms are hidden.
+        std::pair(CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"), std::pair(CAP_SYSLOG, "CAP_SYSLOG")})
+    if (!has_capability(number)) lacking.append(lacking.empty() ? "" : ", ").append(name);
+  if (lacking.empty()) return "this kernel is locked down, or a container's filter forbids it";
+  return "this process lacks " + lacking +
+         ": run it as root, with sudo; for an MCP client: sudo -n ebpf-ai-monitor mcp";
+}
+
 tl::unexpected<Error> explain(const std::string& what, int error) {
   std::string message = what + ": " + std::generic_category().message(error);
   if (!libbpf_says().empty()) message += " (" + libbpf_says() + ")";
-  if (error == EPERM || error == EACCES)
-    message +=
-        "; it needs root, or the capabilities CAP_BPF, CAP_PERFMON and CAP_DAC_READ_SEARCH, and a "
-        "kernel that is not locked down";
+  if (error == EPERM)  // EACCES is what the verifier says
+    message += "; " + what_lacks();
   else if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
     message =
         "the kernel has no type information (/sys/kernel/btf/vmlinux): boot one that is built with "
@@ -128,6 +142,35 @@ uint64_t misses(const bpf_program* program) {
   uint32_t size = sizeof(info);
   return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0 ? info.recursion_misses
                                                                              : 0;
+}
+
+// trace_call_bpf() counts what it skips since Linux 6.7.
+bool counts_misses() {
+  utsname about{};
+  uname(&about);
+  unsigned major = 0, minor = 0;
+  return std::sscanf(about.release, "%u.%u", &major, &minor) == 2 &&
+         std::pair(major, minor) >= std::pair(6U, 7U);
+}
+
+// The kernel keeps track of so many calls of a function at a time, kernel/kprobes.c, and libbpf
+// cannot ask for more; the return of any other is missed. Those that only sleep at the end are
+// among the first.
+void tell_missed_returns(ProbeResult& result, const diagnose_stats& sum,
+                         std::vector<std::string>& notes) {
+  if (sum.entries <= sum.returns) return;
+  const uint64_t open = sum.entries - sum.returns;
+  const auto tracked = static_cast<uint64_t>(std::max(10, 2 * libbpf_num_possible_cpus()));
+  if (open <= tracked) {
+    notes.push_back(std::to_string(open) +
+                    " calls by anyone had not returned at the end, or their return was missed");
+    return;
+  }
+  result.status = ProbeStatus::partial;
+  result.error = (result.error ? *result.error + "; " : "") + "at least " +
+                 std::to_string(open - tracked) +
+                 " returns by anyone were missed: the kernel keeps track of " +
+                 std::to_string(tracked) + " calls at a time, and more slept in the function";
 }
 
 // The number of a system call by the name of its tracepoint.
@@ -190,8 +233,7 @@ Status check_pid(pid_t pid) {
 
 // The kernel's reasons for refusing a probe of a function.
 std::string attach_error(int error) {
-  if (error == EPERM || error == EACCES)
-    return "not permitted: it needs root, or CAP_PERFMON and CAP_BPF";
+  if (error == EPERM || error == EACCES) return "not permitted: " + what_lacks();
   if (error == EADDRNOTAVAIL) return "several functions have this name";
   if (error == EINVAL || error == EOPNOTSUPP || error == EILSEQ)
     return "the kernel allows no probe there (" + std::generic_category().message(error) + ")";
@@ -225,7 +267,9 @@ struct Probe {
   std::string hits;
   std::vector<std::string> notes;
   std::vector<std::vector<char>> kept;
+  size_t kept_bytes = 0;
   uint64_t kept_every = 1;
+  uint64_t no_room = 0;
   bool running = false;
   EventSourcePtr timer;
 };
@@ -708,13 +752,23 @@ void Engine::Impl::take(const char* data, size_t size) {
   Probe& probe = probes_[probe_of_[header.probe]];
   if (!probe.running || (header.sequence & (probe.kept_every - 1)) != 0) return;
   probe.kept.emplace_back(data, data + size);
-  while (probe.kept.size() > kept_max) {
-    probe.kept_every *= 2;
-    std::erase_if(probe.kept, [&](const std::vector<char>& bytes) {
+  probe.kept_bytes += size;
+  while (probe.kept.size() > kept_max || probe.kept_bytes > kept_bytes_max) {
+    const auto goes = [&](const std::vector<char>& bytes) {
       diagnose_event kept{};
       std::memcpy(&kept, bytes.data(), sizeof(kept));
-      return (kept.sequence & (probe.kept_every - 1)) != 0;
-    });
+      if ((kept.sequence & (2 * probe.kept_every - 1)) == 0) return false;
+      probe.kept_bytes -= bytes.size();
+      return true;
+    };
+    if (std::erase_if(probe.kept, goes) > 0) {
+      probe.kept_every *= 2;
+      continue;
+    }
+    // The first hits of many CPUs and tracepoints are a sample of no rate.
+    probe.kept_bytes -= size;
+    probe.kept.pop_back();
+    ++probe.no_room;
   }
 }
 
@@ -728,7 +782,7 @@ diagnose_stats Engine::Impl::totals(const Probe& probe) const {
       sum.dropped += cpu.dropped;
       sum.uncounted += cpu.uncounted;
       sum.entries += cpu.entries;
-      sum.paired += cpu.paired;
+      sum.returns += cpu.returns;
       sum.latency_max_ns = std::max(sum.latency_max_ns, cpu.latency_max_ns);
     }
   }
@@ -739,7 +793,7 @@ void Engine::Impl::report(Probe& probe) {
   const diagnose_stats sum = totals(probe);
   probe.result.event_count = sum.hits;
   probe.result.filtered = sum.filtered + sum.own;
-  probe.result.dropped = sum.dropped;
+  probe.result.dropped = sum.dropped + probe.no_room;
 
   ProbeReport report;
   report.hits = probe.hits;
@@ -814,11 +868,12 @@ void Engine::Impl::report(Probe& probe) {
   if (sum.uncounted > 0)
     report.notes.push_back(std::to_string(sum.uncounted) +
                            " are missing in the counts by process, of which there were too many");
-  if (sum.entries > sum.paired)
-    report.notes.push_back(
-        std::to_string(sum.entries - sum.paired) +
-        " calls by anyone had not returned at the end, or their return was missed");
-  if (const uint64_t missed = program_misses() - misses_before_; missed > 0)
+  tell_missed_returns(probe.result, sum, report.notes);
+  if (!counts_misses())
+    report.notes.emplace_back(
+        "hits that come in an interrupt while a probe runs on the same CPU are skipped, and not "
+        "countable on this kernel");
+  else if (const uint64_t missed = program_misses() - misses_before_; missed > 0)
     report.notes.push_back("the kernel skipped " + std::to_string(missed) +
                            " hits of all probes, which came while one ran on the same CPU");
   complete(probe.result, std::move(report));
@@ -854,6 +909,7 @@ std::vector<ProbeResult> Engine::Impl::results() {
     results.push_back(std::move(probe.result));
   }
   probes_.clear();
+  probe_of_.clear();
   return results;
 }
 

@@ -100,9 +100,10 @@ nlohmann::json latencies(const ProbeReport& report) {
 }
 
 // Every `every`th of what is a sample already; the sequence counts by CPU, so all over the time.
-void thin(std::vector<SampledEvent>& events, uint64_t every) {
-  std::erase_if(events,
-                [&](const SampledEvent& event) { return (event.sequence & (every - 1)) != 0; });
+// How many went.
+size_t thin(std::vector<SampledEvent>& events, uint64_t every) {
+  return std::erase_if(
+      events, [&](const SampledEvent& event) { return (event.sequence & (every - 1)) != 0; });
 }
 
 std::string processes_of(const ProbeReport& report) {
@@ -180,13 +181,21 @@ void complete(ProbeResult& result, ProbeReport report) {
       sum += event.data.dump().size() + event.process_name.size() + event.event_type.size() + 150;
     return sum;
   };
-  while (report.events.size() > 1 && bytes() > report.bytes_max && every < 1ULL << 40)
-    thin(report.events, every *= 2);
+  // What is left at last may be the first hits alone, of many CPUs: a sample of no rate.
+  while (report.events.size() > 1 && bytes() > report.bytes_max &&
+         thin(report.events, every * 2) > 0)
+    every *= 2;
+  size_t left_out = 0;
+  for (; report.events.size() > 1 && bytes() > report.bytes_max; ++left_out)
+    report.events.pop_back();
   result.sampled_1_in = every;
   for (SampledEvent& event : report.events) result.events.push_back(std::move(event.event));
   if (every > 1)
     report.notes.push_back("1 in " + std::to_string(every) +
                            " of them is shown; the counts by process are of all");
+  if (left_out > 0)
+    report.notes.push_back("the last " + std::to_string(left_out) +
+                           " of those are left out for their size");
   if (result.dropped > 0)
     report.notes.push_back(std::to_string(result.dropped) +
                            " events found no room in the buffer; they are counted");

@@ -193,15 +193,16 @@ TEST_F(Functions, Schedule) {
   const auto calls = trace(ProbeType::kprobe, "schedule", sleep);
   EXPECT_GT(calls.event_count, 0U);
   EXPECT_EQ(calls.event_count, calls.events.size());
-  const auto returns = trace(ProbeType::kretprobe, "schedule", sleep);
-  ASSERT_GT(returns.events.size(), 0U);
-  double longest = 0;
-  for (const ProbeEvent& event : returns.events) {
+  // So many sleep in it that the kernel may keep track of none of ours; then that is said.
+  constexpr uint64_t naps = 200;
+  const auto returns = trace(ProbeType::kretprobe, "schedule", [] {
+    for (uint64_t i = 0; i < naps; ++i) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  });
+  for (const ProbeEvent& event : returns.events)
     EXPECT_FALSE(event.data.contains("ret")) << "it returns nothing";
-    if (event.data["latency_us"].is_number())
-      longest = std::max(longest, event.data["latency_us"].get<double>());
+  if (returns.event_count < naps / 2) {
+    EXPECT_THAT(returns.error.value_or(""), HasSubstr("returns by anyone were missed"));
   }
-  EXPECT_GE(longest, 50'000);
 }
 
 TEST_F(Functions, AllocPages) {
@@ -303,6 +304,21 @@ TEST_F(WithoutKprobes, ATracepointStandsIn) {
   EXPECT_EQ(pages.attached_to, "tracepoint:kmem/mm_page_alloc");
   ASSERT_GT(pages.events.size(), 0U);
   EXPECT_THAT(pages.events[0].data["gfp_flags"].get<std::string>(), HasSubstr("GFP_"));
+}
+
+TEST_F(WithoutKprobes, CountsAsFilteredWhatStandsInAlone) {
+  constexpr uint64_t attempts = 100;
+  auto connects = request(ProbeType::kprobe, "tcp_connect");
+  connects.filters.uid = 54321;
+  const auto results = trace(
+      {connects},
+      [] {
+        for (uint64_t i = 0; i < attempts; ++i)
+          connect_to(AF_INET, ipv4("127.0.0.1", 9), sizeof(sockaddr_in));
+      },
+      false);
+  EXPECT_GE(results.at(0).filtered, attempts);
+  EXPECT_LT(results[0].filtered, 2 * attempts) << "each goes through several states";
 }
 
 TEST_F(WithoutKprobes, OthersAreRefused) {

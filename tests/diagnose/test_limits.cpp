@@ -4,7 +4,8 @@
 #include <sys/syscall.h>
 
 #include <filesystem>
-#include <map>
+#include <fstream>
+#include <memory>
 #include <set>
 
 #include "diagnose/targets.h"
@@ -60,30 +61,25 @@ TEST_F(Tracing, CountsAFloodExactlyAndShowsASample) {
   EXPECT_THAT(result.summary, testing::HasSubstr("1 in " + std::to_string(result.sampled_1_in)));
 }
 
-// Names of the programs, maps and links in the kernel, by id.
+// By id: those that this process holds a file descriptor of.
 struct BpfObjects {
-  std::map<uint32_t, std::string> programs, maps;
+  std::set<uint32_t> programs, maps;
 };
 
-BpfObjects bpf_objects() {
+BpfObjects held() {
   BpfObjects objects;
-  for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
-    const UniqueFd fd(bpf_prog_get_fd_by_id(id));
-    bpf_prog_info info{};
-    uint32_t size = sizeof(info);
-    if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0) objects.programs[id] = info.name;
-  }
-  for (uint32_t id = 0; bpf_map_get_next_id(id, &id) == 0;) {
-    const UniqueFd fd(bpf_map_get_fd_by_id(id));
-    bpf_map_info info{};
-    uint32_t size = sizeof(info);
-    if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0) objects.maps[id] = info.name;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream info(entry.path());
+    std::string key;
+    for (uint32_t value = 0; info >> key;) {
+      if (key == "prog_id:" && info >> value) objects.programs.insert(value);
+      if (key == "map_id:" && info >> value) objects.maps.insert(value);
+    }
   }
   return objects;
 }
 
-// Of programs by the names of ours. Nobody else's links are on those.
-size_t links_of(const std::map<uint32_t, std::string>& programs) {
+size_t links_of(const std::set<uint32_t>& programs) {
   size_t count = 0;
   for (uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
     const UniqueFd fd(bpf_link_get_fd_by_id(id));
@@ -95,6 +91,14 @@ size_t links_of(const std::map<uint32_t, std::string>& programs) {
   return count;
 }
 
+// Of anyone; where the kernel has kprobes and debugfs is mounted.
+size_t kprobes() {
+  std::ifstream list("/sys/kernel/debug/kprobes/list");
+  size_t count = 0;
+  for (std::string line; std::getline(list, line);) ++count;
+  return count;
+}
+
 size_t open_files() {
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
@@ -103,9 +107,10 @@ size_t open_files() {
 }
 
 TEST(Limits, AThousandRoundsLeaveNothingBehind) {
-  const BpfObjects before = bpf_objects();
+  ASSERT_THAT(held().maps, testing::IsEmpty());
   const size_t files_before = open_files();
-  std::map<uint32_t, std::string> programs;
+  const size_t kprobes_before = kprobes();
+  BpfObjects all;
   {
     EventLoop loop;
     std::unique_ptr<Engine> engine;
@@ -117,10 +122,11 @@ TEST(Limits, AThousandRoundsLeaveNothingBehind) {
         ASSERT_TRUE(loaded) << loaded.error().message;
         engine = std::move(*loaded);
         files_loaded = open_files();
-        programs.clear();
-        for (const auto& [id, name] : bpf_objects().programs)
-          if (!before.programs.contains(id) && name.starts_with("on_")) programs[id] = name;
-        ASSERT_EQ(programs.size(), 6U);
+        BpfObjects loaded_now = held();
+        ASSERT_EQ(loaded_now.programs.size(), 6U);
+        ASSERT_GE(loaded_now.maps.size(), 10U);
+        all.programs.merge(loaded_now.programs);
+        all.maps.merge(loaded_now.maps);
       }
       std::vector<ProbeRequest> requests(2);
       requests[0].target = "syscalls/sys_enter_getppid";
@@ -138,22 +144,19 @@ TEST(Limits, AThousandRoundsLeaveNothingBehind) {
         ASSERT_NE(result.status, ProbeStatus::failed) << *result.error;
       if (round % 100 != 99) continue;
       ASSERT_EQ(open_files(), files_loaded) << "a link is a file descriptor";
-      ASSERT_EQ(links_of(programs), 0U);
+      ASSERT_EQ(links_of(all.programs), 0U);
     }
   }
   EXPECT_EQ(open_files(), files_before);
   // The kernel frees them after a grace period, in a worker.
   const auto left = [&] {
-    const BpfObjects now = bpf_objects();
-    std::vector<std::string> names;
-    for (const auto& [id, name] : now.programs)
-      if (!before.programs.contains(id) && name.starts_with("on_")) names.push_back(name);
-    for (const auto& [id, name] : now.maps)
-      if (!before.maps.contains(id) &&
-          (name == "probes" || name == "layouts" || name == "scratches" || name == "calls" ||
-           name.starts_with("diagnose")))
-        names.push_back(name);
-    return names;
+    std::vector<std::string> objects;
+    for (const uint32_t id : all.programs)
+      if (UniqueFd(bpf_prog_get_fd_by_id(id))) objects.push_back("program " + std::to_string(id));
+    for (const uint32_t id : all.maps)
+      if (UniqueFd(bpf_map_get_fd_by_id(id))) objects.push_back("map " + std::to_string(id));
+    if (kprobes() > kprobes_before) objects.emplace_back("kprobes");
+    return objects;
   };
   for (int i = 0; i < 300 && !left().empty(); ++i) usleep(100'000);
   EXPECT_THAT(left(), testing::IsEmpty());
