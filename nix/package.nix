@@ -22,6 +22,9 @@
   curl,
   libseccomp,
   libtraceevent,
+  makeBinaryWrapper,
+  bubblewrap,
+  util-linux,
 }:
 
 stdenv.mkDerivation {
@@ -42,6 +45,7 @@ stdenv.mkDerivation {
     # Not the wrapper: its flags are for this machine, not for BPF.
     llvmPackages.clang-unwrapped
     bpftools
+    makeBinaryWrapper
   ];
   buildInputs = [
     libbpf
@@ -62,6 +66,16 @@ stdenv.mkDerivation {
     "-DBUILD_TESTING=OFF"
     "-DKERNEL_HEADERS=${linuxHeaders}/include"
   ];
+
+  # The commands of diagnose run in bwrap, as a user that setpriv changes to.
+  postFixup = ''
+    wrapProgram $out/bin/ebpf-ai-monitor --suffix PATH : ${
+      lib.makeBinPath [
+        bubblewrap
+        util-linux
+      ]
+    }
+  '';
 
   meta = {
     description = "Tells which AI agents wait for their users";

@@ -46,6 +46,7 @@ def test_the_deb_holds_everything(deb: Path) -> None:
     assert {"/" + line.split()[5].removeprefix("./") for line in lines} >= INSTALLED
     assert {line.split()[1] for line in lines} == {"root/root"}
     assert "libbpf1" in run("dpkg-deb", "--field", deb, "Depends")
+    assert "bubblewrap" in run("dpkg-deb", "--field", deb, "Recommends")
 
 
 def test_lintian_finds_no_error(deb: Path) -> None:
@@ -53,7 +54,9 @@ def test_lintian_finds_no_error(deb: Path) -> None:
 
 
 def test_the_rpm_holds_everything(tmp_path: Path) -> None:
-    assert set(run("rpm", "--query", "--list", "--package", package("RPM", tmp_path)).split()) >= INSTALLED
+    rpm = package("RPM", tmp_path)
+    assert set(run("rpm", "--query", "--list", "--package", rpm).split()) >= INSTALLED
+    assert run("rpm", "--query", "--recommends", "--package", rpm).split() == ["bubblewrap"]
 
 
 def test_an_install_by_hand_is_the_same(tmp_path: Path) -> None:
