@@ -27,6 +27,11 @@ constexpr size_t key_bytes_max = 8192;
 
 // Without what could move a terminal's cursor; lines stay lines.
 std::string shown(std::string text) {
+  // U+0080 to U+009F in UTF-8: control characters, too, U+009B is as good as ESC [ (ECMA-48).
+  for (size_t at = text.find('\xc2'); at != std::string::npos; at = text.find('\xc2', at + 1))
+    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0x80 &&
+        static_cast<unsigned char>(text[at + 1]) < 0xa0)
+      text.replace(at, 2, "?");
   std::ranges::replace_if(
       text, [](char c) { return (static_cast<unsigned char>(c) < ' ' && c != '\n') || c == 127; },
       '?');
@@ -109,7 +114,9 @@ class Session {
   const CommandSettings& settings() const { return settings_; }
   bool interrupted() const { return interrupted_; }
 
-  json run(DiagnosticRequest request) {
+  using Clock = std::chrono::steady_clock;
+
+  json run(DiagnosticRequest request, Clock::time_point deadline = Clock::time_point::max()) {
     Diagnosis diagnosis(loop_, settings_);
     running_ = &diagnosis;
     bool done = false;
@@ -119,6 +126,7 @@ class Session {
     while (!done) {
       loop_.run_once(tick);
       lines.show(diagnosis);
+      if (Clock::now() >= deadline) diagnosis.stop();
     }
     running_ = nullptr;
     return diagnosis.answer();
@@ -249,8 +257,9 @@ int run_ask(const AskOptions& options) {
   if (!key) return complain(key.error().message, 2);
   UniqueFd transcript;
   if (options.transcript) {
-    transcript = UniqueFd(open(options.transcript->c_str(),
-                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    // A new one: what is there may be open to others, or theirs.
+    transcript =
+        UniqueFd(open(options.transcript->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!transcript)
       return complain(
           "cannot write " + *options.transcript + ": " + std::generic_category().message(errno), 2);
@@ -296,7 +305,10 @@ int run_ask(const AskOptions& options) {
       .on_note = note};
   const auto resolution = ask(
       options.question, *chat, options.budget, session.settings(),
-      [&](DiagnosticRequest request) { return session.run(std::move(request)); }, listener);
+      [&](DiagnosticRequest request, std::chrono::steady_clock::time_point deadline) {
+        return session.run(std::move(request), deadline);
+      },
+      listener);
   if (options.json) {
     json result{{"answers", answers}};
     if (resolution)

@@ -35,7 +35,7 @@ Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget&
     return std::chrono::duration_cast<std::chrono::seconds>(deadline - Clock::now());
   };
   const auto left = [&](int turn) -> std::string {
-    if (turn + 1 == budget.turns)
+    if (turn + 1 == budget.turns || bytes_left == 0)
       return "Your next message is your last: conclude with a resolution.";
     return std::to_string(budget.turns - turn) + " messages of yours and " +
            std::to_string(seconds_left().count()) + " s are left.";
@@ -60,6 +60,9 @@ Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget&
     }
     repairing = false;
     if (auto* resolution = std::get_if<Resolution>(&*reply)) return std::move(*resolution);
+    if (bytes_left == 0)
+      return fail("the model did not conclude within " + std::to_string(budget.bytes) +
+                  " bytes of results");
     if (turn == budget.turns) break;
 
     auto& request = std::get<DiagnosticRequest>(*reply);
@@ -71,12 +74,13 @@ Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget&
       program.duration = std::min(program.duration, seconds);
     }
     listener.on_request(request);
-    const json whole = run(std::move(request));
+    const json whole = run(std::move(request), deadline);
     // An equal share of what is left for each turn that is left.
     const size_t share = bytes_left / static_cast<size_t>(budget.turns - turn);
     const json answer = fit(whole, std::max(share, answer_bytes_min));
     std::string text = dump(answer);
     bytes_left -= std::min(bytes_left, text.size());
+    if (bytes_left < answer_bytes_min) bytes_left = 0;
     listener.on_answer(answer);
     if (shortened)
       text += "\nProbes ran for " + std::to_string(seconds.count()) +

@@ -26,8 +26,10 @@ struct AskListener {
   std::function<void(const std::string&)> on_note;              // repairs, retries
 };
 
-// Runs one request to its end; returns early with what was caught when the user interrupts.
-using RunRequest = std::function<nlohmann::json(DiagnosticRequest)>;
+// Runs one request to its end; returns early with what was caught when the user interrupts, or at
+// the deadline.
+using RunRequest = std::function<nlohmann::json(DiagnosticRequest,
+                                                std::chrono::steady_clock::time_point deadline)>;
 
 // The error says which budget was spent, what the endpoint said, or why a reply was no contract.
 Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget& budget,

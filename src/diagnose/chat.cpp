@@ -1,6 +1,8 @@
 #include "diagnose/chat.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <charconv>
@@ -55,6 +57,16 @@ std::string part(CURLU* url, CURLUPart which) {
   return text;
 }
 
+bool is_this_machine(const std::string& host) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (host.starts_with('['))  // as a URL has it
+    return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&v6);
+  return host == "localhost" ||
+         (inet_pton(AF_INET, host.c_str(), &v4) == 1 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
+}
+
 // What a server says of a failure, on one line.
 std::string reason(const std::string& body) {
   const auto reply = parse_json(body, reply_bytes_max);
@@ -88,9 +100,11 @@ Result<std::string> content_of(const json& reply) {
 
 }  // namespace
 
-Chat::Chat(ChatSettings settings, std::string url, Wait wait, std::function<void(std::string)> say)
+Chat::Chat(ChatSettings settings, std::string url, bool here, Wait wait,
+           std::function<void(std::string)> say)
     : settings_(std::move(settings)),
       url_(std::move(url)),
+      here_(here),
       wait_(std::move(wait)),
       say_(std::move(say)) {}
 
@@ -106,7 +120,7 @@ Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std
   const std::string scheme = part(url.get(), CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") return bad("is no http or https URL");
   const std::string host = part(url.get(), CURLUPART_HOST);
-  const bool here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  const bool here = is_this_machine(host);
   if (scheme == "http" && !here && !settings.key.empty())
     return bad("would get the key in the clear: use https");
   if (!part(url.get(), CURLUPART_PASSWORD).empty())
@@ -115,7 +129,8 @@ Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std
   while (path.ends_with('/')) path.pop_back();
   if (!path.ends_with("/chat/completions")) path += "/chat/completions";
   curl_url_set(url.get(), CURLUPART_PATH, path.c_str(), 0);
-  return Chat(std::move(settings), part(url.get(), CURLUPART_URL), std::move(wait), std::move(say));
+  return Chat(std::move(settings), part(url.get(), CURLUPART_URL), here, std::move(wait),
+              std::move(say));
 }
 
 Result<std::string> Chat::complete(const json& messages, Clock::time_point deadline) {
@@ -135,6 +150,8 @@ Result<std::string> Chat::complete(const json& messages, Clock::time_point deadl
     CURL* const handle = easy.get();
     curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    // What the environment names as a proxy is not this machine: it would get the key in the clear.
+    if (here_) curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "ebpf-ai-monitor");
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());

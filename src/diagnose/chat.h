@@ -31,10 +31,12 @@ class Chat {
                                std::chrono::steady_clock::time_point deadline);
 
  private:
-  Chat(ChatSettings settings, std::string url, Wait wait, std::function<void(std::string)> say);
+  Chat(ChatSettings settings, std::string url, bool here, Wait wait,
+       std::function<void(std::string)> say);
 
   ChatSettings settings_;
   std::string url_;
+  bool here_;  // the endpoint is on this machine
   Wait wait_;
   std::function<void(std::string)> say_;  // of retries
   std::string episode_;  // TensorZero's: taken from the first reply, sent with all that follow

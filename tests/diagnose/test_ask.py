@@ -132,13 +132,13 @@ while True:
 
 class TestConversation:
     def test_for_people(self, ask: Ask) -> None:
-        resolution = RESOLUTION | {"root_cause": "line 1\nline 2\x1b[2J", "hint": "more"}
+        resolution = RESOLUTION | {"root_cause": "line 1\nline 2\x1b[2J \u009b3J", "hint": "more"}
         with StandInChat(lambda request, number: LOOK if number == 0 else resolution) as chat:
             done = ask(chat)
         assert done.returncode == 0
-        for part in ("line 1\nline 2?[2J", "the plan", "Low", "none was needed", "hint", "more"):
+        for part in ("line 1\nline 2?[2J ?3J", "the plan", "Low", "none was needed", "hint", "more"):
             assert part in done.stdout
-        assert "echo looked" in done.stderr and "\x1b" not in done.stdout + done.stderr
+        assert "echo looked" in done.stderr and not {"\x1b", "\u009b"} & set(done.stdout + done.stderr)
 
     def test_what_the_model_is_sent(self, ask: Ask) -> None:
         with StandInChat(lambda request, number: LOOK if number == 0 else RESOLUTION) as chat:
@@ -198,10 +198,21 @@ class TestConversation:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         link = tmp_path / "link"
         link.symlink_to("/etc/motd-of-the-test")
-        with StandInChat(lambda request, number: RESOLUTION) as chat:
-            done = ask(chat, "--transcript", str(link))
-        assert done.returncode == 2 and str(link) in done.stderr
+        # What is there may be open to others, or somebody else's.
+        path.chmod(0o644)
+        before = path.read_text()
+        for there in (link, path):
+            with StandInChat(lambda request, number: RESOLUTION) as chat:
+                done = ask(chat, "--transcript", str(there))
+            assert done.returncode == 2 and str(there) in done.stderr and chat.requests == []
         assert not Path("/etc/motd-of-the-test").exists()
+        assert path.read_text() == before
+
+    def test_no_proxy_of_this_machines_endpoint(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: RESOLUTION) as proxy, StandInChat(lambda request, number: RESOLUTION) as chat:
+            environment = {"http_proxy": proxy.url, "ALL_PROXY": proxy.url, "NANNYAPI_KEY": "sk-1"}
+            assert ask(chat, environment=environment).returncode == 0
+        assert len(chat.requests) == 1 and proxy.headers == []
 
 
 class TestBudgets:
@@ -222,6 +233,25 @@ class TestBudgets:
         first = json.JSONDecoder().raw_decode(answers[0])[0]
         assert "10000 bytes" in first["cut"]
         assert all(it["truncated"] and it["exit_code"] == 0 for it in first["command_results"])
+
+    def test_no_size_is_left(self, ask: Ask) -> None:
+        many = LOOK | {"commands": ["seq 1 20000"] * 8}
+        with StandInChat(lambda request, number: many) as chat:
+            done = ask(chat, "--size", "4096")
+        assert done.returncode == 1 and "4096 bytes of results" in done.stderr
+        assert len(chat.requests) == 2
+        told = chat.requests[1]["messages"][-1]["content"]
+        assert len(told) < 5000 and "Your next message is your last" in told
+
+    def test_time_ends_commands(self, ask: Ask) -> None:
+        # Sixteen take forty seconds, four at a time.
+        long = LOOK | {"commands": ["sleep 9.5"] * 16}
+        with StandInChat(lambda request, number: long) as chat:
+            done = ask(chat, "--time", "3", "--json")
+        result = json.loads(done.stdout)
+        assert done.returncode == 1 and "time" in result["error"]
+        [answer] = result["answers"]
+        assert {it["error"] for it in answer["command_results"]} == {"stopped", "not run: stopped before"}
 
     def test_time(self, ask: Ask) -> None:
         with StandInChat(lambda request, number: Reply(status=503)) as chat:
@@ -281,7 +311,9 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("endpoint", "says"),
         [("", "endpoint"), ("not a url", "URL"), ("file:///etc/passwd", "http"), ("ftp://127.0.0.1", "http"),
-         ("http://u:p@127.0.0.1/", "password"), ("http://example.invalid/v1", "https")],
+         ("http://u:p@127.0.0.1/", "password"), ("http://example.invalid/v1", "https"),
+         ("http://127.example.invalid/v1", "https"), ("http://127.0.0.1.example.invalid/v1", "https"),
+         ("http://[::2]/v1", "https")],
     )
     def test_bad_endpoint(self, ask: Ask, endpoint: str, says: str) -> None:
         with StandInChat(lambda request, number: RESOLUTION) as chat:
