@@ -108,6 +108,11 @@ nlohmann::json to_json(const Target& target);
 // has kprobes. Needs tracefs and BTF; never loads a program. Who is not root and may not read
 // tracefs gets what BTF knows: tracepoints without category, and none of the system calls'.
 Result<std::vector<Target>> list_targets(std::string_view pattern);
+// What a request with this target attaches to, by every form that it takes: of a bare name the
+// tracepoint and the function, of an old name the function by its new one, or the tracepoint that
+// stands in where the kernel has no kprobes. As many as list_targets() for who may not read
+// tracefs.
+Result<std::vector<Target>> find_targets(const std::string& target);
 
 // One run at a time: arm(), start(), and results() once it is over; then the next. Several engines
 // can be used side by side. Destroying it takes everything out of the kernel.

@@ -184,7 +184,20 @@ Result<std::string> text_argument(const json& arguments, const char* name) {
   return arguments[name].get<std::string>();
 }
 
-Result<json> find_targets(const json& arguments) {
+// As many as a result may have.
+json shown(const std::vector<Target>& targets, size_t limit) {
+  json list = json::array();
+  size_t bytes = 0;
+  for (const Target& target : targets) {
+    json entry = to_json(target);
+    bytes += dump(entry).size();
+    if (list.size() == limit || bytes > mcp_result_bytes_max) break;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Result<json> list_targets_tool(const json& arguments) {
   if (const auto key = unknown_argument(arguments, {"pattern", "limit"}); !key.empty())
     return fail("unknown argument " + in_quotes(key) + "; there are pattern, limit");
   const auto pattern = text_argument(arguments, "pattern");
@@ -198,15 +211,7 @@ Result<json> find_targets(const json& arguments) {
   }
   const auto found = list_targets(*pattern);
   if (!found) return tl::make_unexpected(found.error());
-  json shown = json::array();
-  size_t bytes = 0;
-  for (const Target& target : *found) {
-    json entry = to_json(target);
-    bytes += dump(entry).size();
-    if (shown.size() == limit || bytes > mcp_result_bytes_max) break;
-    shown.push_back(std::move(entry));
-  }
-  return json{{"targets", std::move(shown)}, {"total", found->size()}};
+  return json{{"targets", shown(*found, limit)}, {"total", found->size()}};
 }
 
 Result<json> explain_target(const json& arguments) {
@@ -214,22 +219,21 @@ Result<json> explain_target(const json& arguments) {
     return fail("unknown argument " + in_quotes(key) + "; there is target");
   const auto given = text_argument(arguments, "target");
   if (!given) return tl::make_unexpected(given.error());
-  std::string name = *given;
-  for (const std::string prefix : {"tracepoint:", "kprobe:", "kretprobe:"})
-    if (name.starts_with(prefix)) name.erase(0, prefix.size());
-  std::ranges::replace(name, ':', '/');
-  const auto found = list_targets(name);
+  const auto found = find_targets(*given);
   if (!found) return tl::make_unexpected(found.error());
-  json exact = json::array();
   json similar = json::array();
-  for (const Target& target : *found) {
-    if (target.name == name) exact.push_back(to_json(target));
-    if (target.name != name && similar.size() < similar_shown) similar.push_back(target.name);
+  if (found->empty()) {
+    std::string name = *given;
+    for (const std::string prefix : {"tracepoint:", "kprobe:", "kretprobe:"})
+      if (name.starts_with(prefix)) name.erase(0, prefix.size());
+    const auto others = list_targets(name);
+    if (!others) return tl::make_unexpected(others.error());
+    for (const Target& target : *others)
+      if (similar.size() < similar_shown) similar.push_back(target.name);
   }
-  const bool is_there = !exact.empty();
-  return json{{"found", is_there},
-              {"targets", std::move(exact)},
-              {"similar", is_there ? json::array() : std::move(similar)}};
+  return json{{"found", !found->empty()},
+              {"targets", shown(*found, targets_shown)},
+              {"similar", std::move(similar)}};
 }
 
 }  // namespace
@@ -355,7 +359,7 @@ void McpServer::call_tool(Era era, const json& id, const json& params) {
       return reply_tool(era, id, fail("ebpf_programs is no argument of run_commands: see trace"));
     return start_call(era, id, params, read_items(arguments));
   }
-  if (name == "list_targets") return reply_tool(era, id, find_targets(arguments));
+  if (name == "list_targets") return reply_tool(era, id, list_targets_tool(arguments));
   if (name == "explain_target") return reply_tool(era, id, explain_target(arguments));
   if (name == "list_agents") {
     if (!arguments.empty()) return reply_tool(era, id, fail("list_agents takes no argument"));

@@ -183,7 +183,56 @@ Result<std::vector<Target>> targets_of_types(
   return list;
 }
 
+Result<Target> tracepoint_target(const TargetName& tracepoint) {
+  const auto format = read_format(tracepoint);
+  if (!format) return tl::make_unexpected(format.error());
+  const auto arguments = tracepoint_arguments(tracepoint.category, *format);
+  return Target{.name = tracepoint.category + "/" + tracepoint.name,
+                .type = ProbeType::tracepoint,
+                .arguments = arguments.value_or(std::vector<Target::Argument>{})};
+}
+
 }  // namespace
+
+Result<std::vector<Target>> find_targets(const std::string& target) {
+  const auto tracepoint = parse_target(ProbeType::tracepoint, target);
+  const bool call = parse_target(ProbeType::kprobe, target).has_value();
+  const auto function = parse_target(call ? ProbeType::kprobe : ProbeType::kretprobe, target);
+  if (!tracepoint && !function) return tl::make_unexpected(tracepoint.error());
+  std::vector<Target> targets;
+  const auto add = [&](const std::string& name, ProbeType type) -> Status {
+    const auto found = list_targets(name);
+    if (!found) return tl::make_unexpected(found.error());
+    std::ranges::copy_if(*found, std::back_inserter(targets),
+                         [&](const Target& one) { return one.name == name && one.type == type; });
+    return {};
+  };
+  const auto add_tracepoint = [&](const TargetName& name) -> Status {
+    auto found = tracepoint_target(name);
+    if (!found) return tl::make_unexpected(found.error());
+    targets.push_back(std::move(*found));
+    return {};
+  };
+  Status status;
+  if (tracepoint) {
+    if (const auto found = find_tracepoints(*tracepoint); !found)
+      status = geteuid() == 0 ? tl::make_unexpected(found.error())
+                              : add(tracepoint->name, ProbeType::tracepoint);
+    else
+      for (const TargetName& name : *found)
+        if (status) status = add_tracepoint(name);
+  }
+  if (function && status && has_kprobes()) {
+    const auto symbols = KernelSymbols::read();
+    const std::string current = symbols ? current_name(*symbols, function->name) : "";
+    status = add(current.empty() ? function->name : current, ProbeType::kprobe);
+  } else if (const auto instead = function && call ? stand_in(function->name) : std::nullopt;
+             instead && status && !has_kprobes()) {
+    status = add_tracepoint(instead->tracepoint);
+  }
+  if (!status) return tl::make_unexpected(status.error());
+  return targets;
+}
 
 Result<std::vector<Target>> list_targets(std::string_view pattern) {
   const std::string text(pattern);
@@ -200,12 +249,9 @@ Result<std::vector<Target>> list_targets(std::string_view pattern) {
   std::vector<Target> targets;
   for (const TargetName& tracepoint : *tracepoints) {
     if (!wanted(tracepoint.name, tracepoint.category)) continue;
-    const auto format = read_format(tracepoint);
-    if (!format) return tl::make_unexpected(format.error());
-    const auto arguments = tracepoint_arguments(tracepoint.category, *format);
-    targets.push_back({.name = tracepoint.category + "/" + tracepoint.name,
-                       .type = ProbeType::tracepoint,
-                       .arguments = arguments.value_or(std::vector<Target::Argument>{})});
+    auto found = tracepoint_target(tracepoint);
+    if (!found) return tl::make_unexpected(found.error());
+    targets.push_back(std::move(*found));
   }
   if (!has_kprobes()) return targets;
   const auto symbols = KernelSymbols::read();

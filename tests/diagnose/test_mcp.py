@@ -23,6 +23,7 @@ from support.desktop import Desktop, wait_until
 from support.standin_api import StandInApi
 
 SECONDS = 60.0
+KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
 INSPECTOR = Path(__file__).parent / "package.json"
 
 
@@ -153,6 +154,17 @@ class TestProtocol:
         explained = client.call("explain_target", target="tracepoint:syscalls:sys_enter_connect")["structuredContent"]
         assert explained["found"]
         assert "uservaddr" in json.dumps(explained["targets"][0]["arguments"])
+        for given, name in {
+            "syscalls:sys_enter_connect": "syscalls/sys_enter_connect",
+            "sys_enter_connect": "syscalls/sys_enter_connect",
+            "syscalls/sys_enter_connec?": "syscalls/sys_enter_connect",
+            "kprobe:do_fork": "kernel_clone" if KPROBES else "sched/sched_process_fork",
+            "do_fork": "kernel_clone" if KPROBES else "sched/sched_process_fork",
+        }.items():
+            explained = client.call("explain_target", target=given)["structuredContent"]
+            assert explained["found"] and [it["name"] for it in explained["targets"]] == [name], given
+        refused = client.call("explain_target", target="kprobe:tcp_*")
+        assert refused["isError"] and "tcp_*" in refused["content"][0]["text"]
         missing = client.call("explain_target", target="enter_connec")["structuredContent"]
         assert not missing["found"] and "syscalls/sys_enter_connect" in missing["similar"]
         assert len(client.call("list_targets", pattern="syscalls/*", limit=3)["structuredContent"]["targets"]) == 3
@@ -226,6 +238,12 @@ class TestProtocol:
         assert len(result["content"][0]["text"]) <= 48 * 1024
         assert "cut" in result["structuredContent"]
 
+    def test_only_what_lacks_is_named(self, config: Path) -> None:
+        with Client(config, ("setpriv", "--bounding-set=-perfmon,-sys_admin")) as client:
+            client.initialize()
+            text = client.call("trace", ebpf_programs=programs(1, 1))["content"][0]["text"]
+        assert "lacks CAP_PERFMON:" in text, text
+
     def test_not_root(self, config: Path) -> None:
         config.chmod(0o644)
         for parent in config.parents[:3]:
@@ -235,7 +253,9 @@ class TestProtocol:
             client.initialize()
             traced = client.call("trace", ebpf_programs=programs(1, 1))
             assert traced["isError"]
-            assert "CAP_" in traced["content"][0]["text"] and "root" in traced["content"][0]["text"], traced
+            text = traced["content"][0]["text"]
+            assert "lacks CAP_BPF, CAP_PERFMON, CAP_DAC_READ_SEARCH, CAP_SYSLOG:" in text, text
+            assert "sudo -n ebpf-ai-monitor mcp" in text, text
             assert "root" in client.call("run_commands", commands=["id"])["content"][0]["text"]
             listed = client.call("list_targets", pattern="sched_process_exec")
             assert not listed["isError"], listed
