@@ -48,9 +48,18 @@ constexpr int attempts_max = 4;
 constexpr const char* setup_failed = "sandbox: ";
 constexpr int setup_failed_status = 125;
 
-// Of others, or only of this machine's root: a command finds them empty.
-constexpr std::array hidden_directories{"/root", "/home", "/run/user", "/run/systemd/journal",
-                                        "/var/tmp"};
+// Of others, or only of this machine's root: a command finds them empty. Where they are: Fedora
+// Silverblue's /home is a link to /var/home.
+std::set<std::string> hidden_directories() {
+  std::set<std::string> directories;
+  for (const char* directory :
+       {"/root", "/home", "/run/user", "/run/systemd/journal", "/var/tmp"}) {
+    std::error_code error;
+    const auto path = std::filesystem::canonical(directory, error);
+    if (!error && std::filesystem::is_directory(path, error)) directories.insert(path);
+  }
+  return directories;
+}
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> pieces;
@@ -78,7 +87,8 @@ bool below(const std::string& path, std::string_view directory) {
 
 bool is_hidden(const std::string& path) {
   return below(path, "/tmp") || below(path, "/dev") ||
-         std::ranges::any_of(hidden_directories, [&](const char* it) { return below(path, it); });
+         std::ranges::any_of(hidden_directories(),
+                             [&](const std::string& it) { return below(path, it); });
 }
 
 // Sockets in the file system that somebody listens on, but the system bus: a read-only file system
@@ -387,11 +397,8 @@ Result<CommandRunner::Sandbox> CommandRunner::prepare() const {
                "1777",
                "--tmpfs",
                "/tmp"};
-  for (const char* directory : hidden_directories) {
-    struct stat status {};
-    if (lstat(directory, &status) == 0 && S_ISDIR(status.st_mode))
-      arguments.insert(arguments.end(), {"--size", scratch_bytes, "--tmpfs", directory});
-  }
+  for (const std::string& directory : hidden_directories())
+    arguments.insert(arguments.end(), {"--size", scratch_bytes, "--tmpfs", directory});
   auto masked = listening_sockets();
   masked.merge(files_of(settings_.deny));
   for (const std::string& path : masked)
