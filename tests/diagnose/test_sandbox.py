@@ -311,6 +311,34 @@ class TestSecrets:
         assert "secret" not in result["output"]
         assert "root:" not in result["output"].replace("root:\n", "")
 
+    # The machine, but with a link at /home, as on Fedora Silverblue: in a mount namespace of its own.
+    LINKED_HOME = """
+        set -e
+        root=$(mktemp -d)
+        mount -t tmpfs none $root
+        for it in /*; do
+            case $it in /home | /tmp) continue ;; esac
+            if [ -L $it ]; then cp -P $it $root$it; elif [ -d $it ]; then mkdir $root$it; mount --rbind $it $root$it; fi
+        done
+        mkdir -p $root/tmp $root/old $root/elsewhere/ada
+        ln -s elsewhere $root/home
+        echo a secret > $root/elsewhere/ada/file
+        touch $root/tmp/config.toml
+        cd $root
+        pivot_root . old
+        exec chroot . /old$1 diagnose run --config /tmp/config.toml -
+    """
+
+    def test_homes_behind_a_link_are_private(self) -> None:
+        request = {"response_type": "diagnostic", "commands": ["cat /elsewhere/ada/file /home/ada/file; ls -d /elsewhere"]}
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", self.LINKED_HOME, "sh", str(BINARY)],
+            input=json.dumps(request), capture_output=True, text=True, timeout=60, check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        output = json.loads(done.stdout)["command_results"][0]["output"]
+        assert "secret" not in output and output.endswith("/elsewhere\n")
+
     def test_logs_can_be_read(self, run_command: RunCommand) -> None:
         log = Path("/var/log") / f"sandbox-test-{os.getpid()}.log"
         log.write_text("a line of a log")
