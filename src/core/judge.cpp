@@ -34,6 +34,8 @@ struct Judgement {
       session.silent_since = session.last_output.value_or(time);
     }
     if (to == State::working) {
+      // Whoever asks by another way than the terminal (an editor, a script) does so later.
+      if (session.has_waited && !starts_up(time)) session.was_asked = true;
       session.habits.begin_work();
       session.last_step = {};
     }
@@ -265,8 +267,8 @@ struct Judgement {
     session.was_asked |= asks && session.has_waited;
     if ((acts || asks) && new_size) {
       message_after_input(event.time, asks);
-    } else if (session.state == State::waiting && !starts_up(event.time) && !session.request &&
-               !within(event.time, session.last_input, rules.wait_threshold)) {
+    } else if (session.state == State::waiting && !starts_up(event.time + rules.start_up / 2) &&
+               !session.request && !within(event.time, session.last_input, rules.wait_threshold)) {
       session.habits.sent_by_itself(event.bytes);
     }
   }

@@ -80,9 +80,9 @@ struct Rules {
   Time late_answer = 1s;
   // Silence that is a wait where it has paused in the midst of its work before, in such pauses.
   double longer_than_pause = 1.25;
-  // Later than this, a terminal has answered all that it was asked at the start; what is read then
-  // is its user's. A key is one or two bytes.
-  Time start_up = 10s;
+  // An agent may draw, pause and draw on for so long when it starts, and its terminal answers what
+  // it is asked then: Codex was seen to, for 17 s, on a busy machine. A key is one or two bytes.
+  Time start_up = 20s;
   int64_t key_bytes = 2;
   // A request that is not answered by a single picture in this time never will be.
   Time unanswered_limit = 10min;
@@ -159,7 +159,7 @@ struct Session {
   std::map<pid_t, BlockedRead> blocked_reads;
   Time began{};  // when it was first seen
   bool has_waited = false;
-  bool was_asked = false;   // its user has typed since its first wait: it is no longer starting up
+  bool was_asked = false;   // since its first wait: it is no longer starting up
   bool has_worked = false;  // since then
   bool shows_work = false;  // more than a message that left says that its present work is some
 };

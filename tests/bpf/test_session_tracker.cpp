@@ -223,6 +223,8 @@ TEST_F(Sessions, AnAgentFromItsStartToItsEnd) {
   EXPECT_EQ(animate_until_working(agent).from, State::unknown);
   EXPECT_FALSE(until(agent, State::waiting).completion) << "its first wait";
   EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+  terminal_.type("y");
+  EXPECT_EQ(agent.order("read 0 1"), 1);
   EXPECT_EQ(animate_until_working(agent).from, State::waiting);
   EXPECT_TRUE(until(agent, State::waiting).completion);
   EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 1U);
@@ -241,9 +243,16 @@ TEST_F(Sessions, CompletionsThatNobodyHasSeenAddUp) {
   Actor agent(terminal_, {.program = agent_});
   until(agent, std::nullopt);
   ASSERT_EQ(agent.order("mode raw"), 0);
-  for (uint32_t i = 0; i < 3; ++i) {
+  const auto work = [&] {
     animate_until_working(agent);
     until(agent, State::waiting);
+  };
+  work();
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U) << "its first wait";
+  terminal_.type("y");
+  EXPECT_EQ(agent.order("read 0 1"), 1);
+  for (uint32_t i = 1; i < 3; ++i) {
+    work();
     EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, i);
   }
   // Who answers has seen them.

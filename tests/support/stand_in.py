@@ -14,13 +14,18 @@ from .desktop import Window, wait_until
 NAME = "t-agent"
 SECONDS = 60.0
 
-# Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. Once it handles that signal it
+# Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. It does so because it is asked,
+# as far as the kernel can tell: it reads its terminal's answer like keys, byte by byte. Once it handles that signal it
 # is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,
 # and draws nothing.
 STAND_IN = """#!/usr/bin/python3 -IS
-import os, signal, sys, time, tty
+import os, select, signal, sys, time, tty
 
 def animate(*_):
+    if not line_mode:
+        os.write(1, b"\\033[5n")
+        while select.select([0], [], [], 5)[0] and os.read(0, 1) != b"n":
+            pass
     for _ in range(10):
         os.write(1, b"-")
         time.sleep(0.1)

@@ -161,8 +161,11 @@ INSTANTIATE_TEST_SUITE_P(
              together({animates(0s, 3s), {reads(4s, 3), reads(4s, 72)}, animates(5s, 8s)}),
              "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting"},
         Case{"a_script_asked_long_after_the_start",
-             together({animates(0s, 3s), {reads(12s, 72)}, animates(12010ms, 15s)}),
-             "0.30 working, 3.90 waiting, 12.61 working, 15.91 waiting!", 20s}),
+             together({animates(0s, 3s), {reads(22s, 72)}, animates(22010ms, 25s)}),
+             "0.30 working, 3.90 waiting, 22.61 working, 25.91 waiting!", 30s},
+        Case{"an_editor_asked_long_after_the_start",
+             together({animates(0s, 3s), animates(22s, 25s)}),
+             "0.30 working, 3.90 waiting, 22.30 working, 25.90 waiting!", 30s}),
     [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
