@@ -41,7 +41,7 @@ class Agent:
     def __init__(self, path: str, *arguments: str) -> None:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
-            os.execv(path, [path, *arguments])
+            os.execve(path, [path, *arguments], {"STAND_IN_ALONE": "1"})
         if not arguments:
             until(lambda: is_ready(self.pid), "the agent")
 

@@ -14,15 +14,18 @@ from .desktop import Window, wait_until
 NAME = "t-agent"
 SECONDS = 60.0
 
-# Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. It does so because it is asked,
-# as far as the kernel can tell: it reads its terminal's answer like keys, byte by byte. Once it handles that signal it
+# Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. The first time it is asked to, as
+# far as the kernel can tell: it reads its terminal's answer like keys, byte by byte; not in STAND_IN_ALONE, where no
+# terminal answers. Once it handles that signal it
 # is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,
 # and draws nothing.
 STAND_IN = """#!/usr/bin/python3 -IS
 import os, select, signal, sys, time, tty
 
 def animate(*_):
-    if not line_mode:
+    global asks
+    if asks:
+        asks = False
         os.write(1, b"\\033[5n")
         while select.select([0], [], [], 5)[0] and os.read(0, 1) != b"n":
             pass
@@ -32,6 +35,7 @@ def animate(*_):
 
 line_mode = sys.argv[1:] == ["line"]
 keys = sys.argv[1:] == ["keys"]
+asks = not line_mode and os.isatty(1) and "STAND_IN_ALONE" not in os.environ
 if not line_mode:
     tty.setraw(0)
 signal.signal(signal.SIGUSR1, animate)
