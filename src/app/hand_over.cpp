@@ -45,8 +45,10 @@ std::vector<KeptSession> take_over(const std::string& path) {
     const json content = json::parse(file);
     if (content.at("format") != format) return {};
     for (const json& entry : content.at("sessions")) {
+      auto judge = entry.at("judge").get<judge::Session>();
+      if (judge.state > State::waiting) continue;
       sessions.push_back({{entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
-                          entry.at("judge").get<judge::Session>(),
+                          std::move(judge),
                           entry.at("since"),
                           entry.at("why"),
                           entry.at("unseen")});

@@ -62,8 +62,12 @@ std::vector<Fact> describe(const Session& session, const Rules& rules, Time now)
   const char* const animation =
       habits.animation() == Animation::shown    ? "yes: its silence proves a wait soon"
       : habits.animation() == Animation::absent ? "no: its silence proves little, it is let wait"
+      : habits.animation() == Animation::slow   ? "slowly: its longest gap says when it has ended"
                                                 : "not known yet: taken for yes";
-  facts.push_back({"animates", habits.animation() != Animation::absent, animation});
+  facts.push_back(
+      {"animates",
+       habits.animation() == Animation::shown || habits.animation() == Animation::unproven,
+       animation});
   if (const auto period = habits.period())
     facts.push_back({"period", seconds(*period), "draws every " + text_of(*period) + " or faster"});
   age("last_request", session.request, ": it sent something after input");

@@ -22,6 +22,7 @@ constexpr int looks_for_slow = 3;
 constexpr int looks_for_proof = 2;
 constexpr size_t gaps_for_period = 20;
 constexpr int ticks_for_habit = 3;
+constexpr Time longest_tick = 5s;
 // Processes that begin sooner after another than this are one burst; a start-up has several, at
 // irregular times.
 constexpr Time process_burst = 400ms;
@@ -84,8 +85,9 @@ void Habits::worked_in_silence() {
   if (animation_ == Animation::unproven) animation_ = Animation::absent;
 }
 
-void Habits::ticked() {
-  if (++idle_ticks_ >= ticks_for_habit) ticks_while_idle_ = true;
+void Habits::ticked(Time time) {
+  idle_ticks_ = time - std::exchange(last_tick_, time) <= longest_tick ? idle_ticks_ + 1 : 1;
+  if (idle_ticks_ >= ticks_for_habit) ticks_while_idle_ = true;
 }
 
 void Habits::began_process_by_itself(Time time) {
@@ -100,6 +102,7 @@ void Habits::paused(Time silence) {
   // Where no socket was ever seen, an agent that goes on by itself is as likely.
   if (!uses_sockets_) return;
   worked_in_silence();
+  largest_own_message_ = message_before_wait_;  // what it sent meanwhile was part of its work
   vain_steps_ = 0;
   longest_pause_ = std::max(longest_pause_, silence);
 }

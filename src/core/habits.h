@@ -38,9 +38,12 @@ class Habits {
   // It worked, and drew nothing.
   void worked_in_silence();
 
-  void begin_wait() { idle_ticks_ = idle_processes_ = 0; }
+  void begin_wait() {
+    idle_ticks_ = idle_processes_ = 0;
+    message_before_wait_ = largest_own_message_;
+  }
   // While it waits: output that nothing explains.
-  void ticked();
+  void ticked(Time time);
   // While it waits, and its user did nothing: one of its sockets took bytes.
   void sent_by_itself(int64_t bytes);
   // The same: it began a process.
@@ -66,14 +69,12 @@ class Habits {
   std::optional<Time> period() const;
 
   // As one daemon hands it to the next.
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Habits, animation_, uses_sockets_, last_received_,
-                                              blind_until_, last_sign_, last_drawn_, quiet_,
-                                              pictures_, longest_in_look_, longest_gaps_, looks_,
-                                              animated_looks_, slow_looks_, gaps_, gaps_seen_,
-                                              idle_ticks_, ticks_while_idle_, idle_processes_,
-                                              last_idle_process_, idle_process_period_,
-                                              begins_processes_while_idle_, vain_steps_,
-                                              longest_pause_, largest_own_message_)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(
+      Habits, animation_, uses_sockets_, last_received_, blind_until_, last_sign_, last_drawn_,
+      quiet_, pictures_, longest_in_look_, longest_gaps_, looks_, animated_looks_, slow_looks_,
+      gaps_, gaps_seen_, idle_ticks_, ticks_while_idle_, idle_processes_, last_idle_process_,
+      idle_process_period_, begins_processes_while_idle_, vain_steps_, longest_pause_,
+      largest_own_message_, message_before_wait_, last_tick_)
 
  private:
   static constexpr size_t remembered_gaps = 64;
@@ -107,6 +108,8 @@ class Habits {
   int vain_steps_ = 0;
   Time longest_pause_{};
   int64_t largest_own_message_ = 0;
+  int64_t message_before_wait_ = 0;
+  Time last_tick_{};
 };
 
 }  // namespace ebpf_ai_monitor::judge

@@ -74,12 +74,13 @@ struct Judgement {
     return session.last_unexplained_output >= time + rules.late_answer;
   }
 
+  static Time times(Time time, double factor) {
+    return std::chrono::duration_cast<Time>(time * factor);
+  }
+
   // How long a silence must be to be a wait.
   Time patience() const {
     const Time threshold = rules.wait_threshold;
-    const auto times = [](Time time, double factor) {
-      return std::chrono::duration_cast<Time>(time * factor);
-    };
     if (session.habits.animation() == Animation::absent) return times(threshold, still_patience());
     // What draws more slowly has to be waited for.
     const Time slow = times(session.habits.longest_gap(), rules.slow_periods);
@@ -131,8 +132,10 @@ struct Judgement {
     if (!since) return std::nullopt;
     const Time due = std::max({*since, session.changed, session.silence_from}) + patience();
     // After a hiccup of an animation, time for its next picture.
-    return only_lone_writes() ? std::max(due, *session.last_output + rules.wait_threshold / 4)
-                              : due;
+    return only_lone_writes()
+               ? std::max(due, *session.last_output +
+                                   std::min(rules.wait_threshold / 4, rules.steady_gap_of_ticking))
+               : due;
   }
 
   // A slow count of seconds may be all that an agent without an animation shows of its work; unless
@@ -200,7 +203,7 @@ struct Judgement {
     // it.
     if (session.state == State::working) {
       session.habits.drew(time, event.previous);
-      session.shows_work = true;
+      session.shows_work |= session.steady || !session.habits.ticks_while_idle();
     }
     if (session.state == State::working || prompting_since()) return;
     if (session.request) answered_late(time);
@@ -211,14 +214,16 @@ struct Judgement {
       session.burst_writes = 0;
     if (session.burst_writes == 0) {
       session.burst_began = time;
-      if (session.state == State::waiting) session.habits.ticked();
+      if (session.state == State::waiting) session.habits.ticked(time);
     }
     session.burst_latest = time;
     ++session.burst_writes;
     const Time spread = time - session.burst_began;
     if (session.burst_writes >= rules.work_writes && spread >= rules.work_spread) {
       session.shows_work = true;
-      if (waited_in_vain()) session.habits.paused(session.burst_began - session.silent_since);
+      const Time silence = session.burst_began - session.silent_since;
+      if (waited_in_vain() && silence <= times(rules.wait_threshold, rules.step_patience))
+        session.habits.paused(silence);
       change(State::working, time,
              std::to_string(session.burst_writes) + " unexplained writes over " + seconds(spread));
     }
@@ -248,7 +253,7 @@ struct Judgement {
     if (time - request < rules.late_answer) session.drew_at_request |= animates();
     if (time - request < rules.late_answer || session.drew_at_request) return;
     session.request.reset();
-    if (session.state != State::waiting) return;
+    if (session.state != State::waiting || time - request > rules.unanswered_limit) return;
     session.habits.worked_in_silence();
     session.shows_work = true;
     if (!animates())
@@ -258,8 +263,9 @@ struct Judgement {
   void sent(const Event& event) {
     if (!session.drawers.contains(event.pid)) return;
     session.habits.uses_sockets();
-    const bool acts =
-        event.bytes >= rules.act_bytes && within(event.time, session.last_key, rules.act_window);
+    // Esc may be reported like a mouse (kitty's keyboard protocol).
+    const auto& cause = session.state == State::working ? session.last_input : session.last_key;
+    const bool acts = event.bytes >= rules.act_bytes && within(event.time, cause, rules.act_window);
     const bool large = event.bytes >= rules.request_bytes;
     const bool asks = large && within(event.time, session.last_key, rules.request_window);
     const bool new_size = event.bytes > session.habits.largest_own_message() * 3 / 2;
@@ -307,10 +313,15 @@ struct Judgement {
     change(State::working, event.time, "a line was read");
   }
 
-  void began(pid_t child, Time time) {
-    session.children.insert(child);
+  // What a process of its own begins is that one's business: a loop in the background, say.
+  void began(const Event& event) {
+    if (event.parent != 0 && !session.drawers.contains(event.parent)) return;
+    const Time time = event.time;
+    session.children.insert(event.pid);
     session.last_child = time;
-    if (session.state == State::working || session.request) session.shows_work = true;
+    if (!session.habits.begins_processes_while_idle() &&
+        (session.state == State::working || session.request))
+      session.shows_work = true;
     if (session.state == State::waiting && !within(time, session.last_input, rules.late_answer))
       session.habits.began_process_by_itself(time);
   }
@@ -385,7 +396,7 @@ Step step(Session session, const Event& event, const Rules& rules) {
         now.last_output = now.last_steady_output = event.time;
       break;
     case Event::Kind::child:
-      judgement.began(event.pid, event.time);
+      judgement.began(event);
       break;
     case Event::Kind::exec:
       judgement.gone(event);

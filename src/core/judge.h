@@ -111,6 +111,7 @@ struct Event {
   Time time{};
   pid_t pid = 0;
   pid_t tid = 0;
+  pid_t parent = 0;        // child: who began it; 0: not known
   Time previous{};         // output: the write before this one; 0: none
   int64_t bytes = 0;       // read_exit: bytes read, or -errno; sent: of the largest message
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode

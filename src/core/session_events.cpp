@@ -25,6 +25,7 @@ std::optional<judge::Event> judge_event(const agent_event& event) {
       return result;
     case AGENT_FORK:
       result.kind = Kind::child;
+      result.parent = result.pid;
       result.pid = static_cast<pid_t>(event.fork.child);
       return result;
     case AGENT_EXEC:

@@ -227,10 +227,15 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   session.judge = judge::begin(now);
   session.started = unix_start_time(found.id);
   session.since = unix_time(now);
+  // One that was found is no longer starting up, if it has run for a while.
+  const std::chrono::duration<double> age(std::max(0.0, session.since - session.started));
+  session.judge.began = now - std::chrono::duration_cast<judge::Time>(age);
   session.second_look = now + rules_.wait_threshold;
   if (kept != nullptr) {
     session.judge = kept->judge;
-    session.judge.silence_from = now;  // what it drew meanwhile was seen by nobody
+    // What it drew meanwhile was seen by nobody.
+    session.judge.silence_from = now;
+    session.judge.habits.begin_work();
     monitor_.set_quiet(leader, session.judge.state == State::working);
     session.since = kept->since;
     session.why = kept->why;
@@ -255,6 +260,12 @@ void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid
   session.judge.blocked_reads.clear();
   event.kind = judge::Event::Kind::read_enter;
   members.push_back(leader);
+  const auto gone = [&](pid_t pid) { return std::ranges::find(members, pid) == members.end(); };
+  std::erase_if(session.judge.children, gone);
+  std::erase_if(session.judge.drawers, gone);
+  event.kind = judge::Event::Kind::tick;
+  step(session, event);
+  event.kind = judge::Event::Kind::read_enter;
   for (const pid_t member : members) {
     for (const auto& read : finder_.reads_in_progress(member, session.agent.terminal)) {
       if (!monitor_.adopt_read(read.tid, read.fd, *terminal)) continue;

@@ -475,7 +475,7 @@ def test_probes_on_demand_pass_their_tests() -> None:
     done = subprocess.run([PAYLOAD / "diagnose_tests"], capture_output=True, text=True, timeout=900)
     fact("diagnose: " + next((line for line in done.stdout.splitlines() if " ran. (" in line), "nothing said"))
     skipped = {line.split()[-1] for line in done.stdout.splitlines() if line.startswith("[  SKIPPED ] ")}
-    assert {name for name in skipped if "." in name} <= {"WithoutKprobes.ATracepointStandsIn", "WithoutKprobes.OthersAreRefused"}
+    assert not any(name.startswith("Functions.") for name in skipped), skipped
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
