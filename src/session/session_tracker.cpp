@@ -258,7 +258,6 @@ void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid
   event.kind = judge::Event::Kind::mode;
   step(session, event);
   session.judge.blocked_reads.clear();
-  event.kind = judge::Event::Kind::read_enter;
   members.push_back(leader);
   const auto gone = [&](pid_t pid) { return std::ranges::find(members, pid) == members.end(); };
   std::erase_if(session.judge.children, gone);
