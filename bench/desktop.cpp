@@ -9,7 +9,6 @@
 //   stopped notify NS  the call of Notify at the session bus's notification server, which it is
 #include <poll.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <systemd/sd-bus.h>
 
 #include <algorithm>
@@ -187,28 +186,19 @@ int run(char** argv) {
   const long count = number(2);
   const int64_t threshold_ns = number(3) * 1'000'000;
   setenv("I3PM_PROJECT_NAME", project, 1);
-  const int shared = memfd_create("times", 0);
-  if (shared < 0 || ftruncate(shared, sizeof(SharedTimes)) != 0) die("memfd");
-  void* page = mmap(nullptr, sizeof(SharedTimes), PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
-  if (page == MAP_FAILED) die("mmap");
-  const auto* times = static_cast<const SharedTimes*>(page);
+  const auto [shared, times] = share_times();
   const int master = start_agent("lines", shared);
   Observer observer(argv[1], argv[4]);
-
-  const auto give_line = [&] {
-    discard(master);
-    if (write(master, "\n", 1) != 1) die("write to the terminal");
-  };
   // Until the monitor has seen the stand-in read, whenever it came to know it.
   const int nudge_ms = 4 * static_cast<int>(number(3));  // between lines until there is a badge
   for (int tries = patience_ms / nudge_ms; observer.wait_for("stopped", 3, nudge_ms).size() < 3;
        --tries) {
     if (tries == 0) die("no badge, no line of watch or no notification");
-    give_line();
+    give_line(master);
   }
   for (long i = -1; i < count; ++i) {  // the first one warms up
     const int64_t given = now_ns();
-    give_line();
+    give_line(master);
     auto working = observer.wait_for("working", 2, patience_ms);
     // The stand-in may not have come to say so yet.
     const int64_t returned = std::max<int64_t>(given, times->returned_ns);

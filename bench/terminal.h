@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pty.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,12 +13,22 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "shared.h"
 
 [[noreturn]] inline void die(const std::string& what) {
   std::fprintf(stderr, "bench: %s: %s\n", what.c_str(), std::strerror(errno));
   std::exit(1);
+}
+
+// Memory in which a stand-in keeps its times, by the file descriptor to start it with.
+inline std::pair<int, const SharedTimes*> share_times() {
+  const int shared = memfd_create("times", 0);
+  if (shared < 0 || ftruncate(shared, sizeof(SharedTimes)) != 0) die("memfd");
+  void* page = mmap(nullptr, sizeof(SharedTimes), PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+  if (page == MAP_FAILED) die("mmap");
+  return {shared, static_cast<const SharedTimes*>(page)};
 }
 
 // The master of a new terminal that `bench-agent mode` runs on.
@@ -44,4 +55,10 @@ inline bool discard(int master) {
   while ((length = read(master, text.data(), text.size())) > 0) {
   }
   return length < 0 && errno == EAGAIN;
+}
+
+// An empty line of its user's, after what there was to read.
+inline void give_line(int master) {
+  discard(master);
+  if (write(master, "\n", 1) != 1) die("write to the terminal");
 }

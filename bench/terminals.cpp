@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -80,28 +79,19 @@ class Badges {
 };
 
 int time_changes(const char* directory, int count, int64_t threshold_ns) {
-  const int shared = memfd_create("times", 0);
-  if (shared < 0 || ftruncate(shared, sizeof(SharedTimes)) != 0) die("memfd");
-  void* page = mmap(nullptr, sizeof(SharedTimes), PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
-  if (page == MAP_FAILED) die("mmap");
-  const auto* times = static_cast<const SharedTimes*>(page);
+  const auto [shared, times] = share_times();
   const int master = start_agent("lines", shared);
-
-  const auto give_line = [&] {
-    discard(master);
-    if (write(master, "\n", 1) != 1) die("write to the terminal");
-  };
   Badges badges(directory);
   // Until the monitor has seen the stand-in read, whenever it came to know it.
   for (int tries = patience_ms / nudge_ms; !badges.change_within(nudge_ms); --tries) {
     if (tries == 0) die("no badge");
-    give_line();
+    give_line(master);
   }
   while (badges.change_within(nudge_ms)) {
   }
   for (int i = -1; i < count; ++i) {  // the first one warms up
     const int64_t given = now_ns();
-    give_line();
+    give_line(master);
     const int64_t working = badges.wait_for("working");
     // The stand-in may not have come to say so yet.
     const int64_t returned = std::max<int64_t>(given, times->returned_ns);

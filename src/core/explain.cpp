@@ -78,7 +78,7 @@ std::vector<Fact> describe(const Session& session, const Rules& rules, Time now)
   facts.push_back({"stopped", session.stopped,
                    session.stopped ? "yes: nothing is judged until it goes on" : "no"});
   facts.push_back({"has_waited", session.has_waited,
-                   session.has_waited ? "yes: the next wait after work ends a piece of work"
+                   session.has_waited ? "yes: the wait after work that it is asked for is its end"
                                       : "not yet: the first wait asks for nothing"});
   return facts;
 }

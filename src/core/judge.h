@@ -137,7 +137,7 @@ struct Session {
   Habits habits;
   std::set<pid_t> drawers;  // its processes that drew: their sockets are the agent's
   pid_t drawer = 0;         // the one that drew last: its stops are the agent's
-  // The last input to which it sent something, as far as work may have begun with it.
+  // When it sent something to which an input made it, as far as work may have begun with that.
   std::optional<Time> request;
   bool large_request = false;        // of a size that only work begins with
   bool drew_at_request = false;      // at once, as an animation does
@@ -161,7 +161,7 @@ struct Session {
   Time began{};  // when it was first seen
   bool has_waited = false;
   bool was_asked = false;   // since its first wait: it is no longer starting up
-  bool has_worked = false;  // since then
+  bool has_worked = false;  // a piece of work has been completed
   bool shows_work = false;  // more than a message that left says that its present work is some
 };
 

@@ -28,8 +28,7 @@ class Recorder {
   Status record_running(const FoundAgent& agent);
   Status record_next();
 
-  // Handles what the kernel has told by now.
-  // False: there are more.
+  // Handles what the kernel has told by now; after very many, the rest is for the next time: false.
   bool catch_up();
   // Ends the trace at this moment: what was silent until now is known to be.
   void finish();

@@ -262,7 +262,7 @@ void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid
   const auto gone = [&](pid_t pid) { return std::ranges::find(members, pid) == members.end(); };
   std::erase_if(session.judge.children, gone);
   std::erase_if(session.judge.drawers, gone);
-  event.kind = judge::Event::Kind::tick;
+  event.kind = judge::Event::Kind::tick;  // without them, a verdict may be due sooner
   step(session, event);
   event.kind = judge::Event::Kind::read_enter;
   for (const pid_t member : members) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -430,6 +430,16 @@ def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, br
 # Other servers
 
 
+def tell_twice(bridge: Bridge, agent: Agent, count: Callable[[], int]) -> None:
+    """The first is taken back; the second stays."""
+    complete(bridge, agent)
+    wait_until(lambda: count() == 1, SECONDS, "a notification")
+    bridge.tell_change(agent, state="working")
+    wait_until(lambda: count() == 0, SECONDS, "its end")
+    complete(bridge, agent)
+    wait_until(lambda: count() == 1, SECONDS, "a notification")
+
+
 def test_swaync(
     desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
 ) -> None:
@@ -439,12 +449,7 @@ def test_swaync(
         def count() -> int:
             return int(desktop.run(["swaync-client", "--count"]))
 
-        complete(bridge, agent)
-        wait_until(lambda: count() == 1, SECONDS, "a notification")
-        bridge.tell_change(agent, state="working")
-        wait_until(lambda: count() == 0, SECONDS, "its end")
-        complete(bridge, agent)
-        wait_until(lambda: count() == 1, SECONDS, "a notification")
+        tell_twice(bridge, agent, count)
         # Its panel takes the keyboard; Return there is the default action.
         desktop.run(["swaync-client", "--open-panel", "--skip-wait"])
         wait_until(lambda: is_open(desktop), SECONDS, "the panel")
@@ -478,12 +483,7 @@ def test_dunst(
         def count() -> int:
             return int(desktop.run(["dunstctl", "count", "displayed"]))
 
-        complete(bridge, agent)
-        wait_until(lambda: count() == 1, SECONDS, "a notification")
-        bridge.tell_change(agent, state="working")
-        wait_until(lambda: count() == 0, SECONDS, "its end")
-        complete(bridge, agent)
-        wait_until(lambda: count() == 1, SECONDS, "a notification")
+        tell_twice(bridge, agent, count)
         desktop.run(["dunstctl", "action", "0"])
         wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
         wait_until(lambda: count() == 0, SECONDS, "its end")
