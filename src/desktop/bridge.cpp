@@ -308,13 +308,8 @@ void Bridge::on_told(const wire::Input& input) {
   if (asks(agent)) expect_hint(agent);
   keys_.read(input, monotonic_now());
   if (const auto next = keys_.next()) learn_timer_->arm(*next);
-  // A focus report may come from tmux, as it shows or hides the pane. A key says which client was
-  // used last, and when.
-  const ResolverAnswer& place = agent.place;
-  if (place.reason == NoWindow::tmux_detached) agent.ask_tmux = true;
-  if (!place.client_activity) return;
-  if (!may_be_key(input) || place.other_clients > 0 || (place.learnable && place.window == 0))
-    agent.ask_tmux = true;
+  // It may be the focus report that tmux sends as it shows or hides the pane.
+  if (!may_be_key(input) && !agent.place.tmux_sockets.empty()) agent.ask_tmux = true;
 }
 
 void Bridge::on_told(const wire::TmuxRan&) {
@@ -363,8 +358,7 @@ bool Bridge::is_candidate(const ResolverAnswer& place, int64_t window, Nanosecon
 void Bridge::want_inputs() {
   const bool wanted = std::ranges::any_of(agents_, [](const auto& entry) {
     const Agent& agent = entry.second;
-    return agent.place.learnable || agent.place.client_activity || asks(agent) ||
-           agent.place.reason == NoWindow::tmux_detached;
+    return agent.place.learnable || !agent.place.tmux_sockets.empty() || asks(agent);
   });
   if (wanted == inputs_wanted_) return;
   wire::Report report;

@@ -1,7 +1,6 @@
 #include "desktop/tmux.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
@@ -22,17 +21,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Nanoseconds answer_deadline = 2s;
-constexpr int identified_within_ms = 500;
 constexpr size_t max_output = 1'048'576;
-constexpr size_t max_line = 16;  // of an event: its name tells enough
-// For one that has ended: a tmux that does not know how to is not tried at each answer.
-constexpr Nanoseconds events_again = 10s;
-constexpr Nanoseconds least_interval = 100ms;
+// A user who types in tmux costs as many questions.
+constexpr Nanoseconds least_interval = 200ms;
 constexpr Nanoseconds first_retry = 250ms;
 constexpr Nanoseconds last_retry = 5s;
 constexpr Nanoseconds last_retry_of_a_while = 1s;
 // Each takes a file descriptor.
-constexpr size_t max_watched_clients = 64;
+constexpr size_t max_watched_processes = 64;
 
 constexpr std::string_view pane_format =
     "pane #{pane_id} #{session_id} #{?window_active,#{?window_zoomed_flag,#{pane_active},1},0} "
@@ -285,61 +281,6 @@ void TmuxQuery::finish(Result<std::string> output) {
   done(std::move(output));
 }
 
-TmuxEvents::TmuxEvents(EventLoop& loop, const std::string& socket, std::function<void()> happened)
-    : happened_(std::move(happened)) {
-  UniqueFd in;
-  UniqueFd out;
-  if (!make_pipe(in, in_) || !make_pipe(out_, out) || fcntl(out_.get(), F_SETFL, O_NONBLOCK) != 0)
-    return;
-  const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
-  const std::string channel = "ebpf-ai-monitor-" + std::to_string(getpid());
-  const auto child = spawn_tmux({"tmux", "-S", socket, "-C", "wait-for", channel}, in, out, null);
-  if (!child) return;
-  child_ = *child;
-  child_source_ = loop.add_child(child_, [this](const siginfo_t&) {
-    child_ = 0;
-    out_source_.reset();
-    happened_();
-  });
-  out_source_ = loop.add_io(out_.get(), EPOLLIN, [this](uint32_t) { read_some(); });
-}
-
-TmuxEvents::~TmuxEvents() {
-  if (child_ == 0) return;
-  // A server of tmux up to 3.5 at least dies with a control client that goes before it has said all
-  // of itself (control_stop() without a state); the first output is of after that.
-  if (received_ == 0) {
-    pollfd first{out_.get(), POLLIN, 0};
-    poll(&first, 1, identified_within_ms);
-  }
-  kill(-child_, SIGKILL);
-  waitpid(child_, nullptr, 0);
-}
-
-void TmuxEvents::read_some() {
-  std::array<char, 4096> block;
-  const ssize_t got = read(out_.get(), block.data(), block.size());
-  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
-  received_ += static_cast<size_t>(std::max<ssize_t>(got, 0));
-  if (got <= 0 || received_ > max_output) {
-    out_source_.reset();
-    if (child_ != 0) kill(-child_, SIGKILL);
-    return;
-  }
-  bool happened = false;
-  for (const char c : std::string_view(block.data(), static_cast<size_t>(got))) {
-    if (c == '\n') {
-      // The others frame the answer to the command that holds the client.
-      happened |=
-          line_.starts_with('%') && !line_.starts_with("%begin ") && !line_.starts_with("%end ");
-      line_.clear();
-    } else if (line_.size() < max_line) {
-      line_ += c;
-    }
-  }
-  if (happened) happened_();
-}
-
 TmuxServer::TmuxServer(EventLoop& loop, std::string socket, std::function<void()> answered)
     : loop_(loop),
       socket_(std::move(socket)),
@@ -391,6 +332,7 @@ void TmuxServer::start() {
   ask_timer_->disarm();
   retry_timer_->disarm();
   retrying_ = false;
+  watch_keys();
   query_ = std::make_unique<TmuxQuery>(
       loop_, socket_, tmux_arguments(socket_), [this](const Result<std::string>& output) {
         if (!output) return on_answer(tl::make_unexpected(output.error()));
@@ -409,8 +351,11 @@ void TmuxServer::on_answer(Result<TmuxState> answer) {
     reported_ = answer_->error().message;
     spdlog::error("{}", reported_);
   }
-  watch_clients();
-  watch_server();
+  // The same file again is the same watch; a new server's is a new one.
+  if (inotify_ && answer_->has_value())
+    inotify_add_watch(inotify_.get(), socket_.c_str(), IN_ATTRIB);
+  watch_keys();
+  watch_processes();
   // This runs within a call of the query's, which has nothing left to do.
   query_.reset();
   keep_asking();
@@ -418,37 +363,40 @@ void TmuxServer::on_answer(Result<TmuxState> answer) {
   answered_();
 }
 
-void TmuxServer::watch_server() {
-  if (!answer_->has_value()) {
-    events_.reset();
-    return;
+void TmuxServer::watch_keys() {
+  if (!inotify_ || !answer_ || !answer_->has_value()) return;
+  for (const auto& client : answer_->value().clients) {
+    if (client.name.starts_with("/dev/"))
+      inotify_add_watch(inotify_.get(), client.name.c_str(), IN_ACCESS | IN_ONESHOT);
   }
-  // The same file again is the same watch; a new server's is a new one.
-  if (inotify_) inotify_add_watch(inotify_.get(), socket_.c_str(), IN_ATTRIB);
-  if (events_ && (events_->lives() || answered_at_ - events_since_ < events_again)) return;
-  events_since_ = answered_at_;
-  events_ = std::make_unique<TmuxEvents>(loop_, socket_, [this] { ask(); });
 }
 
-void TmuxServer::watch_clients() {
-  std::map<pid_t, ClientWatch> watched;
+void TmuxServer::watch_processes() {
+  std::vector<pid_t> wanted;
   if (answer_->has_value()) {
-    for (const auto& client : answer_->value().clients) {
-      if (watched.size() == max_watched_clients) break;
-      if (const auto known = clients_.find(client.pid); known != clients_.end()) {
-        watched[client.pid] = std::move(known->second);
-        continue;
-      }
-      UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, client.pid, 0)));
-      if (!pidfd) continue;
-      auto source = loop_.add_io(pidfd.get(), EPOLLIN, [this, pid = client.pid](uint32_t) {
-        clients_.erase(pid);
-        ask();
-      });
-      watched[client.pid] = {std::move(pidfd), std::move(source)};
+    for (const auto& client : answer_->value().clients) wanted.push_back(client.pid);
+    for (const auto& [id, pane] : answer_->value().panes) {
+      const auto is_shown = [](const auto& place) { return place.second.shown; };
+      if (std::ranges::any_of(pane.sessions, is_shown)) wanted.push_back(pane.pid);
     }
   }
-  clients_ = std::move(watched);
+  std::map<pid_t, ProcessWatch> watched;
+  for (const pid_t pid : wanted) {
+    if (watched.size() == max_watched_processes) break;
+    if (const auto known = processes_.find(pid); known != processes_.end()) {
+      watched[pid] = std::move(known->second);
+      continue;
+    }
+    UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    if (!pidfd) continue;
+    auto source = loop_.add_io(pidfd.get(), EPOLLIN, [this, pid](uint32_t) {
+      processes_.erase(pid);
+      // tmux itself learns of it at about this time.
+      ask_for_a_while();
+    });
+    watched[pid] = {std::move(pidfd), std::move(source)};
+  }
+  processes_ = std::move(watched);
 }
 
 }  // namespace ebpf_ai_monitor

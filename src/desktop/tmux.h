@@ -107,35 +107,15 @@ class TmuxQuery {
   std::string failure_;
 };
 
-// Tells when something changes in a server: the current window of a session, the current pane or
-// the mode of one (its chooser of sessions is a mode), a client detaches. A client in control mode
-// that shows no session hears of these; what is said of attaching and of switch-client, only one
-// with a session would. But that one would be seen: in `list-clients`, in a session's count of
-// clients, which `tmux attach` and `destroy-unattached` go by, and by the user's hooks. So those
-// are noticed by their traces: the server changes its socket's mode with the first client and the
-// last one; a pane whose program wants focus reports gets one; a tmux command was run.
-class TmuxEvents {
- public:
-  // `happened`: from the loop. Also called once when it ends, as with its server.
-  TmuxEvents(EventLoop& loop, const std::string& socket, std::function<void()> happened);
-  ~TmuxEvents();
-
-  bool lives() const { return child_ != 0; }
-
- private:
-  void read_some();
-
-  const std::function<void()> happened_;
-  UniqueFd in_;  // kept open: at its end tmux ends, also where this process was killed
-  UniqueFd out_;
-  size_t received_ = 0;
-  std::string line_;  // the beginning of the present one
-  pid_t child_ = 0;   // leads a process group; 0: none, or ended
-  EventSourcePtr child_source_;
-  EventSourcePtr out_source_;
-};
-
-// What is known of one server.
+// What is known of one server. It is not polled, and its configuration and hooks are not touched;
+// what changes in it leaves traces, and then it is asked:
+// - a key, which may be bound to anything, is read from a client's terminal. (A client in control
+//   mode would be told of the change. But a server of tmux 3.3a, and of later ones, dies of a change
+//   at the moment at which such a client introduces itself: control_write() without a state.)
+// - a client, or the process whose pane is shown, ends;
+// - the server changes its socket's mode, with the first client and with the last one;
+// - the pane gets a focus report, if its program wants them and tmux's focus-events is on;
+// - a tmux command was run in a terminal.
 class TmuxServer {
  public:
   // `answered`: from the loop; it may look, and do the rest later.
@@ -153,8 +133,8 @@ class TmuxServer {
   void start();
   void on_answer(Result<TmuxState> answer);
   void keep_asking();
-  void watch_clients();
-  void watch_server();
+  void watch_keys();
+  void watch_processes();
 
   EventLoop& loop_;
   const std::string socket_;
@@ -169,15 +149,13 @@ class TmuxServer {
   bool retrying_ = false;
   Nanoseconds retry_delay_;
   EventSourcePtr retry_timer_;
-  struct ClientWatch {
+  struct ProcessWatch {
     UniqueFd pidfd;
     EventSourcePtr source;
   };
-  std::map<pid_t, ClientWatch> clients_;
-  UniqueFd inotify_;  // on the socket
+  std::map<pid_t, ProcessWatch> processes_;
+  UniqueFd inotify_;  // on the socket and the clients' terminals
   EventSourcePtr inotify_source_;
-  std::unique_ptr<TmuxEvents> events_;
-  Nanoseconds events_since_{};
 };
 
 }  // namespace ebpf_ai_monitor

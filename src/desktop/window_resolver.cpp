@@ -202,10 +202,7 @@ class Resolver {
     for (const auto& client : (*state)->clients) {
       const auto session = pane->second.sessions.find(client.session);
       if (session == pane->second.sessions.end()) continue;
-      if (answer && (answer->window != 0 || answer->learnable)) {
-        ++answer->other_clients;
-        continue;
-      }
+      if (answer && (answer->window != 0 || answer->learnable)) break;
       if (clients_left_-- <= 0) break;
       auto found = of_client(client, session->second.shown, level);
       if (!found) continue;

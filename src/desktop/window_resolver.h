@@ -54,10 +54,8 @@ struct ResolverAnswer {
   // or of all windows (0).
   bool learnable = false;
   pid_t owner = 0;
-  // In tmux: of the client that it shows in, Unix seconds of its user's last key; and how many
-  // others show it as well.
+  // In tmux: of the client that it shows in, Unix seconds of its user's last key.
   std::optional<int64_t> client_activity;
-  int other_clients = 0;
   // Ask again then, though nothing has happened; 0: no need.
   uint64_t look_again_ticks = 0;
   // Sockets of the tmux servers whose state it rests on. With the reason `pending`: one of them

@@ -134,6 +134,10 @@ class Bridge:
         key = {"time": time.monotonic_ns(), "previous": 0, "bytes": 1, "line_mode": 0}
         self._send("input", vars(agent.process) | key)
 
+    def tell_tmux_ran(self) -> None:
+        """That the user ran a tmux command."""
+        self._send("tmux_ran", {})
+
     def tell_gone(self, agent: Agent, *, while_working: bool = False, code: int = 0, by_signal: int = 0) -> None:
         ending = {"while_working": while_working, "exit_code": code, "exit_signal": by_signal}
         self._send("gone", vars(agent.process) | ending)

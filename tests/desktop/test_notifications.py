@@ -389,8 +389,10 @@ def test_a_hidden_pane_of_the_focused_window_is_told(desktop: Desktop, mako: Mak
 
     bridge.tell_change(agent, state="working")
     tmux.run("select-window", "-t", "main:1")
+    bridge.tell_tmux_ran()
     wait_until(lambda: is_told(desktop, mako, bridge, agent), SECONDS, "a notification")
-    tmux.run("select-window", "-t", "main:0")
+    desktop.press_key("b", "ctrl")
+    desktop.press_key("p")
     mako.wait_for_none()
 
 
