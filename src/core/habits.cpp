@@ -35,7 +35,11 @@ void Habits::begin_work() {
   last_drawn_.reset();
 }
 
-void Habits::drew(Time time, Time previous) {
+void Habits::drew(Time time, Time previous, bool lone) {
+  if (lone && animation_ == Animation::shown) {
+    last_sign_ = last_drawn_ = time;
+    return;
+  }
   if (last_sign_) last_sign_ = std::max(*last_sign_, previous);
   if (last_drawn_) {
     gaps_[gaps_seen_++ % remembered_gaps] = time - std::max(*last_drawn_, previous);

@@ -28,7 +28,9 @@ class Habits {
   // A stretch of work begins: what was before says nothing of how it works.
   void begin_work();
   // While it works: output that nothing but its work explains. `previous`: the write before it.
-  void drew(Time time, Time previous);
+  // `lone`: so long after the others that it may be a clock's or a blinking title's, and the work's
+  // end was before it.
+  void drew(Time time, Time previous, bool lone);
   // Until then its output may have another cause than its work: a key, a resize.
   void blind_until(Time time) { blind_until_ = std::max(blind_until_, time); }
   // A socket of its own was seen to move something: from now on it is known when nothing does.

@@ -132,10 +132,10 @@ struct Judgement {
     if (!since) return std::nullopt;
     const Time due = std::max({*since, session.changed, session.silence_from}) + patience();
     // After a hiccup of an animation, time for its next picture.
-    return only_lone_writes()
-               ? std::max(due, *session.last_output +
-                                   std::min(rules.wait_threshold / 4, rules.steady_gap_of_ticking))
-               : due;
+    if (!only_lone_writes()) return std::max(due, session.busy_until);
+    return std::max(
+        {due, session.busy_until,
+         *session.last_output + std::min(rules.wait_threshold / 4, rules.steady_gap_of_ticking)});
   }
 
   // A slow count of seconds may be all that an agent without an animation shows of its work; unless
@@ -202,7 +202,7 @@ struct Judgement {
     // the verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over
     // it.
     if (session.state == State::working) {
-      session.habits.drew(time, event.previous);
+      session.habits.drew(time, event.previous, !session.steady);
       session.shows_work |= session.steady || !session.habits.ticks_while_idle();
     }
     if (session.state == State::working || prompting_since()) return;
@@ -370,6 +370,7 @@ Step step(Session session, const Event& event, const Rules& rules) {
   // A write that was coalesced into this event happened before it: no silence in between.
   if (event.kind == Event::Kind::output && now.last_output && event.previous > *now.last_output)
     judgement.wrote(event.previous);
+  if (event.kind == Event::Kind::busy) now.busy_until = event.time + rules.busy_look;
   judgement.settle(event.time);
 
   switch (event.kind) {
@@ -423,6 +424,7 @@ Step step(Session session, const Event& event, const Rules& rules) {
     case Event::Kind::resume:
       if (event.pid == now.drawer) judgement.stop(event.time, event.kind == Event::Kind::stop);
       break;
+    case Event::Kind::busy:
     case Event::Kind::tick:
       break;
   }

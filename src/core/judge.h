@@ -84,6 +84,8 @@ struct Rules {
   // it is asked then: Codex was seen to, for 17 s, on a busy machine. A key is one or two bytes.
   Time start_up = 20s;
   int64_t key_bytes = 2;
+  // So soon it is looked at again what had no time to draw.
+  Time busy_look = 100ms;
   // A request that is not answered by a single picture in this time never will be.
   Time unanswered_limit = 10min;
   // A key is alone if none came this long before it: Esc, but not the Enter of a prompt.
@@ -106,6 +108,7 @@ struct Event {
     resume,      // and goes on
     mode,        // the terminal's mode was looked up: only `line_mode` counts
     tick,        // nothing happened: the deadline may have passed
+    busy,        // the same, but it is not at rest: it runs, or would if it had a processor
   };
   Kind kind = Kind::tick;
   Time time{};
@@ -148,6 +151,7 @@ struct Session {
   bool stopped = false;
   Time silence_from{};  // silence before counts for nothing
   Time silent_since{};  // the last output before the present wait
+  Time busy_until{};    // its silence until then was none of its choice
   // Unexplained writes, none further than the steady gap from the next.
   int burst_writes = 0;
   Time burst_began{};

@@ -15,6 +15,8 @@ namespace {
 // written meanwhile, so to wake up later than needed would save no wake-up.
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
 // More than anyone has windows for; the kernel programs' map has room for a few such users.
+// So late a look at a deadline says that the machine had no processor for anybody.
+constexpr auto stall = std::chrono::milliseconds(100);
 constexpr int max_sessions_a_user = 64;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
@@ -304,6 +306,13 @@ void SessionTracker::forget(pid_t leader) {
 }
 
 void SessionTracker::step(AgentSession& session, const judge::Event& event) {
+  // It drew before anybody has looked at its silence: the machine stood still, not the agent.
+  if (event.kind == judge::Event::Kind::output && session.judge.state == State::working &&
+      session.deadline && event.time > *session.deadline) {
+    judge::Event busy = event;
+    busy.kind = judge::Event::Kind::busy;
+    step(session, busy);
+  }
   judge::Time changed = session.judge.changed;
   judge::Step result = judge::step(std::move(session.judge), event, rules_);
   session.judge = std::move(result.session);
@@ -345,7 +354,12 @@ void SessionTracker::on_deadline() {
     judge::Event tick;
     tick.time = now;
     const auto write = last_unreported_output(session);
-    if (!write) look_for_stop(session, now);
+    if (!write) {
+      if (session.judge.state == State::working &&
+          (now - *session.deadline > stall || finder_.proc().busy(session.judge.drawer)))
+        tick.kind = judge::Event::Kind::busy;
+      look_for_stop(session, now);
+    }
     step(session, write.value_or(tick));
   }
   rearm();

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -111,6 +112,14 @@ std::string Proc::path(pid_t pid, const std::string& name) const {
 std::vector<pid_t> Proc::processes() const { return list_numbers(root_); }
 
 std::vector<pid_t> Proc::threads(pid_t pid) const { return list_numbers(path(pid, "task")); }
+
+bool Proc::busy(pid_t pid) const {
+  return std::ranges::any_of(threads(pid), [&](pid_t tid) {
+    const auto stat =
+        parse_stat(read_file(path(pid, "task/" + std::to_string(tid) + "/stat"), max_small_file));
+    return stat && stat->busy();
+  });
+}
 
 // "0 0x3 0x7ffc… …": the number is decimal, the arguments are not; "running", or "-1 …" for a block
 // that is in no system call.

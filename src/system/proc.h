@@ -27,6 +27,8 @@ struct ProcessStat {
   // Foreground process group of that terminal, -1: none.
   pid_t foreground_group = -1;
 
+  // Running, runnable, or in an uninterruptible sleep, as page faults are.
+  bool busy() const { return state == 'R' || state == 'D'; }
   // A zombie, or dead: it has exited, only its parent has not asked yet.
   bool ended() const { return state == 'Z' || state == 'X'; }
   // By job control or by a debugger.
@@ -54,6 +56,8 @@ class Proc {
   // where there is none. Looks at the first MiB.
   std::vector<std::string> environment(pid_t pid, const std::vector<std::string_view>& names) const;
   std::vector<pid_t> threads(pid_t pid) const;
+  // Whether one of its threads is not at rest: it runs, waits for a processor, or for a disk.
+  bool busy(pid_t pid) const;
   // The system call that a thread is blocked in; none while it runs.
   struct SystemCall {
     long number;

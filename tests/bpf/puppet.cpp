@@ -18,6 +18,7 @@
 //   thread-exec PATH [ARG]…   -           execv() from a thread
 //   exec PATH [ARG]…          -           (failed: its result)
 //   exit CODE                 -
+//   spin                      0           uses all of a processor until its next order is there
 //   udp FAMILY BYTES          result      read() of a datagram that it has written to itself
 //   move-channel FD           0           from now on its orders come on FD 3: for a program it
 //   becomes wait                      pid         of a child that has ended
@@ -211,6 +212,12 @@ class Puppet {
       if (order == "fork-writer") return fork_writer(number(1));
       if (order == "udp") return udp(number(1), std::stoul(words.at(2)));
       if (order == "move-channel") return std::min(0L, result(dup2(number(1), 3)));
+      if (order == "spin") {
+        char next = 0;
+        while (recv(channel_, &next, 1, MSG_PEEK | MSG_DONTWAIT) < 0) {
+        }
+        return 0;
+      }
       if (order == "wait") return result(wait(nullptr));
       if (order == "exec") return exec(words);
       if (order == "exit") _exit(number(1));

@@ -274,6 +274,24 @@ TEST_F(Sessions, KilledWhileItWorks) {
   EXPECT_THAT(end.why, HasSubstr("signal 9"));
 }
 
+TEST_F(Sessions, SilenceOfOneThatComputesIsNoWait) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  animate_until_working(agent);
+  agent.tell("spin");
+  const AgentSession& session = *tracker_->agents().at(agent.pid());
+  run_until("looks at its silence", [&] {
+    return session.judge.busy_until >
+           *session.judge.last_output + 2 * judge::Rules{}.wait_threshold;
+  });
+  EXPECT_EQ(session.judge.state, State::working);
+  agent.tell("pipe");
+  EXPECT_EQ(agent.answer(), "0");
+  until(agent, State::waiting);
+}
+
 TEST_F(Sessions, ALineModePromptIsAWait) {
   watch();
   Actor agent(terminal_, {.program = agent_});

@@ -351,6 +351,17 @@ TEST(JudgeDeadline, IsWhenTheSilenceIsLongEnough) {
 }
 
 // A look that comes late finds the wait at its own time.
+TEST(JudgeDeadline, IsPutOffWhileItHasNoTimeToDraw) {
+  Course course;
+  course.events(animates(10s, 12s));
+  const Time due = *course.deadline;
+  course.one(at(Kind::busy, due));
+  EXPECT_EQ(course.session.state, State::working);
+  EXPECT_EQ(*course.deadline, due + Rules{}.busy_look);
+  course.until(20s);
+  EXPECT_EQ(course.transitions.back().time, due + Rules{}.busy_look);
+}
+
 TEST(JudgeDeadline, MayBeMissed) {
   Course run;
   run.one(writes(2s));
@@ -416,6 +427,18 @@ Events streams(Time begin, Time end) {
 // Is asked at that time, and takes the request to its model.
 Events asked(Time time) {
   return {reads(time, 1), writes(time + 10ms), sends(time + 20ms, 2000), receives(time + 60ms)};
+}
+
+// Codex' title blinks once a second while a dialog is open: the work has ended before.
+TEST(AnimationShown, ABlinkAfterTheWorkIsNoGapOfIt) {
+  Course course;
+  course.events(drawn);
+  for (Time turn = 10s; turn < 100s; turn += 10s) {
+    course.events(together({asked(turn), animates(turn + 200ms, turn + 4s)}));
+    course.events(animates(turn + 4900ms, turn + 8900ms, 1s));
+  }
+  EXPECT_EQ(course.session.habits.animation(), Animation::shown);
+  EXPECT_THAT(course.transitions.back().why, HasSubstr(" for 1.00 s"));
 }
 
 // Two turns of an agent that draws only what it gets: it is known by then. Silent from 17.1 s on.

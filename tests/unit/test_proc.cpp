@@ -102,6 +102,20 @@ TEST_F(ProcFiles, Threads) {
   EXPECT_THAT(proc_.threads(8), IsEmpty());
 }
 
+TEST_F(ProcFiles, BusyIsAThreadThatIsNotAtRest) {
+  const auto thread = [&](const std::string& tid, char state) {
+    put("7/task/" + tid + "/stat", stat_line("x", std::string(1, state) + " 1 3 4 0 -1"));
+  };
+  EXPECT_FALSE(proc_.busy(7));
+  thread("7", 'S');
+  thread("9", 't');
+  EXPECT_FALSE(proc_.busy(7));
+  for (const char state : {'R', 'D'}) {
+    thread("9", state);
+    EXPECT_TRUE(proc_.busy(7)) << state;
+  }
+}
+
 TEST_F(ProcFiles, SystemCall) {
   put("7/task/9/syscall", "0 0xc 0x7ffe 0x400 0x0 0x0 0x0 0x7ffd 0x7f00\n");
   const auto call = proc_.system_call(7, 9);
