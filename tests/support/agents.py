@@ -66,6 +66,8 @@ class Agent(ABC):
     version: str
     # The key that says yes in a permission dialog; "": the agent is given no commands to run.
     approve_key: str
+    # How many Escapes interrupt it.
+    escapes = 1
     # Where its version is.
     package = _VERSIONS
 
@@ -161,6 +163,29 @@ class GeminiCli(Agent):
         }
         desktop.write_home_file(".gemini/settings.json", json.dumps(settings))
         return {"GEMINI_API_KEY": _API_KEY, "GOOGLE_GEMINI_BASE_URL": api.url}
+
+
+class OpenCode(Agent):
+    name = "opencode"
+    display_name = "opencode"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    version = _version_of("opencode-ai", _MORE_VERSIONS)
+    approve_key = "Return"
+    escapes = 2
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        provider = {"options": {"baseURL": f"{api.url}/v1", "apiKey": _API_KEY}}
+        settings = {
+            "autoupdate": False,
+            "share": "disabled",
+            "enabled_providers": ["anthropic"],
+            "provider": {"anthropic": provider},
+            "model": "anthropic/claude-sonnet-4-5",
+            "permission": {"bash": "ask"},
+        }
+        desktop.write_home_file(".config/opencode/opencode.json", json.dumps(settings))
+        return {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
 
 
 AGENTS: tuple[Agent, ...] = (ClaudeCode(), Codex())

@@ -54,7 +54,8 @@ class Conversation:
     def interrupt(self) -> None:
         """The model's turn ends when the agent hangs up, which the next poll sees."""
         self.stage.look()
-        self.stage.press_key("Escape")
+        for _ in range(self.stage.agent.escapes):
+            self.stage.press_key("Escape")
         with contextlib.suppress(TimeoutError):
             if self._turn:
                 self.stage.api.wait_for_end(self._turn, ESCAPE_SECONDS)
