@@ -435,7 +435,7 @@ TEST(AnimationShown, ABlinkAfterTheWorkIsNoGapOfIt) {
   course.events(drawn);
   for (Time turn = 10s; turn < 100s; turn += 10s) {
     course.events(together({asked(turn), animates(turn + 200ms, turn + 4s)}));
-    course.events(animates(turn + 4900ms, turn + 8900ms, 1s));
+    course.events(animates(turn + 4800ms, turn + 8800ms, 1s));
   }
   EXPECT_EQ(course.session.habits.animation(), Animation::shown);
   EXPECT_THAT(course.transitions.back().why, HasSubstr(" for 1.00 s"));
