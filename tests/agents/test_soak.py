@@ -9,7 +9,7 @@ import json
 
 from support.soak import soak
 
-SECONDS = 100.0
+SECONDS = 180.0
 SEED = 7
 
 
@@ -20,3 +20,4 @@ def test_nothing_is_announced_that_did_not_happen() -> None:
     # It was worth it.
     assert sum(result.long_ones for result in results) > 0, done
     assert sum(result.announced for result in results) > 0, done
+    assert sum(result.notified for result in results) > 0, done

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +56,12 @@ class NotifyCalls:
 
     def text(self) -> str:
         return self._log.read_text()
+
+    def summaries(self) -> list[tuple[float, str]]:
+        """Each with its time (CLOCK_MONOTONIC): the fourth argument of Notify."""
+        ahead = time.time() - time.monotonic()
+        calls = re.findall(r' time=([\d.]+) .*member=Notify\n(?:.*\n){3} *string "(.*)"', self.text())
+        return [(float(at) - ahead, summary) for at, summary in calls]
 
 
 @contextlib.contextmanager

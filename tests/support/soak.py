@@ -13,19 +13,25 @@ from .badges import BadgeWatch
 from .daemon import Daemon
 from .desktop import Desktop
 from .judgement import Line, badge_transitions, truth_lines
+from .notifications import Mako, NotifyCalls
 from .random_user import PAUSE_SECONDS, RandomUser
 from .stage import Stage
 from .standin_api import StandInApi
 
 
+# A notification may be on its way while its user goes on.
+CROSSING_SECONDS = 0.5
+
+
 @dataclass(frozen=True)
 class Soaked:
-    """What became of one agent. A lie is a wait announced in work, or work in a wait."""
+    """What became of one agent. A lie is a wait announced in work, by badge or notification, or work in a wait."""
 
     agent: str
     completions: int  # ends of work
     long_ones: int  # those of work that must be told
     announced: int  # changes of the badge to one that asks for attention
+    notified: int
     lies: list[tuple[str, float, str]]
     flaws: list[tuple[str, float, str]]  # told late, or not at all
     story: list[Line]  # truth and badge, in order of time
@@ -38,8 +44,10 @@ def soak(seconds: float, seed: int, options: tuple[str, ...] = ()) -> tuple[list
         StandInApi() as codex_api,
         Desktop() as desktop,
         BadgeWatch(desktop.runtime_dir, desktop.uid) as badges,
+        Mako(desktop),
         Daemon(desktop, ("--processes", "claude,codex", *options)),
     ):
+        calls = NotifyCalls(desktop)
         start = time.monotonic()
         claude = Stage(desktop, claude_api, ClaudeCode(), "foot")
         claude.launch()
@@ -52,21 +60,28 @@ def soak(seconds: float, seed: int, options: tuple[str, ...] = ()) -> tuple[list
         user.use(seconds)
         for stage in stages:
             stage.says("none", "end")
-        return [_result(stage, badges, start) for stage in stages], user.done
+        notices = [(at - start, summary) for at, summary in calls.summaries()]
+        return [_result(stage, badges, notices, start) for stage in stages], user.done
 
 
-def _result(stage: Stage, badges: BadgeWatch, start: float) -> Soaked:
+def _result(stage: Stage, badges: BadgeWatch, notices: list[tuple[float, str]], start: float) -> Soaked:
     truth = truth_lines(stage.truth(), start)
     told = badge_transitions(badges, stage.window.con_id, start)
     result = score(truth, told)
     pieces = [span for span in spans(truth) if span.state == "working"]
+    notified = [at for at, summary in notices if summary.startswith(stage.agent.display_name)]
+    untrue = [at for at in notified if any(it.begin + CROSSING_SECONDS < at < it.end for it in pieces)]
     versions = badges.versions(stage.window.con_id)
     return Soaked(
         agent=stage.agent.name,
         completions=len(pieces),
         long_ones=sum(piece.end - piece.begin >= MIN_WORK for piece in pieces),
         announced=sum(it.new_state and it.state == "stopped" and it.needs_attention for it in versions),
-        lies=[(kind, *at) for kind in ("false_waiting", "false_working") for at in result[kind]],
+        notified=len(notified),
+        lies=[
+            *((kind, *at) for kind in ("false_waiting", "false_working") for at in result[kind]),
+            *(("false_notification", at, "Notify") for at in untrue),
+        ],
         flaws=[(kind, *at) for kind in ("missed", "late_resume") for at in result[kind]],
         story=sorted([*truth, *told], key=lambda line: line["t"]),
     )
