@@ -28,11 +28,13 @@ function(add_bpf_skeleton name)
   # -mcpu=v3: atomics with a result (Linux 5.12). Unused parameters are part of what BPF_PROG makes.
   add_custom_command(
     OUTPUT ${object}
-    COMMAND ${CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter
+    COMMAND ${CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter
+            $<$<BOOL:${CMAKE_COMPILE_WARNING_AS_ERROR}>:-Werror>
             -D__TARGET_ARCH_${BPF_TARGET_ARCH} -I${PROJECT_SOURCE_DIR}/include ${libbpf_includes}
             -idirafter ${KERNEL_HEADERS} -MD -MF ${object}.d -c ${source} -o ${object}
     DEPENDS ${source}
     DEPFILE ${object}.d
+    COMMAND_EXPAND_LISTS
     VERBATIM)
   add_custom_command(
     OUTPUT ${skeleton}

@@ -148,7 +148,9 @@ def typing_ahead(stage: Stage) -> None:
     stage.launch()
     stage.rest()
     turn = stage.begin("please THINK=4 now", "submit")
-    stage.type_text("this is typed while it works and long after it has ended, " * 4)
+    for _ in range(4):
+        stage.type_text("this is typed while it works and long after it has ended, ")
+        stage.rest(0.7)  # to think of what comes next
     # Who types at an agent need not be told that it waits.
     stage.says("none", "typing ahead", stage.api.wait_for_end(turn))
     stage.says("waiting", "after typing ahead")
