@@ -62,7 +62,8 @@ def animation_off(stage: Stage) -> None:
     """Animations are off: streamed and silent turns, a permission dialog, a silent tool, Escape."""
     stage.launch()
     stage.rest()
-    stage.answer("please THINK=4 now", "submit")
+    # Long enough to show that it does not animate.
+    stage.answer("please THINK=7 now", "submit")
     stage.rest()
     stage.answer("please THINK=10 QUIET now", "submit-quiet")
     stage.rest()

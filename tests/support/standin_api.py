@@ -21,6 +21,7 @@ import itertools
 import json
 import re
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -272,6 +273,13 @@ def _api_of(path: str, request: dict[str, Any]) -> Api | None:
     return None
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Agents hang up as they please."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class StandInApi:
     """The server, on a free port of loopback; a context manager."""
 
@@ -279,7 +287,7 @@ class StandInApi:
         self._changed = threading.Condition()
         self._turns: list[Turn] = []
         self._handed_out = 0
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> StandInApi:
