@@ -75,7 +75,8 @@ class Daemon {
                  {[this](const AgentSession& session, const judge::Transition* transition) {
                     on_change(session, transition);
                   },
-                  [this](const agent_event& event) { on_event(event); }}),
+                  [this](const agent_event& event) { on_event(event); },
+                  [this](const AgentSession& session) { on_blink(session); }}),
         control_(loop, {[this](uid_t caller) { return list(caller); },
                         [this](uid_t caller, pid_t pid) { return explain(caller, pid); },
                         [this] {
@@ -138,6 +139,12 @@ class Daemon {
     control_.session_changed(agent.user, properties(session));
     // The tracker still has a session while it tells of its end.
     after_change_->arm(monotonic_now());
+  }
+
+  void on_blink(const AgentSession& session) {
+    const auto bridge = bridges_.find(session.agent.user);
+    if (bridge != bridges_.end() && bridge->second.process)
+      bridge->second.process->tell(describe(session));
   }
 
   // What `systemctl status` says.
@@ -218,7 +225,8 @@ class Daemon {
                          session.since,
                          session.worked,
                          session.started,
-                         session.unseen};
+                         session.unseen,
+                         judge::blinks(session.judge)};
   }
 
   void start_bridge(uid_t uid) {

@@ -26,6 +26,7 @@ json json_of(const Session& session) {
   content["worked"] = session.worked;
   content["started"] = session.started;
   content["unseen"] = session.unseen;
+  content["blinks"] = session.blinks;
   return content;
 }
 
@@ -149,6 +150,7 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("worked", session.worked);
     reader.read("started", session.started);
     reader.read("unseen", session.unseen);
+    reader.read("blinks", session.blinks);
     return reader.status().map([&] { return Told(session); });
   }
   if (kind == "gone") {

@@ -37,6 +37,7 @@ struct Session {
   double worked = 0;    // seconds of the work that this wait ended
   double started = 0;   // Unix seconds at which the agent started
   uint32_t unseen = 0;  // completions that its user has not seen yet
+  bool blinks = false;  // it waits, and draws once a second as it does not in its other waits
 };
 
 // The agent ended.

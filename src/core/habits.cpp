@@ -22,6 +22,11 @@ constexpr int looks_for_slow = 3;
 constexpr int looks_for_proof = 2;
 constexpr size_t gaps_for_period = 20;
 constexpr int ticks_for_habit = 3;
+// Codex': 1.001 s.
+constexpr Time blink = 1s;
+constexpr Time blink_tolerance = 100ms;
+constexpr int blinks_for_asking = 2;
+constexpr Time quiet_wait = 1500ms;  // in which one that blinks would have
 constexpr Time longest_tick = 5s;
 // Processes that begin sooner after another than this are one burst; a start-up has several, at
 // irregular times.
@@ -33,6 +38,20 @@ constexpr int processes_for_habit = 4;
 void Habits::begin_work() {
   last_sign_.reset();
   last_drawn_.reset();
+  left_alone_since_ = {};
+}
+
+void Habits::blind_until(Time time) {
+  blind_until_ = std::max(blind_until_, time);
+  if (left_alone_since_ > Time{} && idle_ticks_ == 0 && time - left_alone_since_ > quiet_wait)
+    waits_without_ticks_ = true;
+  left_alone_since_ = {};
+}
+
+void Habits::begin_wait(Time time) {
+  idle_ticks_ = idle_processes_ = blinks_ = 0;
+  left_alone_since_ = time;
+  message_before_wait_ = largest_own_message_;
 }
 
 void Habits::drew(Time time, Time previous, bool lone) {
@@ -89,8 +108,13 @@ void Habits::worked_in_silence() {
   if (animation_ == Animation::unproven) animation_ = Animation::absent;
 }
 
+bool Habits::blinks() const { return waits_without_ticks_ && blinks_ >= blinks_for_asking; }
+
 void Habits::ticked(Time time) {
-  idle_ticks_ = time - std::exchange(last_tick_, time) <= longest_tick ? idle_ticks_ + 1 : 1;
+  const Time period = time - std::exchange(last_tick_, time);
+  idle_ticks_ = period <= longest_tick ? idle_ticks_ + 1 : 1;
+  if (blinks_ < blinks_for_asking)
+    blinks_ = std::chrono::abs(period - blink) <= blink_tolerance ? blinks_ + 1 : 0;
   if (idle_ticks_ >= ticks_for_habit) ticks_while_idle_ = true;
 }
 

@@ -32,7 +32,7 @@ class Habits {
   // end was before it.
   void drew(Time time, Time previous, bool lone);
   // Until then its output may have another cause than its work: a key, a resize.
-  void blind_until(Time time) { blind_until_ = std::max(blind_until_, time); }
+  void blind_until(Time time);
   // A socket of its own was seen to move something: from now on it is known when nothing does.
   void uses_sockets() { uses_sockets_ = true; }
   // While it works: one of its sockets gave it bytes.
@@ -40,10 +40,7 @@ class Habits {
   // It worked, and drew nothing.
   void worked_in_silence();
 
-  void begin_wait() {
-    idle_ticks_ = idle_processes_ = 0;
-    message_before_wait_ = largest_own_message_;
-  }
+  void begin_wait(Time time);
   // While it waits: output that nothing explains.
   void ticked(Time time);
   // While it waits, and its user did nothing: one of its sockets took bytes.
@@ -58,6 +55,9 @@ class Habits {
   Animation animation() const { return animation_; }
   // It redraws something on a timer also while it waits: a clock, a blinking title.
   bool ticks_while_idle() const { return ticks_while_idle_; }
+  // In the present wait it draws once a second, and it has waited without that: Codex' title blinks
+  // while it asks.
+  bool blinks() const;
   // It begins processes on a timer, too: for a clock, a status line.
   bool begins_processes_while_idle() const { return begins_processes_while_idle_; }
   bool talks_after_steps() const { return vain_steps_ < 2; }
@@ -76,7 +76,8 @@ class Habits {
       quiet_, pictures_, longest_in_look_, longest_gaps_, looks_, animated_looks_, slow_looks_,
       gaps_, gaps_seen_, idle_ticks_, ticks_while_idle_, idle_processes_, last_idle_process_,
       idle_process_period_, begins_processes_while_idle_, vain_steps_, longest_pause_,
-      largest_own_message_, message_before_wait_, last_tick_)
+      largest_own_message_, message_before_wait_, last_tick_, left_alone_since_, blinks_,
+      waits_without_ticks_)
 
  private:
   static constexpr size_t remembered_gaps = 64;
@@ -112,6 +113,9 @@ class Habits {
   int64_t largest_own_message_ = 0;
   int64_t message_before_wait_ = 0;
   Time last_tick_{};
+  Time left_alone_since_{};  // in the present wait; 0: it is not any more
+  int blinks_ = 0;           // in the present wait
+  bool waits_without_ticks_ = false;
 };
 
 }  // namespace ebpf_ai_monitor::judge

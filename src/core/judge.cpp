@@ -30,7 +30,7 @@ struct Judgement {
       session.has_waited = true;
       session.shows_work = false;
       session.request.reset();
-      session.habits.begin_wait();
+      session.habits.begin_wait(time);
       session.silent_since = session.last_output.value_or(time);
     }
     if (to == State::working) {

@@ -196,6 +196,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     shows_work)
 
 Session begin(Time now);
+// It waits, and blinks: see Habits.
+inline bool blinks(const Session& session) {
+  return session.state == State::waiting && session.habits.blinks();
+}
 // A state that ended is left alone. Events may be late, but not out of order by more than their
 // writers' races: time never runs backwards here.
 Step step(Session session, const Event& event, const Rules& rules);

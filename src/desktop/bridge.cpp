@@ -252,6 +252,7 @@ void Bridge::on_told(const wire::Session& session) {
     agent.reported_waits_for = may_say ? std::nullopt : std::optional(WaitsFor::unknown);
     if (may_say) expect_hint(agent);
   }
+  if (session.blinks && session.agent == "codex") agent.waits_for = WaitsFor::permission;
   agent.session = session;
   agent.seen_due = false;
 }
@@ -305,7 +306,7 @@ void Bridge::on_told(const wire::Input& input) {
   const auto found = agents_.find(input.id);
   if (found == agents_.end()) return;
   Agent& agent = found->second;
-  if (asks(agent)) expect_hint(agent);
+  if (asks(agent) && agent.session.agent == "claude") expect_hint(agent);
   keys_.read(input, monotonic_now());
   if (const auto next = keys_.next()) learn_timer_->arm(*next);
   // It may be the focus report that tmux sends as it shows or hides the pane.

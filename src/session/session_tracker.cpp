@@ -314,6 +314,7 @@ void SessionTracker::step(AgentSession& session, const judge::Event& event) {
     step(session, busy);
   }
   judge::Time changed = session.judge.changed;
+  const bool blinked = judge::blinks(session.judge);
   judge::Step result = judge::step(std::move(session.judge), event, rules_);
   session.judge = std::move(result.session);
   session.deadline = result.deadline;
@@ -336,6 +337,8 @@ void SessionTracker::step(AgentSession& session, const judge::Event& event) {
     monitor_.set_quiet(session.agent.id.pid, transition.to == State::working);
     if (session.agent.interactive) listener_.on_change(session, &transition);
   }
+  if (!blinked && judge::blinks(session.judge) && session.agent.interactive && listener_.on_blink)
+    listener_.on_blink(session);
 }
 
 void SessionTracker::on_deadline() {

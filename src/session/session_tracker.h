@@ -58,6 +58,8 @@ class SessionTracker {
     std::function<void(const AgentSession&, const judge::Transition* transition)> on_change;
     // Every event of the kernel, of sessions that are no agent's too. May be empty.
     std::function<void(const agent_event&)> on_event;
+    // One that waits has begun to blink. May be empty.
+    std::function<void(const AgentSession&)> on_blink = {};
   };
 
   // An empty `users` is everyone's.

@@ -150,8 +150,8 @@ def typing_ahead(stage: Stage) -> None:
     stage.rest()
     turn = stage.begin("please THINK=4 now", "submit")
     for _ in range(4):
-        stage.type_text("this is typed while it works and long after it has ended, ")
         stage.rest(0.7)  # to think of what comes next
+        stage.type_text("this is typed while it works and long after it has ended, ")
     # Who types at an agent need not be told that it waits.
     stage.says("none", "typing ahead", stage.api.wait_for_end(turn))
     stage.says("waiting", "after typing ahead")

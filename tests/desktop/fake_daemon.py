@@ -59,6 +59,7 @@ class Agent:
     worked: float = 0.0
     started: float = 1700000000.5
     unseen: int = 0
+    blinks: bool = False
     tmux: str = ""
     tmux_pane: str = ""
 

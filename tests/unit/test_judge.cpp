@@ -441,6 +441,31 @@ TEST(AnimationShown, ABlinkAfterTheWorkIsNoGapOfIt) {
   EXPECT_THAT(course.transitions.back().why, HasSubstr(" for 1.00 s"));
 }
 
+// In its waits it is still, but in the one that begins at 14 s.
+TEST(AnimationShown, ABlinkThatItsOtherWaitsDoNotHaveIsTold) {
+  Course course;
+  course.events(drawn);
+  course.events(together({asked(5s), animates(5200ms, 9s), asked(12s), animates(12200ms, 14s)}));
+  EXPECT_FALSE(blinks(course.session));
+  course.events(animates(14800ms, 17s, 1s));
+  EXPECT_FALSE(blinks(course.session)) << "twice is nothing yet";
+  course.events(animates(17800ms, 18s, 1s));
+  EXPECT_TRUE(blinks(course.session));
+  course.events(together({asked(20s), animates(20200ms, 22s)})).until(30s);
+  EXPECT_FALSE(blinks(course.session)) << "another wait";
+}
+
+TEST(AnimationShown, ABlinkInAllItsWaitsIsNotTold) {
+  Course course;
+  course.events(drawn);
+  for (Time turn = 10s; turn < 100s; turn += 20s)
+    course.events(
+        together({animates(turn - 8s, turn, 1s), asked(turn), animates(turn + 200ms, turn + 4s)}));
+  course.events(animates(105s, 120s, 1s));
+  EXPECT_EQ(course.session.state, State::waiting);
+  EXPECT_FALSE(blinks(course.session));
+}
+
 // Two turns of an agent that draws only what it gets: it is known by then. Silent from 17.1 s on.
 const Events still =
     together({drawn, asked(3s), streams(3400ms, 9s), asked(12s), streams(12400ms, 17s)});

@@ -17,7 +17,8 @@ const Session session{.id = {.pid = 4711, .start_ticks = 18'446'744'073'709'551'
                       .since = 1721822411.25,
                       .worked = 12.5,
                       .started = 1721822000.5,
-                      .unseen = 7};
+                      .unseen = 7,
+                      .blinks = true};
 
 TEST(Wire, SessionArrivesAsItWasSent) {
   const auto told = decode_told(encode(session));
@@ -34,6 +35,7 @@ TEST(Wire, SessionArrivesAsItWasSent) {
   EXPECT_EQ(arrived.worked, session.worked);
   EXPECT_EQ(arrived.started, session.started);
   EXPECT_EQ(arrived.unseen, session.unseen);
+  EXPECT_EQ(arrived.blinks, session.blinks);
 }
 
 TEST(Wire, EveryStateArrives) {
