@@ -298,7 +298,7 @@ class StandInApi:
         self._server.shutdown()
         self._server.server_close()
 
-    def next_turn(self, seconds: float = 20) -> Turn:
+    def next_turn(self, seconds: float = 60) -> Turn:
         """The first turn that was not handed out yet, as soon as it has begun."""
         self._wait(lambda: len(self._turns) > self._handed_out, seconds, "the beginning of a turn")
         self._handed_out += 1
@@ -393,8 +393,10 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             self._send(answer.begin_text())
             text = ""
             while time.monotonic() < end:
-                text += "word "
-                self._send(answer.word("word "))
+                # Not twice the same: Gemini CLI ends what looks like a loop.
+                word = f"word {next(_ids)} "
+                text += word
+                self._send(answer.word(word))
                 self._stay(min(WORD_SECONDS, end - time.monotonic()))
             self._send(answer.word("Done."))
             call = answer.command_call(turn.command) if turn.command else turn.call
