@@ -92,17 +92,26 @@ bool is_hidden(const std::string& path) {
 }
 
 // Sockets in the file system that somebody listens on, but the system bus: a read-only file system
-// does not keep anyone from connecting.
+// does not keep anyone from connecting. Each network namespace lists its own, and a path leads to
+// those of all.
 std::set<std::string> listening_sockets() {
   std::set<std::string> paths;
-  std::ifstream table("/proc/net/unix");
-  for (std::string line; std::getline(table, line);) {
-    const size_t begin = line.find(" /");
-    if (begin == std::string::npos) continue;
+  std::set<std::filesystem::path> namespaces;
+  for (const pid_t pid : Proc().processes()) {
+    const std::string process = "/proc/" + std::to_string(pid);
     std::error_code ignored;
-    const std::string path = std::filesystem::canonical(line.substr(begin + 1), ignored);
-    if (ignored || path == system_bus || is_hidden(path)) continue;
-    if (std::filesystem::is_socket(path, ignored)) paths.insert(path);
+    const auto network = std::filesystem::read_symlink(process + "/ns/net", ignored);
+    if (ignored || namespaces.contains(network)) continue;
+    std::ifstream table(process + "/net/unix");
+    if (!table) continue;  // it has just ended
+    namespaces.insert(network);
+    for (std::string line; std::getline(table, line);) {
+      const size_t begin = line.find(" /");
+      if (begin == std::string::npos) continue;
+      const std::string path = std::filesystem::canonical(line.substr(begin + 1), ignored);
+      if (ignored || path == system_bus || is_hidden(path)) continue;
+      if (std::filesystem::is_socket(path, ignored)) paths.insert(path);
+    }
   }
   return paths;
 }

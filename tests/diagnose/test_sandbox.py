@@ -15,6 +15,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -272,6 +273,27 @@ class TestSockets:
                 assert result["exit_code"] == 1 and "Error" in result["output"]
                 assert heard == []
         finally:
+            path.unlink()
+
+    def test_a_socket_of_a_daemon_without_a_network(self, run_command: RunCommand) -> None:
+        """A path leads to it from every network namespace."""
+        path = Path(f"/run/sandbox-test-{os.getpid()}.sock")
+        serve = (
+            "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o666); "
+            "s.listen(); print('ready', flush=True); print(s.accept()[0].recv(100).decode())"
+        )
+        daemon = subprocess.Popen(["unshare", "-n", sys.executable, "-c", serve, str(path)], stdout=subprocess.PIPE, text=True)
+        try:
+            assert daemon.stdout and daemon.stdout.readline() == "ready\n"
+            result = run_command(self.CONNECT.format(family="AF_UNIX", address=f"'{path}'"))
+            assert result["exit_code"] == 1 and "Error" in result["output"]
+            with socket.socket(socket.AF_UNIX) as own:
+                own.connect(str(path))
+                own.sendall(b"the first")
+            assert daemon.stdout.readline() == "the first\n"
+        finally:
+            daemon.kill()
+            daemon.wait()
             path.unlink()
 
     def test_a_port(self, run_command: RunCommand, config: Path) -> None:
