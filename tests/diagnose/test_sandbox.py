@@ -79,6 +79,11 @@ class TestCommands:
     def test_a_signal_is_told(self, run_command: RunCommand) -> None:
         assert run_command("kill -9 $$")["exit_code"] == 137
 
+    @pytest.mark.parametrize("says, status", [("bwrap: no", 1), ("sandbox: no", 125)])
+    def test_what_sounds_like_a_failed_sandbox(self, run_command: RunCommand, says: str, status: int) -> None:
+        result = run_command(f"echo {says}; exit {status}")
+        assert (result["exit_code"], result["output"], result["error"]) == (status, f"{says}\n", None)
+
     def test_a_long_output_keeps_head_and_tail(self, run_command: RunCommand) -> None:
         result = run_command("seq 1 200000")
         assert result["truncated"]
