@@ -164,6 +164,8 @@ class TestProtocol:
         }.items():
             explained = client.call("explain_target", target=given)["structuredContent"]
             assert explained["found"] and [it["name"] for it in explained["targets"]] == [name], given
+        many = client.call("explain_target", target="syscalls/*")["structuredContent"]
+        assert many["total"] > len(many["targets"]) > 0
         refused = client.call("explain_target", target="kprobe:tcp_*")
         assert refused["isError"] and "tcp_*" in refused["content"][0]["text"]
         missing = client.call("explain_target", target="enter_connec")["structuredContent"]
