@@ -453,15 +453,20 @@ static __always_inline struct diagnose_count* count(struct diagnose_stats* stat,
   struct diagnose_count* found = bpf_map_lookup_elem(&counts, &key);
   struct diagnose_count first = {.count = 1};
 
-  if (found) {
-    // An entry that another CPU made has no name here.
-    if (!found->count) bpf_get_current_comm(found->comm, sizeof(found->comm));
-    found->count++;
-    return found;
+  if (!found) {
+    bpf_get_current_comm(first.comm, sizeof(first.comm));
+    if (!bpf_map_update_elem(&counts, &key, &first, BPF_NOEXIST)) return NULL;
+    // There is no room, or another CPU has made it since.
+    found = bpf_map_lookup_elem(&counts, &key);
   }
-  bpf_get_current_comm(first.comm, sizeof(first.comm));
-  if (bpf_map_update_elem(&counts, &key, &first, BPF_NOEXIST)) stat->uncounted++;
-  return NULL;
+  if (!found) {
+    stat->uncounted++;
+    return NULL;
+  }
+  // An entry that another CPU made has no name here.
+  if (!found->count) bpf_get_current_comm(found->comm, sizeof(found->comm));
+  found->count++;
+  return found;
 }
 
 // Counts a hit. The scratch with the event's header if it is one of those that are told.

@@ -1,11 +1,16 @@
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <climits>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
 
 #include "app/commands.h"
 #include "app/control_client.h"
@@ -29,16 +34,80 @@ Result<json> agents() {
   }
 }
 
-// One message a line on standard output: false once nobody reads it.
-bool write_line(const json& message) {
-  const std::string line = dump(message) + "\n";
-  for (size_t sent = 0; sent < line.size();) {
-    const ssize_t wrote = write(STDOUT_FILENO, line.data() + sent, line.size() - sent);
-    if (wrote < 0 && errno != EINTR) return false;
-    if (wrote > 0) sent += static_cast<size_t>(wrote);
+// What a client may leave unread.
+constexpr size_t unread_bytes_max = 16UL * 1024 * 1024;
+// How long it may read nothing at all once it has said that it is done.
+constexpr auto patience = std::chrono::seconds(5);
+
+// Messages, one a line on standard output, as fast as they are read: a client that does not read
+// keeps nothing waiting.
+class Output {
+ public:
+  explicit Output(EventLoop& loop)
+      : loop_(loop), impatient_(loop.add_timer([this] {
+          end("the client has gone and has not read all of its answers", 1);
+        })) {
+    try {
+      on_ready_ = loop.add_io(STDOUT_FILENO, 0, [this](uint32_t ready) {
+        if ((ready & (EPOLLERR | EPOLLHUP)) != 0) return end("", 0);  // nobody reads it any more
+        write_some();
+      });
+    } catch (const std::system_error&) {
+      // A file: epoll takes none, and poll always finds it ready.
+    }
   }
-  return true;
-}
+
+  void send(const json& message) {
+    if (ended_) return;
+    unread_ += dump(message) + "\n";
+    write_some();
+    if (unread_.size() - written_ > unread_bytes_max)
+      end("the client does not read: more than " + std::to_string(unread_bytes_max) +
+              " bytes wait for it",
+          1);
+  }
+
+  // Ends the loop once all is read.
+  void finish() {
+    finishing_ = true;
+    impatient_->arm(monotonic_now() + patience);
+    write_some();
+  }
+
+ private:
+  void write_some() {
+    const size_t before = written_;
+    while (!ended_ && written_ < unread_.size()) {
+      // Not O_NONBLOCK, which whoever else has this open file would get as well: what is ready
+      // takes PIPE_BUF bytes without waiting.
+      pollfd out{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      if (poll(&out, 1, 0) <= 0) break;
+      const ssize_t wrote = write(STDOUT_FILENO, unread_.data() + written_,
+                                  std::min<size_t>(unread_.size() - written_, PIPE_BUF));
+      if (wrote < 0 && errno != EINTR && errno != EAGAIN) return end("", 0);
+      if (wrote <= 0) break;
+      written_ += static_cast<size_t>(wrote);
+    }
+    if (finishing_ && written_ > before) impatient_->arm(monotonic_now() + patience);
+    if (written_ > unread_.size() / 2) unread_.erase(0, std::exchange(written_, 0));
+    if (finishing_ && unread_.empty()) return end("", 0);
+    if (on_ready_) on_ready_->set_io_events(unread_.empty() ? uint32_t{0} : EPOLLOUT);
+  }
+
+  void end(const std::string& why, int status) {
+    if (std::exchange(ended_, true)) return;
+    if (!why.empty()) std::fprintf(stderr, "ebpf-ai-monitor: %s\n", why.c_str());
+    loop_.exit(status);
+  }
+
+  EventLoop& loop_;
+  EventSourcePtr on_ready_;
+  EventSourcePtr impatient_;
+  std::string unread_;
+  size_t written_ = 0;  // of `unread_`
+  bool finishing_ = false;
+  bool ended_ = false;
+};
 
 int run(const std::optional<std::string>& config) {
   DaemonSettings settings;
@@ -52,28 +121,31 @@ int run(const std::optional<std::string>& config) {
   signal(SIGPIPE, SIG_IGN);
   const auto on_terminate = loop.add_signal(SIGTERM, [&] { loop.exit(0); });
   const auto on_interrupt = loop.add_signal(SIGINT, [&] { loop.exit(0); });
-  McpServer server(loop, {.commands = settings.commands,
-                          .agents = agents,
-                          .send =
-                              [&](const json& message) {
-                                if (!write_line(message)) loop.exit(0);
-                              },
-                          .version = EBPF_AI_MONITOR_VERSION});
+  Output output(loop);
+  std::optional<McpServer> server;
+  server.emplace(loop, McpServer::Parts{.commands = settings.commands,
+                                        .agents = agents,
+                                        .send = [&](const json& message) { output.send(message); },
+                                        .version = EBPF_AI_MONITOR_VERSION});
   std::string pending;
   EventSourcePtr input;
   const auto on_input = [&](uint32_t) {
     std::array<char, 65536> block;
     const ssize_t got = read(STDIN_FILENO, block.data(), block.size());
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    // The client's way to say that it is done: calls in progress are dropped.
-    if (got <= 0) return loop.exit(0);
+    if (got <= 0) {
+      // The client's way to say that it is done: calls in progress are dropped.
+      input.reset();
+      server.reset();
+      return output.finish();
+    }
     pending.append(block.data(), static_cast<size_t>(got));
     size_t begin = 0;
     for (size_t end = pending.find('\n'); end != std::string::npos;
          end = pending.find('\n', begin)) {
       std::string_view line(pending.data() + begin, end - begin);
       if (line.ends_with('\r')) line.remove_suffix(1);
-      if (!line.empty()) server.receive(line);
+      if (!line.empty()) server->receive(line);
       begin = end + 1;
     }
     pending.erase(0, begin);

@@ -44,8 +44,8 @@ constexpr rlim_t processes = 64;
 constexpr rlim_t open_files = 1024;
 constexpr int niceness = 10;
 constexpr int filter_fd = 3;
+constexpr int status_fd = 4;
 constexpr int attempts_max = 4;
-constexpr const char* setup_failed = "sandbox: ";
 constexpr int setup_failed_status = 125;
 
 // Of others, or only of this machine's root: a command finds them empty. Where they are: Fedora
@@ -92,17 +92,26 @@ bool is_hidden(const std::string& path) {
 }
 
 // Sockets in the file system that somebody listens on, but the system bus: a read-only file system
-// does not keep anyone from connecting.
+// does not keep anyone from connecting. Each network namespace lists its own, and a path leads to
+// those of all.
 std::set<std::string> listening_sockets() {
   std::set<std::string> paths;
-  std::ifstream table("/proc/net/unix");
-  for (std::string line; std::getline(table, line);) {
-    const size_t begin = line.find(" /");
-    if (begin == std::string::npos) continue;
+  std::set<std::filesystem::path> namespaces;
+  for (const pid_t pid : Proc().processes()) {
+    const std::string process = "/proc/" + std::to_string(pid);
     std::error_code ignored;
-    const std::string path = std::filesystem::canonical(line.substr(begin + 1), ignored);
-    if (ignored || path == system_bus || is_hidden(path)) continue;
-    if (std::filesystem::is_socket(path, ignored)) paths.insert(path);
+    const auto network = std::filesystem::read_symlink(process + "/ns/net", ignored);
+    if (ignored || namespaces.contains(network)) continue;
+    std::ifstream table(process + "/net/unix");
+    if (!table) continue;  // it has just ended
+    namespaces.insert(network);
+    for (std::string line; std::getline(table, line);) {
+      const size_t begin = line.find(" /");
+      if (begin == std::string::npos) continue;
+      const std::string path = std::filesystem::canonical(line.substr(begin + 1), ignored);
+      if (ignored || path == system_bus || is_hidden(path)) continue;
+      if (std::filesystem::is_socket(path, ignored)) paths.insert(path);
+    }
   }
   return paths;
 }
@@ -192,7 +201,7 @@ Result<UniqueFd> make_filter(bool network) {
 
 // After fork: calls of signal-safety(7) alone.
 [[noreturn]] void give_up(const char* what) {
-  for (const char* text : {setup_failed, what, "\n"})
+  for (const char* text : {"sandbox: ", what, "\n"})
     if (write(STDERR_FILENO, text, std::strlen(text)) < 0) break;
   _exit(setup_failed_status);
 }
@@ -207,7 +216,7 @@ void limit(__rlimit_resource_t resource, rlim_t value) {
 }
 
 [[noreturn]] void run_child(const char* const* arguments, const char* const* environment,
-                            int output, int filter) {
+                            int output, int filter, int status) {
   const int high_output = fcntl(output, F_DUPFD_CLOEXEC, 10);
   if (high_output < 0 || dup2(high_output, STDOUT_FILENO) < 0 ||
       dup2(high_output, STDERR_FILENO) < 0)
@@ -218,10 +227,11 @@ void limit(__rlimit_resource_t resource, rlim_t value) {
   for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) signal(number, SIG_DFL);
   setsid();
   const int high_filter = fcntl(filter, F_DUPFD_CLOEXEC, 10);
+  const int high_status = fcntl(status, F_DUPFD_CLOEXEC, 10);
   const int null = open("/dev/null", O_RDONLY);
-  if (high_filter < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+  if (high_filter < 0 || high_status < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
       dup2(high_filter, filter_fd) < 0 || lseek(filter_fd, 0, SEEK_SET) != 0 ||
-      close_range(filter_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+      dup2(high_status, status_fd) < 0 || close_range(status_fd + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
     give_up("file descriptors");
   if (chdir("/") != 0) give_up("chdir");
   umask(077);
@@ -239,11 +249,12 @@ void limit(__rlimit_resource_t resource, rlim_t value) {
   give_up("bwrap does not start");
 }
 
-// What bwrap says of itself, or what its child said before it.
-bool sandbox_failed(const siginfo_t& info, const std::string& output) {
-  return info.si_code == CLD_EXITED &&
-         ((info.si_status == 1 && output.starts_with("bwrap: ")) ||
-          (info.si_status == setup_failed_status && output.starts_with(setup_failed)));
+// bwrap tells the exit status of what it has executed, and else none.
+bool was_executed(int status) {
+  std::array<char, 4096> told;
+  const ssize_t got = read(status, told.data(), told.size());
+  return got > 0 && std::string_view(told.data(), static_cast<size_t>(got)).find("\"exit-code\"") !=
+                        std::string_view::npos;
 }
 
 }  // namespace
@@ -301,6 +312,7 @@ struct CommandRunner::Running {
 
   pid_t pid = -1;
   UniqueFd output;
+  UniqueFd status;
   OutputKeeper keeper{command_output_max};
   Nanoseconds began{};
   std::optional<siginfo_t> ended;
@@ -386,6 +398,8 @@ Result<CommandRunner::Sandbox> CommandRunner::prepare() const {
                "--unshare-ipc",
                "--seccomp",
                std::to_string(filter_fd),
+               "--json-status-fd",
+               std::to_string(status_fd),
                "--ro-bind",
                "/",
                "/",
@@ -436,17 +450,22 @@ Status CommandRunner::start(size_t index) {
                                                "SYSTEMD_COLORS=0", nullptr};
 
   std::array<int, 2> pipe{};
+  if (pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno("cannot make a pipe");
+  UniqueFd status(pipe[0]);
+  const UniqueFd status_input(pipe[1]);
   if (pipe2(pipe.data(), O_CLOEXEC) != 0) return fail_errno("cannot make a pipe");
   UniqueFd output(pipe[0]);
   UniqueFd input(pipe[1]);
   if (fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("fcntl");
   const pid_t pid = fork();
   if (pid < 0) return fail_errno("cannot fork");
-  if (pid == 0) run_child(arguments.data(), environment.data(), input.get(), filter->get());
+  if (pid == 0)
+    run_child(arguments.data(), environment.data(), input.get(), filter->get(), status_input.get());
 
   auto running = std::make_unique<Running>();
   running->pid = pid;
   running->output = std::move(output);
+  running->status = std::move(status);
   running->began = monotonic_now();
   running->on_output =
       loop_.add_io(running->output.get(), EPOLLIN, [this, index](uint32_t) { on_output(index); });
@@ -496,7 +515,7 @@ void CommandRunner::finish(size_t index) {
   result.duration =
       std::chrono::duration_cast<std::chrono::milliseconds>(monotonic_now() - running.began);
   const siginfo_t info = *running.ended;
-  const bool failed = sandbox_failed(info, result.output);
+  const bool failed = info.si_code == CLD_EXITED && !was_executed(running.status.get());
   running_.erase(index);
   // A socket that was to be hidden is gone by then: a look again.
   if (failed && !stopped_ && ++attempts_[index] < attempts_max) {

@@ -475,13 +475,15 @@ Status Engine::Impl::attach_tracepoint(Probe& probe, const TargetName& tracepoin
   return attach_tracepoint_program(**attachment, skeleton_->progs.on_tracepoint, tracepoint);
 }
 
-// A second probe on it joins the chain of the first.
+// A second probe on it joins the chain of the first; where all on it have failed, there is none.
 Status Engine::Impl::attach_tracepoint_program(Attachment& attachment, const bpf_program* program,
                                                const TargetName& tracepoint) {
   const std::string key =
       std::string(bpf_program__name(program)) + ":" + tracepoint.category + "/" + tracepoint.name;
-  if (const auto shared = tracepoints_.find(key); shared != tracepoints_.end()) {
-    attachment.links.push_back(shared->second.link.lock());
+  const auto shared = tracepoints_.find(key);
+  auto link_of_first = shared == tracepoints_.end() ? nullptr : shared->second.link.lock();
+  if (link_of_first) {
+    attachment.links.push_back(std::move(link_of_first));
     diagnose_probe last{};
     const uint32_t number = std::exchange(shared->second.last, attachment.number);
     if (bpf_map__lookup_elem(skeleton_->maps.probes, &number, sizeof(number), &last, sizeof(last),
@@ -554,6 +556,9 @@ Status Engine::Impl::arm_system_calls(Probe& probe, const TargetName& target,
         !status)
       return status;
   }
+  if (probe.attachments.empty())
+    return fail("the numbers of the system calls that match " + probe.request.target +
+                " are not known: ask for single ones, as syscalls/" + unknown.front());
   probe.hits = "hits of " + target.name;
   probe.result.attached_to = std::string("tracepoint:raw_syscalls/") +
                              (probe.attachments.size() == 2                          ? "*"

@@ -156,8 +156,9 @@ const json& tools() {
             {"properties",
              {{"found", {{"type", "boolean"}}},
               {"targets", targets_schema()},
+              {"total", {{"type", "integer"}}},
               {"similar", list_of({{"type", "string"}}, "Names that hold it, where none is it")}}},
-            {"required", {"found", "targets", "similar"}}}),
+            {"required", {"found", "targets", "total", "similar"}}}),
       tool("list_agents", "List AI agents",
            "The AI coding agents of this machine's terminals that the monitor watches, and "
            "whether each works or waits for its user.",
@@ -233,6 +234,7 @@ Result<json> explain_target(const json& arguments) {
   }
   return json{{"found", !found->empty()},
               {"targets", shown(*found, targets_shown)},
+              {"total", found->size()},
               {"similar", std::move(similar)}};
 }
 

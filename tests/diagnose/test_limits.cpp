@@ -3,10 +3,12 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "diagnose/targets.h"
 #include "tracing.h"
@@ -59,6 +61,47 @@ TEST_F(Tracing, CountsAFloodExactlyAndShowsASample) {
   for (const ProbeEvent& event : result.events) shown.insert(event.process_id);
   for (const pid_t pid : pids) EXPECT_TRUE(shown.contains(pid)) << "the sample is of every CPU";
   EXPECT_THAT(result.summary, testing::HasSubstr("1 in " + std::to_string(result.sampled_1_in)));
+}
+
+// On two CPUs, where there are as many.
+void hit_twice_at_once() {
+  std::atomic<int> ready = 0;
+  const auto hit = [&](size_t cpu) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    for (++ready; ready < 2;) {
+    }
+    (void)syscall(SYS_getppid);
+  };
+  std::thread other(hit, 1);
+  hit(0);
+  other.join();
+}
+
+TEST_F(Tracing, CountsTheFirstHitsOfTwoCpusAtATime) {
+  constexpr int rounds = 300;
+  auto probe = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
+  probe.filters.comm = actor_name;
+  const auto results = trace(
+      {probe},
+      [] {
+        for (int i = 0; i < rounds; ++i) {
+          const pid_t child = fork();
+          if (child == 0) {
+            hit_twice_at_once();
+            _exit(0);
+          }
+          waitpid(child, nullptr, 0);
+        }
+      },
+      false);
+  EXPECT_EQ(results.at(0).event_count, 2U * rounds);
+  uint64_t counted = 0;
+  for (const json& process : results[0].aggregates["by_process"])
+    counted += process["count"].get<uint64_t>();
+  EXPECT_EQ(counted, 2U * rounds) << results[0].summary;
 }
 
 // By id: those that this process holds a file descriptor of.

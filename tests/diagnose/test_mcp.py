@@ -25,6 +25,8 @@ from support.standin_api import StandInApi
 SECONDS = 60.0
 KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
 INSPECTOR = Path(__file__).parent / "package.json"
+# Of a request without a handshake.
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
 def programs(pid: int, duration: int = 2) -> list[dict[str, Any]]:
@@ -47,12 +49,12 @@ def read_or_nothing(path: Path) -> bytes:
 
 
 class Client:
-    """Speaks to `mcp` line by line; a context manager."""
+    """Speaks to `mcp` line by line; a context manager, in which it reads."""
 
-    def __init__(self, config: Path, wrapper: tuple[str, ...] = (), bus: str = "") -> None:
+    def __init__(self, config: Path, wrapper: tuple[str, ...] = (), bus: str = "", stderr: int | None = None) -> None:
         self.process = subprocess.Popen(
             [*wrapper, str(BINARY), "mcp", "--config", str(config)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
             env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": bus or f"unix:path={config.parent}/no-bus"},
         )
         self.received: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -123,11 +125,10 @@ class TestProtocol:
             assert client.request("ping")["result"] == {}
 
     def test_without_a_handshake(self, config: Path) -> None:
-        meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
         with Client(config) as client:
-            assert "2026-07-28" in client.request("server/discover", _meta=meta)["result"]["supportedVersions"]
+            assert "2026-07-28" in client.request("server/discover", _meta=META)["result"]["supportedVersions"]
             call = {"name": "run_commands", "arguments": {"commands": ["echo hello"]}}
-            result = client.request("tools/call", _meta=meta, **call)["result"]
+            result = client.request("tools/call", _meta=META, **call)["result"]
         assert result["resultType"] == "complete"
         assert result["structuredContent"]["command_results"][0]["output"] == "hello\n"
 
@@ -163,6 +164,8 @@ class TestProtocol:
         }.items():
             explained = client.call("explain_target", target=given)["structuredContent"]
             assert explained["found"] and [it["name"] for it in explained["targets"]] == [name], given
+        many = client.call("explain_target", target="syscalls/*")["structuredContent"]
+        assert many["total"] > len(many["targets"]) > 0
         refused = client.call("explain_target", target="kprobe:tcp_*")
         assert refused["isError"] and "tcp_*" in refused["content"][0]["text"]
         missing = client.call("explain_target", target="enter_connec")["structuredContent"]
@@ -262,6 +265,86 @@ class TestProtocol:
             [target] = [it for it in listed["structuredContent"]["targets"] if it["type"] == "tracepoint"]
             assert target["name"] == "sched_process_exec"
             assert "struct task_struct" in json.dumps(target["arguments"])
+
+
+class TestReading:
+    """What a client has not read keeps neither it nor its calls waiting."""
+
+    # Answers of some KiB each: more than a pipe holds.
+    MANY = 40
+
+    @pytest.fixture
+    def silent(self, config: Path) -> Iterator[Client]:
+        """A client that has asked much and reads nothing."""
+        client = Client(config, stderr=subprocess.PIPE)
+        for _ in range(self.MANY):
+            client.begin("tools/list", _meta=META)
+        yield client
+        client.process.kill()
+        client.process.wait()
+
+    def _begin_command(self, client: Client, name: str) -> int:
+        call = {"name": "run_commands", "arguments": {"commands": [f"sleep 600; : {name}"]}}
+        number = client.begin("tools/call", _meta=META, **call)
+        wait_until(lambda: self._runs(name), 30, f"the beginning of {name}")
+        return number
+
+    def _runs(self, name: str) -> bool:
+        return any(name.encode() in read_or_nothing(it) for it in Path("/proc").glob("[0-9]*/cmdline"))
+
+    def test_one_that_reads_later_gets_everything(self, silent: Client, opened: tuple[int, Path]) -> None:
+        trace = {"name": "trace", "arguments": {"ebpf_programs": programs(opened[0], 4)}}
+        traced = silent.begin("tools/call", _meta=META | {"progressToken": "token"}, **trace)
+        name = f"unread-{os.getpid()}"
+        cancelled = self._begin_command(silent, name)
+        silent.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": cancelled}})
+        # Sooner than its time is over.
+        wait_until(lambda: not self._runs(name), 8, f"the end of {name}")
+        with silent:
+            for number in range(1, self.MANY + 1):
+                assert len(silent.reply_to(number)["result"]["tools"]) == 5
+            assert silent.notifications == []
+            assert_real(json.dumps(silent.reply_to(traced)["result"]), opened)
+            assert silent.request("server/discover", _meta=META)["result"]
+        assert len(silent.notifications) >= 2
+        assert {it.get("method") for it in silent.notifications} == {"notifications/progress"}
+
+    def test_what_was_answered_before_the_input_ended_can_be_read(self, silent: Client) -> None:
+        name = f"ended-{os.getpid()}"
+        self._begin_command(silent, name)
+        assert silent.process.stdin and silent.process.stdout
+        silent.process.stdin.close()
+        wait_until(lambda: not self._runs(name), 8, f"the end of {name}")
+        assert [json.loads(line)["id"] for line in silent.process.stdout] == list(range(1, self.MANY + 1))
+        assert silent.process.wait(SECONDS) == 0
+
+    def test_one_that_goes_without_reading(self, silent: Client) -> None:
+        assert silent.process.stdin and silent.process.stderr
+        silent.process.stdin.close()
+        assert silent.process.wait(SECONDS) == 1
+        assert "has not read" in silent.process.stderr.read()
+
+    def test_one_that_closes_what_it_should_read(self, silent: Client) -> None:
+        assert silent.process.stdout
+        silent.process.stdout.close()
+        assert silent.process.wait(SECONDS) == 0
+
+    def test_more_than_is_kept_for_it(self, silent: Client) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            for _ in range(5000):
+                silent.begin("tools/list", _meta=META)
+        assert silent.process.stderr
+        assert silent.process.wait(SECONDS) == 1
+        assert "the client does not read" in silent.process.stderr.read()
+
+    def test_a_file_takes_all(self, config: Path, tmp_path: Path) -> None:
+        told = tmp_path / "told"
+        request = {"jsonrpc": "2.0", "method": "tools/list", "params": {"_meta": META}}
+        lines = "".join(json.dumps(request | {"id": number}) + "\n" for number in range(self.MANY))
+        command = [str(BINARY), "mcp", "--config", str(config)]
+        with told.open("wb") as output:
+            subprocess.run(command, input=lines.encode(), stdout=output, timeout=SECONDS, check=True)
+        assert [json.loads(line)["id"] for line in told.read_text().splitlines()] == list(range(self.MANY))
 
 
 class TestRealClients:

@@ -421,6 +421,48 @@ TEST_F(Tracing, OneThatFailsLeavesTheOthersAlone) {
   EXPECT_EQ(results.at(1).event_count, 1U);
 }
 
+TEST_F(Tracing, AGroupThatFailsHalfWayLeavesTheOthersAlone) {
+  const Actor actor([] { execl("/bin/true", "true", nullptr); });
+  ProbeFilters filters;
+  filters.pid = actor.pid();
+  // No file descriptors are left for all of the group. The other is the first of it.
+  rlimit before{}, few{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  few = before;
+  {
+    const UniqueFd next(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    few.rlim_cur = static_cast<rlim_t>(next.get()) + 4;
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  engine().arm({request(ProbeType::tracepoint, "sched/sched_process_*", filters),
+                request(ProbeType::tracepoint, "sched/sched_process_exec", filters)});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  while (!is_reading(actor.pid())) sched_yield();
+  bool done = false;
+  engine().start([&] { done = true; });
+  actor.act();
+  waitid(P_PID, static_cast<id_t>(actor.pid()), nullptr, WEXITED | WNOWAIT);
+  engine().stop();
+  while (!done) loop().run_once(std::chrono::seconds(60));
+  const auto results = engine().results();
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[0].status, ProbeStatus::failed);
+  EXPECT_THAT(results[0].error.value_or(""), HasSubstr("Too many open files"));
+  EXPECT_EQ(results[1].event_count, 1U) << results[1].error.value_or("");
+}
+
+TEST_F(Tracing, SystemCallsWhoseNumbersAreNotKnownAreRefused) {
+  // uretprobe is newer than libraries may know, and than kernels.
+  const auto results = trace(
+      {request(ProbeType::tracepoint, "syscalls/sys_*_uretprobe")}, [] {}, false);
+  ASSERT_EQ(results.size(), 1U);
+  if (results[0].status == ProbeStatus::failed) {
+    EXPECT_THAT(results[0].error.value_or(""),
+                testing::AnyOf(HasSubstr("ask for single ones, as syscalls/sys_enter_uretprobe"),
+                               HasSubstr("no tracepoint")));
+  }
+}
+
 TEST_F(Tracing, EndsByItselfAfterItsTime) {
   auto probe = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
   probe.duration = std::chrono::seconds(1);

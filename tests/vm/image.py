@@ -17,7 +17,7 @@ _SOURCES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d/debian.
 _PACKAGES = """systemd systemd-sysv udev dbus dbus-user-session libpam-systemd procps kmod e2fsprogs util-linux
     initramfs-tools zstd python3 python3-pytest python3-jsonschema bpftool sway foot tmux mako-notifier
     fonts-dejavu-core ca-certificates libsdbus-c++1 libspdlog1.10-fmt9 libbpf1 libtomlplusplus3 libcurl4 libtraceevent1
-    libseccomp2 libnotify-bin""".split()
+    libseccomp2 libnotify-bin bubblewrap iproute2 polkitd""".split()
 
 _FILES = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 0\n/dev/vdb /opt/payload ext4 ro 0 0\n",

@@ -324,6 +324,81 @@ def test_a_link_in_place_of_the_badges_is_not_followed(agent: Agent) -> None:
     agent.wait_for_badge(state="stopped")
 
 
+# A model's commands
+
+
+def in_the_sandbox(command: str) -> dict[str, Any]:
+    request = {"response_type": "diagnostic", "commands": [command]}
+    done = subprocess.run(
+        ["ebpf-ai-monitor", "diagnose", "run", "-"], input=json.dumps(request), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    [result] = json.loads(done.stdout)["command_results"]
+    return result
+
+
+def run_of(unit: str) -> str:
+    """What changes with each stop, start and restart."""
+    return systemctl("show", "--property=ActiveState,InvocationID,MainPID,CPUWeight", unit)
+
+
+@pytest.fixture(scope="module")
+def polkit() -> Iterator[None]:
+    """Who judges what a user may. Else the first question starts it, for which a command has no time on so slow a machine."""
+    systemctl("start", "polkit")
+    yield
+    systemctl("stop", "polkit")
+
+
+@pytest.fixture
+def bystander(polkit: None) -> Iterator[str]:
+    """A unit that nobody but root should stop."""
+    unit = f"bystander-{time.monotonic_ns()}.service"
+    run("systemd-run", "--collect", f"--unit={unit}", "sleep", "infinity")
+    yield unit
+    run("systemctl", "stop", unit, check=False)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "systemctl stop {unit}",
+        "systemctl kill --signal=KILL {unit}",
+        "systemctl restart {unit}",
+        "systemctl set-property --runtime {unit} CPUWeight=1",
+        "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StopUnit ss {unit} replace",
+        "dbus-send --system --print-reply --dest=org.freedesktop.systemd1 /org/freedesktop/systemd1"
+        " org.freedesktop.systemd1.Manager.StopUnit string:{unit} string:replace",
+    ],
+    ids=["stop", "kill", "restart", "set-property", "busctl", "dbus-send"],
+)
+def test_a_models_command_changes_no_unit(attempt: str, bystander: str) -> None:
+    for unit in (bystander, UNIT):
+        before = run_of(unit)
+        assert "ActiveState=active" in before
+        result = in_the_sandbox(attempt.format(unit=unit))
+        assert result["exit_code"] not in (0, None), result
+        assert run_of(unit) == before, result
+    # The proof that the attempt was a good one.
+    before = run_of(bystander)
+    run("sh", "-c", attempt.format(unit=bystander))
+    wait_for(lambda: run_of(bystander) != before, f"what it does as root: {attempt}")
+
+
+def test_a_models_command_ends_no_session(agent: Agent, polkit: None) -> None:
+    manager = f"user@{ADA.uid}.service"
+    before = run_of(manager)
+    in_the_sandbox("loginctl terminate-user ada; loginctl kill-user ada; loginctl disable-linger ada")
+    assert run_of(manager) == before
+    assert os.path.exists(f"/proc/{agent.pid}") and Path("/var/lib/systemd/linger/ada").exists()
+
+
+def test_a_models_command_reads_the_journal() -> None:
+    result = in_the_sandbox(f"journalctl --unit={UNIT} --lines=3; systemctl show --property=Version")
+    assert "ebpf-ai-monitor" in result["output"], result
+    # dbus-daemon takes no user whom the user database lacks.
+    fact("systemctl, asked by a model's command: " + result["output"].splitlines()[-1])
+
+
 # Changes while agents run
 
 
@@ -477,6 +552,19 @@ def test_probes_on_demand_pass_their_tests() -> None:
     skipped = {line.split()[-1] for line in done.stdout.splitlines() if line.startswith("[  SKIPPED ] ")}
     assert not any(name.startswith("Functions.") for name in skipped), skipped
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_the_sandbox_passes_its_tests(polkit: None) -> None:
+    """Of the installed program, where systemd and polkit are there to be asked."""
+    tests = PAYLOAD / "tests"
+    done = subprocess.run(
+        ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--rootdir={tests}", "diagnose/test_sandbox.py"],
+        env=os.environ | {"EBPF_AI_MONITOR_BIN": "/usr/bin/ebpf-ai-monitor"}, cwd=tests,
+        capture_output=True, text=True, timeout=1200,
+    )  # fmt: skip
+    said = done.stdout.strip().splitlines() or [""]
+    fact(f"sandbox: {said[-1]}")
+    assert done.returncode == 0 and "skipped" not in said[-1], done.stdout[-12000:] + done.stderr[-2000:]
 
 
 def test_a_purge_leaves_nothing() -> None:
