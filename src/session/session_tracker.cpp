@@ -336,7 +336,7 @@ void SessionTracker::on_deadline() {
     if (session.second_look && *session.second_look <= now) {
       session.second_look.reset();
       if (session.judge.stopped) {
-        look_for_stop(session, now);
+        look_for_stop(session, now, now);
       } else if (session.judge.state == State::unknown) {
         catch_up_on_terminal(session, finder_.processes().descendants(pid), now);
       }
@@ -345,23 +345,24 @@ void SessionTracker::on_deadline() {
     judge::Event tick;
     tick.time = now;
     const auto write = last_unreported_output(session);
-    if (!write) look_for_stop(session, now);
+    // What holds it has done so before its silence was long enough.
+    if (!write) look_for_stop(session, *session.deadline - judge::Time(1), now);
     step(session, write.value_or(tick));
   }
   rearm();
 }
 
 // No event tells that a debugger holds a process, nor that it was stopped where its parent does not
-// care; nor then that it goes on.
-void SessionTracker::look_for_stop(AgentSession& session, judge::Time now) {
+// care; nor then that it goes on. Where nobody has been seen to draw, the leader is looked at.
+void SessionTracker::look_for_stop(AgentSession& session, judge::Time since, judge::Time now) {
+  const pid_t drawer = session.judge.drawer;
+  const bool draws = session.judge.drawers.contains(drawer);
+  const auto stat = finder_.proc().stat(draws ? drawer : session.agent.id.pid);
   judge::Event event;
-  event.time = now;
-  for (const pid_t pid : std::set(session.judge.drawers)) {
-    const auto stat = finder_.proc().stat(pid);
-    event.kind = stat && stat->stopped() ? judge::Event::Kind::stop : judge::Event::Kind::resume;
-    event.pid = pid;
-    if (session.judge.stopped != (event.kind == judge::Event::Kind::stop)) step(session, event);
-  }
+  event.time = since;
+  event.pid = drawer;
+  event.kind = stat && stat->stopped() ? judge::Event::Kind::stop : judge::Event::Kind::resume;
+  if (session.judge.stopped != (event.kind == judge::Event::Kind::stop)) step(session, event);
   if (session.judge.stopped) session.second_look = now + rules_.wait_threshold;
 }
 

@@ -100,7 +100,7 @@ class SessionTracker {
   void end(pid_t leader, judge::Time now, const std::string& why);
   void step(AgentSession& session, const judge::Event& event);
   void on_deadline();
-  void look_for_stop(AgentSession& session, judge::Time now);
+  void look_for_stop(AgentSession& session, judge::Time since, judge::Time now);
   void rearm();
   void check_losses();
 

@@ -644,6 +644,12 @@ TEST(Stopped, NeitherWorksNorWaits) {
             "60.30 working, 62.90 waiting!");
 }
 
+TEST(Stopped, AStopThatIsFoundAtTheDeadlineWasThereBefore) {
+  const Events found = together({settled, animates(10s, 12s), {at(Kind::stop, 12900ms - 1ns)}});
+  EXPECT_EQ(Course().events(found).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 12.90 unknown");
+}
+
 TEST(Stopped, NotOnceWhatWasStoppedHasEnded) {
   Event helper = writes(9s);
   helper.pid = child;
