@@ -343,6 +343,17 @@ struct Judgement {
     });
   }
 
+  // It starts up: it loads in silence, and what it draws then is nothing that it was asked for.
+  // Work that went on before goes on.
+  void restarted(Time time) {
+    if (session.state == State::working) {
+      session.silence_from = time + rules.load_time;
+    } else {
+      session.began = time;
+      session.was_asked = session.has_worked = false;
+    }
+  }
+
   // A program that is stopped neither works nor waits.
   void stop(Time time, bool stopped) {
     if (session.stopped == stopped) return;
@@ -399,7 +410,9 @@ Step step(Session session, const Event& event, const Rules& rules) {
       judgement.began(event);
       break;
     case Event::Kind::exec:
+    case Event::Kind::restart:
       judgement.gone(event);
+      if (event.kind == Event::Kind::restart) judgement.restarted(event.time);
       break;
     case Event::Kind::end:
       judgement.gone(event);

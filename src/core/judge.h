@@ -84,6 +84,8 @@ struct Rules {
   // it is asked then: Codex was seen to, for 17 s, on a busy machine. A key is one or two bytes.
   Time start_up = 20s;
   int64_t key_bytes = 2;
+  // An agent that replaces itself in its work loads for so long before it draws.
+  Time load_time = 5s;
   // A request that is not answered by a single picture in this time never will be.
   Time unanswered_limit = 10min;
   // A key is alone if none came this long before it: Esc, but not the Enter of a prompt.
@@ -98,6 +100,7 @@ struct Event {
     resize,      // was sent SIGWINCH
     child,       // `pid` is a new process of the session
     exec,        // a process became another program: its reads will not come back
+    restart,     // the agent itself did: its next version, say
     end,         // a process ended, not the agent's own
     exit,        // the agent itself ended
     sent,        // a socket took bytes from it
