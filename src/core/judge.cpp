@@ -78,9 +78,11 @@ struct Judgement {
     return std::chrono::duration_cast<Time>(time * factor);
   }
 
-  // How long a silence must be to be a wait.
+  // How long a silence, or a read, must be to be a wait.
   Time patience() const {
     const Time threshold = rules.wait_threshold;
+    if (session.line_mode) return threshold;
+    if (unanswered()) return rules.unanswered_limit;
     if (session.habits.animation() == Animation::absent) return times(threshold, still_patience());
     // What draws more slowly has to be waited for.
     const Time slow = times(session.habits.longest_gap(), rules.slow_periods);
@@ -125,9 +127,9 @@ struct Judgement {
     if (session.line_mode) {
       const auto since = prompting_since();
       if (!since) return std::nullopt;
-      return std::max({*since, session.changed, session.silence_from}) + rules.wait_threshold;
+      return std::max({*since, session.changed, session.silence_from}) + patience();
     }
-    if (unanswered()) return *session.request + rules.unanswered_limit;
+    if (unanswered()) return *session.request + patience();
     const auto since = only_steady_counts() ? session.last_steady_output : session.last_output;
     if (!since) return std::nullopt;
     const Time due = std::max({*since, session.changed, session.silence_from}) + patience();
@@ -155,10 +157,7 @@ struct Judgement {
                       : unanswered()       ? "no answer to what it was asked for "
                       : only_lone_writes() ? "nothing but lone writes for "
                                            : "no output for ";
-    const Time length = session.line_mode ? rules.wait_threshold
-                        : unanswered()    ? rules.unanswered_limit
-                                          : patience();
-    change(State::waiting, *due, why + seconds(length));
+    change(State::waiting, *due, why + seconds(patience()));
   }
 
   void begin_after_message(Time time) {
@@ -372,6 +371,10 @@ Session begin(Time now) {
   Session session;
   session.began = session.changed = now;
   return session;
+}
+
+Time patience(const Session& session, const Rules& rules) {
+  return Judgement{session, rules, {}}.patience();
 }
 
 Step step(Session session, const Event& event, const Rules& rules) {

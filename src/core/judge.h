@@ -195,6 +195,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     shows_work)
 
 Session begin(Time now);
+// How long a silence, or a read of a line, must be to be a wait, as things are.
+Time patience(const Session& session, const Rules& rules);
 // A state that ended is left alone. Events may be late, but not out of order by more than their
 // writers' races: time never runs backwards here.
 Step step(Session session, const Event& event, const Rules& rules);
