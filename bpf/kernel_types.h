@@ -88,18 +88,11 @@ struct files_struct {
   struct fdtable* fdt;
 };
 
-struct tty_driver {
-  int major;
-  int minor_start;
-};
-
 struct ktermios {
   unsigned int c_lflag;
 };
 
 struct tty_struct {
-  int index;
-  struct tty_driver* driver;
   struct ktermios termios;
   void* disc_data;
 };

@@ -61,6 +61,7 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
                     *user,
                     *name,
                     stat->terminal,
+                    stat->session,
                     in_foreground(pid) && is_terminal(pid, 0, stat->terminal) &&
                         is_terminal(pid, 1, stat->terminal)};
 }
@@ -106,7 +107,7 @@ std::vector<FoundAgent> AgentFinder::running() const {
   std::vector<FoundAgent> agents;
   for (FoundAgent& match : matches) {
     const bool inside = std::ranges::any_of(agents, [&](const FoundAgent& agent) {
-      return agent.terminal == match.terminal && owns(agent.id.pid, match.id.pid);
+      return agent.session == match.session && owns(agent.id.pid, match.id.pid);
     });
     if (!inside) agents.push_back(std::move(match));
   }

@@ -18,6 +18,8 @@ struct FoundAgent {
   uid_t user = 0;
   std::string name;    // the name it was matched by
   dev_t terminal = 0;  // its controlling terminal
+  // Session id: a terminal has one, and a device number may be another container's terminal, too.
+  pid_t session = 0;
   // In the foreground of its terminal, or the owner of what is, and talking to that terminal. False
   // for `claude -p` in a pipe or an agent in the background: it becomes an agent if it ever reads
   // from the terminal, which only a foreground process can do.

@@ -206,9 +206,13 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
     monitor_.drop(leader);
     return;
   }
+  const auto runs = [&] {
+    const auto stat = finder_.proc().stat(leader);
+    return stat && !stat->ended() && stat->id == found.id;
+  };
   Status watched = monitor_.watch_terminals();
-  if (watched) watched = monitor_.adopt_leader(found.id, found.terminal);
-  if (!watched) {
+  if (watched) watched = monitor_.adopt_leader(found.id);
+  if (!watched && runs()) {
     spdlog::error("{} (pid {}) is not watched: {}", found.name, leader, watched.error().message);
     forget(leader);
     rescan_timer_->arm(monotonic_now() + retry_after);
@@ -216,8 +220,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   }
   const std::vector<pid_t> members = adopt_descendants(monitor_, finder_, found.id);
   // One that ended meanwhile must leave no entry: the kernel told of its exit before there was one.
-  const auto stat = finder_.proc().stat(leader);
-  if (!stat || stat->ended() || stat->id != found.id) {
+  if (!runs()) {
     forget(leader);
     return;
   }

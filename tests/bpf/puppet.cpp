@@ -10,6 +10,9 @@
 //   open PATH                 fd          open-nonblock PATH: with O_NONBLOCK
 //   pipe                      "R W"
 //   pty                       "MASTER SLAVE", of a new pseudo-terminal
+//   devpts NUMBER             fd          of a new pseudo-terminal of that number on another
+//   devpts,
+//                                         which it mounts as its own /dev/pts
 //   take-terminal FD          0           setsid(), and FD becomes the controlling terminal and fd
 //   0-2 fork CHANNEL              pid         of a child that takes its orders on another socket
 //   fork-writer FD            pid         of a grandchild that writes to FD at once and ends
@@ -29,6 +32,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -81,6 +85,21 @@ std::string make_pty() {
   int slave = -1;
   if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) return std::to_string(-errno);
   return std::to_string(master) + " " + std::to_string(slave);
+}
+
+long open_other_devpts(int number) {
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666") != 0)
+    return -errno;
+  while (true) {
+    const int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    const int unlocked = 0;
+    int given = -1;
+    if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) != 0 ||
+        ioctl(master, TIOCGPTN, &given) != 0 || given > number)
+      return -errno;
+    if (given == number) return result(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+  }
 }
 
 std::string make_pipe() {
@@ -202,6 +221,7 @@ class Puppet {
       if (order == "open-nonblock")
         return result(open(words.at(1).c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
       if (order == "take-terminal") return take_terminal(number(1));
+      if (order == "devpts") return open_other_devpts(number(1));
       if (order == "setsid") return std::min(0L, result(setsid()));
       if (order == "group") return result(setpgid(0, 0));
       if (order == "foreground") return result(tcsetpgrp(number(1), number(2)));

@@ -1,6 +1,7 @@
 // Kernel, /proc and judge together: which sessions there are, and what is said of them.
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <charconv>
@@ -425,6 +426,24 @@ TEST_F(Sessions, AnAgentOnATerminalThatAnAgentMadeIsAnother) {
   agent.tell("exit 0", 4);
   until(child, State::exited);
   EXPECT_THAT(agents(), ElementsAre(agent.pid()));
+}
+
+TEST_F(Sessions, AnAgentInAContainersTerminalOfTheSameNumberIsAnother) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  const std::string inner = agent.ask("devpts " + std::to_string(minor(terminal_.device())), 4);
+  ASSERT_EQ(agent.order("take-terminal " + inner, 4), 0);
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("exec " + agent_, 4);
+  until(child, std::nullopt);
+  EXPECT_EQ(tracker_->agents().at(child)->agent.terminal, terminal_.device());
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), child));
+  // The next daemon finds both.
+  tracker_.reset();
+  watch();
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), child));
 }
 
 TEST_F(Sessions, OtherUsersAgentsAreNotTold) {
