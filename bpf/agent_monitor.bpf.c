@@ -745,6 +745,7 @@ int terminal(struct bpf_iter__task* ctx) {
   found.terminal = own_terminal(task);
   if (!found.terminal) return 0;
   tty = (struct tty_struct*)found.terminal;
+  found.start_ns = task->group_leader->start_time;
   found.pid = task->tgid;
   found.line_mode = in_line_mode(tty);
   found.taken = taken_from(tty);

@@ -150,6 +150,7 @@ struct task_struct {
   int pid;
   int tgid;
   int exit_code;
+  __u64 start_time;  // CLOCK_MONOTONIC
   __u64 start_boottime;
   struct task_struct* group_leader;
   const struct cred* real_cred;

@@ -120,6 +120,7 @@ struct agent_read {  // of `reads`, by thread id
 
 struct agent_terminal {  // what reading the `terminal` iterator gives, one for a process
   __u64 terminal;        // as agent_session has it
+  __u64 start_ns;        // CLOCK_MONOTONIC at which the process started
   __u32 pid;
   __u32 line_mode;
   __u64 taken;

@@ -48,6 +48,12 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
     if (sessions_.contains(found.id.pid)) continue;
     const auto known = std::ranges::find(kept, found.id, &KeptSession::id);
     add(found, now, known != kept.end() ? &*known : nullptr);
+    if (known != kept.end()) continue;
+    // It may be starting up, or have run for a while.
+    const auto terminal = monitor_.terminal(found.id.pid);
+    const auto added = sessions_.find(found.id.pid);
+    if (terminal && added != sessions_.end())
+      added->second.judge.began = judge::Time(terminal->start_ns);
   }
   rearm();
 }
@@ -230,9 +236,6 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   session.judge = judge::begin(now);
   session.started = unix_start_time(found.id);
   session.since = unix_time(now);
-  // One that was found is no longer starting up, if it has run for a while.
-  const std::chrono::duration<double> age(std::max(0.0, session.since - session.started));
-  session.judge.began = now - std::chrono::duration_cast<judge::Time>(age);
   session.second_look = now + rules_.wait_threshold;
   if (kept != nullptr) {
     session.judge = kept->judge;

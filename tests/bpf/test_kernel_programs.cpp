@@ -1035,9 +1035,13 @@ TEST_F(KernelPrograms, AQuietSessionWakesBeforeTheBufferIsFull) {
 }
 
 TEST_F(KernelPrograms, TheModeOfATerminalCanBeAsked) {
+  const auto before = static_cast<uint64_t>(monotonic_now().count());
   Actor agent = start();
   AgentMonitor& monitor = watcher_->monitor();
   ASSERT_EQ(agent.order("mode raw"), 0);
+  EXPECT_THAT(monitor.terminal(agent.pid())->start_ns,
+              testing::AllOf(testing::Ge(before),
+                             testing::Le(static_cast<uint64_t>(monotonic_now().count()))));
   EXPECT_EQ(monitor.terminal(agent.pid())->line_mode, 0U);
   ASSERT_EQ(agent.order("mode line"), 0);
   EXPECT_EQ(monitor.terminal(agent.pid())->line_mode, 1U);

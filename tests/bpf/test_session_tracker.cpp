@@ -483,6 +483,27 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyAndAsksForALine) {
   until(agent, State::working);
 }
 
+// How long it has run, by the clock that the judge goes by.
+TEST_F(Sessions, AnAgentThatRunsAlreadyHasItsAge) {
+  const auto before = monotonic_now();
+  Actor agent(terminal_, {.program = agent_});
+  const auto after = monotonic_now();
+  watch();
+  const judge::Time began = tracker_->agents().at(agent.pid())->judge.began;
+  EXPECT_THAT(began, testing::AllOf(testing::Ge(before), testing::Le(after)));
+}
+
+// However old the process is: a shell's `exec claude` starts up.
+TEST_F(Sessions, AProgramThatBecomesAnAgentStartsUp) {
+  watch();
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  ASSERT_EQ(shell.order("mode raw"), 0);
+  const auto before = monotonic_now();
+  shell.tell("exec " + agent_);
+  until(shell, std::nullopt);
+  EXPECT_GE(tracker_->agents().at(shell.pid())->judge.began, before);
+}
+
 TEST_F(Sessions, AWrapperThatRunsAlready) {
   const std::string node = programs_.copy("bin/node");
   Actor agent(terminal_, {.program = node, .arguments = {"node", "/opt/" + agent_name()}});
