@@ -43,17 +43,25 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinde
 
 void SessionTracker::scan(const std::vector<KeptSession>& kept) {
   const judge::Time now = monotonic_now();
-  for (const FoundAgent& found : finder_.running()) {
+  AgentFinder::Known names;
+  for (const KeptSession& session : kept) {
+    if (!session.name.empty()) names[session.id] = session.name;
+  }
+  for (FoundAgent& found : finder_.running(names)) {
     if (!users_.empty() && !users_.contains(found.user)) continue;
     if (sessions_.contains(found.id.pid)) continue;
     const auto known = std::ranges::find(kept, found.id, &KeptSession::id);
-    add(found, now, known != kept.end() ? &*known : nullptr);
-    if (known != kept.end()) continue;
-    // It may be starting up, or have run for a while.
-    const auto terminal = monitor_.terminal(found.id.pid);
-    const auto added = sessions_.find(found.id.pid);
-    if (terminal && added != sessions_.end())
-      added->second.judge.began = judge::Time(terminal->start_ns);
+    if (known != kept.end()) {
+      found.interactive = true;  // it was, and may be suspended now
+      add(found, now, &*known);
+    } else {
+      add(found, now);
+      // It may be starting up, or have run for a while.
+      const auto terminal = monitor_.terminal(found.id.pid);
+      const auto added = sessions_.find(found.id.pid);
+      if (terminal && added != sessions_.end())
+        added->second.judge.began = judge::Time(terminal->start_ns);
+    }
   }
   rearm();
 }
@@ -61,8 +69,8 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
 std::vector<KeptSession> SessionTracker::keep() const {
   std::vector<KeptSession> kept;
   for (const auto& [pid, session] : agents()) {
-    kept.push_back(
-        {session->agent.id, session->judge, session->since, session->why, session->unseen});
+    kept.push_back({session->agent.id, session->agent.name, session->judge, session->since,
+                    session->why, session->unseen});
   }
   return kept;
 }

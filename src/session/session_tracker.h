@@ -44,6 +44,7 @@ struct AgentSession {
 // What a session is continued from where another daemon watched it until just now.
 struct KeptSession {
   ProcessId id;
+  std::string name;  // the name it was matched by
   judge::Session judge;
   double since = 0;
   std::string why;

@@ -105,7 +105,7 @@ class Sessions : public RootTest {
       std::cerr << "event: " << testing::PrintToString(event) << "\n";
   }
 
-  void watch(AgentMonitor::Options options = {}) {
+  void watch(AgentMonitor::Options options = {}, const std::vector<KeptSession>& kept = {}) {
     options.names = {agent_name()};
     const std::set<uid_t> users = options.users;
     auto names = AgentNames::from(options.names);
@@ -123,7 +123,7 @@ class Sessions : public RootTest {
               told_.push_back(told);
             },
             [this](const agent_event& event) { events_.push_back(event); }});
-    tracker_->scan();
+    tracker_->scan(kept);
   }
 
   // Runs the loop until the tracker has told that; the newest first is enough.
@@ -481,6 +481,26 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyAndAsksForALine) {
   terminal_.type("\n");
   EXPECT_EQ(agent.answer(), "1");
   until(agent, State::working);
+}
+
+// As far as it can be known: it was an agent, whatever it calls itself now, and wherever it is.
+TEST_F(Sessions, OneThatTheDaemonBeforeKnewIsAnAgentStill) {
+  watch();
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  const auto agent = static_cast<pid_t>(shell.order("fork 4"));
+  ASSERT_EQ(shell.order("group", 4), 0);
+  ASSERT_EQ(shell.order("foreground 0 " + std::to_string(agent)), 0);
+  ASSERT_EQ(shell.order("move-channel 4", 4), 0);
+  shell.tell("exec " + agent_, 4);
+  until(agent, std::nullopt);
+  ASSERT_EQ(shell.order("rename zsh", 4), 0);
+  ASSERT_EQ(shell.order("foreground 0 " + std::to_string(getpgid(shell.pid())), 4), 0);
+  const auto kept = tracker_->keep();
+  ASSERT_THAT(kept, SizeIs(1));
+  tracker_.reset();
+  watch({}, kept);
+  EXPECT_THAT(agents(), ElementsAre(agent));
+  EXPECT_EQ(tracker_->agents().at(agent)->agent.name, agent_name());
 }
 
 // How long it has run, by the clock that the judge goes by.

@@ -171,6 +171,18 @@ TEST_F(Finder, AnAgentOnATerminalOfItsParentsMakingIsAnother) {
   EXPECT_THAT(running(), ElementsAre(10, 11, 12)) << "12: of the same number, in a container";
 }
 
+TEST_F(Finder, WhoIsKnownMayCallItselfAsItLikes) {
+  add({.pid = 10, .comm = "zsh", .exe = "/usr/bin/node", .arguments = {"xxx"}, .started = 100});
+  add({.pid = 11, .parent = 10, .started = 200});
+  EXPECT_THAT(running(), ElementsAre(11));
+  const auto known = finder_.running({{{10, 100}, "codex"}});
+  ASSERT_THAT(known, testing::SizeIs(1)) << "the other one is part of it";
+  EXPECT_EQ(known[0].id.pid, 10);
+  EXPECT_EQ(known[0].name, "codex");
+  EXPECT_EQ(finder_.running({{{10, 99}, "codex"}})[0].id.pid, 11) << "another process";
+  EXPECT_EQ(finder_.running({{{10, 100}, "gemini"}})[0].id.pid, 11) << "not watched for any more";
+}
+
 TEST_F(Finder, Descendants) {
   add({.pid = 10});
   add({.pid = 11, .parent = 10});
