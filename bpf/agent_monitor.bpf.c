@@ -195,11 +195,9 @@ static bool within_budget(struct agent_session* session) {
   return session->budget_used++ < BUDGET_EVENTS;
 }
 
-static __u32 tty_number(struct tty_struct* tty) {
-  struct tty_driver* driver = BPF_CORE_READ(tty, driver);
-
-  return (BPF_CORE_READ(driver, major) << KDEV_MINOR_BITS) + BPF_CORE_READ(driver, minor_start) +
-         BPF_CORE_READ(tty, index);
+// The controlling terminal of a process: as a number, for that is what it is kept as.
+static __u64 own_terminal(struct task_struct* task) {
+  return (__u64)BPF_CORE_READ(task, signal, tty);
 }
 
 static bool in_line_mode(struct tty_struct* tty) {
@@ -251,7 +249,7 @@ static struct tty_struct* terminal_of(const struct agent_session* session, struc
   struct tty_file_private* private = BPF_CORE_READ(file, private_data);
   struct tty_struct* tty = BPF_CORE_READ(private, tty);
 
-  return tty && tty_number(tty) == session->terminal ? tty : NULL;
+  return tty && (__u64)tty == session->terminal ? tty : NULL;
 }
 
 // The same for `fd` of the current process, which may be no terminal at all.
@@ -487,7 +485,7 @@ static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
 }
 
 // A session begins, until user space has looked at it and perhaps takes it back.
-static bool begin_session(__u32 pid, __u32 terminal, struct task_struct* task,
+static bool begin_session(__u32 pid, __u64 terminal, struct task_struct* task,
                           struct agent_member* member) {
   struct agent_session session = {.start_ns = task->group_leader->start_boottime,
                                   .terminal = terminal};
@@ -508,7 +506,7 @@ static bool begin_session(__u32 pid, __u32 terminal, struct task_struct* task,
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
   __u32 pid = task->tgid, uid = (__u32)bpf_get_current_uid_gid();
-  struct tty_struct* tty = task->signal->tty;
+  __u64 terminal = own_terminal(task);
   struct agent_member* known;
   struct agent_session* session = session_of(pid, &known);
   struct agent_member member = {};
@@ -517,9 +515,9 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   if (session) member = *known;
   // An agent that a session's process starts on another terminal is a session of its own: a tool in
   // a pty made for it, or a pane of a tmux server that the agent started.
-  if (tty && (!session || tty_number(tty) != session->terminal) &&
+  if (terminal && (!session || terminal != session->terminal) &&
       (!filter_users || bpf_map_lookup_elem(&users, &uid)) && may_be_agent(task, bprm)) {
-    if (!begin_session(pid, tty_number(tty), task, &member)) return 0;
+    if (!begin_session(pid, terminal, task, &member)) return 0;
   } else if (!session) {
     return 0;
   }
@@ -744,8 +742,10 @@ int terminal(struct bpf_iter__task* ctx) {
   struct tty_struct* tty;
 
   if (!task || task->pid != task->tgid) return 0;
-  tty = task->signal->tty;
-  if (!tty) return 0;
+  found.terminal = own_terminal(task);
+  if (!found.terminal) return 0;
+  tty = (struct tty_struct*)found.terminal;
+  found.start_ns = task->group_leader->start_time;
   found.pid = task->tgid;
   found.line_mode = in_line_mode(tty);
   found.taken = taken_from(tty);

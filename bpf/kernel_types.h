@@ -88,18 +88,11 @@ struct files_struct {
   struct fdtable* fdt;
 };
 
-struct tty_driver {
-  int major;
-  int minor_start;
-};
-
 struct ktermios {
   unsigned int c_lflag;
 };
 
 struct tty_struct {
-  int index;
-  struct tty_driver* driver;
   struct ktermios termios;
   void* disc_data;
 };
@@ -157,6 +150,7 @@ struct task_struct {
   int pid;
   int tgid;
   int exit_code;
+  __u64 start_time;  // CLOCK_MONOTONIC
   __u64 start_boottime;
   struct task_struct* group_leader;
   const struct cred* real_cred;

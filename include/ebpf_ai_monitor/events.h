@@ -102,9 +102,11 @@ struct agent_member {  // of `members`, by process id
 
 struct agent_session {  // of `sessions`, by the leader's process id
   __u64 start_ns;
-  __u32 terminal;  // device number of the session's terminal as the kernel has it inside (MKDEV)
-  __u32 budget_used;
+  // Where the kernel has the session's terminal (its tty_struct). Not a device number: in a
+  // container with a devpts of its own, pts/0 is another terminal of the same number.
+  __u64 terminal;
   __u64 budget_began_ns;
+  __u64 budget_used;
   struct output_window output;
 };
 
@@ -117,6 +119,8 @@ struct agent_read {  // of `reads`, by thread id
 };
 
 struct agent_terminal {  // what reading the `terminal` iterator gives, one for a process
+  __u64 terminal;        // as agent_session has it
+  __u64 start_ns;        // CLOCK_MONOTONIC at which the process started
   __u32 pid;
   __u32 line_mode;
   __u64 taken;

@@ -24,6 +24,7 @@ Status hand_over(const std::string& path, const std::vector<KeptSession>& sessio
   for (const KeptSession& session : sessions) {
     list.push_back({{"pid", session.id.pid},
                     {"start_ticks", session.id.start_ticks},
+                    {"name", session.name},
                     {"judge", session.judge},
                     {"since", session.since},
                     {"why", session.why},
@@ -48,6 +49,7 @@ std::vector<KeptSession> take_over(const std::string& path) {
       auto judge = entry.at("judge").get<judge::Session>();
       if (judge.state > State::waiting) continue;
       sessions.push_back({{entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
+                          entry.value("name", ""),  // one that knew no names hands over none
                           std::move(judge),
                           entry.at("since"),
                           entry.at("why"),

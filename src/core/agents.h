@@ -26,9 +26,10 @@ class AgentNames {
   // The name by which the process is one of ours: its comm, the basename of its executable, or of
   // the script that an interpreter runs in it, without a script's extension. nullptr: it is not.
   const std::string* match(const ProcessNames& process) const;
+  // nullptr: it is none of ours.
+  const std::string* find(std::string_view name) const;
 
  private:
-  const std::string* find(std::string_view name) const;
   std::vector<std::string> names_;
 };
 

@@ -57,7 +57,15 @@ std::vector<Fact> describe(const Session& session, const Rules& rules, Time now)
                    std::to_string(session.burst_writes) + " lately; " +
                        std::to_string(rules.work_writes) + " over " + text_of(rules.work_spread) +
                        " are work"});
-  facts.push_back({"wait_threshold", seconds(rules.wait_threshold), text_of(rules.wait_threshold)});
+  facts.push_back({"wait_threshold", seconds(rules.wait_threshold),
+                   text_of(rules.wait_threshold) + (rules.adaptive ? " (auto)" : "")});
+  const Time needed = patience(session, rules);
+  facts.push_back({"patience", seconds(needed),
+                   text_of(needed) + (session.line_mode ? " in a read" : " of silence") +
+                       " is a wait now" +
+                       (needed < rules.wait_threshold   ? ": shorter, by auto"
+                        : needed > rules.wait_threshold ? ": longer, by its habits"
+                                                        : "")});
   const Habits& habits = session.habits;
   const char* const animation =
       habits.animation() == Animation::shown    ? "yes: its silence proves a wait soon"

@@ -78,9 +78,11 @@ struct Judgement {
     return std::chrono::duration_cast<Time>(time * factor);
   }
 
-  // How long a silence must be to be a wait.
+  // How long a silence, or a read, must be to be a wait.
   Time patience() const {
     const Time threshold = rules.wait_threshold;
+    if (session.line_mode) return threshold;
+    if (unanswered()) return rules.unanswered_limit;
     if (session.habits.animation() == Animation::absent) return times(threshold, still_patience());
     // What draws more slowly has to be waited for.
     const Time slow = times(session.habits.longest_gap(), rules.slow_periods);
@@ -125,9 +127,9 @@ struct Judgement {
     if (session.line_mode) {
       const auto since = prompting_since();
       if (!since) return std::nullopt;
-      return std::max({*since, session.changed, session.silence_from}) + rules.wait_threshold;
+      return std::max({*since, session.changed, session.silence_from}) + patience();
     }
-    if (unanswered()) return *session.request + rules.unanswered_limit;
+    if (unanswered()) return *session.request + patience();
     const auto since = only_steady_counts() ? session.last_steady_output : session.last_output;
     if (!since) return std::nullopt;
     const Time due = std::max({*since, session.changed, session.silence_from}) + patience();
@@ -155,10 +157,7 @@ struct Judgement {
                       : unanswered()       ? "no answer to what it was asked for "
                       : only_lone_writes() ? "nothing but lone writes for "
                                            : "no output for ";
-    const Time length = session.line_mode ? rules.wait_threshold
-                        : unanswered()    ? rules.unanswered_limit
-                                          : patience();
-    change(State::waiting, *due, why + seconds(length));
+    change(State::waiting, *due, why + seconds(patience()));
   }
 
   void begin_after_message(Time time) {
@@ -343,6 +342,17 @@ struct Judgement {
     });
   }
 
+  // It starts up: it loads in silence, and what it draws then is nothing that it was asked for.
+  // Work that went on before goes on.
+  void restarted(Time time) {
+    if (session.state == State::working) {
+      session.silence_from = time + rules.load_time;
+    } else {
+      session.began = time;
+      session.was_asked = session.has_worked = false;
+    }
+  }
+
   // A program that is stopped neither works nor waits.
   void stop(Time time, bool stopped) {
     if (session.stopped == stopped) return;
@@ -361,6 +371,10 @@ Session begin(Time now) {
   Session session;
   session.began = session.changed = now;
   return session;
+}
+
+Time patience(const Session& session, const Rules& rules) {
+  return Judgement{session, rules, {}}.patience();
 }
 
 Step step(Session session, const Event& event, const Rules& rules) {
@@ -400,7 +414,9 @@ Step step(Session session, const Event& event, const Rules& rules) {
       judgement.began(event);
       break;
     case Event::Kind::exec:
+    case Event::Kind::restart:
       judgement.gone(event);
+      if (event.kind == Event::Kind::restart) judgement.restarted(event.time);
       break;
     case Event::Kind::end:
       judgement.gone(event);

@@ -86,6 +86,8 @@ struct Rules {
   int64_t key_bytes = 2;
   // So soon it is looked at again what had no time to draw.
   Time busy_look = 100ms;
+  // An agent that replaces itself in its work loads for so long before it draws.
+  Time load_time = 5s;
   // A request that is not answered by a single picture in this time never will be.
   Time unanswered_limit = 10min;
   // A key is alone if none came this long before it: Esc, but not the Enter of a prompt.
@@ -100,6 +102,7 @@ struct Event {
     resize,      // was sent SIGWINCH
     child,       // `pid` is a new process of the session
     exec,        // a process became another program: its reads will not come back
+    restart,     // the agent itself did: its next version, say
     end,         // a process ended, not the agent's own
     exit,        // the agent itself ended
     sent,        // a socket took bytes from it
@@ -200,6 +203,8 @@ Session begin(Time now);
 inline bool blinks(const Session& session) {
   return session.state == State::waiting && session.habits.blinks();
 }
+// How long a silence, or a read of a line, must be to be a wait, as things are.
+Time patience(const Session& session, const Rules& rules);
 // A state that ended is left alone. Events may be late, but not out of order by more than their
 // writers' races: time never runs backwards here.
 Step step(Session session, const Event& event, const Rules& rules);

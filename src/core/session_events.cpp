@@ -29,7 +29,7 @@ std::optional<judge::Event> judge_event(const agent_event& event) {
       result.pid = static_cast<pid_t>(event.fork.child);
       return result;
     case AGENT_EXEC:
-      result.kind = Kind::exec;
+      result.kind = event.pid == event.session ? Kind::restart : Kind::exec;
       return result;
     case AGENT_EXIT:
       result.kind = event.pid == event.session ? Kind::exit : Kind::end;

@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <spdlog/spdlog.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,9 +39,6 @@ constexpr std::array<Program, 4> socket_call_programs = {
     &Programs::exit_recvmsg};
 constexpr std::array<Program, 2> socket_layer_programs = {&Programs::socket_sendmsg,
                                                           &Programs::socket_recvmsg};
-
-// A device number as the kernel has it inside: include/linux/kdev_t.h, MKDEV.
-uint32_t kernel_device(dev_t device) { return (major(device) << 20) | minor(device); }
 
 // libbpf tells what went wrong in prose: kept for the error, shown at debug level.
 std::string& libbpf_says() {
@@ -260,14 +256,16 @@ Status AgentMonitor::watch_terminals() {
 
 void AgentMonitor::stop_watching_terminals() { terminal_links_.clear(); }
 
-Status AgentMonitor::adopt_leader(const ProcessId& leader, dev_t terminal) {
+Status AgentMonitor::adopt_leader(const ProcessId& leader) {
   const auto pid = static_cast<uint32_t>(leader.pid);
   if (const auto known = session(pid);
       known && known->start_ns / nanoseconds_a_tick == leader.start_ticks)
     return {};
+  const auto its_terminal = terminal(leader.pid);
+  if (!its_terminal) return fail("it has no terminal any more");
   agent_session session{};
   session.start_ns = leader.start_ticks * nanoseconds_a_tick;
-  session.terminal = kernel_device(terminal);
+  session.terminal = its_terminal->terminal;
   if (auto status = put(skeleton_->maps.sessions, pid, session); !status) return status;
   return put(skeleton_->maps.members, pid, agent_member{session.start_ns, pid, 0, {}, {}});
 }

@@ -81,9 +81,9 @@ class AgentMonitor {
   Status watch_terminals();
   void stop_watching_terminals();
 
-  // Makes a running process the leader of a session on `terminal` (as stat(2) has a device number),
-  // or another one its member. A session that the kernel began itself is left as it is.
-  Status adopt_leader(const ProcessId& leader, dev_t terminal);
+  // Makes a running process the leader of a session on its controlling terminal, or another one its
+  // member. A session that the kernel began itself is left as it is.
+  Status adopt_leader(const ProcessId& leader);
   // A member of a session that exists stays where it is.
   Status adopt_member(const ProcessId& leader, pid_t member);
   // A member's thread that is in a read of the session's terminal already: its return will be told.
@@ -99,7 +99,7 @@ class AgentMonitor {
   std::optional<pid_t> leader_of(pid_t member) const;
   // Time of the session's last write, whether there was an event for it or not.
   std::optional<Nanoseconds> last_write(pid_t leader) const;
-  // The controlling terminal of a process.
+  // The controlling terminal of a process; none if it has none, or is gone.
   std::optional<agent_terminal> terminal(pid_t pid) const;
 
   uint64_t received() const { return received_; }

@@ -49,11 +49,14 @@ std::vector<AgentFinder::TerminalRead> AgentFinder::reads_in_progress(pid_t pid,
   return reads;
 }
 
-std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
+std::optional<FoundAgent> AgentFinder::look_at(pid_t pid, const Known& known) const {
   const auto stat = proc_.stat(pid);
   if (!stat || stat->ended() || stat->terminal == 0) return std::nullopt;
+  const auto before = known.find(stat->id);
   const std::string* name =
-      names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
+      before != known.end()
+          ? names_.find(before->second)
+          : names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
   const auto user = proc_.user(pid);
   if (!name || !user) return std::nullopt;
   return FoundAgent{stat->id,
@@ -61,6 +64,7 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid) const {
                     *user,
                     *name,
                     stat->terminal,
+                    stat->session,
                     in_foreground(pid) && is_terminal(pid, 0, stat->terminal) &&
                         is_terminal(pid, 1, stat->terminal)};
 }
@@ -95,10 +99,10 @@ AgentContext AgentFinder::context(pid_t pid) const {
           short_text(proc_.link(pid, "cwd"))};
 }
 
-std::vector<FoundAgent> AgentFinder::running() const {
+std::vector<FoundAgent> AgentFinder::running(const Known& known) const {
   std::vector<FoundAgent> matches;
   for (const pid_t pid : proc_.processes()) {
-    if (auto match = look_at(pid)) matches.push_back(std::move(*match));
+    if (auto match = look_at(pid, known)) matches.push_back(std::move(*match));
   }
   std::ranges::sort(matches, {}, [](const FoundAgent& agent) {
     return std::pair(agent.id.start_ticks, agent.id.pid);
@@ -106,7 +110,7 @@ std::vector<FoundAgent> AgentFinder::running() const {
   std::vector<FoundAgent> agents;
   for (FoundAgent& match : matches) {
     const bool inside = std::ranges::any_of(agents, [&](const FoundAgent& agent) {
-      return agent.terminal == match.terminal && owns(agent.id.pid, match.id.pid);
+      return agent.session == match.session && owns(agent.id.pid, match.id.pid);
     });
     if (!inside) agents.push_back(std::move(match));
   }

@@ -18,6 +18,8 @@ struct FoundAgent {
   uid_t user = 0;
   std::string name;    // the name it was matched by
   dev_t terminal = 0;  // its controlling terminal
+  // Session id: a terminal has one, and a device number may be another container's terminal, too.
+  pid_t session = 0;
   // In the foreground of its terminal, or the owner of what is, and talking to that terminal. False
   // for `claude -p` in a pipe or an agent in the background: it becomes an agent if it ever reads
   // from the terminal, which only a foreground process can do.
@@ -51,8 +53,11 @@ class AgentFinder {
   void set_names(AgentNames names) { names_ = std::move(names); }
   const Proc& proc() const { return proc_; }
 
+  // Agents by the names that they were matched by, whatever they have called themselves since.
+  using Known = std::map<ProcessId, std::string>;
+
   // None if the process has ended, has another name, or no controlling terminal.
-  std::optional<FoundAgent> look_at(pid_t pid) const;
+  std::optional<FoundAgent> look_at(pid_t pid, const Known& known = {}) const;
   // Why a process is no agent that its user talks to, as a sentence.
   std::string why_no_agent(pid_t pid) const;
   // Whether it, or what it has started, has its terminal now.
@@ -60,7 +65,7 @@ class AgentFinder {
   AgentContext context(pid_t pid) const;
   // Every agent that runs, oldest first; one that another of them started on the same terminal is
   // part of that one and not listed.
-  std::vector<FoundAgent> running() const;
+  std::vector<FoundAgent> running(const Known& known = {}) const;
   // Threads of a process that are in a read of `terminal` now.
   struct TerminalRead {
     pid_t tid;

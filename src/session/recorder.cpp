@@ -47,7 +47,7 @@ Recorder::Recorder(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Li
 
 Status Recorder::record_running(const FoundAgent& agent) {
   if (auto status = monitor_.watch_terminals(); !status) return status;
-  if (auto status = monitor_.adopt_leader(agent.id, agent.terminal); !status) return status;
+  if (auto status = monitor_.adopt_leader(agent.id); !status) return status;
   adopt_descendants(monitor_, finder_, agent.id);
   // What they did until now is part of the present, which is written next.
   for (int i = 0; i < drains_of_everything && !monitor_.drain([](const agent_event&) {}); ++i) {
@@ -102,7 +102,7 @@ void Recorder::consider(const agent_event& event) {
   // The leader may be a wrapper (`timeout 1h claude`): then this is the agent.
   if (!found && is_exec && event.pid != event.session) {
     found = finder_.look_at(static_cast<pid_t>(event.pid));
-    if (found && monitor_.adopt_leader(found->id, found->terminal)) {
+    if (found && monitor_.adopt_leader(found->id)) {
       if (!found->interactive) return;
       begin(*found, Nanoseconds(event.time_ns));
       write_present();

@@ -45,11 +45,25 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinde
 
 void SessionTracker::scan(const std::vector<KeptSession>& kept) {
   const judge::Time now = monotonic_now();
-  for (const FoundAgent& found : finder_.running()) {
+  AgentFinder::Known names;
+  for (const KeptSession& session : kept) {
+    if (!session.name.empty()) names[session.id] = session.name;
+  }
+  for (FoundAgent& found : finder_.running(names)) {
     if (!users_.empty() && !users_.contains(found.user)) continue;
     if (sessions_.contains(found.id.pid)) continue;
     const auto known = std::ranges::find(kept, found.id, &KeptSession::id);
-    add(found, now, known != kept.end() ? &*known : nullptr);
+    if (known != kept.end()) {
+      found.interactive = true;  // it was, and may be suspended now
+      add(found, now, &*known);
+    } else {
+      add(found, now);
+      // It may be starting up, or have run for a while.
+      const auto terminal = monitor_.terminal(found.id.pid);
+      const auto added = sessions_.find(found.id.pid);
+      if (terminal && added != sessions_.end())
+        added->second.judge.began = judge::Time(terminal->start_ns);
+    }
   }
   rearm();
 }
@@ -57,8 +71,8 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
 std::vector<KeptSession> SessionTracker::keep() const {
   std::vector<KeptSession> kept;
   for (const auto& [pid, session] : agents()) {
-    kept.push_back(
-        {session->agent.id, session->judge, session->since, session->why, session->unseen});
+    kept.push_back({session->agent.id, session->agent.name, session->judge, session->since,
+                    session->why, session->unseen});
   }
   return kept;
 }
@@ -208,9 +222,13 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
     monitor_.drop(leader);
     return;
   }
+  const auto runs = [&] {
+    const auto stat = finder_.proc().stat(leader);
+    return stat && !stat->ended() && stat->id == found.id;
+  };
   Status watched = monitor_.watch_terminals();
-  if (watched) watched = monitor_.adopt_leader(found.id, found.terminal);
-  if (!watched) {
+  if (watched) watched = monitor_.adopt_leader(found.id);
+  if (!watched && runs()) {
     spdlog::error("{} (pid {}) is not watched: {}", found.name, leader, watched.error().message);
     forget(leader);
     rescan_timer_->arm(monotonic_now() + retry_after);
@@ -218,8 +236,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   }
   const std::vector<pid_t> members = adopt_descendants(monitor_, finder_, found.id);
   // One that ended meanwhile must leave no entry: the kernel told of its exit before there was one.
-  const auto stat = finder_.proc().stat(leader);
-  if (!stat || stat->ended() || stat->id != found.id) {
+  if (!runs()) {
     forget(leader);
     return;
   }
@@ -229,9 +246,6 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   session.judge = judge::begin(now);
   session.started = unix_start_time(found.id);
   session.since = unix_time(now);
-  // One that was found is no longer starting up, if it has run for a while.
-  const std::chrono::duration<double> age(std::max(0.0, session.since - session.started));
-  session.judge.began = now - std::chrono::duration_cast<judge::Time>(age);
   session.second_look = now + rules_.wait_threshold;
   if (kept != nullptr) {
     session.judge = kept->judge;
@@ -348,7 +362,7 @@ void SessionTracker::on_deadline() {
     if (session.second_look && *session.second_look <= now) {
       session.second_look.reset();
       if (session.judge.stopped) {
-        look_for_stop(session, now);
+        look_for_stop(session, now, now);
       } else if (session.judge.state == State::unknown) {
         catch_up_on_terminal(session, finder_.processes().descendants(pid), now);
       }
@@ -361,7 +375,8 @@ void SessionTracker::on_deadline() {
       if (session.judge.state == State::working &&
           (now - *session.deadline > stall || finder_.proc().busy(session.judge.drawer)))
         tick.kind = judge::Event::Kind::busy;
-      look_for_stop(session, now);
+      // What holds it has done so before its silence was long enough.
+      look_for_stop(session, *session.deadline - judge::Time(1), now);
     }
     step(session, write.value_or(tick));
   }
@@ -369,16 +384,16 @@ void SessionTracker::on_deadline() {
 }
 
 // No event tells that a debugger holds a process, nor that it was stopped where its parent does not
-// care; nor then that it goes on.
-void SessionTracker::look_for_stop(AgentSession& session, judge::Time now) {
+// care; nor then that it goes on. Where nobody has been seen to draw, the leader is looked at.
+void SessionTracker::look_for_stop(AgentSession& session, judge::Time since, judge::Time now) {
+  const pid_t drawer = session.judge.drawer;
+  const bool draws = session.judge.drawers.contains(drawer);
+  const auto stat = finder_.proc().stat(draws ? drawer : session.agent.id.pid);
   judge::Event event;
-  event.time = now;
-  for (const pid_t pid : std::set(session.judge.drawers)) {
-    const auto stat = finder_.proc().stat(pid);
-    event.kind = stat && stat->stopped() ? judge::Event::Kind::stop : judge::Event::Kind::resume;
-    event.pid = pid;
-    if (session.judge.stopped != (event.kind == judge::Event::Kind::stop)) step(session, event);
-  }
+  event.time = since;
+  event.pid = drawer;
+  event.kind = stat && stat->stopped() ? judge::Event::Kind::stop : judge::Event::Kind::resume;
+  if (session.judge.stopped != (event.kind == judge::Event::Kind::stop)) step(session, event);
   if (session.judge.stopped) session.second_look = now + rules_.wait_threshold;
 }
 

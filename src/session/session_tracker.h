@@ -44,6 +44,7 @@ struct AgentSession {
 // What a session is continued from where another daemon watched it until just now.
 struct KeptSession {
   ProcessId id;
+  std::string name;  // the name it was matched by
   judge::Session judge;
   double since = 0;
   std::string why;
@@ -102,7 +103,7 @@ class SessionTracker {
   void end(pid_t leader, judge::Time now, const std::string& why);
   void step(AgentSession& session, const judge::Event& event);
   void on_deadline();
-  void look_for_stop(AgentSession& session, judge::Time now);
+  void look_for_stop(AgentSession& session, judge::Time since, judge::Time now);
   void rearm();
   void check_losses();
 

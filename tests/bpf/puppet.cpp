@@ -10,6 +10,10 @@
 //   open PATH                 fd          open-nonblock PATH: with O_NONBLOCK
 //   pipe                      "R W"
 //   pty                       "MASTER SLAVE", of a new pseudo-terminal
+//   devpts NUMBER             fd          of a new pseudo-terminal of that number on another
+//   devpts,
+//                                         which it mounts as its own /dev/pts
+//   rename COMM               0           another comm, and a command line without a name in it
 //   take-terminal FD          0           setsid(), and FD becomes the controlling terminal and fd
 //   0-2 fork CHANNEL              pid         of a child that takes its orders on another socket
 //   fork-writer FD            pid         of a grandchild that writes to FD at once and ends
@@ -30,6 +34,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -82,6 +88,30 @@ std::string make_pty() {
   int slave = -1;
   if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) return std::to_string(-errno);
   return std::to_string(master) + " " + std::to_string(slave);
+}
+
+long open_other_devpts(int number) {
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666") != 0)
+    return -errno;
+  while (true) {
+    const int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    const int unlocked = 0;
+    int given = -1;
+    if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) != 0 ||
+        ioctl(master, TIOCGPTN, &given) != 0 || given > number)
+      return -errno;
+    if (given == number) return result(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+  }
+}
+
+// Set by main().
+char* command_line = nullptr;
+size_t command_line_length = 0;
+
+long rename_self(const std::string& comm) {
+  std::fill_n(command_line, command_line_length, 'x');
+  return result(prctl(PR_SET_NAME, comm.c_str()));
 }
 
 std::string make_pipe() {
@@ -203,6 +233,8 @@ class Puppet {
       if (order == "open-nonblock")
         return result(open(words.at(1).c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
       if (order == "take-terminal") return take_terminal(number(1));
+      if (order == "devpts") return open_other_devpts(number(1));
+      if (order == "rename") return rename_self(words.at(1));
       if (order == "setsid") return std::min(0L, result(setsid()));
       if (order == "group") return result(setpgid(0, 0));
       if (order == "foreground") return result(tcsetpgrp(number(1), number(2)));
@@ -245,7 +277,10 @@ class Puppet {
 
 }  // namespace
 
-int main() {
+int main(int argc, char* argv[]) {
+  char* const last = argv[argc - 1];
+  command_line = argv[0];
+  command_line_length = static_cast<size_t>(last + std::char_traits<char>::length(last) - argv[0]);
   // Ends a read of a terminal with EINTR.
   struct sigaction interrupt {};
   interrupt.sa_handler = [](int) {};

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -658,6 +660,22 @@ TEST_F(KernelPrograms, OtherFilesAreNotTheTerminal) {
   EXPECT_EQ(watcher_->monitor().last_write(agent.pid()), std::nullopt);
 }
 
+// In a container: the number of a terminal there is none of a terminal here.
+TEST_F(KernelPrograms, ATerminalOfTheSameNumberElsewhereIsAnother) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  const std::string number = std::to_string(minor(terminal_.device()));
+  const std::string fd = agent.ask("devpts " + number);
+  ASSERT_GT(std::stoi(fd), 0) << fd;
+  struct stat other {};
+  const std::string path = "/proc/" + std::to_string(agent.pid()) + "/fd/" + fd;
+  ASSERT_EQ(stat(path.c_str(), &other), 0);
+  ASSERT_EQ(other.st_rdev, terminal_.device());
+  EXPECT_EQ(agent.order("write " + fd + " 1"), 1);
+  EXPECT_EQ(agent.order("write 1 1"), 1);
+  EXPECT_EQ(expect(AGENT_OUTPUT, agent).output.fd, 1);
+}
+
 TEST_F(KernelPrograms, TheTerminalByAnyOfItsNames) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
@@ -693,7 +711,7 @@ TEST_F(KernelPrograms, AProcessThatIsAdopted) {
   Actor agent = start({.program = programs_.copy("bystander")});
   const auto child = static_cast<pid_t>(agent.order("fork 4"));
   const auto stat = Proc().stat(agent.pid());
-  ASSERT_TRUE(watcher_->monitor().adopt_leader(stat->id, stat->terminal));
+  ASSERT_TRUE(watcher_->monitor().adopt_leader(stat->id));
   EXPECT_EQ(agent.order("write 1 1"), 1);
   const agent_event event = expect(AGENT_OUTPUT, agent);
   EXPECT_EQ(start_ticks(event), stat->id.start_ticks);
@@ -725,7 +743,7 @@ TEST_F(KernelPrograms, AReadThatIsAdopted) {
     wait_until("the read to sleep", [&] { return Proc().stat(agent.pid())->state == 'S'; });
     ASSERT_TRUE(monitor.watch_terminals());
     const auto stat = Proc().stat(agent.pid());
-    ASSERT_TRUE(monitor.adopt_leader(stat->id, stat->terminal));
+    ASSERT_TRUE(monitor.adopt_leader(stat->id));
     ASSERT_TRUE(monitor.adopt_read(agent.pid(), 0, *monitor.terminal(agent.pid())));
   };
   for (const std::string mode : {"line", "raw"}) {
@@ -1017,9 +1035,13 @@ TEST_F(KernelPrograms, AQuietSessionWakesBeforeTheBufferIsFull) {
 }
 
 TEST_F(KernelPrograms, TheModeOfATerminalCanBeAsked) {
+  const auto before = static_cast<uint64_t>(monotonic_now().count());
   Actor agent = start();
   AgentMonitor& monitor = watcher_->monitor();
   ASSERT_EQ(agent.order("mode raw"), 0);
+  EXPECT_THAT(monitor.terminal(agent.pid())->start_ns,
+              testing::AllOf(testing::Ge(before),
+                             testing::Le(static_cast<uint64_t>(monotonic_now().count()))));
   EXPECT_EQ(monitor.terminal(agent.pid())->line_mode, 0U);
   ASSERT_EQ(agent.order("mode line"), 0);
   EXPECT_EQ(monitor.terminal(agent.pid())->line_mode, 1U);

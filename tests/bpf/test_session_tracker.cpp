@@ -1,6 +1,7 @@
 // Kernel, /proc and judge together: which sessions there are, and what is said of them.
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <charconv>
@@ -104,7 +105,7 @@ class Sessions : public RootTest {
       std::cerr << "event: " << testing::PrintToString(event) << "\n";
   }
 
-  void watch(AgentMonitor::Options options = {}) {
+  void watch(AgentMonitor::Options options = {}, const std::vector<KeptSession>& kept = {}) {
     options.names = {agent_name()};
     const std::set<uid_t> users = options.users;
     auto names = AgentNames::from(options.names);
@@ -122,7 +123,7 @@ class Sessions : public RootTest {
               told_.push_back(told);
             },
             [this](const agent_event& event) { events_.push_back(event); }});
-    tracker_->scan();
+    tracker_->scan(kept);
   }
 
   // Runs the loop until the tracker has told that; the newest first is enough.
@@ -445,6 +446,24 @@ TEST_F(Sessions, AnAgentOnATerminalThatAnAgentMadeIsAnother) {
   EXPECT_THAT(agents(), ElementsAre(agent.pid()));
 }
 
+TEST_F(Sessions, AnAgentInAContainersTerminalOfTheSameNumberIsAnother) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  const std::string inner = agent.ask("devpts " + std::to_string(minor(terminal_.device())), 4);
+  ASSERT_EQ(agent.order("take-terminal " + inner, 4), 0);
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("exec " + agent_, 4);
+  until(child, std::nullopt);
+  EXPECT_EQ(tracker_->agents().at(child)->agent.terminal, terminal_.device());
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), child));
+  // The next daemon finds both.
+  tracker_.reset();
+  watch();
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), child));
+}
+
 TEST_F(Sessions, OtherUsersAgentsAreNotTold) {
   watch({.names = {}, .users = {nobody}});
   Actor others(terminal_, {.program = agent_});
@@ -480,6 +499,47 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyAndAsksForALine) {
   terminal_.type("\n");
   EXPECT_EQ(agent.answer(), "1");
   until(agent, State::working);
+}
+
+// As far as it can be known: it was an agent, whatever it calls itself now, and wherever it is.
+TEST_F(Sessions, OneThatTheDaemonBeforeKnewIsAnAgentStill) {
+  watch();
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  const auto agent = static_cast<pid_t>(shell.order("fork 4"));
+  ASSERT_EQ(shell.order("group", 4), 0);
+  ASSERT_EQ(shell.order("foreground 0 " + std::to_string(agent)), 0);
+  ASSERT_EQ(shell.order("move-channel 4", 4), 0);
+  shell.tell("exec " + agent_, 4);
+  until(agent, std::nullopt);
+  ASSERT_EQ(shell.order("rename zsh", 4), 0);
+  ASSERT_EQ(shell.order("foreground 0 " + std::to_string(getpgid(shell.pid())), 4), 0);
+  const auto kept = tracker_->keep();
+  ASSERT_THAT(kept, SizeIs(1));
+  tracker_.reset();
+  watch({}, kept);
+  EXPECT_THAT(agents(), ElementsAre(agent));
+  EXPECT_EQ(tracker_->agents().at(agent)->agent.name, agent_name());
+}
+
+// How long it has run, by the clock that the judge goes by.
+TEST_F(Sessions, AnAgentThatRunsAlreadyHasItsAge) {
+  const auto before = monotonic_now();
+  Actor agent(terminal_, {.program = agent_});
+  const auto after = monotonic_now();
+  watch();
+  const judge::Time began = tracker_->agents().at(agent.pid())->judge.began;
+  EXPECT_THAT(began, testing::AllOf(testing::Ge(before), testing::Le(after)));
+}
+
+// However old the process is: a shell's `exec claude` starts up.
+TEST_F(Sessions, AProgramThatBecomesAnAgentStartsUp) {
+  watch();
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  ASSERT_EQ(shell.order("mode raw"), 0);
+  const auto before = monotonic_now();
+  shell.tell("exec " + agent_);
+  until(shell, std::nullopt);
+  EXPECT_GE(tracker_->agents().at(shell.pid())->judge.began, before);
 }
 
 TEST_F(Sessions, AWrapperThatRunsAlready) {

@@ -28,6 +28,7 @@ struct Process {
   dev_t tty = terminal;
   std::string input = terminal_path;
   std::string output = terminal_path;
+  pid_t session = 1;
   pid_t group = 0;       // 0: its own
   pid_t foreground = 0;  // 0: its group
   long started = 1000;
@@ -40,8 +41,9 @@ class Finder : public testing::Test {
     const pid_t group = process.group ? process.group : process.pid;
     const pid_t foreground = process.foreground ? process.foreground : group;
     std::string line = std::to_string(process.pid) + " (" + process.comm + ") S " +
-                       std::to_string(process.parent) + " " + std::to_string(group) + " 1 " +
-                       std::to_string(process.tty) + " " + std::to_string(foreground);
+                       std::to_string(process.parent) + " " + std::to_string(group) + " " +
+                       std::to_string(process.session) + " " + std::to_string(process.tty) + " " +
+                       std::to_string(foreground);
     for (int field = 9; field < 22; ++field) line += " 0";
     write_file(path / "stat", line + " " + std::to_string(process.started) + " 0 0\n");
     write_file(path / "status", "Name:\tx\nUid:\t1000\t0\t0\t0\n");
@@ -163,8 +165,22 @@ TEST_F(Finder, AnAgentOnATerminalOfItsParentsMakingIsAnother) {
        .tty = another_terminal,
        .input = another_terminal_path,
        .output = another_terminal_path,
+       .session = 11,
        .started = 200});
-  EXPECT_THAT(running(), ElementsAre(10, 11));
+  add({.pid = 12, .parent = 10, .session = 12, .started = 300});
+  EXPECT_THAT(running(), ElementsAre(10, 11, 12)) << "12: of the same number, in a container";
+}
+
+TEST_F(Finder, WhoIsKnownMayCallItselfAsItLikes) {
+  add({.pid = 10, .comm = "zsh", .exe = "/usr/bin/node", .arguments = {"xxx"}, .started = 100});
+  add({.pid = 11, .parent = 10, .started = 200});
+  EXPECT_THAT(running(), ElementsAre(11));
+  const auto known = finder_.running({{{10, 100}, "codex"}});
+  ASSERT_THAT(known, testing::SizeIs(1)) << "the other one is part of it";
+  EXPECT_EQ(known[0].id.pid, 10);
+  EXPECT_EQ(known[0].name, "codex");
+  EXPECT_EQ(finder_.running({{{10, 99}, "codex"}})[0].id.pid, 11) << "another process";
+  EXPECT_EQ(finder_.running({{{10, 100}, "gemini"}})[0].id.pid, 11) << "not watched for any more";
 }
 
 TEST_F(Finder, Descendants) {

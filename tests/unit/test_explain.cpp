@@ -61,6 +61,28 @@ TEST(Explain, ABlockedRead) {
   EXPECT_EQ(text(facts, "blocked_reads"), "1, the oldest for 3.0 s");
 }
 
+TEST(Explain, HowLongASilenceMustBe) {
+  Rules rules;
+  Session session = begin(0s);
+  EXPECT_EQ(text(describe(session, rules, 0s), "patience"), "1.0 s in a read is a wait now");
+  // It draws every 200 ms, and its sockets say nothing meanwhile.
+  session.habits.uses_sockets();
+  session.state = State::working;
+  session.habits.begin_work();
+  for (Time time = 0s; time < 9s; time += 200ms)
+    session = step(std::move(session), output_at(time), rules).session;
+  EXPECT_EQ(text(describe(session, rules, 9s), "patience"), "1.0 s of silence is a wait now");
+  rules.adaptive = true;
+  const auto facts = describe(session, rules, 9s);
+  EXPECT_EQ(text(facts, "wait_threshold"), "1.0 s (auto)");
+  EXPECT_NEAR(std::get<double>(fact(facts, "patience")->value), 0.55, 1e-9);
+  EXPECT_EQ(text(facts, "patience"), "0.6 s of silence is a wait now: shorter, by auto");
+  Session still = step(begin(0s), output_at(1s), {}).session;
+  still.habits.worked_in_silence();
+  EXPECT_EQ(text(describe(still, {}, 9s), "patience"),
+            "2.5 s of silence is a wait now: longer, by its habits");
+}
+
 TEST(Explain, EveryTextFitsBesideItsName) {
   Session session = step(begin(0s), output_at(10s), {}).session;
   session.last_input = session.last_resize = 10s;

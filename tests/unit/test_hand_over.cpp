@@ -17,7 +17,7 @@ class HandOver : public testing::Test {
 };
 
 TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
-  KeptSession kept{{77, 123456789012}, judge::begin(4s), 1795287883.98, "no output", 3};
+  KeptSession kept{{77, 123456789012}, "claude", judge::begin(4s), 1795287883.98, "no output", 3};
   judge::Event event;
   event.kind = judge::Event::Kind::output;
   event.pid = 77;
@@ -30,6 +30,7 @@ TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
   const auto taken = take_over(file_);
   ASSERT_THAT(taken, SizeIs(2));
   EXPECT_EQ(taken[0].id, kept.id);
+  EXPECT_EQ(taken[0].name, kept.name);
   EXPECT_EQ(nlohmann::json(taken[0].judge), nlohmann::json(kept.judge));
   EXPECT_EQ(taken[0].judge.state, State::working);
   EXPECT_EQ(taken[0].judge.last_output, kept.judge.last_output);

@@ -692,6 +692,12 @@ TEST(Stopped, NeitherWorksNorWaits) {
             "60.30 working, 62.90 waiting!");
 }
 
+TEST(Stopped, AStopThatIsFoundAtTheDeadlineWasThereBefore) {
+  const Events found = together({settled, animates(10s, 12s), {at(Kind::stop, 12900ms - 1ns)}});
+  EXPECT_EQ(Course().events(found).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 12.90 unknown");
+}
+
 TEST(Stopped, NotOnceWhatWasStoppedHasEnded) {
   Event helper = writes(9s);
   helper.pid = child;
@@ -701,6 +707,59 @@ TEST(Stopped, NotOnceWhatWasStoppedHasEnded) {
                 .until(1h)
                 .told(),
             "1.00 waiting, 3.25 working, 5.95 waiting!, 10.00 unknown, 12.00 waiting");
+}
+
+// ---- another program ----
+
+TEST(Restart, WhatItDrawsAsItStartsIsNoWorkThatWasAskedFor) {
+  const Events restarted = together({settled, {at(Kind::restart, 60s)}, animates(62s, 64s)});
+  EXPECT_EQ(Course().events(restarted).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 62.30 working, 64.90 waiting");
+  EXPECT_EQ(
+      Course().events(together({restarted, {reads(70s, 1)}, animates(71s, 73s)})).until(1h).told(),
+      "1.00 waiting, 3.25 working, 5.95 waiting!, 62.30 working, 64.90 waiting, "
+      "71.30 working, 73.90 waiting!");
+}
+
+TEST(Restart, WorkThatWentOnGoesOn) {
+  const Events restarted = together({settled, animates(10s, 12s), {at(Kind::restart, 12s)}});
+  EXPECT_EQ(Course().events(together({restarted, animates(15s, 18s)})).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 18.90 waiting!");
+  EXPECT_EQ(Course().events(restarted).until(1h).told(),
+            "1.00 waiting, 3.25 working, 5.95 waiting!, 10.30 working, 18.00 waiting!")
+      << "it never draws";
+}
+
+TEST(Restart, ItsReadsDoNotComeBack) {
+  EXPECT_EQ(Course().events({asks(0s), at(Kind::restart, 500ms)}).until(1h).told(), "");
+}
+
+// ---- clocks ----
+
+// The machine's suspend: CLOCK_MONOTONIC stands still, and CLOCK_BOOTTIME and with it the
+// processes' start times go on. The judge knows of one clock, and of that only how much has passed.
+TEST(Clocks, WhenTheMachineWasBootedIsNothingToTheJudge) {
+  Events turns = together({settled,
+                           asked(20s),
+                           animates(20300ms, 30s),
+                           {at(Kind::stop, 31s)},
+                           {at(Kind::resume, 40s)},
+                           {at(Kind::restart, 45s)},
+                           animates(46s, 48s)});
+  const std::string told = Course().events(turns).until(1h).told();
+  for (const Time shift : {Time(1s), Time(8h), Time(10000h)}) {
+    Course course;
+    course.session = begin(shift);
+    for (Event event : turns) {
+      event.time += shift;
+      if (event.previous != 0s) event.previous += shift;
+      course.wait_for(event.time);
+      course.one(event);
+    }
+    course.until(1h + shift);
+    for (Transition& transition : course.transitions) transition.time -= shift;
+    EXPECT_EQ(course.told(), told);
+  }
 }
 
 // ---- whatever happens ----
@@ -718,7 +777,7 @@ class AnySequence : public testing::TestWithParam<unsigned> {
         Kind::output,    Kind::output,    Kind::output,   Kind::output, Kind::read_enter,
         Kind::read_exit, Kind::read_exit, Kind::resize,   Kind::end,    Kind::child,
         Kind::sent,      Kind::received,  Kind::received, Kind::stop,   Kind::resume,
-        Kind::resume,    Kind::mode,      Kind::tick};
+        Kind::resume,    Kind::mode,      Kind::restart,  Kind::tick};
     Event event = at(kinds.at(static_cast<size_t>(pick(0, kinds.size() - 1))), now);
     event.pid = pick(0, 1) ? agent : child;
     event.tid = event.pid + static_cast<pid_t>(pick(0, 1));

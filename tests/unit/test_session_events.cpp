@@ -59,7 +59,11 @@ TEST(JudgeEvent, AnExitIsTheSessionsOrAMembers) {
   EXPECT_EQ(judge_event(exit)->exit_code, 3);
   EXPECT_EQ(judge_event(exit)->exit_signal, 9);
   EXPECT_EQ(judge_event(event(AGENT_EXIT, 11))->kind, Kind::end);
-  EXPECT_EQ(judge_event(event(AGENT_EXEC, 10))->kind, Kind::exec);
+}
+
+TEST(JudgeEvent, AnExecIsTheSessionsOrAMembers) {
+  EXPECT_EQ(judge_event(event(AGENT_EXEC, 10))->kind, Kind::restart);
+  EXPECT_EQ(judge_event(event(AGENT_EXEC, 11))->kind, Kind::exec);
 }
 
 TEST(JudgeEvent, AChildIsTheNewProcess) {
