@@ -372,7 +372,7 @@ void SessionTracker::on_deadline() {
     tick.time = now;
     const auto write = last_unreported_output(session);
     if (!write) {
-      if (session.judge.state == State::working &&
+      if (session.judge.state != State::waiting &&
           (now - *session.deadline > stall || finder_.proc().busy(session.judge.drawer)))
         tick.kind = judge::Event::Kind::busy;
       // What holds it has done so before its silence was long enough.
