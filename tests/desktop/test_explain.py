@@ -59,7 +59,10 @@ def wait_for_changes(desktop: Desktop, pid: int, *states: str) -> dict[str, Any]
         answer = knows(desktop, pid)
         return answer if [change[1] for change in answer.get("changes", [])] == list(states) else {}
 
-    return wait_until(found, SECONDS, f"the changes {states}")
+    try:
+        return wait_until(found, SECONDS, f"the changes {states}")
+    except TimeoutError as error:
+        raise AssertionError(f"{error}: {knows(desktop, pid)}") from error
 
 
 def refused(done: subprocess.CompletedProcess[str], *says: str) -> None:

@@ -244,7 +244,7 @@ def test_its_next_version_is_the_same_session(
     agent.order("work")
     wait_for_changes(desktop, pid, *STARTED, "working", "waiting", *STARTED, "working")
     agent.order("exec", *successor, 2.5, "working")
-    wait_until(lambda: proc.read(pid).argv[-1] == "working", SECONDS, "its next version")
+    wait_until(lambda: proc.read(pid).argv[-1:] == ("working",), SECONDS, "its next version")
     agent.order("rest")  # taken once it has loaded
     wait_for_changes(desktop, pid, *STARTED, "working", "waiting", *STARTED, "working", "waiting")
     wait_for_badge(badges, window, since=started.time, state="stopped", needs_attention=True, count=1)

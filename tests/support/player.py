@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import sys
 import tempfile
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,15 +89,11 @@ class Player:
         self.command = (str(self.program), str(self.orders))
 
     def order(self, *words: object) -> None:
-        def sent() -> bool:
-            with contextlib.suppress(OSError):  # nobody reads there yet
-                orders = os.open(self.orders, os.O_WRONLY | os.O_NONBLOCK)
-                with open(orders, "w") as stream:
-                    print(*words, file=stream)
-                return True
-            return False
-
-        wait_until(sent, SECONDS, f"a reader of the order {words}")
+        """Back when the agent, or what it has become, has read it."""
+        # Kept open: what nobody has open loses what is in it, and an exec closes late.
+        with open(self.orders, "r+b", buffering=0) as stream:
+            stream.write(" ".join(map(str, words)).encode() + b"\n")
+            wait_until(lambda: _unread(stream.fileno()) == 0, SECONDS, f"a reader of the order {words}")
 
     def pid_in(self, window: Window) -> int:
         """Of the agent that was started in the window by this player's command, as soon as it is there."""
@@ -110,6 +109,10 @@ def player(name: str = NAME) -> Iterator[Player]:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         yield Player(Path(directory), name)
+
+
+def _unread(fifo: int) -> int:
+    return int.from_bytes(fcntl.ioctl(fifo, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _is_below(it: proc.Process, ancestor: int) -> bool:
