@@ -14,9 +14,9 @@ namespace {
 // sd-event makes full use of it. A look at one session's deadline puts off those of all that have
 // written meanwhile, so to wake up later than needed would save no wake-up.
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
-// More than anyone has windows for; the kernel programs' map has room for a few such users.
 // So late a look at a deadline says that the machine had no processor for anybody.
 constexpr auto stall = std::chrono::milliseconds(100);
+// More than anyone has windows for; the kernel programs' map has room for a few such users.
 constexpr int max_sessions_a_user = 64;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
