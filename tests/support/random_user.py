@@ -14,6 +14,8 @@ from .standin_api import Turn
 # Below this, neither a piece of work nor a wait need be told (score.py).
 PAUSE_SECONDS = 3.2
 ESCAPE_SECONDS = 10.0
+# A key that comes at once after Escape is another one with Alt.
+ESCAPE_APART_SECONDS = 1.0
 
 
 class Conversation:
@@ -50,6 +52,7 @@ class Conversation:
         self.stage.look()
         self.stage.press_key("Escape")
         self._change("waiting", "refused", time.monotonic())
+        time.sleep(ESCAPE_APART_SECONDS)
 
     def interrupt(self) -> None:
         """The model's turn ends when the agent hangs up, which the next poll sees."""
