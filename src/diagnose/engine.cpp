@@ -148,9 +148,7 @@ uint64_t misses(const bpf_program* program) {
 bool counts_misses() {
   utsname about{};
   uname(&about);
-  unsigned major = 0, minor = 0;
-  return std::sscanf(about.release, "%u.%u", &major, &minor) == 2 &&
-         std::pair(major, minor) >= std::pair(6U, 7U);
+  return strverscmp(about.release, "6.7") >= 0;
 }
 
 // The kernel keeps track of so many calls of a function at a time, kernel/kprobes.c, and libbpf
