@@ -6,7 +6,6 @@
 #include <spdlog/spdlog.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>

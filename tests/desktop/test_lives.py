@@ -26,6 +26,7 @@ from test_explain import knows, wait_for_changes
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME, "--notify-after", "0")
 STARTED = ("working", "waiting")  # it draws, and then its prompt stands there
+IN_BACKGROUND = (*STARTED, "working", "unknown", "working")  # it was suspended, and goes on there
 
 # sys/ptrace.h and sys/wait.h
 PTRACE_ATTACH, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 16, 17, 0x4206, 0x4207
@@ -75,6 +76,17 @@ def start_in_shell(desktop: Desktop, agent: Player) -> tuple[Window, int]:
     enter(desktop, " ".join(agent.command))
     pid = agent.pid_in(window)
     wait_for_changes(desktop, pid, *STARTED)
+    return window, pid
+
+
+def work_in_background(desktop: Desktop, agent: Player) -> tuple[Window, int]:
+    window, pid = start_in_shell(desktop, agent)
+    agent.order("work")
+    wait_for_changes(desktop, pid, *STARTED, "working")
+    suspend(pid)
+    wait_for_changes(desktop, pid, *STARTED, "working", "unknown")
+    enter(desktop, "bg")
+    wait_for_changes(desktop, pid, *IN_BACKGROUND)
     return window, pid
 
 
@@ -131,19 +143,13 @@ def test_a_debugger_ends_no_work(desktop: Desktop, daemon: Daemon, agent: Player
 def test_a_job_that_is_stopped_has_not_done_its_work(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, agent: Player, calls: NotifyCalls
 ) -> None:
-    window, pid = start_in_shell(desktop, agent)
-    agent.order("work")
-    wait_for_changes(desktop, pid, *STARTED, "working")
-    suspend(pid)
-    wait_for_changes(desktop, pid, *STARTED, "working", "unknown")
-    # It works on in the background; somebody else stops it, and its shell says so at its next prompt.
-    enter(desktop, "bg")
-    wait_for_changes(desktop, pid, *STARTED, "working", "unknown", "working")
+    window, pid = work_in_background(desktop, agent)
+    # Somebody else stops it, and its shell says so at its next prompt.
     os.kill(pid, signal.SIGSTOP)
-    wait_for_changes(desktop, pid, *STARTED, "working", "unknown", "working", "unknown")
+    wait_for_changes(desktop, pid, *IN_BACKGROUND, "unknown")
     assert not [version for version in badges.versions(window.con_id) if version.needs_attention]
     enter(desktop, "fg")
-    wait_for_changes(desktop, pid, *STARTED, "working", "unknown", "working", "unknown", "working")
+    wait_for_changes(desktop, pid, *IN_BACKGROUND, "unknown", "working")
     desktop.open_foot("sleep", "1000")
     assert calls.count() == 0
     agent.order("rest")
@@ -275,19 +281,12 @@ def test_two_agents_in_one_terminal(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, agent: Player, calls: NotifyCalls
 ) -> None:
     """One works in the background, the other one waits: its user types to it."""
-    window, first = start_in_shell(desktop, agent)
-    agent.order("work")
-    wait_for_changes(desktop, first, *STARTED, "working")
-    suspend(first)
-    wait_for_changes(desktop, first, *STARTED, "working", "unknown")
-    enter(desktop, "bg")
-    in_background = (*STARTED, "working", "unknown", "working")
-    wait_for_changes(desktop, first, *in_background)
+    window, first = work_in_background(desktop, agent)
     with player() as other:
         enter(desktop, " ".join(other.command))
         second = other.pid_in(window)
         wait_for_changes(desktop, second, *STARTED)
-        assert wait_for_changes(desktop, first, *in_background)["foreground"] is False
+        assert wait_for_changes(desktop, first, *IN_BACKGROUND)["foreground"] is False
         assert "last_input" not in knows(desktop, second)
         desktop.type_text("x")
         wait_until(lambda: "last_input" in knows(desktop, second), SECONDS, "the key")
@@ -299,7 +298,7 @@ def test_two_agents_in_one_terminal(
         # Each has its own end, and the badge is the neediest one's.
         desktop.open_foot("sleep", "1000")
         agent.order("rest")
-        wait_for_changes(desktop, first, *in_background, "waiting")
+        wait_for_changes(desktop, first, *IN_BACKGROUND, "waiting")
         wait_for_changes(desktop, second, *STARTED)
         wait_for_badge(badges, window, state="stopped", needs_attention=True, count=1)
         wait_until(lambda: calls.count() == 1, SECONDS, "the notification of the one in the background")
@@ -311,5 +310,5 @@ def test_two_agents_in_one_terminal(
         enter(desktop, "fg %1")
         wait_until(lambda: knows(desktop, first)["foreground"], SECONDS, "the foreground")
         agent.order("work")
-        wait_for_changes(desktop, first, *in_background, "waiting", "working")
+        wait_for_changes(desktop, first, *IN_BACKGROUND, "waiting", "working")
         wait_for_changes(desktop, second, *STARTED, "unknown")
