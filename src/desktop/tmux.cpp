@@ -382,6 +382,7 @@ void TmuxServer::watch_processes() {
   std::map<pid_t, ProcessWatch> watched;
   for (const pid_t pid : wanted) {
     if (watched.size() == max_watched_processes) break;
+    if (watched.contains(pid)) continue;  // a client that was started as a pane
     if (const auto known = processes_.find(pid); known != processes_.end()) {
       watched[pid] = std::move(known->second);
       continue;
