@@ -155,64 +155,6 @@ class Session {
   EventSourcePtr on_terminate_;
 };
 
-struct RunOptions {
-  std::string file;
-  std::optional<std::string> config;
-};
-
-int run_file(const RunOptions& options) {
-  auto settings = settings_of(options.config);
-  if (!settings) return complain(settings.error().message, 2);
-  const auto refuse = [](const std::string& why) {
-    std::printf("%s\n", dump(refused_whole(why), 2).c_str());
-    return complain(why, 2);
-  };
-  const auto text = read_all(options.file, request_bytes_max);
-  if (!text) return refuse(text.error().message);
-  auto reply = parse_request(*text);
-  if (!reply) return refuse(reply.error().message);
-  auto* request = std::get_if<DiagnosticRequest>(&*reply);
-  if (request == nullptr) return refuse("a resolution has nothing to run");
-  const json answer = Session(std::move(*settings)).run(std::move(*request));
-  std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
-  return has_fault(answer) ? 1 : 0;
-}
-
-int show_targets(const std::string& pattern, bool as_json) {
-  const auto targets = list_targets(pattern);
-  if (!targets) return complain(targets.error().message, 1);
-  if (as_json) {
-    json list = json::array();
-    for (const Target& target : *targets) list.push_back(to_json(target));
-    std::printf("%s\n", dump(list, 2).c_str());
-    return 0;
-  }
-  for (const Target& target : *targets) {
-    std::string arguments;
-    for (const auto& argument : target.arguments)
-      arguments.append(arguments.empty() ? "" : ", ")
-          .append(argument.type)
-          .append(" ")
-          .append(argument.name);
-    std::printf("%-10s %s(%s)\n", std::string(to_string(target.type)).c_str(), target.name.c_str(),
-                arguments.c_str());
-  }
-  if (targets->empty()) return complain("this kernel has no target that matches", 1);
-  return 0;
-}
-
-struct AskOptions {
-  std::string question;
-  std::string endpoint;
-  std::string model;
-  std::optional<std::string> key_file;
-  std::optional<std::string> transcript;
-  std::optional<std::string> config;
-  AskBudget budget;
-  int seconds = 900;
-  bool json = false;
-};
-
 // From the file, else from NANNYAPI_KEY, else none. Never from the command line: others see that.
 Result<std::string> read_key(const std::optional<std::string>& file) {
   const char* from_environment = getenv("NANNYAPI_KEY");
@@ -247,7 +189,50 @@ void show_resolution(const Resolution& resolution) {
   }
 }
 
-int run_ask(const AskOptions& options) {
+}  // namespace
+
+int run_diagnose_run_command(const DiagnoseRunArguments& options) {
+  auto settings = settings_of(options.config);
+  if (!settings) return complain(settings.error().message, 2);
+  const auto refuse = [](const std::string& why) {
+    std::printf("%s\n", dump(refused_whole(why), 2).c_str());
+    return complain(why, 2);
+  };
+  const auto text = read_all(options.file, request_bytes_max);
+  if (!text) return refuse(text.error().message);
+  auto reply = parse_request(*text);
+  if (!reply) return refuse(reply.error().message);
+  auto* request = std::get_if<DiagnosticRequest>(&*reply);
+  if (request == nullptr) return refuse("a resolution has nothing to run");
+  const json answer = Session(std::move(*settings)).run(std::move(*request));
+  std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
+  return has_fault(answer) ? 1 : 0;
+}
+
+int run_diagnose_targets_command(const std::string& pattern, bool as_json) {
+  const auto targets = list_targets(pattern);
+  if (!targets) return complain(targets.error().message, 1);
+  if (as_json) {
+    json list = json::array();
+    for (const Target& target : *targets) list.push_back(to_json(target));
+    std::printf("%s\n", dump(list, 2).c_str());
+    return 0;
+  }
+  for (const Target& target : *targets) {
+    std::string arguments;
+    for (const auto& argument : target.arguments)
+      arguments.append(arguments.empty() ? "" : ", ")
+          .append(argument.type)
+          .append(" ")
+          .append(argument.name);
+    std::printf("%-10s %s(%s)\n", std::string(to_string(target.type)).c_str(), target.name.c_str(),
+                arguments.c_str());
+  }
+  if (targets->empty()) return complain("this kernel has no target that matches", 1);
+  return 0;
+}
+
+int run_diagnose_ask_command(const DiagnoseAskArguments& options) {
   auto settings = settings_of(options.config);
   if (!settings) return complain(settings.error().message, 2);
   if (options.endpoint.empty())
@@ -304,7 +289,8 @@ int run_ask(const AskOptions& options) {
           },
       .on_note = note};
   const auto resolution = ask(
-      options.question, *chat, options.budget, session.settings(),
+      options.question, *chat,
+      {options.turns, std::chrono::seconds(options.seconds), options.bytes}, session.settings(),
       [&](DiagnosticRequest request, std::chrono::steady_clock::time_point deadline) {
         return session.run(std::move(request), deadline);
       },
@@ -321,75 +307,6 @@ int run_ask(const AskOptions& options) {
     show_resolution(*resolution);
   }
   return resolution ? 0 : complain(resolution.error().message, 1);
-}
-
-void add_run(CLI::App& diagnose, int& exit_status) {
-  auto options = std::make_shared<RunOptions>();
-  CLI::App* command =
-      diagnose.add_subcommand("run", "Run a request's commands and probes, print the answer");
-  command->add_option("file", options->file, "The request, JSON; - for standard input")->required();
-  command->add_option("--config", options->config,
-                      std::string("TOML file, of which [commands] counts [") + config_file + "]");
-  command->callback([options, &exit_status] { exit_status = run_file(*options); });
-}
-
-void add_targets(CLI::App& diagnose, int& exit_status) {
-  auto pattern = std::make_shared<std::string>("*");
-  auto as_json = std::make_shared<bool>(false);
-  CLI::App* command =
-      diagnose.add_subcommand("targets", "What this kernel lets one trace, with arguments");
-  command->add_option("pattern", *pattern, "Part of a name; with * and ? the whole");
-  command->add_flag("--json", *as_json, "As a JSON array");
-  command->callback(
-      [pattern, as_json, &exit_status] { exit_status = show_targets(*pattern, *as_json); });
-}
-
-void add_ask(CLI::App& diagnose, int& exit_status) {
-  auto options = std::make_shared<AskOptions>();
-  CLI::App* command = diagnose.add_subcommand(
-      "ask", "Let a model find out what is wrong. Its key: NANNYAPI_KEY or --key-file");
-  command->add_option("question", options->question, "What is wrong, in your words")->required();
-  command->add_option("--endpoint", options->endpoint, "Base URL of an OpenAI-compatible API")
-      ->envname("NANNYAPI_ENDPOINT");
-  command
-      ->add_option("--model", options->model,
-                   "Its name there; tensorzero::function_name::... as well")
-      ->envname("NANNYAPI_MODEL");
-  command->add_option("--key-file", options->key_file, "File with the key, open to nobody else");
-  command->add_option("--turns", options->budget.turns, "Messages that the model may write")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  command->add_option("--time", options->seconds, "Seconds for all of it")
-      ->check(CLI::Range(1, 86400))
-      ->capture_default_str();
-  command->add_option("--size", options->budget.bytes, "Bytes of results that the model is sent")
-      ->check(CLI::Range(4096, 64 * 1024 * 1024))
-      ->capture_default_str();
-  command->add_option("--transcript", options->transcript,
-                      "Write every message to this file, JSON Lines");
-  command->add_flag("--json", options->json, "Resolution and answers as one JSON object");
-  command->add_option("--config", options->config,
-                      std::string("TOML file, of which [commands] counts [") + config_file + "]");
-  command->callback([options, &exit_status] {
-    options->budget.time = std::chrono::seconds(options->seconds);
-    exit_status = run_ask(*options);
-  });
-}
-
-}  // namespace
-
-void add_diagnose_command(CLI::App& app, int& exit_status) {
-  CLI::App* command =
-      app.add_subcommand("diagnose", "Look into this machine with kernel probes and commands");
-  // None is refused below: CLI11 would say so of a misspelt one, too.
-  command->require_subcommand(0, 1);
-  command->callback([command] {
-    if (command->get_subcommands().empty())
-      throw CLI::RequiredError("A subcommand (see diagnose --help)");
-  });
-  add_run(*command, exit_status);
-  add_targets(*command, exit_status);
-  add_ask(*command, exit_status);
 }
 
 }  // namespace ebpf_ai_monitor

@@ -290,7 +290,9 @@ void print(const std::vector<Finding>& findings) {
   }
 }
 
-int run(bool as_json) {
+}  // namespace
+
+int run_doctor_command(bool as_json) {
   spdlog::set_level(spdlog::level::off);  // what is wrong is among the findings
   const std::vector<Finding> findings = examine();
   const bool fit = std::ranges::none_of(
@@ -310,16 +312,6 @@ int run(bool as_json) {
     std::printf("\n%s\n", fit ? "Nothing stands in the way." : "Something is missing.");
   }
   return fit ? 0 : 1;
-}
-
-}  // namespace
-
-void add_doctor_command(CLI::App& app, int& exit_status) {
-  auto as_json = std::make_shared<bool>(false);
-  CLI::App* command =
-      app.add_subcommand("doctor", "Whether everything is there that is needed here");
-  command->add_flag("--json", *as_json, "As one JSON object");
-  command->callback([as_json, &exit_status] { exit_status = run(*as_json); });
 }
 
 }  // namespace ebpf_ai_monitor

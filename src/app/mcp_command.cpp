@@ -109,7 +109,9 @@ class Output {
   bool ended_ = false;
 };
 
-int run(const std::optional<std::string>& config) {
+}  // namespace
+
+int run_mcp_command(const std::optional<std::string>& config) {
   DaemonSettings settings;
   if (config || std::filesystem::exists(config_file)) {
     if (auto status = read_config(config.value_or(config_file), settings); !status) {
@@ -164,17 +166,6 @@ int run(const std::optional<std::string>& config) {
     return 2;
   }
   return loop.run();
-}
-
-}  // namespace
-
-void add_mcp_command(CLI::App& app, int& exit_status) {
-  auto config = std::make_shared<std::optional<std::string>>();
-  CLI::App* command = app.add_subcommand(
-      "mcp", "Serve kernel probes and commands to an AI agent: MCP on standard input and output");
-  command->add_option("--config", *config,
-                      std::string("TOML file, of which [commands] counts [") + config_file + "]");
-  command->callback([config, &exit_status] { exit_status = run(*config); });
 }
 
 }  // namespace ebpf_ai_monitor

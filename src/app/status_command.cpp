@@ -69,7 +69,9 @@ void print_table(const json& answer) {
               daemon["probes"].get<std::string>().c_str(), received, lost);
 }
 
-int run(bool as_json) {
+}  // namespace
+
+int run_status_command(bool as_json) {
   return ask_daemon([&](sdbus::IProxy& daemon) {
     const json answer = daemon_status(daemon);
     if (as_json) {
@@ -78,16 +80,6 @@ int run(bool as_json) {
       print_table(answer);
     }
   });
-}
-
-}  // namespace
-
-void add_status_command(CLI::App& app, int& exit_status) {
-  auto as_json = std::make_shared<bool>(false);
-  CLI::App* command =
-      app.add_subcommand("status", "What your agents do now, as the daemon knows it");
-  command->add_flag("--json", *as_json, "As one JSON object");
-  command->callback([as_json, &exit_status] { exit_status = run(*as_json); });
 }
 
 }  // namespace ebpf_ai_monitor

@@ -119,12 +119,7 @@ class DaemonSessions {
   std::map<uint32_t, Session> sessions_;  // by pid: those that say what they wait for
 };
 
-struct Options {
-  bool json = false;
-  std::string format = "table";
-};
-
-std::string text_of(const Options& options, const PanelBadges& badges) {
+std::string text_of(const WatchArguments& options, const PanelBadges& badges) {
   if (options.json) return panel_json(badges);
   if (options.format == "waybar") return panel_waybar(badges);
   if (options.format == "text") return panel_text(badges);
@@ -153,7 +148,9 @@ int complain(const std::string& what) {
   return 1;
 }
 
-int run(const Options& options) {
+}  // namespace
+
+int run_watch_command(const WatchArguments& options) {
   // The reader's end is an end, not a death.
   signal(SIGPIPE, SIG_IGN);
   const char* runtime_directory = getenv("XDG_RUNTIME_DIR");
@@ -184,22 +181,6 @@ int run(const Options& options) {
     sessions->process();
     if (const Status updated = badges->update(); !updated) return complain(updated.error().message);
   }
-}
-
-}  // namespace
-
-void add_watch_command(CLI::App& app, int& exit_status) {
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "watch", "Print your windows' badges at once and at every change, for a panel");
-  CLI::Option* json = command->add_flag("--json", options->json, "A JSON object a line");
-  command
-      ->add_option("--format", options->format,
-                   "waybar: a line for its custom module; text: one for a status line")
-      ->check(CLI::IsMember({"table", "waybar", "text"}))
-      ->capture_default_str()
-      ->excludes(json);
-  command->callback([options, &exit_status] { exit_status = run(*options); });
 }
 
 }  // namespace ebpf_ai_monitor

@@ -13,9 +13,9 @@
 namespace ebpf_ai_monitor {
 
 struct AskBudget {
-  int turns = 8;                   // the model's messages, repairs too
-  std::chrono::seconds time{900};  // all of it
-  size_t bytes = 256UL * 1024;     // of all results that the model is sent
+  int turns = 0;                // the model's messages, repairs too
+  std::chrono::seconds time{};  // all of it
+  size_t bytes = 0;             // of all results that the model is sent
 };
 
 // What happens, as it happens; all optional but none empty.
