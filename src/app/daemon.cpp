@@ -1,6 +1,7 @@
 #include "app/daemon.h"
 
 #include <linux/capability.h>
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
