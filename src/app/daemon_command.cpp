@@ -10,6 +10,7 @@
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
+#include "core/agents.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -94,7 +95,8 @@ void add_daemon_command(CLI::App& app, int& exit_status) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   command->add_option("--processes", line->processes,
-                      "Names of agents, separated by commas [claude,codex]");
+                      fmt::format("Names of agents, separated by commas [{}]",
+                                  fmt::join(names_watched_by_default(), ",")));
   command->add_option("--wait-threshold", line->wait_threshold,
                       "Silence of this many milliseconds is a wait; auto: sooner where an agent's "
                       "animation allows it [1000]");
