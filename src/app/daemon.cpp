@@ -14,9 +14,9 @@
 
 #include "app/control_interface.h"
 #include "app/hand_over.h"
-#include "bridge/bridge_process.h"
 #include "session/session_tracker.h"
 #include "system/capabilities.h"
+#include "wire/bridge_process.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -210,23 +210,23 @@ class Daemon {
       bridge.hint_window = now;
       bridge.hints_in_window = 0;
     }
-    if (++bridge.hints_in_window <= hints_a_window) bridge.process->hint(told);
+    if (++bridge.hints_in_window <= hints_a_window) bridge.process->offer(told);
   }
 
   static wire::Told describe(const AgentSession& session) {
     const FoundAgent& agent = session.agent;
-    return wire::Session{agent.id,
-                         agent.name,
-                         session.context.project,
-                         session.context.directory,
-                         session.context.tmux,
-                         session.context.tmux_pane,
-                         session.judge.state,
-                         session.since,
-                         session.worked,
-                         session.started,
-                         session.unseen,
-                         judge::blinks(session.judge)};
+    return wire::Agent{agent.id,
+                       agent.name,
+                       session.context.project,
+                       session.context.directory,
+                       session.context.tmux,
+                       session.context.tmux_pane,
+                       session.judge.state,
+                       session.since,
+                       session.worked,
+                       session.started,
+                       session.unseen,
+                       judge::blinks(session.judge)};
   }
 
   void start_bridge(uid_t uid) {
@@ -269,7 +269,7 @@ class Daemon {
 
   void on_report(uid_t uid, const wire::Report& report) {
     if (report.kind == wire::ReportKind::inputs) {
-      bridges_.at(uid).wants_inputs = report.window != 0;
+      bridges_.at(uid).wants_inputs = report.inputs != 0;
       return;
     }
     const ProcessId id{report.pid, report.start_ticks};
@@ -282,9 +282,8 @@ class Daemon {
       windows_[id] = {report.window, report.reason, wire::text_in(report)};
       control_.session_changed(uid, properties(*session));
     } else if (report.kind == wire::ReportKind::waits_for &&
-               session->judge.state == State::waiting && report.window >= 0 &&
-               report.window <= static_cast<int64_t>(WaitsFor::answer)) {
-      waits_for_[id] = static_cast<WaitsFor>(report.window);
+               session->judge.state == State::waiting && report.waits_for <= WaitsFor::answer) {
+      waits_for_[id] = report.waits_for;
       control_.session_changed(uid, properties(*session));
     }
   }

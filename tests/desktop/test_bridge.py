@@ -373,7 +373,7 @@ def test_end_removes_the_badges(desktop: Desktop, badges: BadgeWatch, end: Calla
     assert not list(badges.directory.iterdir())
 
 
-@pytest.mark.parametrize("packet", [b"", b"{", b"[]", b'{"session":{}}', b"x" * 100_000], ids=lambda p: str(p[:9]))
+@pytest.mark.parametrize("packet", [b"", b"{", b"[]", b'{"agent":{}}', b"x" * 100_000], ids=lambda p: str(p[:9]))
 def test_daemon_that_cannot_be_understood(desktop: Desktop, badges: BadgeWatch, packet: bytes) -> None:
     window = desktop.open_foot("sleep", "1000")
     with Bridge(desktop) as bridge:
