@@ -71,19 +71,17 @@ void print(const json& answer) {
 }
 
 int run(const Options& options) {
-  return ask_daemon([&](sdbus::IProxy& daemon) {
-    SessionProperties explanation;
-    daemon.callMethod("Explain")
-        .onInterface(control::interface_name)
-        .withArguments(options.pid)
-        .storeResultsTo(explanation);
-    const json answer = to_json(explanation);
-    if (options.json) {
-      print_json(answer);
-    } else {
-      print(answer);
-    }
-  });
+  const auto answer = daemon_explanation(options.pid);
+  if (!answer) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", answer.error().message.c_str());
+    return 1;
+  }
+  if (options.json) {
+    print_json(*answer);
+  } else {
+    print(*answer);
+  }
+  return 0;
 }
 
 }  // namespace

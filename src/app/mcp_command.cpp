@@ -16,23 +16,12 @@
 #include "app/control_client.h"
 #include "app/daemon_settings.h"
 #include "diagnose/mcp_server.h"
-#include "system/bus.h"
+#include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
 using nlohmann::json;
-
-Result<json> agents() {
-  try {
-    json answer;
-    with_daemon([&](sdbus::IProxy& daemon) { answer = daemon_status(daemon); });
-    return answer;
-  } catch (const sdbus::Error& error) {
-    return fail(std::string("the monitor does not answer on the system bus (") + error.what() +
-                "); start it: systemctl start ebpf-ai-monitor");
-  }
-}
 
 // What a client may leave unread.
 constexpr size_t unread_bytes_max = 16UL * 1024 * 1024;
@@ -124,7 +113,7 @@ int run(const std::optional<std::string>& config) {
   Output output(loop);
   std::optional<McpServer> server;
   server.emplace(loop, McpServer::Parts{.commands = settings.commands,
-                                        .agents = agents,
+                                        .agents = daemon_status,
                                         .send = [&](const json& message) { output.send(message); },
                                         .version = EBPF_AI_MONITOR_VERSION});
   std::string pending;

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <grp.h>
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -70,14 +70,17 @@ void print_table(const json& answer) {
 }
 
 int run(bool as_json) {
-  return ask_daemon([&](sdbus::IProxy& daemon) {
-    const json answer = daemon_status(daemon);
-    if (as_json) {
-      print_json(answer);
-    } else {
-      print_table(answer);
-    }
-  });
+  const auto answer = daemon_status();
+  if (!answer) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", answer.error().message.c_str());
+    return 1;
+  }
+  if (as_json) {
+    print_json(*answer);
+  } else {
+    print_table(*answer);
+  }
+  return 0;
 }
 
 }  // namespace

@@ -32,11 +32,12 @@ class DaemonSessions {
       daemon_->uponSignal("SessionChanged")
           .onInterface(control::interface_name)
           .call([this](const SessionProperties& session) { take(session); });
-      daemon_->finishRegistration();
-      daemon_comes_ = connection_->addMatch(
+      bus::listen(*daemon_);
+      daemon_comes_ = bus::add_match(
+          *connection_,
           "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" +
-              std::string(control::bus_name) + "'",
-          [this](sdbus::Message&) { ask(); });
+              control::bus_name + "'",
+          [this] { ask(); });
       ask();
     } catch (const sdbus::Error&) {
       lose();
@@ -57,7 +58,7 @@ class DaemonSessions {
 
   void process() {
     try {
-      while (connection_ && connection_->processPendingRequest()) {
+      while (connection_ && bus::process_one(*connection_)) {
       }
     } catch (const sdbus::Error&) {
       lose();
@@ -84,12 +85,12 @@ class DaemonSessions {
     sessions_.clear();
     daemon_->callMethodAsync("Subscribe")
         .onInterface(control::interface_name)
-        .uponReplyInvoke([](const sdbus::Error*) {});
+        .uponReplyInvoke([](bus::ReplyError) {});
     daemon_->callMethodAsync("ListSessions")
         .onInterface(control::interface_name)
         .uponReplyInvoke(
-            [this](const sdbus::Error* error, const std::vector<SessionProperties>& sessions) {
-              if (error == nullptr) std::ranges::for_each(sessions, [this](auto& it) { take(it); });
+            [this](bus::ReplyError error, const std::vector<SessionProperties>& sessions) {
+              if (!error) std::ranges::for_each(sessions, [this](auto& it) { take(it); });
             });
   }
 
