@@ -29,7 +29,7 @@ from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, read_line, wait_until
 from support.notifications import Mako, NotifyCalls
 from support.stand_in import NAME, agent_in, is_ready, status_of
-from test_bridge import kill_sway
+from false_sway import kill_sway
 
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
