@@ -194,31 +194,8 @@ Status SwayConnection::handle(const sway::Message& message) {
       --commands_due_;
       arm_deadline();
       return {};
-    case MessageType::get_tree: {
-      if (!tree_due_) return fail("a reply that nobody asked for");
-      auto windows = sway::parse_tree(message.payload);
-      if (!windows) return tl::make_unexpected(windows.error());
-      tree_due_ = false;
-      arm_deadline();
-      if (tree_outdated_) request_tree();
-      std::ranges::sort(*windows, {}, ids);
-      for (auto& window : *windows) {
-        const auto known = std::ranges::find(windows_, window.id, &sway::Window::id);
-        if (known != windows_.end()) window.opened_ticks = known->opened_ticks;
-      }
-      const bool same = std::ranges::equal(windows_, *windows, {}, ids, ids);
-      windows_ = std::move(*windows);
-      const bool was_asking = state_ == State::asking;
-      if (was_asking) {
-        spdlog::info("connected to Sway's socket {}", path_);
-        state_ = State::connected;
-        watched_since_ticks_ = ticks_since_boot();
-        reported_ = false;
-      }
-      if (!same || was_asking) callbacks_.windows_changed();
-      callbacks_.focus_changed();
-      return {};
-    }
+    case MessageType::get_tree:
+      return handle_tree(message.payload);
     case MessageType::window_event:
       return handle_window_event(message.payload);
     case MessageType::workspace_event: {
@@ -236,6 +213,32 @@ Status SwayConnection::handle(const sway::Message& message) {
       return fail("a message of unknown type " +
                   std::to_string(static_cast<uint32_t>(message.type)));
   }
+}
+
+Status SwayConnection::handle_tree(const std::string& payload) {
+  if (!tree_due_) return fail("a reply that nobody asked for");
+  auto windows = sway::parse_tree(payload);
+  if (!windows) return tl::make_unexpected(windows.error());
+  tree_due_ = false;
+  arm_deadline();
+  if (tree_outdated_) request_tree();
+  std::ranges::sort(*windows, {}, ids);
+  for (auto& window : *windows) {
+    const auto known = std::ranges::find(windows_, window.id, &sway::Window::id);
+    if (known != windows_.end()) window.opened_ticks = known->opened_ticks;
+  }
+  const bool same = std::ranges::equal(windows_, *windows, {}, ids, ids);
+  windows_ = std::move(*windows);
+  const bool was_asking = state_ == State::asking;
+  if (was_asking) {
+    spdlog::info("connected to Sway's socket {}", path_);
+    state_ = State::connected;
+    watched_since_ticks_ = ticks_since_boot();
+    reported_ = false;
+  }
+  if (!same || was_asking) callbacks_.windows_changed();
+  callbacks_.focus_changed();
+  return {};
 }
 
 Status SwayConnection::handle_window_event(const std::string& payload) {

@@ -56,6 +56,7 @@ class SwayConnection {
   Status receive();
   Status send_pending();
   Status handle(const sway::Message& message);
+  Status handle_tree(const std::string& payload);
   Status handle_window_event(const std::string& payload);
   void set_focus(int64_t id);
   void arm_deadline();
