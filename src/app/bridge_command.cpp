@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "app/commands.h"
-#include "bridge/wire.h"
+#include "wire/messages.h"
 #include "desktop/bridge.h"
 
 namespace ebpf_ai_monitor {

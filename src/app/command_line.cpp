@@ -2,11 +2,13 @@
 // than any subcommand does.
 #include "app/command_line.h"
 
+#include <spdlog/fmt/ranges.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
+#include "core/agents.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -26,7 +28,8 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
                  std::string("TOML file with these options as keys [") + config_file + "]");
   add_users(app, line.users, "Watch only this user's agents (repeatable) [all users]");
   app.add_option("--processes", line.processes,
-                 "Names of agents, separated by commas [claude,codex]");
+                 fmt::format("Names of agents, separated by commas [{}]",
+                             fmt::join(names_watched_by_default(), ",")));
   app.add_option("--wait-threshold", line.wait_threshold,
                  "Silence of this many milliseconds is a wait; auto: sooner where an agent's "
                  "animation allows it [1000]");

@@ -1,15 +1,19 @@
-// The bridge's end of the socket to the daemon. Never blocks: a daemon that does not read keeps
+// The bridge's end of the wire to the daemon. Never blocks: a daemon that does not read keeps
 // nobody waiting.
 #pragma once
 
-#include <spdlog/sinks/sink.h>
-
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
-#include "bridge/wire.h"
 #include "system/event_loop.h"
 #include "system/unique_fd.h"
+#include "wire/messages.h"
+
+namespace spdlog::sinks {
+class sink;
+}
 
 namespace ebpf_ai_monitor {
 

@@ -1,4 +1,4 @@
-#include "bridge/bridge_process.h"
+#include "wire/bridge_process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -17,11 +17,11 @@ namespace {
 using wire::bridge_fd;
 constexpr int reports_a_round = 64;
 // A report on each of a user's agents, some times over. A bridge that its user has made to say more
-// waits for the next window: its socket fills up, and nobody else is kept waiting.
-constexpr int reports_a_window = 512;
-constexpr auto report_window = std::chrono::milliseconds(250);
-constexpr int logs_a_window = 20;
-constexpr auto log_window = std::chrono::seconds(10);
+// waits for the next period: its socket fills up, and nobody else is kept waiting.
+constexpr int reports_a_period = 512;
+constexpr auto report_period = std::chrono::milliseconds(250);
+constexpr int logs_a_period = 20;
+constexpr auto log_period = std::chrono::seconds(10);
 
 // Far more agents than a user may have at a time: those that have ended since it last read, too.
 constexpr size_t max_behind = 1000;
@@ -111,7 +111,7 @@ void BridgeProcess::tell(const wire::Told& told) {
   kill();
 }
 
-void BridgeProcess::hint(const wire::Told& told) {
+void BridgeProcess::offer(const wire::Told& told) {
   if (socket_ && behind_.empty()) send(told);
 }
 
@@ -120,9 +120,9 @@ void BridgeProcess::send_behind() {
   while (!behind_.empty() && send(behind_.begin()->second)) behind_.erase(behind_.begin());
   if (behind_.empty() && synced_due_ && send(*synced_due_)) synced_due_.reset();
   const bool waits = !behind_.empty() || synced_due_;
-  const bool paused =
-      reports_in_window_ >= reports_a_window && monotonic_now() - report_window_ < report_window;
-  if (paused) resume_timer_->arm(report_window_ + report_window);
+  const bool paused = reports_in_period_ >= reports_a_period &&
+                      monotonic_now() - report_period_began_ < report_period;
+  if (paused) resume_timer_->arm(report_period_began_ + report_period);
   socket_source_->set_io_events((paused ? 0U : EPOLLIN) | (waits ? EPOLLOUT : 0U));
 }
 
@@ -145,15 +145,15 @@ void BridgeProcess::kill() { ::kill(pid_, SIGKILL); }
 
 void BridgeProcess::on_socket(uint32_t ready) {
   const Nanoseconds now = monotonic_now();
-  if (now - report_window_ >= report_window) {
-    report_window_ = now;
-    reports_in_window_ = 0;
+  if (now - report_period_began_ >= report_period) {
+    report_period_began_ = now;
+    reports_in_period_ = 0;
   }
   // What an ended bridge has left is no more than the socket held.
   const bool ended = (ready & EPOLLHUP) != 0;
   for (int i = 0; i < reports_a_round; ++i) {
-    if (!ended && reports_in_window_ >= reports_a_window) break;
-    ++reports_in_window_;
+    if (!ended && reports_in_period_ >= reports_a_period) break;
+    ++reports_in_period_;
     wire::Report report;
     // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
     const ssize_t length = recv(socket_.get(), &report, sizeof(report), MSG_TRUNC);
@@ -177,14 +177,14 @@ void BridgeProcess::on_socket(uint32_t ready) {
 
 void BridgeProcess::log(const wire::Report& report) {
   const Nanoseconds now = monotonic_now();
-  if (now - log_window_ > log_window) {
-    if (logged_in_window_ > logs_a_window)
+  if (now - log_period_began_ > log_period) {
+    if (logged_in_period_ > logs_a_period)
       spdlog::warn("bridge of {}: {} more lines left out", user_.name,
-                   logged_in_window_ - logs_a_window);
-    log_window_ = now;
-    logged_in_window_ = 0;
+                   logged_in_period_ - logs_a_period);
+    log_period_began_ = now;
+    logged_in_period_ = 0;
   }
-  if (++logged_in_window_ > logs_a_window) return;
+  if (++logged_in_period_ > logs_a_period) return;
   const auto level = static_cast<spdlog::level::level_enum>(
       std::min<uint32_t>(report.log_level, spdlog::level::err));
   spdlog::log(level, "bridge of {}: {}", user_.name, wire::text_in(report));

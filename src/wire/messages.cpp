@@ -1,4 +1,4 @@
-#include "bridge/wire.h"
+#include "wire/messages.h"
 
 #include <algorithm>
 #include <array>
@@ -14,19 +14,19 @@ constexpr std::array states = {State::unknown, State::working, State::waiting, S
 
 json json_of(const ProcessId& id) { return {{"pid", id.pid}, {"start_ticks", id.start_ticks}}; }
 
-json json_of(const Session& session) {
-  json content = json_of(session.id);
-  content["agent"] = session.agent;
-  content["project"] = session.project;
-  content["directory"] = session.directory;
-  content["tmux"] = session.tmux;
-  content["tmux_pane"] = session.tmux_pane;
-  content["state"] = name_of(session.state);
-  content["since"] = session.since;
-  content["worked"] = session.worked;
-  content["started"] = session.started;
-  content["unseen"] = session.unseen;
-  content["blinks"] = session.blinks;
+json json_of(const Agent& agent) {
+  json content = json_of(agent.id);
+  content["agent"] = agent.agent;
+  content["project"] = agent.project;
+  content["directory"] = agent.directory;
+  content["tmux"] = agent.tmux;
+  content["tmux_pane"] = agent.tmux_pane;
+  content["state"] = name_of(agent.state);
+  content["since"] = agent.since;
+  content["worked"] = agent.worked;
+  content["started"] = agent.started;
+  content["unseen"] = agent.unseen;
+  content["blinks"] = agent.blinks;
   return content;
 }
 
@@ -58,7 +58,7 @@ json json_of(const Synced& synced) { return {{"news_since", synced.news_since}};
 
 json json_of(const TmuxRan&) { return json::object(); }
 
-constexpr const char* kind_of(const Session&) { return "session"; }
+constexpr const char* kind_of(const Agent&) { return "agent"; }
 constexpr const char* kind_of(const Gone&) { return "gone"; }
 constexpr const char* kind_of(const Input&) { return "input"; }
 constexpr const char* kind_of(const NotificationRules&) { return "rules"; }
@@ -137,21 +137,21 @@ Result<Told> decode_told(std::string_view packet) {
 
   Reader reader(*content.begin());
   const std::string& kind = content.begin().key();
-  if (kind == "session") {
-    Session session;
-    reader.read(session.id);
-    reader.read("agent", session.agent);
-    reader.read("project", session.project);
-    reader.read("directory", session.directory);
-    reader.read("tmux", session.tmux);
-    reader.read("tmux_pane", session.tmux_pane);
-    reader.read("state", session.state);
-    reader.read("since", session.since);
-    reader.read("worked", session.worked);
-    reader.read("started", session.started);
-    reader.read("unseen", session.unseen);
-    reader.read("blinks", session.blinks);
-    return reader.status().map([&] { return Told(session); });
+  if (kind == "agent") {
+    Agent agent;
+    reader.read(agent.id);
+    reader.read("agent", agent.agent);
+    reader.read("project", agent.project);
+    reader.read("directory", agent.directory);
+    reader.read("tmux", agent.tmux);
+    reader.read("tmux_pane", agent.tmux_pane);
+    reader.read("state", agent.state);
+    reader.read("since", agent.since);
+    reader.read("worked", agent.worked);
+    reader.read("started", agent.started);
+    reader.read("unseen", agent.unseen);
+    reader.read("blinks", agent.blinks);
+    return reader.status().map([&] { return Told(agent); });
   }
   if (kind == "gone") {
     Gone gone;

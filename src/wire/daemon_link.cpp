@@ -1,4 +1,4 @@
-#include "bridge/daemon_link.h"
+#include "wire/daemon_link.h"
 
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>

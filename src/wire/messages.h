@@ -25,7 +25,7 @@ constexpr size_t max_packet = 64UL * 1024;
 constexpr int bridge_fd = 3;
 
 // One agent as it is now. Sent when it is identified and at every change.
-struct Session {
+struct Agent {
   ProcessId id;
   std::string agent;      // the name it was matched by: "claude", "codex", …
   std::string project;    // I3PM_PROJECT_NAME of its environment, or ""
@@ -49,14 +49,14 @@ struct Gone {
 };
 
 // A bridge that starts is told the rules of notifications (core/notification_rules.h) and every
-// session, then this.
+// agent, then this.
 struct Synced {
   // Unix seconds. Waits from before were for the bridge before this one to tell.
   double news_since = 0;
 };
 
-// A read from an agent's terminal, as long as the bridge wants to know of them. A hint: lost where
-// there is no room for it.
+// A read from an agent's terminal, as long as the bridge wants to know of them. Only offered: lost
+// where there is no room for it.
 struct Input {
   // Longer reads are not told, but where the terminal is in line mode: no key makes them.
   static constexpr int max_bytes = 3;
@@ -68,11 +68,11 @@ struct Input {
   uint32_t line_mode = 0;  // 1: a whole line
 };
 
-// The user ran a tmux command in a terminal: what their tmux servers said may have changed. A hint
-// as well.
+// The user ran a tmux command in a terminal: what their tmux servers said may have changed. Only
+// offered as well.
 struct TmuxRan {};
 
-using Told = std::variant<NotificationRules, Session, Gone, Synced, Input, TmuxRan>;
+using Told = std::variant<NotificationRules, Agent, Gone, Synced, Input, TmuxRan>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);
@@ -93,8 +93,8 @@ enum class ReportKind : uint32_t {
   window = 1,     // `id` is shown in `window`, or in none for `reason`; `text`: how that is known
   seen = 2,       // the user has seen the completions of `id`
   log = 3,        // `text`, for the daemon's log
-  inputs = 4,     // from now on tell of inputs (`window` 1) or not (0); as a bridge starts: not
-  waits_for = 5,  // what the waiting `id` wants is `window`, a WaitsFor
+  inputs = 4,     // from now on tell of inputs (`inputs` 1) or not (0); as a bridge starts: not
+  waits_for = 5,  // what the waiting `id` wants is `waits_for`
 };
 
 struct Report {
@@ -103,10 +103,12 @@ struct Report {
   int64_t window = 0;  // Sway container id, 0: none
   uint64_t start_ticks = 0;
   int32_t pid = 0;
-  uint32_t log_level = 0;  // spdlog's numbers: 0 trace … 4 error
-  char text[200] = {};     // NUL-terminated; the daemon cuts and cleans it all the same
+  uint32_t inputs = 0;
+  WaitsFor waits_for = WaitsFor::unknown;  // may be out of its range, as `reason` may
+  uint32_t log_level = 0;                  // spdlog's numbers: 0 trace … 4 error
+  char text[200] = {};  // NUL-terminated; the daemon cuts and cleans it all the same
 };
-static_assert(sizeof(Report) == 232);
+static_assert(sizeof(Report) == 240);
 
 // A user may have written it: one line of printable ASCII.
 std::string text_in(const Report& report);

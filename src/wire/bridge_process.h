@@ -1,4 +1,5 @@
-// The daemon's end of a bridge: starts it as its user, without any privilege, and talks to it.
+// The daemon's end of the wire: starts a bridge as its user, without any privilege, and talks to
+// it.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +8,10 @@
 #include <memory>
 #include <optional>
 
-#include "bridge/wire.h"
 #include "system/event_loop.h"
 #include "system/unique_fd.h"
 #include "system/users.h"
+#include "wire/messages.h"
 
 namespace ebpf_ai_monitor {
 
@@ -30,7 +31,7 @@ class BridgeProcess {
   // A bridge that has too much to catch up with is killed: the next one is told everything anew.
   void tell(const wire::Told& told);
   // Of what is of use now or never: lost if there is no room.
-  void hint(const wire::Told& told);
+  void offer(const wire::Told& told);
   // Lets it clean up and end; on_exit follows.
   void close();
   // For one that does not.
@@ -50,10 +51,10 @@ class BridgeProcess {
   // What it has had no room for yet: the newest of each agent, and Synced, if it is to follow.
   std::map<ProcessId, wire::Told> behind_;
   std::optional<wire::Synced> synced_due_;
-  Nanoseconds log_window_{};
-  int logged_in_window_ = 0;
-  Nanoseconds report_window_{};
-  int reports_in_window_ = 0;
+  Nanoseconds log_period_began_{};
+  int logged_in_period_ = 0;
+  Nanoseconds report_period_began_{};
+  int reports_in_period_ = 0;
   EventSourcePtr socket_source_;
   EventSourcePtr child_source_;
   EventSourcePtr resume_timer_;
