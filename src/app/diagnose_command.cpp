@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
 #include "diagnose/ask.h"
+#include "diagnose/diagnosis.h"
+#include "diagnose/target_list.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -83,7 +86,7 @@ class ProgressLines {
       text += "\r\x1b[K" + words + "\n";
       ++lines_;
     };
-    for (const Engine::Progress& probe : diagnosis.progress()) {
+    for (const ProbeProgress& probe : diagnosis.progress()) {
       std::array<char, 160> words{};
       std::snprintf(words.data(), words.size(), "%-32.32s %5.1f of %.0f s  %lu events%s",
                     shown(probe.name).c_str(), probe.elapsed_s, probe.duration_s, probe.event_count,

@@ -1,7 +1,9 @@
 #include "diagnose/ask.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "diagnose/diagnosis.h"
 #include "diagnose/prompt.h"
 
 namespace ebpf_ai_monitor {

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "diagnose/diagnosis.h"
+#include "diagnose/request.h"
 
 namespace ebpf_ai_monitor {
 namespace {

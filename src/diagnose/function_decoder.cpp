@@ -4,8 +4,10 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "diagnose/decoder.h"
+#include "system/libbpf.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -93,8 +95,8 @@ Scalar scalar(const btf& types, unsigned id) {
 
 class FunctionDecoder : public Decoder {
  public:
-  FunctionDecoder(std::unique_ptr<btf, void (*)(btf*)> module_types, const btf* types,
-                  const btf_type* prototype, bool returns, const KernelTypes& kernel)
+  FunctionDecoder(BpfOwned<btf> module_types, const btf* types, const btf_type* prototype,
+                  bool returns, const KernelTypes& kernel)
       : module_types_(std::move(module_types)), types_(types), returns_(returns), kernel_(kernel) {
     if (!prototype) return;  // arguments go by their number
     known_ = true;
@@ -118,7 +120,7 @@ class FunctionDecoder : public Decoder {
     result_ = scalar(*types_, prototype->type);
   }
 
-  void describe(diagnose_probe& probe, diagnose_layout& layout) const override {
+  void instruct(diagnose_probe& probe, diagnose_layout& layout) const override {
     probe.record_size = sizeof(diagnose_call);
     layout.count = static_cast<uint32_t>(captures_.size());
     std::ranges::copy(captures_, layout.captures);
@@ -322,7 +324,7 @@ class FunctionDecoder : public Decoder {
     }
   }
 
-  std::unique_ptr<btf, void (*)(btf*)> module_types_;
+  BpfOwned<btf> module_types_;
   const btf* types_;
   bool returns_;
   bool known_ = false;
@@ -336,7 +338,7 @@ class FunctionDecoder : public Decoder {
 
 Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, bool returns,
                                                   const KernelTypes& kernel) {
-  std::unique_ptr<btf, void (*)(btf*)> module_types(nullptr, btf__free);
+  BpfOwned<btf> module_types;
   const btf* types = kernel.types;
   const std::string module = kernel.symbols ? kernel.symbols->module(function) : "";
   if (types && !module.empty()) {
@@ -353,8 +355,8 @@ Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, b
                                            kernel);
 }
 
-std::vector<Target::Argument> function_arguments(const btf& types, unsigned function_type) {
-  std::vector<Target::Argument> arguments;
+std::vector<TargetArgument> function_arguments(const btf& types, unsigned function_type) {
+  std::vector<TargetArgument> arguments;
   const btf_type* prototype = btf__type_by_id(&types, btf__type_by_id(&types, function_type)->type);
   for (unsigned i = 0; i < btf_vlen(prototype); ++i) {
     const btf_param& parameter = btf_params(prototype)[i];

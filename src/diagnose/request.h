@@ -3,13 +3,13 @@
 // asked still runs.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "diagnose/engine.h"
+#include "diagnose/probe.h"
 #include "system/result.h"
 
 namespace ebpf_ai_monitor {

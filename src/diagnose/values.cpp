@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
 namespace {
