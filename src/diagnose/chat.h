@@ -34,6 +34,9 @@ class Chat {
   Chat(ChatSettings settings, std::string url, bool here, Wait wait,
        std::function<void(std::string)> say);
 
+  struct Attempt;
+  Attempt attempt(const std::string& body, std::chrono::milliseconds time);
+
   ChatSettings settings_;
   std::string url_;
   bool here_;  // the endpoint is on this machine

@@ -158,7 +158,7 @@ bool has_fault(const json& answer) {
 json refused_whole(const std::string& why) {
   return {{"command_results", json::array()},
           {"ebpf_results", json::object()},
-          {"refused", to_json(std::vector<Refused>{{"request", "", why}})}};
+          {"refused", to_json(std::vector<Refused>{{.item = "request", .why = why}})}};
 }
 
 json fit(json answer, size_t bytes_max, int indent) {

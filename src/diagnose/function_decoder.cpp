@@ -93,6 +93,15 @@ Scalar scalar(const btf& types, unsigned id) {
           .allocation_flags = type_name(types, id) == "gfp_t"};
 }
 
+// A struct that the program copied; none where it is not whole.
+template <typename T>
+std::optional<T> read_whole(Bytes bytes) {
+  if (bytes.size() != sizeof(T)) return std::nullopt;
+  T value{};
+  std::memcpy(&value, bytes.data(), sizeof(value));
+  return value;
+}
+
 class FunctionDecoder : public Decoder {
  public:
   FunctionDecoder(BpfOwned<btf> module_types, const btf* types, const btf_type* prototype,
@@ -245,11 +254,9 @@ class FunctionDecoder : public Decoder {
           break;
         case DIAGNOSE_SOCK_AT:
         case DIAGNOSE_SOCKET_AT:
-          if (item.bytes.size() == sizeof(diagnose_sock)) {
-            diagnose_sock sock{};
-            std::memcpy(&sock, item.bytes.data(), sizeof(sock));
+          if (const auto sock = read_whole<diagnose_sock>(item.bytes)) {
             // Of the first at the top, where it is looked for.
-            if (auto shown = show_sock(sock); !data.contains("source"))
+            if (auto shown = show_sock(*sock); !data.contains("source"))
               data.update(shown);
             else
               data[argument.name] = shown;
@@ -258,20 +265,16 @@ class FunctionDecoder : public Decoder {
         case DIAGNOSE_FILE_AT:
         case DIAGNOSE_PATH_AT:
         case DIAGNOSE_DENTRY_AT:
-          if (!file && item.bytes.size() == sizeof(diagnose_file)) {
-            file.emplace();
-            std::memcpy(&*file, item.bytes.data(), sizeof(*file));
-          } else if (!item.bytes.empty()) {
+          if (!file && item.bytes.size() == sizeof(diagnose_file))
+            file = read_whole<diagnose_file>(item.bytes);
+          else if (!item.bytes.empty())
             names.push_back(show_text(item.bytes));
-          }
           break;
         case DIAGNOSE_TASK_AT:
-          if (item.bytes.size() == sizeof(diagnose_task)) {
-            diagnose_task task{};
-            std::memcpy(&task, item.bytes.data(), sizeof(task));
-            data[argument.name] = {
-                {"process_id", task.pid}, {"thread_id", task.tid}, {"name", show_text(task.comm)}};
-          }
+          if (const auto task = read_whole<diagnose_task>(item.bytes))
+            data[argument.name] = {{"process_id", task->pid},
+                                   {"thread_id", task->tid},
+                                   {"name", show_text(task->comm)}};
           break;
         case DIAGNOSE_BYTES_AT:
           data[argument.name] = show_members(argument.target, item.bytes);

@@ -75,7 +75,8 @@ std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   std::vector<FieldCount> result;
   for (const std::string& field : fields) {
     FieldCount counted{.field = field, .values = {}};
-    for (const auto& [value, count] : counts[field]) counted.values.push_back({value, count});
+    for (const auto& [value, count] : counts[field])
+      counted.values.push_back({.value = value, .count = count});
     std::ranges::stable_sort(counted.values, std::greater{}, &ValueCount::count);
     result.push_back(std::move(counted));
   }

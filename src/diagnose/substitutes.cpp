@@ -32,15 +32,16 @@ std::string current_name(const KernelSymbols& symbols, const std::string& functi
 std::optional<StandIn> stand_in(const std::string& function) {
   constexpr uint32_t syn_sent = 2;  // TCP_SYN_SENT, include/net/tcp_states.h
   if (function == "tcp_connect")
-    return StandIn{{"sock", "inet_sock_set_state"},
-                   "newstate",
-                   syn_sent,
-                   "it comes before the local port is chosen"};
+    return StandIn{.tracepoint = {.category = "sock", .name = "inet_sock_set_state"},
+                   .field = "newstate",
+                   .value = syn_sent,
+                   .differs = "it comes before the local port is chosen"};
   for (const auto& names : renamed) {
     if (std::ranges::find(names, function) == names.end()) continue;
     if (names.front() == "do_fork")
-      return StandIn{{"sched", "sched_process_fork"}, "", 0, "a fork that fails is not seen"};
-    return StandIn{{"kmem", "mm_page_alloc"}, "", 0, ""};
+      return StandIn{.tracepoint = {.category = "sched", .name = "sched_process_fork"},
+                     .differs = "a fork that fails is not seen"};
+    return StandIn{.tracepoint = {.category = "kmem", .name = "mm_page_alloc"}};
   }
   return std::nullopt;
 }
