@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
 #include "diagnose/ask.h"
+#include "diagnose/diagnosis.h"
+#include "diagnose/target_list.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -21,7 +24,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr auto tick = std::chrono::milliseconds(500);
+constexpr auto progress_every = std::chrono::milliseconds(500);
 constexpr size_t answer_bytes_max = 256UL * 1024;
 constexpr size_t key_bytes_max = 8192;
 
@@ -83,7 +86,7 @@ class ProgressLines {
       text += "\r\x1b[K" + words + "\n";
       ++lines_;
     };
-    for (const Engine::Progress& probe : diagnosis.progress()) {
+    for (const ProbeProgress& probe : diagnosis.progress()) {
       std::array<char, 160> words{};
       std::snprintf(words.data(), words.size(), "%-32.32s %5.1f of %.0f s  %lu events%s",
                     shown(probe.name).c_str(), probe.elapsed_s, probe.duration_s, probe.event_count,
@@ -104,9 +107,9 @@ class ProgressLines {
 };
 
 // The loop with what Ctrl-C ends: a request that runs, and every wait.
-class Session {
+class Foreground {
  public:
-  explicit Session(CommandSettings settings)
+  explicit Foreground(CommandSettings settings)
       : settings_(std::move(settings)),
         on_interrupt_(loop_.add_signal(SIGINT, [this] { interrupt(); })),
         on_terminate_(loop_.add_signal(SIGTERM, [this] { interrupt(); })) {}
@@ -124,7 +127,7 @@ class Session {
     diagnosis.run(std::move(request), [&] { done = true; });
     if (interrupted_) diagnosis.stop();
     while (!done) {
-      loop_.run_once(tick);
+      loop_.run_once(progress_every);
       lines.show(diagnosis);
       if (Clock::now() >= deadline) diagnosis.stop();
     }
@@ -174,7 +177,51 @@ Result<std::string> read_key(const std::optional<std::string>& file) {
   return key;
 }
 
+void note(const std::string& words) { std::fprintf(stderr, "%s\n", shown(words).c_str()); }
+
+// Tells what happens, writes the transcript where there is one, and collects the answers.
+AskListener listener_of(const UniqueFd& transcript, json& answers) {
+  return {
+      .on_message =
+          [&transcript](const json& message) {
+            if (!transcript) return;
+            const std::string line = dump(message) + "\n";
+            if (write(transcript.get(), line.data(), line.size()) !=
+                static_cast<ssize_t>(line.size()))
+              throw std::runtime_error("cannot write the transcript: " +
+                                       std::generic_category().message(errno));
+          },
+      .on_request =
+          [](const DiagnosticRequest& request) {
+            note("\n" + request.reasoning);
+            for (const CommandRequest& command : request.commands)
+              note("  runs   " + command.command);
+            for (const ProbeRequest& program : request.programs)
+              note("  traces " + program.target + " for " +
+                   std::to_string(program.duration.count()) + " s");
+            for (const Refused& refused : request.refused) note("  refused " + refused.why);
+          },
+      .on_answer =
+          [&answers](const json& answer) {
+            for (const json& program : answer["ebpf_results"])
+              note("  " + (program["error"].is_string() ? program["error"].get<std::string>()
+                                                        : program["summary"].get<std::string>()));
+            answers.push_back(answer);
+          },
+      .on_note = note};
+}
+
+void print_json(const Result<Resolution>& resolution, const json& answers) {
+  json result{{"answers", answers}};
+  if (resolution)
+    result["resolution"] = json::parse(resolution->all);
+  else
+    result["error"] = resolution.error().message;
+  std::printf("%s\n", dump(result, 2).c_str());
+}
+
 void show_resolution(const Resolution& resolution) {
+  note("");
   const auto section = [](const std::string& title, const std::string& text) {
     std::printf("%s\n\n%s\n\n", title.c_str(), shown(text).c_str());
   };
@@ -204,7 +251,7 @@ int run_diagnose_run_command(const DiagnoseRunArguments& options) {
   if (!reply) return refuse(reply.error().message);
   auto* request = std::get_if<DiagnosticRequest>(&*reply);
   if (request == nullptr) return refuse("a resolution has nothing to run");
-  const json answer = Session(std::move(*settings)).run(std::move(*request));
+  const json answer = Foreground(std::move(*settings)).run(std::move(*request));
   std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
   return has_fault(answer) ? 1 : 0;
 }
@@ -250,62 +297,27 @@ int run_diagnose_ask_command(const DiagnoseAskArguments& options) {
           "cannot write " + *options.transcript + ": " + std::generic_category().message(errno), 2);
   }
 
-  Session session(std::move(*settings));
-  const auto note = [](const std::string& words) {
-    std::fprintf(stderr, "%s\n", shown(words).c_str());
-  };
+  Foreground foreground(std::move(*settings));
   auto chat = Chat::open(
-      {options.endpoint, options.model, *key},
-      [&](std::chrono::milliseconds time) { return session.wait(time); }, note);
+      {.endpoint = options.endpoint, .model = options.model, .key = *key},
+      [&](std::chrono::milliseconds time) { return foreground.wait(time); }, note);
   if (!chat) return complain(chat.error().message, 2);
 
   json answers = json::array();
-  const AskListener listener{
-      .on_message =
-          [&](const json& message) {
-            if (!transcript) return;
-            const std::string line = dump(message) + "\n";
-            if (write(transcript.get(), line.data(), line.size()) !=
-                static_cast<ssize_t>(line.size()))
-              throw std::runtime_error("cannot write the transcript: " +
-                                       std::generic_category().message(errno));
-          },
-      .on_request =
-          [&](const DiagnosticRequest& request) {
-            note("\n" + request.reasoning);
-            for (const CommandRequest& command : request.commands)
-              note("  runs   " + command.command);
-            for (const ProbeRequest& program : request.programs)
-              note("  traces " + program.target + " for " +
-                   std::to_string(program.duration.count()) + " s");
-            for (const Refused& refused : request.refused) note("  refused " + refused.why);
-          },
-      .on_answer =
-          [&](const json& answer) {
-            for (const json& program : answer["ebpf_results"])
-              note("  " + (program["error"].is_string() ? program["error"].get<std::string>()
-                                                        : program["summary"].get<std::string>()));
-            answers.push_back(answer);
-          },
-      .on_note = note};
   const auto resolution = ask(
       options.question, *chat,
-      {options.turns, std::chrono::seconds(options.seconds), options.bytes}, session.settings(),
+      {.turns = options.turns,
+       .time = std::chrono::seconds(options.seconds),
+       .bytes = options.bytes},
+      foreground.settings(),
       [&](DiagnosticRequest request, std::chrono::steady_clock::time_point deadline) {
-        return session.run(std::move(request), deadline);
+        return foreground.run(std::move(request), deadline);
       },
-      listener);
-  if (options.json) {
-    json result{{"answers", answers}};
-    if (resolution)
-      result["resolution"] = json::parse(resolution->all);
-    else
-      result["error"] = resolution.error().message;
-    std::printf("%s\n", dump(result, 2).c_str());
-  } else if (resolution) {
-    note("");
+      listener_of(transcript, answers));
+  if (options.json)
+    print_json(resolution, answers);
+  else if (resolution)
     show_resolution(*resolution);
-  }
   return resolution ? 0 : complain(resolution.error().message, 1);
 }
 

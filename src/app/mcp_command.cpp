@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "app/commands.h"
 #include "app/control_client.h"
 #include "app/daemon_settings.h"
+#include "diagnose/diagnosis.h"
 #include "diagnose/mcp_server.h"
 #include "system/event_loop.h"
 

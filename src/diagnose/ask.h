@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "diagnose/chat.h"
-#include "diagnose/diagnosis.h"
 #include "diagnose/request.h"
+#include "diagnose/sandbox.h"
 
 namespace ebpf_ai_monitor {
 

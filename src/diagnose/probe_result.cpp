@@ -1,24 +1,6 @@
-#include "diagnose/engine.h"
+#include "diagnose/probe_result.h"
 
 namespace ebpf_ai_monitor {
-
-std::string_view to_string(ProbeType type) {
-  switch (type) {
-    case ProbeType::tracepoint:
-      return "tracepoint";
-    case ProbeType::kprobe:
-      return "kprobe";
-    case ProbeType::kretprobe:
-      return "kretprobe";
-  }
-  return "";
-}
-
-std::optional<ProbeType> probe_type(std::string_view name) {
-  for (const auto type : {ProbeType::tracepoint, ProbeType::kprobe, ProbeType::kretprobe})
-    if (to_string(type) == name) return type;
-  return std::nullopt;
-}
 
 std::string_view to_string(ProbeStatus status) {
   switch (status) {
@@ -60,14 +42,6 @@ nlohmann::json to_json(const ProbeResult& result) {
           {"events", std::move(events)},
           {"aggregates", result.aggregates},
           {"summary", result.summary}};
-}
-
-nlohmann::json to_json(const Target& target) {
-  nlohmann::json arguments = nlohmann::json::array();
-  for (const auto& argument : target.arguments)
-    arguments.push_back({{"name", argument.name}, {"type", argument.type}});
-  return {
-      {"name", target.name}, {"type", to_string(target.type)}, {"arguments", std::move(arguments)}};
 }
 
 }  // namespace ebpf_ai_monitor
