@@ -54,7 +54,7 @@ std::string in_words(const std::map<pid_t, const AgentSession*>& agents) {
   std::string words;
   for (const State state : {State::working, State::waiting, State::unknown}) {
     const auto count = std::ranges::count_if(
-        agents, [&](const auto& agent) { return agent.second->judge.state == state; });
+        agents, [&](const auto& agent) { return agent.second->watch.state() == state; });
     if (count > 0)
       words += fmt::format("{}{} {}", words.empty() ? "" : ", ", count,
                            state == State::unknown ? "just started" : name_of(state));
@@ -127,8 +127,8 @@ class Daemon {
       spdlog::info("{} (pid {}): {} -> {}: {}", agent.name, agent.id.pid, name_of(transition->from),
                    name_of(transition->to), transition->why);
     }
-    const bool gone = session.judge.state == State::exited;
-    if (session.judge.state != State::waiting) waits_for_.erase(agent.id);
+    const bool gone = session.watch.state() == State::exited;
+    if (session.watch.state() != State::waiting) waits_for_.erase(agent.id);
     if (gone) {
       windows_.erase(agent.id);
       last_reads_.erase(agent.id);
@@ -179,7 +179,7 @@ class Daemon {
   }
 
   static wire::Told end_of(const AgentSession& session) {
-    return wire::Gone{session.agent.id, session.ended_at_work, session.exit_code,
+    return wire::Gone{session.agent.id, session.watch.attention().ended_at_work, session.exit_code,
                       session.exit_signal};
   }
 
@@ -221,12 +221,12 @@ class Daemon {
                          session.context.directory,
                          session.context.tmux,
                          session.context.tmux_pane,
-                         session.judge.state,
+                         session.watch.state(),
                          session.since,
-                         session.worked,
+                         session.watch.attention().worked,
                          session.started,
-                         session.unseen,
-                         judge::blinks(session.judge)};
+                         session.watch.attention().unseen,
+                         session.watch.session().blinks()};
   }
 
   void start_bridge(uid_t uid) {
@@ -282,7 +282,7 @@ class Daemon {
       windows_[id] = {report.window, report.reason, wire::text_in(report)};
       control_.session_changed(uid, properties(*session));
     } else if (report.kind == wire::ReportKind::waits_for &&
-               session->judge.state == State::waiting && report.window >= 0 &&
+               session->watch.state() == State::waiting && report.window >= 0 &&
                report.window <= static_cast<int64_t>(WaitsFor::answer)) {
       waits_for_[id] = static_cast<WaitsFor>(report.window);
       control_.session_changed(uid, properties(*session));
@@ -357,7 +357,7 @@ class Daemon {
         {"uid", uint32_t{agent.user}},
         {"agent", agent.name},
         {"name", display_name(agent.name)},
-        {"state", std::string(name_of(session.judge.state))},
+        {"state", std::string(name_of(session.watch.state()))},
         {"since", session.since},
         {"started", session.started},
         {"why", session.why},
@@ -369,7 +369,7 @@ class Daemon {
         {"window", window.id},
         {"no_window", std::string(wire::text_of(window.reason))},
         {"how", window.how},
-        {"unseen", session.unseen},
+        {"unseen", session.watch.attention().unseen},
     };
   }
 
