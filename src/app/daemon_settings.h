@@ -17,7 +17,7 @@ constexpr int max_after_s = 86'400;          // a day
 
 struct DaemonSettings {
   std::vector<std::string> users;
-  std::vector<std::string> processes{"claude", "codex"};
+  std::vector<std::string> processes = default_agents();
   std::string wait_threshold = "1000";  // milliseconds, or "auto"
   std::string log_level = "info";
   bool notifications = true;

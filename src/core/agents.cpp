@@ -14,6 +14,23 @@ constexpr std::array interpreters = {"node", "nodejs", "bun",  "deno", "python",
                                      "perl", "bash",   "dash", "sh",   "zsh",    "fish"};
 constexpr std::array extensions = {".js", ".mjs", ".cjs", ".ts", ".py", ".rb", ".pl", ".sh"};
 
+constexpr AgentKind any_other{.name = "", .display_name = "", .badge_source = "generic"};
+constexpr std::array kinds = {
+    AgentKind{.name = "claude",
+              .display_name = "Claude Code",
+              .badge_source = "claude-code",
+              .watched_by_default = true,
+              .has_status_file = true},
+    AgentKind{.name = "codex",
+              .display_name = "Codex",
+              .badge_source = "codex",
+              .watched_by_default = true,
+              .blinks_to_ask = true},
+    AgentKind{.name = "gemini", .display_name = "Gemini CLI", .badge_source = "generic"},
+    AgentKind{.name = "opencode", .display_name = "OpenCode", .badge_source = "generic"},
+    any_other,
+};
+
 std::string_view basename(std::string_view path) {
   const size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -75,12 +92,27 @@ const std::string* AgentNames::match(const ProcessNames& process) const {
   return is_interpreter(process.exe) ? find(script_name(process.arguments)) : nullptr;
 }
 
+const AgentKind& agent_kind(std::string_view agent) {
+  return *std::ranges::find_if(
+      kinds, [&](const AgentKind& kind) { return kind.name == agent || kind.name.empty(); });
+}
+
+std::vector<std::string> default_agents() {
+  std::vector<std::string> names;
+  for (const AgentKind& kind : kinds)
+    if (kind.watched_by_default) names.emplace_back(kind.name);
+  return names;
+}
+
 std::string display_name(std::string_view agent) {
-  if (agent == "claude") return "Claude Code";
-  if (agent == "codex") return "Codex";
-  if (agent == "gemini") return "Gemini CLI";
-  if (agent == "opencode") return "OpenCode";
-  return std::string(agent);
+  const std::string_view name = agent_kind(agent).display_name;
+  return std::string(name.empty() ? agent : name);
+}
+
+std::string display_name_of_source(std::string_view badge_source) {
+  if (badge_source == any_other.badge_source) return "agent";
+  const auto kind = std::ranges::find(kinds, badge_source, &AgentKind::badge_source);
+  return kind == kinds.end() ? "" : std::string(kind->display_name);
 }
 
 }  // namespace ebpf_ai_monitor

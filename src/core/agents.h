@@ -33,7 +33,23 @@ class AgentNames {
   std::vector<std::string> names_;
 };
 
-// "Claude Code" for "claude"; a name that nobody gave us a better one for stands for itself.
+// What is known of an agent beyond its name. All that the program knows of particular agents is
+// here.
+struct AgentKind {
+  std::string_view name;          // that it is matched by; "": any other agent
+  std::string_view display_name;  // for people; "": its name stands for itself
+  std::string_view badge_source;  // the `source` of its badges
+  bool watched_by_default = false;
+  bool has_status_file = false;  // it writes down what it waits for (desktop/claude_status.h)
+  bool blinks_to_ask = false;    // its title blinks in a wait only while it asks for permission
+};
+
+const AgentKind& agent_kind(std::string_view agent);
+std::vector<std::string> default_agents();
+
+// "Claude Code" for "claude".
 std::string display_name(std::string_view agent);
+// The same for a badge, which has a source only; "": a badge has no such source.
+std::string display_name_of_source(std::string_view badge_source);
 
 }  // namespace ebpf_ai_monitor

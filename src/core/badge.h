@@ -36,8 +36,6 @@ struct Badge {
   bool operator==(const Badge&) const = default;
 };
 
-std::string_view source_of(std::string_view agent);
-
 // True while it waits and its user has not seen that it does.
 bool needs_attention(const BadgeAgent& agent);
 

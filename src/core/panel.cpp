@@ -72,10 +72,7 @@ std::string summary(const PanelBadges& badges) {
   return text;
 }
 
-std::string agent_of(const Badge& badge) {
-  if (badge.source == "generic") return "agent";
-  return display_name(badge.source == "claude-code" ? "claude" : badge.source);
-}
+std::string agent_of(const Badge& badge) { return display_name_of_source(badge.source); }
 
 std::string state_of(const PanelBadge& shown) {
   const Badge& badge = shown.badge;
@@ -111,8 +108,7 @@ PanelBadge read_badge(const json& content, int64_t window) {
   Badge& badge = result.badge;
   badge.working = state == "working";
   badge.source = content.at("source");
-  if (badge.source != "claude-code" && badge.source != "codex" && badge.source != "generic")
-    throw "source is '" + badge.source + "'";
+  if (display_name_of_source(badge.source).empty()) throw "source is '" + badge.source + "'";
   badge.project = content.value("project", "");
   const json number = content.value("count", json(1));
   if (!number.is_number_integer()) throw std::string("count is no integer");

@@ -21,6 +21,7 @@
 
 #include "bridge/daemon_link.h"
 #include "bridge/wire.h"
+#include "core/agents.h"
 #include "core/badge.h"
 #include "desktop/badge_directory.h"
 #include "desktop/claude_status.h"
@@ -245,14 +246,16 @@ void Bridge::on_told(const wire::Session& session) {
     agent.resolve = agent.place.window == 0;
   }
   if (is_new || agent.session.state != session.state || agent.session.since != session.since) {
-    const bool may_say = session.state == State::waiting && session.agent == "claude";
+    const bool may_say =
+        session.state == State::waiting && agent_kind(session.agent).has_status_file;
     agent.waits_for = may_say ? claude_waits_for(proc_, session.id) : WaitsFor::unknown;
     agent.hints_read = hint_delays.size();
     // What the daemon knew was of the wait before.
     agent.reported_waits_for = may_say ? std::nullopt : std::optional(WaitsFor::unknown);
     if (may_say) expect_hint(agent);
   }
-  if (session.blinks && session.agent == "codex") agent.waits_for = WaitsFor::permission;
+  if (session.blinks && agent_kind(session.agent).blinks_to_ask)
+    agent.waits_for = WaitsFor::permission;
   agent.session = session;
   agent.seen_due = false;
 }
@@ -306,7 +309,7 @@ void Bridge::on_told(const wire::Input& input) {
   const auto found = agents_.find(input.id);
   if (found == agents_.end()) return;
   Agent& agent = found->second;
-  if (asks(agent) && agent.session.agent == "claude") expect_hint(agent);
+  if (asks(agent) && agent_kind(agent.session.agent).has_status_file) expect_hint(agent);
   keys_.read(input, monotonic_now());
   if (const auto next = keys_.next()) learn_timer_->arm(*next);
   // It may be the focus report that tmux sends as it shows or hides the pane.

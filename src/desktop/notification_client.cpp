@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/agents.h"
 #include "core/badge.h"
 #include "core/text.h"
 
@@ -56,7 +57,7 @@ std::vector<std::string> icon_directories(const std::string& home) {
 // The path of an icon that exists, or a name that every theme has.
 std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
   if (notification.crash) return crash_icon;
-  const std::string source(source_of(notification.agent));
+  const std::string source(agent_kind(notification.agent).badge_source);
   const std::string name = source == "generic" ? notification.agent : source;
   for (const auto& directory : directories) {
     std::string path = directory + name + ".svg";

@@ -10,7 +10,8 @@
 namespace ebpf_ai_monitor::judge {
 
 void Animation::take(const Event& event) {
-  if (const auto until = Input::explains_until(event)) blind_until_ = std::max(blind_until_, *until);
+  if (const auto until = Input::explains_until(event))
+    blind_until_ = std::max(blind_until_, *until);
 }
 
 void Animation::begin_work() {
@@ -99,7 +100,9 @@ void Animation::each_field(Self& of, const Visit& visit) {
   visit("gaps", of.gaps_);
 }
 
-void to_json(nlohmann::json& to, const Animation& from) { Animation::each_field(from, WriteField{to}); }
+void to_json(nlohmann::json& to, const Animation& from) {
+  Animation::each_field(from, WriteField{to});
+}
 void from_json(const nlohmann::json& from, Animation& to) {
   Animation::each_field(to, ReadField{from});
 }

@@ -1,6 +1,6 @@
-// Witness: does the session draw while it works and nothing reaches it, and how steadily? So much does
-// a silence of its prove. An answer that is streamed looks like an animation on the terminal; but each
-// piece of it came through a socket.
+// Witness: does the session draw while it works and nothing reaches it, and how steadily? So much
+// does a silence of its prove. An answer that is streamed looks like an animation on the terminal;
+// but each piece of it came through a socket.
 #pragma once
 
 #include <array>
@@ -76,8 +76,8 @@ class Animation {
   std::optional<Time> last_sign_;  // a picture or received bytes
   std::optional<Time> last_drawn_;
   Look look_;
-  int animated_looks_ = 0;  // in a row
-  int slow_looks_ = 0;      // the same
+  int animated_looks_ = 0;   // in a row
+  int slow_looks_ = 0;       // the same
   Latest<16> longest_gaps_;  // one a look
   Latest<64> gaps_;
 };

@@ -1,5 +1,5 @@
-// Witness: what the session writes to its terminal. Is it a steady flow, or are they lone writes, such
-// as a clock makes? And how much of it has nothing but work to explain it?
+// Witness: what the session writes to its terminal. Is it a steady flow, or are they lone writes,
+// such as a clock makes? And how much of it has nothing but work to explain it?
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

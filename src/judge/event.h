@@ -30,12 +30,12 @@ struct Event {
     stop,        // a process was stopped: by job control, by a debugger
     resume,      // and goes on
     // Only a look finds these.
-    mode,       // of the terminal: only `line_mode` counts
-    age,        // it began at `previous`, before it was watched
-    gone,       // `pid` is no process of the session any more; when it ended was not seen
-    reads_anew, // what was known of reads is void: those that go on are told next
-    tick,  // nothing happened: the deadline may have passed
-    busy,  // the same, but it is not at rest: it runs, or would if it had a processor
+    mode,        // of the terminal: only `line_mode` counts
+    age,         // it began at `previous`, before it was watched
+    gone,        // `pid` is no process of the session any more; when it ended was not seen
+    reads_anew,  // what was known of reads is void: those that go on are told next
+    tick,        // nothing happened: the deadline may have passed
+    busy,        // the same, but it is not at rest: it runs, or would if it had a processor
   };
   Kind kind = Kind::tick;
   Time time{};

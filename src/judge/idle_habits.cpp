@@ -84,7 +84,9 @@ void IdleHabits::each_field(Self& of, const Visit& visit) {
   visit("pauses", of.pauses_);
 }
 
-void to_json(nlohmann::json& to, const IdleHabits& from) { IdleHabits::each_field(from, WriteField{to}); }
+void to_json(nlohmann::json& to, const IdleHabits& from) {
+  IdleHabits::each_field(from, WriteField{to});
+}
 void from_json(const nlohmann::json& from, IdleHabits& to) {
   IdleHabits::each_field(to, ReadField{from});
 }

@@ -1,5 +1,5 @@
-// Witness: what the session has shown of its waits. What it draws, sends and begins by itself while it
-// waits is no sign of work; and a wait that ended by itself was none.
+// Witness: what the session has shown of its waits. What it draws, sends and begins by itself while
+// it waits is no sign of work; and a wait that ended by itself was none.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -44,17 +44,17 @@ class IdleHabits {
     bool are_habit = false;
   };
   struct Blinks {
-    int in_a_row = 0;            // in the present wait
-    Time left_alone_since{};     // in the present wait; 0: it is not any more
-    bool are_news = false;       // it has waited without them
+    int in_a_row = 0;         // in the present wait
+    Time left_alone_since{};  // in the present wait; 0: it is not any more
+    bool are_news = false;    // it has waited without them
   };
-  struct Starts {                // of processes
-    int at_regular_times = 0;    // in a row
+  struct Starts {              // of processes
+    int at_regular_times = 0;  // in a row
     Time last{};
     Time period{};
     bool are_habit = false;
   };
-  struct Messages {              // in bytes
+  struct Messages {  // in bytes
     int64_t largest = 0;
     int64_t largest_before_wait = 0;
   };

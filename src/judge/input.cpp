@@ -29,8 +29,7 @@ void Input::take(const Event& event) {
 }
 
 bool Input::explains(Time time) const {
-  return within(time, last_, rule::echo_window) ||
-         within(time, last_resize_, rule::repaint_window);
+  return within(time, last_, rule::echo_window) || within(time, last_resize_, rule::repaint_window);
 }
 
 bool Input::last_is_alone() const {
@@ -46,8 +45,6 @@ void Input::each_field(Self& of, const Visit& visit) {
 }
 
 void to_json(nlohmann::json& to, const Input& from) { Input::each_field(from, WriteField{to}); }
-void from_json(const nlohmann::json& from, Input& to) {
-  Input::each_field(to, ReadField{from});
-}
+void from_json(const nlohmann::json& from, Input& to) { Input::each_field(to, ReadField{from}); }
 
 }  // namespace ebpf_ai_monitor::judge

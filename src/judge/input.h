@@ -12,8 +12,8 @@ class Input {
  public:
   // Bytes that were read. 0 is the end of input, or a terminal that was hung up: no answer.
   static bool is_input(const Event& event);
-  // Of its inputs, what is no report and no paste; Esc may be reported like a mouse (kitty's keyboard
-  // protocol), and is none then.
+  // Of its inputs, what is no report and no paste; Esc may be reported like a mouse (kitty's
+  // keyboard protocol), and is none then.
   static bool is_key(const Event& event);
   // Until then output may be the echo of `event`; none: it makes nothing be drawn.
   static std::optional<Time> explains_until(const Event& event);

@@ -50,8 +50,6 @@ std::optional<Time> LineReads::oldest() const {
 
 void to_json(nlohmann::json& to, const LineReads& from) { to = {{"line_mode", from.line_mode_}}; }
 
-void from_json(const nlohmann::json& from, LineReads& to) {
-  to.line_mode_ = from.at("line_mode");
-}
+void from_json(const nlohmann::json& from, LineReads& to) { to.line_mode_ = from.at("line_mode"); }
 
 }  // namespace ebpf_ai_monitor::judge

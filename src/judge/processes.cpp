@@ -50,7 +50,9 @@ void Processes::each_field(Self& of, const Visit& visit) {
   visit("last_began", of.last_began_);
 }
 
-void to_json(nlohmann::json& to, const Processes& from) { Processes::each_field(from, WriteField{to}); }
+void to_json(nlohmann::json& to, const Processes& from) {
+  Processes::each_field(from, WriteField{to});
+}
 void from_json(const nlohmann::json& from, Processes& to) {
   Processes::each_field(to, ReadField{from});
 }

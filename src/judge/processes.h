@@ -1,5 +1,5 @@
-// Witness: the session's processes. Who draws, what tools it has begun, and whether the one that draws
-// is stopped.
+// Witness: the session's processes. Who draws, what tools it has begun, and whether the one that
+// draws is stopped.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -39,7 +39,9 @@ void Requests::each_field(Self& of, const Visit& visit) {
   visit("pending", of.pending_);
 }
 
-void to_json(nlohmann::json& to, const Requests& from) { Requests::each_field(from, WriteField{to}); }
+void to_json(nlohmann::json& to, const Requests& from) {
+  Requests::each_field(from, WriteField{to});
+}
 void from_json(const nlohmann::json& from, Requests& to) {
   Requests::each_field(to, ReadField{from});
 }

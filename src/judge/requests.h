@@ -1,5 +1,5 @@
-// Witness: what the session's sockets say. An agent without an animation shows by them alone that its
-// work begins: a message leaves right after a key.
+// Witness: what the session's sockets say. An agent without an animation shows by them alone that
+// its work begins: a message leaves right after a key.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -14,9 +14,9 @@ class Requests {
   // A message to which an input made the session, as far as work may have begun with that.
   struct Request {
     Time sent{};
-    bool large = false;             // of a size that only work begins with
-    bool drawn_at_once = false;     // as an animation does
-    bool flows_since = true;        // its output, steadily, whatever explains it
+    bool large = false;          // of a size that only work begins with
+    bool drawn_at_once = false;  // as an animation does
+    bool flows_since = true;     // its output, steadily, whatever explains it
   };
   // What a message says of itself.
   struct Message {

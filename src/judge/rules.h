@@ -1,5 +1,6 @@
-// Every constant that the judge goes by, each with what it rests on. Measured, where nothing else is
-// said, on Claude Code 2.1.197 and Codex 0.169.0 at work: tests/traces/claude.jsonl, codex.jsonl, and
+// Every constant that the judge goes by, each with what it rests on. Measured, where nothing else
+// is said, on Claude Code 2.1.197 and Codex 0.169.0 at work: tests/traces/claude.jsonl,
+// codex.jsonl, and
 // *-animation-off.jsonl for what does not animate.
 #pragma once
 
@@ -60,8 +61,8 @@ constexpr double slow_periods = 1.5;
 constexpr int lone_write_share = 4;
 // So soon it is looked at again what had no time to draw.
 constexpr Time busy_look = 100ms;
-// Of agents without an animation, in thresholds: pauses of a stream are shorter. Claude Code's count
-// of seconds, with reduced motion, has gaps of 0.99 s.
+// Of agents without an animation, in thresholds: pauses of a stream are shorter. Claude Code's
+// count of seconds, with reduced motion, has gaps of 0.99 s.
 constexpr double still_patience = 2.5;
 // The same where the agent has something to say yet: a tool of its has ended, or it has sent
 // something by itself. And where a process it began goes on while it talks: a server, most likely.
@@ -75,8 +76,8 @@ constexpr Time unanswered_limit = 10min;
 
 // ---- requests, of agents without an animation ----
 
-// A key does something if a message leaves this soon after it: measured, 8 to 50 ms, and larger than
-// a keep-alive (8 and 32 bytes; an answer to a dialog: 45).
+// A key does something if a message leaves this soon after it: measured, 8 to 50 ms, and larger
+// than a keep-alive (8 and 32 bytes; an answer to a dialog: 45).
 constexpr Time act_window = 100ms;
 constexpr int64_t act_bytes = 40;
 // A request to a model may take longer to leave (0.32 s) but is larger (910 bytes and more).
@@ -103,9 +104,9 @@ constexpr Time load_time = 5s;
 
 // A picture this soon after bytes were received may show them.
 constexpr Time shows_received = 100ms;
-// A verdict takes this much quiet, and these pictures in it: Claude Code draws seven a second at the
-// least, Codex ten; with animations off, Claude Code one (a count of seconds, with gaps of 0.99 s)
-// or, while a tool runs, four, and Codex none.
+// A verdict takes this much quiet, and these pictures in it: Claude Code draws seven a second at
+// the least, Codex ten; with animations off, Claude Code one (a count of seconds, with gaps of 0.99
+// s) or, while a tool runs, four, and Codex none.
 constexpr Time quiet_for_verdict = 1500ms;
 constexpr int animation_pictures = 5;
 constexpr Time least_slow_gap = 500ms;

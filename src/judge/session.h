@@ -1,5 +1,5 @@
-// One session as its judge knows it: what each witness remembers, and what the verdict itself does. Who
-// reads it asks the witnesses; what changes it is a step (judge/verdict.h) alone.
+// One session as its judge knows it: what each witness remembers, and what the verdict itself does.
+// Who reads it asks the witnesses; what changes it is a step (judge/verdict.h) alone.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -6,19 +6,26 @@
 //     something: a key that it read, a resize. So
 //       - silence that lasts is a wait;
 //       - sustained output that nothing explains is work.
-//  2. What is drawn right after input or a resize is taken for its echo. It proves no work, and while
+//  2. What is drawn right after input or a resize is taken for its echo. It proves no work, and
+//  while
 //     the agent works it only puts the verdict off.
-//  3. Lone writes, once a second or more rarely, are a clock or a blinking title. They neither prolong
+//  3. Lone writes, once a second or more rarely, are a clock or a blinking title. They neither
+//  prolong
 //     work nor begin any.
-//  4. A line-mode program (a REPL, `read`, `input()`) may be silent and busy. There a wait is a thread
+//  4. A line-mode program (a REPL, `read`, `input()`) may be silent and busy. There a wait is a
+//  thread
 //     that is blocked in a read of the terminal, and work begins with the line that it gets.
-//  5. An agent whose animation is switched off is silent at work, too. Once a session has shown that,
+//  5. An agent whose animation is switched off is silent at work, too. Once a session has shown
+//  that,
 //       - its sockets say that work begins: a key after which a message leaves;
-//       - a silence is a wait only if it lasts longer, and if something was drawn since that message:
+//       - a silence is a wait only if it lasts longer, and if something was drawn since that
+//       message:
 //         an answer, a dialog;
-//       - while a tool runs, and after it has ended, silence proves less still: the model has yet to
+//       - while a tool runs, and after it has ended, silence proves less still: the model has yet
+//       to
 //         say something;
-//       - a wait that ends by itself was a pause of its work, and as long a pause proves nothing then.
+//       - a wait that ends by itself was a pause of its work, and as long a pause proves nothing
+//       then.
 //  6. What it does while it waits (ticks, sends, begins processes by itself) it may do at any time:
 //     that is no sign of work from then on.
 //  7. Silence that is none of its choice counts for nothing: while it is stopped, while it has no
@@ -133,8 +140,7 @@ void Verdict::change(State to, Time time, std::string why) {
   if (to == State::waiting) {
     const bool worked = standing.state == State::working;
     transition.completion = worked && standing.stage >= Stage::asked && standing.work_is_shown;
-    standing.stage =
-        transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
+    standing.stage = transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
     if (worked && words_are_due()) now_.idle.no_words_came();
     standing.work_is_shown = false;
     standing.silent_since = now_.drawing.last().value_or(time);
@@ -192,8 +198,8 @@ std::optional<Time> Verdict::deadline() const {
   return request->sent + rule::echo_window;
 }
 
-// When the present silence, or the present read, becomes a wait. Either may be older than the state:
-// of two threads that read, one has got its line; a program has left line mode in silence.
+// When the present silence, or the present read, becomes a wait. Either may be older than the
+// state: of two threads that read, one has got its line; a program has left line mode in silence.
 std::optional<Time> Verdict::wait_due() const {
   const Standing& standing = now_.standing;
   const Drawing& drawing = now_.drawing;
@@ -208,8 +214,9 @@ std::optional<Time> Verdict::wait_due() const {
   const Time due = std::max({*since, standing.changed, standing.silence_from}) + patience();
   // After a hiccup of an animation, time for its next picture.
   if (!only_lone_writes()) return std::max(due, standing.busy_until);
-  const Time next_picture = *drawing.last() + std::min(rules_.wait_threshold / rule::lone_write_share,
-                                                       rule::steady_gap_of_ticking);
+  const Time next_picture =
+      *drawing.last() +
+      std::min(rules_.wait_threshold / rule::lone_write_share, rule::steady_gap_of_ticking);
   return std::max({due, standing.busy_until, next_picture});
 }
 
@@ -233,11 +240,9 @@ bool Verdict::words_are_due() const {
   return since > Time{} && !now_.drawing.talked_since(since);
 }
 
-// A slow count of seconds may be all that an agent without an animation shows of its work; unless it
-// counts while it waits, too.
-bool Verdict::only_steady_counts() const {
-  return now_.animation.animates() || now_.idle.ticks();
-}
+// A slow count of seconds may be all that an agent without an animation shows of its work; unless
+// it counts while it waits, too.
+bool Verdict::only_steady_counts() const { return now_.animation.animates() || now_.idle.ticks(); }
 
 bool Verdict::only_lone_writes() const {
   return only_steady_counts() && now_.drawing.only_lone_writes();
@@ -368,8 +373,8 @@ void Verdict::answer(Time time) {
     change(State::working, time, "output " + seconds(time - request.sent) + " after a request");
 }
 
-// Its user keeps the terminal busy (drags its border, moves the mouse): each picture has a cause. But
-// they have flowed since a request left, and it is no typing that they come of.
+// Its user keeps the terminal busy (drags its border, moves the mouse): each picture has a cause.
+// But they have flowed since a request left, and it is no typing that they come of.
 void Verdict::hidden_work(Time time) {
   if (state() != State::waiting || !now_.requests.asked_model() ||
       !now_.requests.pending()->flows_since || !now_.requests.is_late_answer(time) ||

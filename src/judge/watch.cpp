@@ -35,8 +35,7 @@ void Watch::take(const Event& event, const Tell& tell) {
 
 void Watch::do_step(const Event& event, const Tell& tell) {
   const Time changed = session_.standing.changed;
-  adopt(step(std::move(session_), event, rules_), changed,
-        event.kind == Event::Kind::exit, tell);
+  adopt(step(std::move(session_), event, rules_), changed, event.kind == Event::Kind::exit, tell);
 }
 
 void Watch::close(Time now, std::string why, const Tell& tell) {
@@ -49,14 +48,12 @@ void Watch::adopt(Step step, Time changed, bool exited, const Tell& tell) {
   deadline_ = step.deadline;
   for (const Transition& transition : step.transitions) {
     if (transition.completion) ++attention_.unseen;
-    attention_.worked =
-        transition.completion
-            ? work_time(session_, changed, transition.time, rules_.wait_threshold)
-            : 0;
+    attention_.worked = transition.completion
+                            ? work_time(session_, changed, transition.time, rules_.wait_threshold)
+                            : 0;
     attention_.ended_at_work = exited && transition.from == State::working;
     // Who answers has seen it. Work that begins by itself has not been seen by anyone.
-    if (transition.to == State::working && session_.input.any_since(changed))
-      attention_.unseen = 0;
+    if (transition.to == State::working && session_.input.any_since(changed)) attention_.unseen = 0;
     changed = transition.time;
     tell(transition);
   }

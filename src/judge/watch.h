@@ -1,6 +1,6 @@
 // Drives one judged session: what happens goes in, and at its deadlines it is looked at. Beside the
-// verdict it keeps what the session's user has yet to see. The daemon, the recorder, the replay of a
-// trace and the tests all drive a session by this.
+// verdict it keeps what the session's user has yet to see. The daemon, the recorder, the replay of
+// a trace and the tests all drive a session by this.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,8 @@
 
 namespace ebpf_ai_monitor::judge {
 
-// What no event tells, so that it must be looked up. The daemon and the recorder look into /proc and
-// the kernel's maps; a replay has what was found then.
+// What no event tells, so that it must be looked up. The daemon and the recorder look into /proc
+// and the kernel's maps; a replay has what was found then.
 class Eyes {
  public:
   virtual ~Eyes() = default;
@@ -60,8 +60,8 @@ class Watch {
   // When the verdict changes if nothing happens until then.
   std::optional<Time> deadline() const { return deadline_; }
   std::optional<Time> next_look() const;
-  // It drew before anybody has looked at its silence, which was long enough: the machine stood still,
-  // not the agent.
+  // It drew before anybody has looked at its silence, which was long enough: the machine stood
+  // still, not the agent.
   bool drew_unwatched(const Event& event) const;
 
  private:
@@ -73,8 +73,8 @@ class Watch {
   Rules rules_;
   Session session_;
   std::optional<Time> deadline_;
-  // Once, early on: no event tells when a program leaves line mode, and it may never draw after. And
-  // while it is stopped.
+  // Once, early on: no event tells when a program leaves line mode, and it may never draw after.
+  // And while it is stopped.
   std::optional<Time> second_look_;
   Attention attention_;
 };

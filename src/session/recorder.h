@@ -37,6 +37,8 @@ class Recorder {
 
   uint64_t events() const { return events_; }
   uint64_t lost() const { return known_losses_; }
+  // Of the recorded session, as the daemon would see it by now.
+  State state() const { return recorded_ ? recorded_->watch().state() : State::unknown; }
   // Since the trace's beginning.
   trace::Time elapsed() const;
 

@@ -11,9 +11,7 @@ constexpr auto stall = std::chrono::milliseconds(100);
 
 }  // namespace
 
-std::optional<judge::Time> SessionLooks::last_write() {
-  return monitor_.last_write(agent_.id.pid);
-}
+std::optional<judge::Time> SessionLooks::last_write() { return monitor_.last_write(agent_.id.pid); }
 
 bool SessionLooks::busy(const judge::Session& session, judge::Time late) {
   return late > stall || finder_.proc().busy(session.processes.drawer());
@@ -22,16 +20,14 @@ bool SessionLooks::busy(const judge::Session& session, judge::Time late) {
 // Where nobody has been seen to draw, the leader is looked at.
 bool SessionLooks::stopped(const judge::Session& session) {
   const pid_t drawer = session.processes.drawer();
-  const auto stat =
-      finder_.proc().stat(session.processes.draws(drawer) ? drawer : agent_.id.pid);
+  const auto stat = finder_.proc().stat(session.processes.draws(drawer) ? drawer : agent_.id.pid);
   return stat && stat->stopped();
 }
 
 std::vector<judge::Event> SessionLooks::terminal(const judge::Session& session, judge::Time now) {
   const auto terminal = monitor_.terminal(agent_.id.pid);
   if (!terminal) return {};
-  std::vector<pid_t> there =
-      members_ ? *members_ : finder_.processes().descendants(agent_.id.pid);
+  std::vector<pid_t> there = members_ ? *members_ : finder_.processes().descendants(agent_.id.pid);
   there.push_back(agent_.id.pid);
   judge::Event event;
   event.time = now;

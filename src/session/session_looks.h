@@ -12,7 +12,8 @@ namespace ebpf_ai_monitor {
 
 class SessionLooks : public judge::Eyes {
  public:
-  // All of them stay their owners' and live longer. `members`: its descendants, where they are known.
+  // All of them stay their owners' and live longer. `members`: its descendants, where they are
+  // known.
   SessionLooks(AgentMonitor& monitor, const AgentFinder& finder, const FoundAgent& agent,
                std::optional<std::vector<pid_t>> members = std::nullopt)
       : monitor_(monitor), finder_(finder), agent_(agent), members_(std::move(members)) {}

@@ -91,6 +91,21 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"deleted_executable", {"x", "/usr/bin/codex (deleted)", {"x"}}, nullptr}),
     [](const auto& test) { return test.param.what; });
 
+TEST(AgentKind, HasWhatIsKnownOfAnAgent) {
+  EXPECT_TRUE(agent_kind("claude").has_status_file);
+  EXPECT_TRUE(agent_kind("codex").blinks_to_ask);
+  EXPECT_FALSE(agent_kind("my-agent").has_status_file);
+  EXPECT_FALSE(agent_kind("my-agent").blinks_to_ask);
+  EXPECT_EQ(default_agents(), (std::vector<std::string>{"claude", "codex"}));
+}
+
+TEST(DisplayName, OfABadgesSource) {
+  EXPECT_EQ(display_name_of_source("claude-code"), "Claude Code");
+  EXPECT_EQ(display_name_of_source("codex"), "Codex");
+  EXPECT_EQ(display_name_of_source("generic"), "agent");
+  EXPECT_EQ(display_name_of_source("claude"), "") << "no source of a badge";
+}
+
 TEST(DisplayName, IsForPeople) {
   EXPECT_EQ(display_name("claude"), "Claude Code");
   EXPECT_EQ(display_name("codex"), "Codex");

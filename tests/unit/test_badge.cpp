@@ -52,6 +52,11 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 TEST(Badge, SourceOfAgent) {
+  const auto source_of = [](const char* name) {
+    BadgeAgent it = agent(1, waiting);
+    it.agent = name;
+    return badge_of(it).source;
+  };
   EXPECT_EQ(source_of("claude"), "claude-code");
   EXPECT_EQ(source_of("codex"), "codex");
   EXPECT_EQ(source_of("gemini"), "generic");
