@@ -14,6 +14,8 @@
   zlib,
   systemd,
   sdbus-cpp,
+  # nixpkgs keeps 1.x by the plain name.
+  sdbus-cpp_2 ? sdbus-cpp,
   spdlog,
   tl-expected,
   nlohmann_json,
@@ -52,7 +54,7 @@ stdenv.mkDerivation {
     elfutils
     zlib
     systemd
-    sdbus-cpp
+    sdbus-cpp_2
     spdlog
     tl-expected
     nlohmann_json

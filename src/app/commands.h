@@ -1,23 +1,89 @@
-// One function a subcommand: declares its options on `app`; when it is chosen, runs it and leaves
-// the process's exit status in `exit_status`.
+// What each subcommand takes from its command line, and the function that runs it. command_line.cpp
+// declares the options and calls these; the defaults are here.
+//
+// Each function returns the process's exit status: 0; 1 the job cannot be done here; 2 the command
+// line or the configuration is wrong; 3 it broke off. After 1 and 2 the next attempt would end the
+// same: systemd makes none.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace ebpf_ai_monitor {
 
-// Exit statuses: 0, 1 the job cannot be done here, 2 the command line or the configuration is
-// wrong, 3 it broke off. After 1 and 2 the next attempt would end the same: systemd makes none.
-void add_daemon_command(CLI::App& app, int& exit_status);
-void add_bridge_command(CLI::App& app, int& exit_status);
-void add_doctor_command(CLI::App& app, int& exit_status);
-void add_status_command(CLI::App& app, int& exit_status);
-void add_watch_command(CLI::App& app, int& exit_status);
-void add_explain_command(CLI::App& app, int& exit_status);
-void add_record_command(CLI::App& app, int& exit_status);
-void add_replay_command(CLI::App& app, int& exit_status);
-void add_demo_command(CLI::App& app, int& exit_status);
-void add_diagnose_command(CLI::App& app, int& exit_status);
-void add_mcp_command(CLI::App& app, int& exit_status);
+// What the command line says; it wins over the file, which wins over the defaults.
+struct DaemonArguments {
+  std::optional<std::string> config;
+  std::vector<std::string> users;
+  std::optional<std::string> processes;
+  std::optional<std::string> wait_threshold;
+  std::optional<std::string> log_level;
+  std::optional<bool> notifications;
+  std::optional<int> notify_after_s;
+  std::optional<int> remind_after_s;
+  std::optional<bool> urgent;
+  std::optional<std::string> probes;
+};
+int run_daemon_command(const DaemonArguments& line);
+
+int run_bridge_command();
+int run_demo_command();
+int run_doctor_command(bool as_json);
+int run_status_command(bool as_json);
+
+struct WatchArguments {
+  bool json = false;
+  std::string format = "table";  // or waybar, text
+};
+int run_watch_command(const WatchArguments& options);
+
+struct ExplainArguments {
+  uint32_t pid = 0;
+  bool json = false;
+};
+int run_explain_command(const ExplainArguments& options);
+
+struct RecordArguments {
+  pid_t pid = 0;                   // 0: not by a pid
+  std::string agent;               // empty: any
+  std::vector<std::string> users;  // empty: everyone's
+  std::string output;
+};
+int run_record_command(const RecordArguments& options);
+
+struct ReplayArguments {
+  std::string trace;
+  bool json = false;
+  std::string wait_threshold = "1000";  // milliseconds, or auto
+};
+int run_replay_command(const ReplayArguments& options);
+
+struct DiagnoseRunArguments {
+  std::string file;
+  std::optional<std::string> config;
+};
+int run_diagnose_run_command(const DiagnoseRunArguments& options);
+int run_diagnose_targets_command(const std::string& pattern, bool as_json);
+
+struct DiagnoseAskArguments {
+  std::string question;
+  std::string endpoint;
+  std::string model;
+  std::optional<std::string> key_file;
+  std::optional<std::string> transcript;
+  std::optional<std::string> config;
+  int turns = 8;                // the model's messages, repairs too
+  int seconds = 900;            // all of it
+  size_t bytes = 256UL * 1024;  // of all results that the model is sent
+  bool json = false;
+};
+int run_diagnose_ask_command(const DiagnoseAskArguments& options);
+
+int run_mcp_command(const std::optional<std::string>& config);
 
 }  // namespace ebpf_ai_monitor

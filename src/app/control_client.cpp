@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "app/control_interface.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -10,50 +14,7 @@ namespace {
 using nlohmann::json;
 constexpr auto answer_within = std::chrono::seconds(5);
 
-}  // namespace
-
-void with_daemon(const std::function<void(sdbus::IProxy&)>& ask) {
-  const auto connection = sdbus::createSystemBusConnection();
-  connection->setMethodCallTimeout(answer_within);
-  ask(*sdbus::createProxy(*connection, control::bus_name, control::object_path));
-}
-
-int ask_daemon(const std::function<void(sdbus::IProxy&)>& ask) {
-  try {
-    with_daemon(ask);
-    return 0;
-  } catch (const sdbus::Error& error) {
-    if (error.getName() == "org.freedesktop.DBus.Error.ServiceUnknown" ||
-        error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner") {
-      std::fprintf(stderr,
-                   "ebpf-ai-monitor: the daemon does not run; start it with\n"
-                   "  systemctl start ebpf-ai-monitor\n");
-    } else if (error.getName() == control::not_watched) {
-      std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.getMessage().c_str());
-    } else {
-      std::fprintf(stderr, "ebpf-ai-monitor: cannot ask the daemon over the system bus: %s\n",
-                   error.what());
-    }
-    return 1;
-  }
-}
-
-json daemon_status(sdbus::IProxy& daemon) {
-  const auto property = [&](const std::string& name) {
-    return to_json(daemon.getProperty(name).onInterface(control::interface_name));
-  };
-  std::vector<SessionProperties> sessions;
-  daemon.callMethod("ListSessions").onInterface(control::interface_name).storeResultsTo(sessions);
-  json list = json::array();
-  for (const SessionProperties& session : sessions) list.push_back(to_json(session));
-  return {{"sessions", list},
-          {"daemon",
-           {{"version", property("Version")},
-            {"probes", property("Probes")},
-            {"events_received", property("EventsReceived")},
-            {"events_lost", property("EventsLost")}}}};
-}
-
+// What an a{sv} of ours can hold.
 json to_json(const sdbus::Variant& value) {
   const std::string type = value.peekValueType();
   if (type == "s") return value.get<std::string>();
@@ -80,6 +41,51 @@ json to_json(const SessionProperties& properties) {
   json object = json::object();
   for (const auto& [key, value] : properties) object[key] = to_json(value);
   return object;
+}
+
+json status_of(sdbus::IProxy& daemon) {
+  const auto property = [&](const std::string& name) {
+    return to_json(daemon.getProperty(name).onInterface(control::interface_name));
+  };
+  std::vector<SessionProperties> sessions;
+  daemon.callMethod("ListSessions").onInterface(control::interface_name).storeResultsTo(sessions);
+  json list = json::array();
+  for (const SessionProperties& session : sessions) list.push_back(to_json(session));
+  return {{"sessions", list},
+          {"daemon",
+           {{"version", property("Version")},
+            {"probes", property("Probes")},
+            {"events_received", property("EventsReceived")},
+            {"events_lost", property("EventsLost")}}}};
+}
+
+Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
+  try {
+    const auto connection = sdbus::createSystemBusConnection();
+    connection->setMethodCallTimeout(answer_within);
+    return question(*sdbus::createProxy(*connection, control::bus_name, control::object_path));
+  } catch (const sdbus::Error& error) {
+    if (error.getName() == "org.freedesktop.DBus.Error.ServiceUnknown" ||
+        error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner")
+      return fail("the daemon does not run; start it with\n  systemctl start ebpf-ai-monitor");
+    if (error.getName() == control::not_watched) return fail(error.getMessage());
+    return fail(std::string("cannot ask the daemon over the system bus: ") + error.what());
+  }
+}
+
+}  // namespace
+
+Result<json> daemon_status() { return ask(status_of); }
+
+Result<json> daemon_explanation(uint32_t pid) {
+  return ask([pid](sdbus::IProxy& daemon) {
+    SessionProperties explanation;
+    daemon.callMethod("Explain")
+        .onInterface(control::interface_name)
+        .withArguments(pid)
+        .storeResultsTo(explanation);
+    return to_json(explanation);
+  });
 }
 
 void print_json(const json& value) {

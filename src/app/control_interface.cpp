@@ -27,36 +27,21 @@ void ControlInterface::connect() {
   try {
     connection_ = sdbus::createSystemBusConnection();
     object_ = sdbus::createObject(*connection_, control::object_path);
-    object_->registerMethod("ListSessions")
-        .onInterface(control::interface_name)
-        .withOutputParamNames("sessions")
-        .implementedAs([this] {
-          return source_.sessions(object_->getCurrentlyProcessedMessage()->getCredsUid());
-        });
-    object_->registerMethod("Explain")
-        .onInterface(control::interface_name)
-        .withInputParamNames("pid")
-        .withOutputParamNames("session")
-        .implementedAs([this](uint32_t pid) {
-          const uid_t caller = object_->getCurrentlyProcessedMessage()->getCredsUid();
-          auto session = source_.explain(caller, static_cast<pid_t>(pid));
-          if (!session) throw sdbus::Error(control::not_watched, session.error().message);
-          return std::move(*session);
-        });
-    object_->registerMethod("Subscribe").onInterface(control::interface_name).implementedAs([this] {
-      subscribe();
+    bus::Interface on_bus(*object_, control::interface_name);
+    on_bus.method("ListSessions", {}, {"sessions"},
+                  [this] { return source_.sessions(bus::caller_of(*object_).user); });
+    on_bus.method("Explain", {"pid"}, {"session"}, [this](uint32_t pid) {
+      auto session = source_.explain(bus::caller_of(*object_).user, static_cast<pid_t>(pid));
+      if (!session) throw sdbus::Error(control::not_watched, session.error().message);
+      return std::move(*session);
     });
-    object_->registerSignal("SessionChanged")
-        .onInterface(control::interface_name)
-        .withParameters<SessionProperties>("session");
-    const auto property = [this](const char* name, auto getter) {
-      object_->registerProperty(name).onInterface(control::interface_name).withGetter(getter);
-    };
-    property("Version", [] { return std::string(EBPF_AI_MONITOR_VERSION); });
-    property("Probes", [this] { return source_.probes(); });
-    property("EventsReceived", [this] { return source_.events_received(); });
-    property("EventsLost", [this] { return source_.events_lost(); });
-    object_->finishRegistration();
+    on_bus.method("Subscribe", {}, {}, [this] { subscribe(); });
+    on_bus.signal<SessionProperties>("SessionChanged", "session");
+    on_bus.property("Version", [] { return std::string(EBPF_AI_MONITOR_VERSION); });
+    on_bus.property("Probes", [this] { return source_.probes(); });
+    on_bus.property("EventsReceived", [this] { return source_.events_received(); });
+    on_bus.property("EventsLost", [this] { return source_.events_lost(); });
+    on_bus.publish();
     connection_->requestName(control::bus_name);
     on_loop_ = std::make_unique<BusOnLoop>(loop_, *connection_, [this] {
       spdlog::warn("the system bus closed the connection; `status` works again once it is back");
@@ -67,7 +52,7 @@ void ControlInterface::connect() {
     // Two daemons would write the same badges.
     if (error.getName() == "org.freedesktop.DBus.Error.FileExists")
       throw std::runtime_error("another ebpf-ai-monitor daemon runs: it owns the bus name " +
-                               std::string(control::bus_name));
+                               control::bus_name);
     if (!said_) {
       const bool denied = error.getName() == "org.freedesktop.DBus.Error.AccessDenied";
       spdlog::warn(
@@ -81,30 +66,31 @@ void ControlInterface::connect() {
 }
 
 void ControlInterface::subscribe() {
-  const sdbus::Message* message = object_->getCurrentlyProcessedMessage();
-  const uid_t caller = message->getCredsUid();
+  const bus::Caller caller = bus::caller_of(*object_);
   const auto has =
-      std::ranges::count(subscribers_, caller, [](const auto& entry) { return entry.second; });
+      std::ranges::count(subscribers_, caller.user, [](const auto& entry) { return entry.second; });
   if (has >= max_subscriptions_a_user)
-    throw sdbus::Error("org.freedesktop.DBus.Error.LimitsExceeded",
+    throw sdbus::Error(bus::ErrorName("org.freedesktop.DBus.Error.LimitsExceeded"),
                        "this user has " + std::to_string(has) + " subscriptions");
   if (!bus_) {
-    bus_ = sdbus::createProxy(*connection_, "org.freedesktop.DBus", "/org/freedesktop/DBus");
+    bus_ = sdbus::createProxy(*connection_, bus::ServiceName("org.freedesktop.DBus"),
+                              sdbus::ObjectPath("/org/freedesktop/DBus"));
     bus_->uponSignal("NameOwnerChanged")
         .onInterface("org.freedesktop.DBus")
         .call([this](const std::string& name, const std::string&, const std::string& new_owner) {
           if (new_owner.empty()) subscribers_.erase(name);
         });
-    bus_->finishRegistration();
+    bus::listen(*bus_);
   }
-  subscribers_[message->getSender()] = caller;
+  subscribers_[caller.name] = caller.user;
 }
 
 void ControlInterface::session_changed(uid_t owner, const SessionProperties& session) {
   try {
     for (const auto& [name, uid] : subscribers_) {
       if (uid != 0 && uid != owner) continue;
-      sdbus::Signal changed = object_->createSignal(control::interface_name, "SessionChanged");
+      sdbus::Signal changed =
+          object_->createSignal(control::interface_name, bus::SignalName("SessionChanged"));
       changed << session;
       changed.setDestination(name);
       object_->emitSignal(changed);

@@ -16,11 +16,11 @@
 namespace ebpf_ai_monitor {
 
 namespace control {
-constexpr const char* bus_name = "org.ebpf_ai_monitor1";
-constexpr const char* object_path = "/org/ebpf_ai_monitor1";
-constexpr const char* interface_name = "org.ebpf_ai_monitor1";
+inline const bus::ServiceName bus_name("org.ebpf_ai_monitor1");
+inline const sdbus::ObjectPath object_path("/org/ebpf_ai_monitor1");
+inline const bus::InterfaceName interface_name("org.ebpf_ai_monitor1");
 // The error of Explain: the process is no session's, and why; its message is a sentence.
-constexpr const char* not_watched = "org.ebpf_ai_monitor1.Error.NotWatched";
+inline const bus::ErrorName not_watched("org.ebpf_ai_monitor1.Error.NotWatched");
 using Fact = sdbus::Struct<std::string, std::string>;            // label, text
 using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds, state, why
 }  // namespace control

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/daemon.h"
+#include "core/agents.h"
 #include "diagnose/command_runner.h"
 #include "system/result.h"
 
@@ -17,7 +18,7 @@ constexpr int max_after_s = 86'400;          // a day
 
 struct DaemonSettings {
   std::vector<std::string> users;
-  std::vector<std::string> processes{"claude", "codex"};
+  std::vector<std::string> processes = names_watched_by_default();
   std::string wait_threshold = "1000";  // milliseconds, or "auto"
   std::string log_level = "info";
   bool notifications = true;

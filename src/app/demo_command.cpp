@@ -176,7 +176,9 @@ class Demo {
   SessionTracker tracker_;
 };
 
-int run() {
+}  // namespace
+
+int run_demo_command() {
   if (geteuid() != 0) {
     std::fprintf(stderr,
                  "ebpf-ai-monitor: the demo loads kernel programs: start it as root (sudo)\n");
@@ -190,14 +192,6 @@ int run() {
   }
   EventLoop loop;
   return Demo(loop, std::move(*monitor), std::move(*names)).run();
-}
-
-}  // namespace
-
-void add_demo_command(CLI::App& app, int& exit_status) {
-  CLI::App* command = app.add_subcommand(
-      "demo", "Watch a built-in stand-in for an agent: needs no Sway and no agent");
-  command->callback([&exit_status] { exit_status = run(); });
 }
 
 }  // namespace ebpf_ai_monitor

@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
 #include "diagnose/ask.h"
+#include "diagnose/diagnosis.h"
+#include "diagnose/target_list.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -21,7 +24,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr auto tick = std::chrono::milliseconds(500);
+constexpr auto progress_every = std::chrono::milliseconds(500);
 constexpr size_t answer_bytes_max = 256UL * 1024;
 constexpr size_t key_bytes_max = 8192;
 
@@ -83,7 +86,7 @@ class ProgressLines {
       text += "\r\x1b[K" + words + "\n";
       ++lines_;
     };
-    for (const Engine::Progress& probe : diagnosis.progress()) {
+    for (const ProbeProgress& probe : diagnosis.progress()) {
       std::array<char, 160> words{};
       std::snprintf(words.data(), words.size(), "%-32.32s %5.1f of %.0f s  %lu events%s",
                     shown(probe.name).c_str(), probe.elapsed_s, probe.duration_s, probe.event_count,
@@ -104,9 +107,9 @@ class ProgressLines {
 };
 
 // The loop with what Ctrl-C ends: a request that runs, and every wait.
-class Session {
+class Foreground {
  public:
-  explicit Session(CommandSettings settings)
+  explicit Foreground(CommandSettings settings)
       : settings_(std::move(settings)),
         on_interrupt_(loop_.add_signal(SIGINT, [this] { interrupt(); })),
         on_terminate_(loop_.add_signal(SIGTERM, [this] { interrupt(); })) {}
@@ -124,7 +127,7 @@ class Session {
     diagnosis.run(std::move(request), [&] { done = true; });
     if (interrupted_) diagnosis.stop();
     while (!done) {
-      loop_.run_once(tick);
+      loop_.run_once(progress_every);
       lines.show(diagnosis);
       if (Clock::now() >= deadline) diagnosis.stop();
     }
@@ -155,12 +158,87 @@ class Session {
   EventSourcePtr on_terminate_;
 };
 
-struct RunOptions {
-  std::string file;
-  std::optional<std::string> config;
-};
+// From the file, else from NANNYAPI_KEY, else none. Never from the command line: others see that.
+Result<std::string> read_key(const std::optional<std::string>& file) {
+  const char* from_environment = getenv("NANNYAPI_KEY");
+  std::string key = from_environment != nullptr ? from_environment : "";
+  if (file) {
+    struct stat status {};
+    if (stat(file->c_str(), &status) != 0) return fail_errno("cannot read the key file " + *file);
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+      return fail("the key file " + *file + " is open to others: chmod 600");
+    auto content = read_all(*file, key_bytes_max);
+    if (!content) return content;
+    key = *content;
+    key.erase(key.find_last_not_of(" \t\r\n") + 1);
+  }
+  if (std::ranges::any_of(key, [](char c) { return c <= ' ' || c > '~'; }))
+    return fail("the key holds a character that no key has");
+  return key;
+}
 
-int run_file(const RunOptions& options) {
+void note(const std::string& words) { std::fprintf(stderr, "%s\n", shown(words).c_str()); }
+
+// Tells what happens, writes the transcript where there is one, and collects the answers.
+AskListener listener_of(const UniqueFd& transcript, json& answers) {
+  return {
+      .on_message =
+          [&transcript](const json& message) {
+            if (!transcript) return;
+            const std::string line = dump(message) + "\n";
+            if (write(transcript.get(), line.data(), line.size()) !=
+                static_cast<ssize_t>(line.size()))
+              throw std::runtime_error("cannot write the transcript: " +
+                                       std::generic_category().message(errno));
+          },
+      .on_request =
+          [](const DiagnosticRequest& request) {
+            note("\n" + request.reasoning);
+            for (const CommandRequest& command : request.commands)
+              note("  runs   " + command.command);
+            for (const ProbeRequest& program : request.programs)
+              note("  traces " + program.target + " for " +
+                   std::to_string(program.duration.count()) + " s");
+            for (const Refused& refused : request.refused) note("  refused " + refused.why);
+          },
+      .on_answer =
+          [&answers](const json& answer) {
+            for (const json& program : answer["ebpf_results"])
+              note("  " + (program["error"].is_string() ? program["error"].get<std::string>()
+                                                        : program["summary"].get<std::string>()));
+            answers.push_back(answer);
+          },
+      .on_note = note};
+}
+
+void print_json(const Result<Resolution>& resolution, const json& answers) {
+  json result{{"answers", answers}};
+  if (resolution)
+    result["resolution"] = json::parse(resolution->all);
+  else
+    result["error"] = resolution.error().message;
+  std::printf("%s\n", dump(result, 2).c_str());
+}
+
+void show_resolution(const Resolution& resolution) {
+  note("");
+  const auto section = [](const std::string& title, const std::string& text) {
+    std::printf("%s\n\n%s\n\n", title.c_str(), shown(text).c_str());
+  };
+  section("Cause (confidence: " + resolution.confidence + ")", resolution.root_cause);
+  section("What to do", resolution.resolution_plan);
+  section("Evidence", resolution.ebpf_evidence);
+  const json all = json::parse(resolution.all);
+  for (const auto& [key, value] : all.items()) {
+    if (key != "response_type" && key != "root_cause" && key != "resolution_plan" &&
+        key != "confidence" && key != "ebpf_evidence")
+      section(shown(key), value.is_string() ? value.get<std::string>() : dump(value, 2));
+  }
+}
+
+}  // namespace
+
+int run_diagnose_run_command(const DiagnoseRunArguments& options) {
   auto settings = settings_of(options.config);
   if (!settings) return complain(settings.error().message, 2);
   const auto refuse = [](const std::string& why) {
@@ -173,12 +251,12 @@ int run_file(const RunOptions& options) {
   if (!reply) return refuse(reply.error().message);
   auto* request = std::get_if<DiagnosticRequest>(&*reply);
   if (request == nullptr) return refuse("a resolution has nothing to run");
-  const json answer = Session(std::move(*settings)).run(std::move(*request));
+  const json answer = Foreground(std::move(*settings)).run(std::move(*request));
   std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
   return has_fault(answer) ? 1 : 0;
 }
 
-int show_targets(const std::string& pattern, bool as_json) {
+int run_diagnose_targets_command(const std::string& pattern, bool as_json) {
   const auto targets = list_targets(pattern);
   if (!targets) return complain(targets.error().message, 1);
   if (as_json) {
@@ -201,53 +279,7 @@ int show_targets(const std::string& pattern, bool as_json) {
   return 0;
 }
 
-struct AskOptions {
-  std::string question;
-  std::string endpoint;
-  std::string model;
-  std::optional<std::string> key_file;
-  std::optional<std::string> transcript;
-  std::optional<std::string> config;
-  AskBudget budget;
-  int seconds = 900;
-  bool json = false;
-};
-
-// From the file, else from NANNYAPI_KEY, else none. Never from the command line: others see that.
-Result<std::string> read_key(const std::optional<std::string>& file) {
-  const char* from_environment = getenv("NANNYAPI_KEY");
-  std::string key = from_environment != nullptr ? from_environment : "";
-  if (file) {
-    struct stat status {};
-    if (stat(file->c_str(), &status) != 0) return fail_errno("cannot read the key file " + *file);
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-      return fail("the key file " + *file + " is open to others: chmod 600");
-    auto content = read_all(*file, key_bytes_max);
-    if (!content) return content;
-    key = *content;
-    key.erase(key.find_last_not_of(" \t\r\n") + 1);
-  }
-  if (std::ranges::any_of(key, [](char c) { return c <= ' ' || c > '~'; }))
-    return fail("the key holds a character that no key has");
-  return key;
-}
-
-void show_resolution(const Resolution& resolution) {
-  const auto section = [](const std::string& title, const std::string& text) {
-    std::printf("%s\n\n%s\n\n", title.c_str(), shown(text).c_str());
-  };
-  section("Cause (confidence: " + resolution.confidence + ")", resolution.root_cause);
-  section("What to do", resolution.resolution_plan);
-  section("Evidence", resolution.ebpf_evidence);
-  const json all = json::parse(resolution.all);
-  for (const auto& [key, value] : all.items()) {
-    if (key != "response_type" && key != "root_cause" && key != "resolution_plan" &&
-        key != "confidence" && key != "ebpf_evidence")
-      section(shown(key), value.is_string() ? value.get<std::string>() : dump(value, 2));
-  }
-}
-
-int run_ask(const AskOptions& options) {
+int run_diagnose_ask_command(const DiagnoseAskArguments& options) {
   auto settings = settings_of(options.config);
   if (!settings) return complain(settings.error().message, 2);
   if (options.endpoint.empty())
@@ -265,131 +297,28 @@ int run_ask(const AskOptions& options) {
           "cannot write " + *options.transcript + ": " + std::generic_category().message(errno), 2);
   }
 
-  Session session(std::move(*settings));
-  const auto note = [](const std::string& words) {
-    std::fprintf(stderr, "%s\n", shown(words).c_str());
-  };
+  Foreground foreground(std::move(*settings));
   auto chat = Chat::open(
-      {options.endpoint, options.model, *key},
-      [&](std::chrono::milliseconds time) { return session.wait(time); }, note);
+      {.endpoint = options.endpoint, .model = options.model, .key = *key},
+      [&](std::chrono::milliseconds time) { return foreground.wait(time); }, note);
   if (!chat) return complain(chat.error().message, 2);
 
   json answers = json::array();
-  const AskListener listener{
-      .on_message =
-          [&](const json& message) {
-            if (!transcript) return;
-            const std::string line = dump(message) + "\n";
-            if (write(transcript.get(), line.data(), line.size()) !=
-                static_cast<ssize_t>(line.size()))
-              throw std::runtime_error("cannot write the transcript: " +
-                                       std::generic_category().message(errno));
-          },
-      .on_request =
-          [&](const DiagnosticRequest& request) {
-            note("\n" + request.reasoning);
-            for (const CommandRequest& command : request.commands)
-              note("  runs   " + command.command);
-            for (const ProbeRequest& program : request.programs)
-              note("  traces " + program.target + " for " +
-                   std::to_string(program.duration.count()) + " s");
-            for (const Refused& refused : request.refused) note("  refused " + refused.why);
-          },
-      .on_answer =
-          [&](const json& answer) {
-            for (const json& program : answer["ebpf_results"])
-              note("  " + (program["error"].is_string() ? program["error"].get<std::string>()
-                                                        : program["summary"].get<std::string>()));
-            answers.push_back(answer);
-          },
-      .on_note = note};
   const auto resolution = ask(
-      options.question, *chat, options.budget, session.settings(),
+      options.question, *chat,
+      {.turns = options.turns,
+       .time = std::chrono::seconds(options.seconds),
+       .bytes = options.bytes},
+      foreground.settings(),
       [&](DiagnosticRequest request, std::chrono::steady_clock::time_point deadline) {
-        return session.run(std::move(request), deadline);
+        return foreground.run(std::move(request), deadline);
       },
-      listener);
-  if (options.json) {
-    json result{{"answers", answers}};
-    if (resolution)
-      result["resolution"] = json::parse(resolution->all);
-    else
-      result["error"] = resolution.error().message;
-    std::printf("%s\n", dump(result, 2).c_str());
-  } else if (resolution) {
-    note("");
+      listener_of(transcript, answers));
+  if (options.json)
+    print_json(resolution, answers);
+  else if (resolution)
     show_resolution(*resolution);
-  }
   return resolution ? 0 : complain(resolution.error().message, 1);
-}
-
-void add_run(CLI::App& diagnose, int& exit_status) {
-  auto options = std::make_shared<RunOptions>();
-  CLI::App* command =
-      diagnose.add_subcommand("run", "Run a request's commands and probes, print the answer");
-  command->add_option("file", options->file, "The request, JSON; - for standard input")->required();
-  command->add_option("--config", options->config,
-                      std::string("TOML file, of which [commands] counts [") + config_file + "]");
-  command->callback([options, &exit_status] { exit_status = run_file(*options); });
-}
-
-void add_targets(CLI::App& diagnose, int& exit_status) {
-  auto pattern = std::make_shared<std::string>("*");
-  auto as_json = std::make_shared<bool>(false);
-  CLI::App* command =
-      diagnose.add_subcommand("targets", "What this kernel lets one trace, with arguments");
-  command->add_option("pattern", *pattern, "Part of a name; with * and ? the whole");
-  command->add_flag("--json", *as_json, "As a JSON array");
-  command->callback(
-      [pattern, as_json, &exit_status] { exit_status = show_targets(*pattern, *as_json); });
-}
-
-void add_ask(CLI::App& diagnose, int& exit_status) {
-  auto options = std::make_shared<AskOptions>();
-  CLI::App* command = diagnose.add_subcommand(
-      "ask", "Let a model find out what is wrong. Its key: NANNYAPI_KEY or --key-file");
-  command->add_option("question", options->question, "What is wrong, in your words")->required();
-  command->add_option("--endpoint", options->endpoint, "Base URL of an OpenAI-compatible API")
-      ->envname("NANNYAPI_ENDPOINT");
-  command
-      ->add_option("--model", options->model,
-                   "Its name there; tensorzero::function_name::... as well")
-      ->envname("NANNYAPI_MODEL");
-  command->add_option("--key-file", options->key_file, "File with the key, open to nobody else");
-  command->add_option("--turns", options->budget.turns, "Messages that the model may write")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  command->add_option("--time", options->seconds, "Seconds for all of it")
-      ->check(CLI::Range(1, 86400))
-      ->capture_default_str();
-  command->add_option("--size", options->budget.bytes, "Bytes of results that the model is sent")
-      ->check(CLI::Range(4096, 64 * 1024 * 1024))
-      ->capture_default_str();
-  command->add_option("--transcript", options->transcript,
-                      "Write every message to this file, JSON Lines");
-  command->add_flag("--json", options->json, "Resolution and answers as one JSON object");
-  command->add_option("--config", options->config,
-                      std::string("TOML file, of which [commands] counts [") + config_file + "]");
-  command->callback([options, &exit_status] {
-    options->budget.time = std::chrono::seconds(options->seconds);
-    exit_status = run_ask(*options);
-  });
-}
-
-}  // namespace
-
-void add_diagnose_command(CLI::App& app, int& exit_status) {
-  CLI::App* command =
-      app.add_subcommand("diagnose", "Look into this machine with kernel probes and commands");
-  // None is refused below: CLI11 would say so of a misspelt one, too.
-  command->require_subcommand(0, 1);
-  command->callback([command] {
-    if (command->get_subcommands().empty())
-      throw CLI::RequiredError("A subcommand (see diagnose --help)");
-  });
-  add_run(*command, exit_status);
-  add_targets(*command, exit_status);
-  add_ask(*command, exit_status);
 }
 
 }  // namespace ebpf_ai_monitor

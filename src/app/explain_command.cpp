@@ -16,11 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
-  uint32_t pid = 0;
-  bool json = false;
-};
-
 std::string clock_time(double unix_seconds) {
   const auto time = static_cast<time_t>(unix_seconds);
   std::tm broken_down{};
@@ -70,33 +65,20 @@ void print(const json& answer) {
     line(clock_time(change[0].get<double>()) + "  " + change[1].get<std::string>(), change[2]);
 }
 
-int run(const Options& options) {
-  return ask_daemon([&](sdbus::IProxy& daemon) {
-    SessionProperties explanation;
-    daemon.callMethod("Explain")
-        .onInterface(control::interface_name)
-        .withArguments(options.pid)
-        .storeResultsTo(explanation);
-    const json answer = to_json(explanation);
-    if (options.json) {
-      print_json(answer);
-    } else {
-      print(answer);
-    }
-  });
-}
-
 }  // namespace
 
-void add_explain_command(CLI::App& app, int& exit_status) {
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "explain", "What the judge knows of an agent, and why it says what it does");
-  command->add_option("pid", options->pid, "The agent, or any process of its session")
-      ->required()
-      ->check(CLI::Range(1, 1 << 22));
-  command->add_flag("--json", options->json, "As one JSON object");
-  command->callback([options, &exit_status] { exit_status = run(*options); });
+int run_explain_command(const ExplainArguments& options) {
+  const auto answer = daemon_explanation(options.pid);
+  if (!answer) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", answer.error().message.c_str());
+    return 1;
+  }
+  if (options.json) {
+    print_json(*answer);
+  } else {
+    print(*answer);
+  }
+  return 0;
 }
 
 }  // namespace ebpf_ai_monitor

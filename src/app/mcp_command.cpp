@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -15,24 +16,14 @@
 #include "app/commands.h"
 #include "app/control_client.h"
 #include "app/daemon_settings.h"
+#include "diagnose/diagnosis.h"
 #include "diagnose/mcp_server.h"
-#include "system/bus.h"
+#include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
 using nlohmann::json;
-
-Result<json> agents() {
-  try {
-    json answer;
-    with_daemon([&](sdbus::IProxy& daemon) { answer = daemon_status(daemon); });
-    return answer;
-  } catch (const sdbus::Error& error) {
-    return fail(std::string("the monitor does not answer on the system bus (") + error.what() +
-                "); start it: systemctl start ebpf-ai-monitor");
-  }
-}
 
 // What a client may leave unread.
 constexpr size_t unread_bytes_max = 16UL * 1024 * 1024;
@@ -109,7 +100,9 @@ class Output {
   bool ended_ = false;
 };
 
-int run(const std::optional<std::string>& config) {
+}  // namespace
+
+int run_mcp_command(const std::optional<std::string>& config) {
   DaemonSettings settings;
   if (config || std::filesystem::exists(config_file)) {
     if (auto status = read_config(config.value_or(config_file), settings); !status) {
@@ -124,7 +117,7 @@ int run(const std::optional<std::string>& config) {
   Output output(loop);
   std::optional<McpServer> server;
   server.emplace(loop, McpServer::Parts{.commands = settings.commands,
-                                        .agents = agents,
+                                        .agents = daemon_status,
                                         .send = [&](const json& message) { output.send(message); },
                                         .version = EBPF_AI_MONITOR_VERSION});
   std::string pending;
@@ -164,17 +157,6 @@ int run(const std::optional<std::string>& config) {
     return 2;
   }
   return loop.run();
-}
-
-}  // namespace
-
-void add_mcp_command(CLI::App& app, int& exit_status) {
-  auto config = std::make_shared<std::optional<std::string>>();
-  CLI::App* command = app.add_subcommand(
-      "mcp", "Serve kernel probes and commands to an AI agent: MCP on standard input and output");
-  command->add_option("--config", *config,
-                      std::string("TOML file, of which [commands] counts [") + config_file + "]");
-  command->callback([config, &exit_status] { exit_status = run(*config); });
 }
 
 }  // namespace ebpf_ai_monitor

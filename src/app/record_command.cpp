@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <grp.h>
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,13 +22,6 @@ namespace {
 // Room for 230,000 events that are written down later than they come.
 constexpr uint32_t ring_bytes = 16 * 1024 * 1024;
 constexpr auto progress_interval = std::chrono::seconds(1);
-
-struct Options {
-  pid_t pid = 0;
-  std::string agent;
-  std::vector<std::string> users;
-  std::string output;
-};
 
 void say(const std::string& text) { std::fprintf(stderr, "ebpf-ai-monitor: %s\n", text.c_str()); }
 
@@ -200,7 +194,7 @@ class Recording {
 };
 
 // The process that `--pid` names, whatever it is called; or of those that run, the only agent.
-Result<std::optional<FoundAgent>> choose(const Options& options, const AgentFinder& finder,
+Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const AgentFinder& finder,
                                          const std::set<uid_t>& users) {
   const auto is_users = [&](const FoundAgent& agent) {
     return users.empty() || users.contains(agent.user);
@@ -230,7 +224,9 @@ Result<std::optional<FoundAgent>> choose(const Options& options, const AgentFind
   return only;
 }
 
-int run(const Options& options) {
+}  // namespace
+
+int run_record_command(const RecordArguments& options) {
   DaemonSettings settings;
   settings.users = options.users;
   if (!options.agent.empty()) settings.processes = {options.agent};
@@ -280,31 +276,6 @@ int run(const Options& options) {
   if (!*agent)
     say("waiting for " + fmt::format("{}", fmt::join(checked->names.all(), " or ")) + " to start");
   return recording.run();
-}
-
-}  // namespace
-
-void add_record_command(CLI::App& app, int& exit_status) {
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "record", "Write what the kernel sees of one agent as a trace: times and sizes, no content");
-  auto* pid =
-      command->add_option("--pid", options->pid, "Record this running process, whatever its name")
-          ->check(CLI::Range(1, 1 << 22));
-  command->add_option("--agent", options->agent, "Record the next agent of this name that starts")
-      ->excludes(pid);
-  command
-      ->add_option("--user", options->users,
-                   "Record only this user's agents (repeatable) [all users]")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->allow_extra_args(false);
-  command->add_option("--output", options->output, "A new file for the trace; - for stdout")
-      ->required();
-  command->footer(
-      "With neither --pid nor --agent: the only agent that runs, or the next that starts.\n"
-      "Ends with the session, or at Ctrl-C. With sudo the file is made as the user who called it.");
-  command->callback([options, &exit_status] { exit_status = run(*options); });
 }
 
 }  // namespace ebpf_ai_monitor

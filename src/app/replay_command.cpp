@@ -11,15 +11,9 @@
 #include "core/replay.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace {}  // namespace
 
-struct Options {
-  std::string trace;
-  bool json = false;
-  std::string wait_threshold = "1000";
-};
-
-int run(const Options& options) {
+int run_replay_command(const ReplayArguments& options) {
   std::ifstream file;
   const bool from_input = options.trace == "-";
   if (!from_input) {
@@ -64,20 +58,6 @@ int run(const Options& options) {
                  "daemon may have judged otherwise\n",
                  options.trace.c_str(), result->lost);
   return 0;
-}
-
-}  // namespace
-
-void add_replay_command(CLI::App& app, int& exit_status) {
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("replay", "Run a recorded trace through the judge");
-  command->add_option("trace", options->trace, "The trace, JSON Lines; - for stdin")->required();
-  command->add_flag("--json", options->json, "One JSON object a line");
-  command
-      ->add_option("--wait-threshold", options->wait_threshold,
-                   "Silence of this many milliseconds is a wait, or auto")
-      ->capture_default_str();
-  command->callback([options, &exit_status] { exit_status = run(*options); });
 }
 
 }  // namespace ebpf_ai_monitor

@@ -69,25 +69,20 @@ void print_table(const json& answer) {
               daemon["probes"].get<std::string>().c_str(), received, lost);
 }
 
-int run(bool as_json) {
-  return ask_daemon([&](sdbus::IProxy& daemon) {
-    const json answer = daemon_status(daemon);
-    if (as_json) {
-      print_json(answer);
-    } else {
-      print_table(answer);
-    }
-  });
-}
-
 }  // namespace
 
-void add_status_command(CLI::App& app, int& exit_status) {
-  auto as_json = std::make_shared<bool>(false);
-  CLI::App* command =
-      app.add_subcommand("status", "What your agents do now, as the daemon knows it");
-  command->add_flag("--json", *as_json, "As one JSON object");
-  command->callback([as_json, &exit_status] { exit_status = run(*as_json); });
+int run_status_command(bool as_json) {
+  const auto answer = daemon_status();
+  if (!answer) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", answer.error().message.c_str());
+    return 1;
+  }
+  if (as_json) {
+    print_json(*answer);
+  } else {
+    print_table(*answer);
+  }
+  return 0;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -75,12 +75,48 @@ const std::string* AgentNames::match(const ProcessNames& process) const {
   return is_interpreter(process.exe) ? find(script_name(process.arguments)) : nullptr;
 }
 
+const std::vector<AgentProfile>& agent_profiles() {
+  static const std::vector<AgentProfile> profiles = {
+      {.name = "claude",
+       .display_name = "Claude Code",
+       .badge_source = "claude-code",
+       .watched_by_default = true,
+       .has_session_file = true},
+      // Its terminal's title blinks while it asks.
+      {.name = "codex",
+       .display_name = "Codex",
+       .badge_source = "codex",
+       .watched_by_default = true,
+       .blink_means = WaitsFor::permission},
+      {.name = "gemini", .display_name = "Gemini CLI"},
+      {.name = "opencode", .display_name = "OpenCode"},
+  };
+  return profiles;
+}
+
+const AgentProfile& profile_of(std::string_view agent) {
+  static const AgentProfile unknown;
+  const auto found = std::ranges::find(agent_profiles(), agent, &AgentProfile::name);
+  return found == agent_profiles().end() ? unknown : *found;
+}
+
+const AgentProfile* profile_of_badge(std::string_view badge_source) {
+  if (badge_source == generic_badge_source) return nullptr;
+  const auto found = std::ranges::find(agent_profiles(), badge_source, &AgentProfile::badge_source);
+  return found == agent_profiles().end() ? nullptr : &*found;
+}
+
+std::vector<std::string> names_watched_by_default() {
+  std::vector<std::string> names;
+  for (const AgentProfile& profile : agent_profiles()) {
+    if (profile.watched_by_default) names.push_back(profile.name);
+  }
+  return names;
+}
+
 std::string display_name(std::string_view agent) {
-  if (agent == "claude") return "Claude Code";
-  if (agent == "codex") return "Codex";
-  if (agent == "gemini") return "Gemini CLI";
-  if (agent == "opencode") return "OpenCode";
-  return std::string(agent);
+  const AgentProfile& profile = profile_of(agent);
+  return profile.display_name.empty() ? std::string(agent) : profile.display_name;
 }
 
 }  // namespace ebpf_ai_monitor

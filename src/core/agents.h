@@ -1,10 +1,12 @@
-// Who is an agent, by name.
+// Who is an agent, by name, and what is known of single agents: here and nowhere else.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
+
+#include "core/state.h"
 
 namespace ebpf_ai_monitor {
 
@@ -32,6 +34,29 @@ class AgentNames {
  private:
   std::vector<std::string> names_;
 };
+
+// The badges of all agents that have no source of their own.
+constexpr std::string_view generic_badge_source = "generic";
+
+// What is known of one kind of agent.
+struct AgentProfile {
+  std::string name;          // it is matched by
+  std::string display_name;  // for people; "": its name
+  std::string badge_source{generic_badge_source};
+  bool watched_by_default = false;
+  // It keeps a session file as Claude Code does (desktop/claude_status.h), which says what it waits
+  // for.
+  bool has_session_file = false;
+  // What it waits for while it blinks: draws once a second, as it does not in its other waits.
+  WaitsFor blink_means = WaitsFor::unknown;
+};
+
+const std::vector<AgentProfile>& agent_profiles();
+// Of an agent that nobody knows anything of: one that says nothing.
+const AgentProfile& profile_of(std::string_view agent);
+// nullptr: it is no agent's own.
+const AgentProfile* profile_of_badge(std::string_view badge_source);
+std::vector<std::string> names_watched_by_default();
 
 // "Claude Code" for "claude"; a name that nobody gave us a better one for stands for itself.
 std::string display_name(std::string_view agent);

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "core/agents.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -17,12 +19,6 @@ int need_of(const BadgeAgent& agent) {
 }
 
 }  // namespace
-
-std::string_view source_of(std::string_view agent) {
-  if (agent == "claude") return "claude-code";
-  if (agent == "codex") return "codex";
-  return "generic";
-}
 
 bool needs_attention(const BadgeAgent& agent) {
   return agent.state == State::waiting && agent.unseen > 0;
@@ -38,7 +34,7 @@ const BadgeAgent* neediest(const std::vector<BadgeAgent>& agents) {
 
 Badge badge_of(const BadgeAgent& agent) {
   return {.working = agent.state == State::working,
-          .source = std::string(source_of(agent.agent)),
+          .source = profile_of(agent.agent).badge_source,
           .project = agent.project,
           .count = std::clamp(agent.unseen, 1U, max_count),
           .needs_attention = needs_attention(agent),

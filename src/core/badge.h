@@ -4,9 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/process_id.h"
@@ -27,7 +25,7 @@ struct BadgeAgent {
 
 struct Badge {
   bool working = false;  // "working", else "stopped"
-  std::string source;    // "claude-code", "codex", "generic"
+  std::string source;    // AgentProfile::badge_source
   std::string project;
   uint32_t count = 1;  // 1 to 9999
   bool needs_attention = false;
@@ -35,8 +33,6 @@ struct Badge {
 
   bool operator==(const Badge&) const = default;
 };
-
-std::string_view source_of(std::string_view agent);
 
 // True while it waits and its user has not seen that it does.
 bool needs_attention(const BadgeAgent& agent);

@@ -73,8 +73,8 @@ std::string summary(const PanelBadges& badges) {
 }
 
 std::string agent_of(const Badge& badge) {
-  if (badge.source == "generic") return "agent";
-  return display_name(badge.source == "claude-code" ? "claude" : badge.source);
+  const AgentProfile* profile = profile_of_badge(badge.source);
+  return profile == nullptr ? "agent" : display_name(profile->name);
 }
 
 std::string state_of(const PanelBadge& shown) {
@@ -111,7 +111,7 @@ PanelBadge read_badge(const json& content, int64_t window) {
   Badge& badge = result.badge;
   badge.working = state == "working";
   badge.source = content.at("source");
-  if (badge.source != "claude-code" && badge.source != "codex" && badge.source != "generic")
+  if (badge.source != generic_badge_source && profile_of_badge(badge.source) == nullptr)
     throw "source is '" + badge.source + "'";
   badge.project = content.value("project", "");
   const json number = content.value("count", json(1));

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "core/badge.h"
+#include "core/agents.h"
 #include "core/text.h"
 
 namespace ebpf_ai_monitor {
@@ -56,8 +56,8 @@ std::vector<std::string> icon_directories(const std::string& home) {
 // The path of an icon that exists, or a name that every theme has.
 std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
   if (notification.crash) return crash_icon;
-  const std::string source(source_of(notification.agent));
-  const std::string name = source == "generic" ? notification.agent : source;
+  const std::string& source = profile_of(notification.agent).badge_source;
+  const std::string& name = source == generic_badge_source ? notification.agent : source;
   for (const auto& directory : directories) {
     std::string path = directory + name + ".svg";
     std::error_code ignored;

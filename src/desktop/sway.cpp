@@ -24,7 +24,7 @@ using sway::MessageType;
 constexpr Nanoseconds first_delay = 250ms;
 constexpr Nanoseconds last_delay = 1s;
 constexpr Nanoseconds reply_deadline = 5s;
-constexpr size_t max_sessions = 16;
+constexpr size_t max_instances = 16;
 // Far beyond any container id, which are counted from 1.
 constexpr int number_shift = 40;
 // Unanswered ones. Those beyond are left out.
@@ -194,31 +194,8 @@ Status SwayConnection::handle(const sway::Message& message) {
       --commands_due_;
       arm_deadline();
       return {};
-    case MessageType::get_tree: {
-      if (!tree_due_) return fail("a reply that nobody asked for");
-      auto windows = sway::parse_tree(message.payload);
-      if (!windows) return tl::make_unexpected(windows.error());
-      tree_due_ = false;
-      arm_deadline();
-      if (tree_outdated_) request_tree();
-      std::ranges::sort(*windows, {}, ids);
-      for (auto& window : *windows) {
-        const auto known = std::ranges::find(windows_, window.id, &sway::Window::id);
-        if (known != windows_.end()) window.opened_ticks = known->opened_ticks;
-      }
-      const bool same = std::ranges::equal(windows_, *windows, {}, ids, ids);
-      windows_ = std::move(*windows);
-      const bool was_asking = state_ == State::asking;
-      if (was_asking) {
-        spdlog::info("connected to Sway's socket {}", path_);
-        state_ = State::connected;
-        watched_since_ticks_ = ticks_since_boot();
-        reported_ = false;
-      }
-      if (!same || was_asking) callbacks_.windows_changed();
-      callbacks_.focus_changed();
-      return {};
-    }
+    case MessageType::get_tree:
+      return handle_tree(message.payload);
     case MessageType::window_event:
       return handle_window_event(message.payload);
     case MessageType::workspace_event: {
@@ -236,6 +213,32 @@ Status SwayConnection::handle(const sway::Message& message) {
       return fail("a message of unknown type " +
                   std::to_string(static_cast<uint32_t>(message.type)));
   }
+}
+
+Status SwayConnection::handle_tree(const std::string& payload) {
+  if (!tree_due_) return fail("a reply that nobody asked for");
+  auto windows = sway::parse_tree(payload);
+  if (!windows) return tl::make_unexpected(windows.error());
+  tree_due_ = false;
+  arm_deadline();
+  if (tree_outdated_) request_tree();
+  std::ranges::sort(*windows, {}, ids);
+  for (auto& window : *windows) {
+    const auto known = std::ranges::find(windows_, window.id, &sway::Window::id);
+    if (known != windows_.end()) window.opened_ticks = known->opened_ticks;
+  }
+  const bool same = std::ranges::equal(windows_, *windows, {}, ids, ids);
+  windows_ = std::move(*windows);
+  const bool was_asking = state_ == State::asking;
+  if (was_asking) {
+    spdlog::info("connected to Sway's socket {}", path_);
+    state_ = State::connected;
+    watched_since_ticks_ = ticks_since_boot();
+    reported_ = false;
+  }
+  if (!same || was_asking) callbacks_.windows_changed();
+  callbacks_.focus_changed();
+  return {};
 }
 
 Status SwayConnection::handle_window_event(const std::string& payload) {
@@ -290,16 +293,16 @@ Sway::Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks
 
 bool Sway::connected() const {
   return std::ranges::any_of(
-      sessions_, [](const auto& entry) { return entry.second.connection->connected(); });
+      instances_, [](const auto& entry) { return entry.second.connection->connected(); });
 }
 
 int64_t Sway::con_id(int64_t window) { return window & ((int64_t{1} << number_shift) - 1); }
 
 uint64_t Sway::watched_since_ticks() const {
   uint64_t since = 0;
-  for (const auto& [path, session] : sessions_) {
-    if (session.connection->connected())
-      since = std::max(since, session.connection->watched_since_ticks());
+  for (const auto& [path, instance] : instances_) {
+    if (instance.connection->connected())
+      since = std::max(since, instance.connection->watched_since_ticks());
   }
   return since;
 }
@@ -329,14 +332,24 @@ Result<std::vector<std::string>> Sway::find_sockets() const {
 
 bool Sway::has_commands() const {
   return std::ranges::any_of(
-      sessions_, [](const auto& entry) { return entry.second.connection->has_commands(); });
+      instances_, [](const auto& entry) { return entry.second.connection->has_commands(); });
 }
 
 void Sway::command(int64_t window, const std::string& what) {
-  for (const auto& [path, session] : sessions_) {
-    if (session.number == window >> number_shift)
-      session.connection->command("[con_id=" + std::to_string(con_id(window)) + "] " + what);
+  for (const auto& [path, instance] : instances_) {
+    if (instance.number == window >> number_shift)
+      instance.connection->command("[con_id=" + std::to_string(con_id(window)) + "] " + what);
   }
+}
+
+void Sway::mark_urgent(const std::set<int64_t>& windows) {
+  for (const int64_t window : windows) {
+    if (!urgent_.contains(window)) command(window, "urgent enable");
+  }
+  for (const int64_t window : urgent_) {
+    if (!windows.contains(window)) command(window, "urgent disable");
+  }
+  urgent_ = windows;
 }
 
 void Sway::look() {
@@ -350,17 +363,17 @@ void Sway::look() {
     return settle();
   }
   reported_.clear();
-  std::erase_if(sessions_, [&](const auto& entry) {
+  std::erase_if(instances_, [&](const auto& entry) {
     return entry.second.connection->idle() &&
            std::ranges::find(*sockets, entry.first) == sockets->end();
   });
   bool again = !inotify_;
   for (const auto& path : *sockets) {
-    if (sessions_.size() == max_sessions && !sessions_.contains(path)) break;
-    Session& session = sessions_[path];
-    if (!session.connection) {
-      session.number = free_number();
-      session.connection = std::make_unique<SwayConnection>(
+    if (instances_.size() == max_instances && !instances_.contains(path)) break;
+    Instance& instance = instances_[path];
+    if (!instance.connection) {
+      instance.number = free_number();
+      instance.connection = std::make_unique<SwayConnection>(
           loop_, path,
           SwayConnection::Callbacks{
               .windows_changed =
@@ -373,11 +386,11 @@ void Sway::look() {
                     merge();
                     callbacks_.focus_changed();
                   },
-              .dropped = [this, connection = &session] { on_drop(*connection); }});
+              .dropped = [this, connection = &instance] { on_drop(*connection); }});
     }
-    if (!session.connection->idle()) continue;
-    if (const Status connected = session.connection->connect(); !connected) {
-      session.connection->report(connected.error().message);
+    if (!instance.connection->idle()) continue;
+    if (const Status connected = instance.connection->connect(); !connected) {
+      instance.connection->report(connected.error().message);
       // A Sway that was killed leaves its socket: where there is another one, that is the reason.
       again = again || !this->connected() || retry_delay_ < last_delay;
     }
@@ -386,9 +399,10 @@ void Sway::look() {
   settle();
 }
 
-void Sway::on_drop(const Session& session) {
+void Sway::on_drop(const Instance& instance) {
   // A peer that answers and breaks off again and again is no reason to hurry.
-  if (monotonic_now() - session.connection->connected_at() > last_delay) retry_delay_ = first_delay;
+  if (monotonic_now() - instance.connection->connected_at() > last_delay)
+    retry_delay_ = first_delay;
   look_later();
   settle();
 }
@@ -403,17 +417,17 @@ void Sway::settle() {
   const auto is_asked = [](const auto& entry) {
     return !entry.second.connection->idle() && !entry.second.connection->connected();
   };
-  if (settled_ || std::ranges::any_of(sessions_, is_asked)) return;
+  if (settled_ || std::ranges::any_of(instances_, is_asked)) return;
   settled_ = true;
   callbacks_.windows_changed();
 }
 
 void Sway::merge() {
   windows_.clear();
-  for (const auto& [path, session] : sessions_) {
-    settled_ = settled_ || session.connection->connected();
-    for (sway::Window window : session.connection->windows()) {
-      window.id += session.number << number_shift;
+  for (const auto& [path, instance] : instances_) {
+    settled_ = settled_ || instance.connection->connected();
+    for (sway::Window window : instance.connection->windows()) {
+      window.id += instance.number << number_shift;
       windows_.push_back(window);
     }
   }
@@ -421,7 +435,7 @@ void Sway::merge() {
 
 int64_t Sway::free_number() const {
   int64_t number = 0;
-  while (std::ranges::any_of(sessions_, [&](const auto& entry) {
+  while (std::ranges::any_of(instances_, [&](const auto& entry) {
     return entry.second.connection && entry.second.number == number;
   }))
     ++number;

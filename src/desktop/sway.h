@@ -56,6 +56,7 @@ class SwayConnection {
   Status receive();
   Status send_pending();
   Status handle(const sway::Message& message);
+  Status handle_tree(const std::string& payload);
   Status handle_window_event(const std::string& payload);
   void set_focus(int64_t id);
   void arm_deadline();
@@ -105,19 +106,21 @@ class Sway {
   // Asks the Sway of a window to do something with it ("focus"), as sway(5) has it; whether it is
   // done is not waited for.
   void command(int64_t window, const std::string& what);
+  // Has these windows marked as urgent, and none of the others that it ever was told to mark.
+  void mark_urgent(const std::set<int64_t>& windows);
   // Whether one is not answered yet.
   bool has_commands() const;
   // Those that have the focus, one of each Sway at most.
   std::set<int64_t> focused() const;
 
  private:
-  struct Session {
+  struct Instance {
     int64_t number = 0;
     std::unique_ptr<SwayConnection> connection;
   };
 
   void look();
-  void on_drop(const Session& session);
+  void on_drop(const Instance& instance);
   void settle();
   int64_t free_number() const;
   Result<std::vector<std::string>> find_sockets() const;
@@ -131,8 +134,9 @@ class Sway {
   const Callbacks callbacks_;
   bool settled_ = false;
   std::string reported_;
-  std::map<std::string, Session> sessions_;  // by path
+  std::map<std::string, Instance> instances_;  // by path
   std::vector<sway::Window> windows_;
+  std::set<int64_t> urgent_;  // windows that are marked
   Nanoseconds retry_delay_;
   EventSourcePtr retry_timer_;
   UniqueFd inotify_;

@@ -164,7 +164,8 @@ Result<std::optional<Message>> Parser::next() {
                 std::to_string(max_payload) + " allowed");
   if (rest.size() - header_size < length) return std::nullopt;
   taken_ += header_size + length;
-  Message message{static_cast<MessageType>(number), std::string(rest.substr(header_size, length))};
+  Message message{.type = static_cast<MessageType>(number),
+                  .payload = std::string(rest.substr(header_size, length))};
   // A large message gives its memory back.
   if (!holds_part()) *this = Parser();
   return message;

@@ -46,7 +46,8 @@ void KeyWitness::read(const wire::Input& input, Nanoseconds now) {
   }
   if (keys_.size() == max_keys) return;
   // By the time of its arrival too: what has held this process up has held Sway's event up.
-  keys_.push_back({input.id, time, std::max(time, now) + focus_after, alone});
+  keys_.push_back(
+      {.agent = input.id, .time = time, .due = std::max(time, now) + focus_after, .alone = alone});
 }
 
 std::vector<KeyWitness::Proof> KeyWitness::take(Nanoseconds now) {

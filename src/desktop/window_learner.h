@@ -20,8 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "bridge/wire.h"
 #include "system/event_loop.h"
+#include "wire/messages.h"
 
 namespace ebpf_ai_monitor {
 

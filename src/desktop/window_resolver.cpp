@@ -207,7 +207,8 @@ class Resolver {
       auto found = of_client(client, session->second.shown, level);
       if (!found) continue;
       found->tmux = session->second.name;
-      found->tmux_steps.push_back({socket, client.name, session->second.target});
+      found->tmux_steps.push_back(
+          {.socket = socket, .client = client.name, .target = session->second.target});
       // Asked for first, so that an older client is not taken before the newest one is known.
       if (found->reason == NoWindow::pending) return found;
       if (!answer || found->window != 0 || found->learnable) answer = std::move(found);

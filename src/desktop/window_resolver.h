@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "bridge/wire.h"
 #include "desktop/sway_ipc.h"
 #include "desktop/tmux.h"
 #include "desktop/window_learner.h"
 #include "system/proc.h"
+#include "wire/messages.h"
 
 namespace ebpf_ai_monitor {
 

@@ -1,7 +1,9 @@
 #include "diagnose/ask.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "diagnose/diagnosis.h"
 #include "diagnose/prompt.h"
 
 namespace ebpf_ai_monitor {
@@ -18,33 +20,52 @@ Result<Reply> read(const std::string& content) {
   return parse_request(*text);
 }
 
+// What is left of a budget.
+struct Left {
+  std::chrono::seconds seconds() const {
+    return std::chrono::duration_cast<std::chrono::seconds>(deadline - Clock::now());
+  }
+
+  // As the model is told after one of its messages.
+  std::string words(int turn) const {
+    if (turn + 1 == budget.turns || bytes == 0)
+      return "Your next message is your last: conclude with a resolution.";
+    return std::to_string(budget.turns - turn) + " messages of yours and " +
+           std::to_string(seconds().count()) + " s are left.";
+  }
+
+  const AskBudget& budget;
+  Clock::time_point deadline = Clock::now() + budget.time;
+  size_t bytes = budget.bytes;
+};
+
+// Whether a probe was to run longer than this.
+bool limit_durations(DiagnosticRequest& request, std::chrono::seconds longest) {
+  bool shortened = false;
+  for (ProbeRequest& program : request.programs) {
+    shortened = shortened || program.duration > longest;
+    program.duration = std::min(program.duration, longest);
+  }
+  return shortened;
+}
+
 }  // namespace
 
 Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget& budget,
                        const CommandSettings& commands, const RunRequest& run,
                        const AskListener& listener) {
-  const auto deadline = Clock::now() + budget.time;
-  size_t bytes_left = budget.bytes;
+  Left left{.budget = budget};
   bool repairing = false;
   json messages = json::array();
   const auto add = [&](const char* role, std::string content) {
     messages.push_back({{"role", role}, {"content", std::move(content)}});
     listener.on_message(messages.back());
   };
-  const auto seconds_left = [&] {
-    return std::chrono::duration_cast<std::chrono::seconds>(deadline - Clock::now());
-  };
-  const auto left = [&](int turn) -> std::string {
-    if (turn + 1 == budget.turns || bytes_left == 0)
-      return "Your next message is your last: conclude with a resolution.";
-    return std::to_string(budget.turns - turn) + " messages of yours and " +
-           std::to_string(seconds_left().count()) + " s are left.";
-  };
   add("system", system_prompt(commands, budget.turns));
   add("user", question);
 
   for (int turn = 1; turn <= budget.turns; ++turn) {
-    auto content = chat.complete(messages, deadline);
+    auto content = chat.complete(messages, left.deadline);
     if (!content) return tl::make_unexpected(content.error());
     add("assistant", *content);
     auto reply = read(*content);
@@ -55,37 +76,33 @@ Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget&
       repairing = true;
       listener.on_note("the model's reply is not what was asked for: " + reply.error().message);
       add("user", "Your message could not be used: " + reply.error().message +
-                      ". Answer again with one JSON object of the two kinds. " + left(turn));
+                      ". Answer again with one JSON object of the two kinds. " + left.words(turn));
       continue;
     }
     repairing = false;
     if (auto* resolution = std::get_if<Resolution>(&*reply)) return std::move(*resolution);
-    if (bytes_left == 0)
+    if (left.bytes == 0)
       return fail("the model did not conclude within " + std::to_string(budget.bytes) +
                   " bytes of results");
     if (turn == budget.turns) break;
 
     auto& request = std::get<DiagnosticRequest>(*reply);
     // A quarter of the time that is left is for the model to make something of it.
-    const auto seconds = std::max(seconds_left() * 3 / 4, probe_duration_min);
-    bool shortened = false;
-    for (ProbeRequest& program : request.programs) {
-      shortened = shortened || program.duration > seconds;
-      program.duration = std::min(program.duration, seconds);
-    }
+    const auto seconds = std::max(left.seconds() * 3 / 4, probe_duration_min);
+    const bool shortened = limit_durations(request, seconds);
     listener.on_request(request);
-    const json whole = run(std::move(request), deadline);
+    const json whole = run(std::move(request), left.deadline);
     // An equal share of what is left for each turn that is left.
-    const size_t share = bytes_left / static_cast<size_t>(budget.turns - turn);
+    const size_t share = left.bytes / static_cast<size_t>(budget.turns - turn);
     const json answer = fit(whole, std::max(share, answer_bytes_min));
     std::string text = dump(answer);
-    bytes_left -= std::min(bytes_left, text.size());
-    if (bytes_left < answer_bytes_min) bytes_left = 0;
+    left.bytes -= std::min(left.bytes, text.size());
+    if (left.bytes < answer_bytes_min) left.bytes = 0;
     listener.on_answer(answer);
     if (shortened)
       text += "\nProbes ran for " + std::to_string(seconds.count()) +
               " s at most: no more time was left.";
-    add("user", std::move(text) + "\n" + left(turn));
+    add("user", std::move(text) + "\n" + left.words(turn));
   }
   return fail("the model did not conclude within " + std::to_string(budget.turns) + " messages");
 }

@@ -3,19 +3,19 @@
 
 #include <chrono>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "diagnose/chat.h"
-#include "diagnose/diagnosis.h"
 #include "diagnose/request.h"
+#include "diagnose/sandbox.h"
 
 namespace ebpf_ai_monitor {
 
 struct AskBudget {
-  int turns = 8;                   // the model's messages, repairs too
-  std::chrono::seconds time{900};  // all of it
-  size_t bytes = 256UL * 1024;     // of all results that the model is sent
+  int turns = 0;                // the model's messages, repairs too
+  std::chrono::seconds time{};  // all of it
+  size_t bytes = 0;             // of all results that the model is sent
 };
 
 // What happens, as it happens; all optional but none empty.

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "diagnose/diagnosis.h"
+#include "diagnose/request.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -41,14 +43,6 @@ size_t take(char* data, size_t, size_t bytes, void* into) {
 int look(void* wait, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return (*static_cast<Wait*>(wait))(milliseconds(0)) ? 0 : 1;
 }
-
-struct Attempt {
-  CURLcode code = CURLE_OK;
-  std::string error;
-  long status = 0;
-  std::string body;
-  std::optional<milliseconds> retry_after;
-};
 
 std::string part(CURLU* url, CURLUPart which) {
   char* text = nullptr;
@@ -100,6 +94,14 @@ Result<std::string> content_of(const json& reply) {
 
 }  // namespace
 
+struct Chat::Attempt {
+  CURLcode code = CURLE_OK;
+  std::string error;
+  long status = 0;
+  std::string body;
+  std::optional<milliseconds> retry_after;
+};
+
 Chat::Chat(ChatSettings settings, std::string url, bool here, Wait wait,
            std::function<void(std::string)> say)
     : settings_(std::move(settings)),
@@ -133,53 +135,53 @@ Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std
               std::move(say));
 }
 
+Chat::Attempt Chat::attempt(const std::string& body, milliseconds time) {
+  Attempt result;
+  const Easy easy(curl_easy_init());
+  Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"));
+  if (!settings_.key.empty()) {
+    const std::string line = "Authorization: Bearer " + settings_.key;
+    curl_slist_append(headers.get(), line.c_str());
+  }
+  std::array<char, CURL_ERROR_SIZE> error{};
+  CURL* const handle = easy.get();
+  curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
+  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+  // What the environment names as a proxy is not this machine: it would get the key in the clear.
+  if (here_) curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
+  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle, CURLOPT_USERAGENT, "ebpf-ai-monitor");
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+  curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.c_str());
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(milliseconds(connect_time).count()));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(time.count()));
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error.data());
+  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take);
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, &result.body);
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look);
+  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &wait_);
+  result.code = curl_easy_perform(handle);
+  result.error = error[0] != '\0' ? error.data() : curl_easy_strerror(result.code);
+  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &result.status);
+  curl_off_t seconds = 0;
+  if (curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
+    result.retry_after = std::min<milliseconds>(std::chrono::seconds(seconds), back_off_max);
+  return result;
+}
+
 Result<std::string> Chat::complete(const json& messages, Clock::time_point deadline) {
   json request{{"model", settings_.model}, {"messages", messages}};
   if (!episode_.empty()) request["tensorzero::episode_id"] = episode_;
   const std::string body = dump(request);
 
-  const auto attempt = [&](milliseconds time) {
-    Attempt result;
-    const Easy easy(curl_easy_init());
-    Headers headers(curl_slist_append(nullptr, "Content-Type: application/json"));
-    if (!settings_.key.empty()) {
-      const std::string line = "Authorization: Bearer " + settings_.key;
-      curl_slist_append(headers.get(), line.c_str());
-    }
-    std::array<char, CURL_ERROR_SIZE> error{};
-    CURL* const handle = easy.get();
-    curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
-    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    // What the environment names as a proxy is not this machine: it would get the key in the clear.
-    if (here_) curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(handle, CURLOPT_USERAGENT, "ebpf-ai-monitor");
-    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.c_str());
-    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
-                     static_cast<long>(milliseconds(connect_time).count()));
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(time.count()));
-    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error.data());
-    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &result.body);
-    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look);
-    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &wait_);
-    result.code = curl_easy_perform(handle);
-    result.error = error[0] != '\0' ? error.data() : curl_easy_strerror(result.code);
-    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &result.status);
-    curl_off_t seconds = 0;
-    if (curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
-      result.retry_after = std::min<milliseconds>(std::chrono::seconds(seconds), back_off_max);
-    return result;
-  };
-
   milliseconds back_off = first_back_off;
   for (int number = 1;; ++number) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
     if (left <= milliseconds(0)) return fail("the time that was given is over");
-    const Attempt result = attempt(std::min<milliseconds>(left, reply_time));
+    const Attempt result = attempt(body, std::min<milliseconds>(left, reply_time));
     if (result.code == CURLE_OK && result.status == 200) {
       const auto reply = parse_json(result.body, reply_bytes_max);
       if (!reply) return fail("the endpoint's reply: " + reply.error().message);

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "system/result.h"
@@ -33,6 +33,9 @@ class Chat {
  private:
   Chat(ChatSettings settings, std::string url, bool here, Wait wait,
        std::function<void(std::string)> say);
+
+  struct Attempt;
+  Attempt attempt(const std::string& body, std::chrono::milliseconds time);
 
   ChatSettings settings_;
   std::string url_;

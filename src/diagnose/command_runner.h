@@ -3,50 +3,24 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "diagnose/request.h"
+#include "diagnose/sandbox.h"
 #include "system/event_loop.h"
 #include "system/result.h"
-#include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
 
-inline constexpr std::chrono::seconds command_time_max{10};
 inline constexpr size_t command_output_max = 64UL * 1024;
 inline constexpr size_t commands_at_a_time = 4;
-
-// `[commands]` of the configuration.
-struct CommandSettings {
-  // Programs that must not even start: a name, or an absolute path.
-  std::vector<std::string> deny;
-  // Lets commands talk to the network (IPv4, IPv6). Without it they only look at its state.
-  bool network = false;
-};
-
-// Keeps the first and the last half of what is added, and counts what was between.
-class OutputKeeper {
- public:
-  explicit OutputKeeper(size_t bytes_max) : half_(bytes_max / 2) {}
-  void add(std::string_view output);
-  bool truncated() const { return left_out() > 0; }
-  // With a line that says how much was left out, where something was.
-  std::string text() const;
-
- private:
-  size_t left_out() const { return total_ - head_.size() - std::min(tail_.size(), half_); }
-  size_t half_;
-  size_t total_ = 0;
-  std::string head_;
-  std::string tail_;  // at most twice `half_`: cut when it is full, not each time
-};
 
 struct CommandResult {
   std::string id;
@@ -81,14 +55,6 @@ class CommandRunner {
 
  private:
   struct Running;
-  struct Sandbox {
-    std::string bwrap;
-    std::vector<std::string> arguments;  // up to the user's ids
-    std::string setpriv;
-    std::string groups;
-  };
-
-  Result<Sandbox> prepare() const;
   void start_next();
   Status start(size_t index);
   void on_output(size_t index);

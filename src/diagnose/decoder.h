@@ -2,12 +2,16 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "diagnose/engine.h"
 #include "diagnose/kernel_symbols.h"
+#include "diagnose/target_list.h"
 #include "diagnose/values.h"
+#include "ebpf_ai_monitor/diagnose_events.h"
 #include "system/result.h"
 
 struct btf;
@@ -35,7 +39,7 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
   // Tells the program what to copy and capture.
-  virtual void describe(diagnose_probe& probe, diagnose_layout& layout) const = 0;
+  virtual void instruct(diagnose_probe& probe, diagnose_layout& layout) const = 0;
   virtual nlohmann::json decode(const RawEvent& event) const = 0;
 };
 
@@ -55,9 +59,9 @@ Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, b
                                                   const KernelTypes& kernel);
 
 // The arguments as they are called and typed.
-Result<std::vector<Target::Argument>> tracepoint_arguments(const std::string& category,
-                                                           const std::string& format);
-std::vector<Target::Argument> function_arguments(const btf& types, unsigned function_type);
+Result<std::vector<TargetArgument>> tracepoint_arguments(const std::string& category,
+                                                         const std::string& format);
+std::vector<TargetArgument> function_arguments(const btf& types, unsigned function_type);
 
 // Names of the values of a field, by the format's `print fmt`; empty if it names none.
 Names tracepoint_field_names(const std::string& category, const std::string& format,

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "diagnose/engine.h"
+#include "diagnose/output_keeper.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -63,6 +68,8 @@ json reduce(json answer, const Level& level) {
 Diagnosis::Diagnosis(EventLoop& loop, const CommandSettings& settings)
     : loop_(loop), commands_(loop, settings) {}
 
+Diagnosis::~Diagnosis() = default;
+
 void Diagnosis::run(DiagnosticRequest request, std::function<void()> on_done) {
   on_done_ = std::move(on_done);
   refused_ = std::move(request.refused);
@@ -99,8 +106,8 @@ void Diagnosis::stop() {
   commands_.stop();
 }
 
-std::vector<Engine::Progress> Diagnosis::progress() const {
-  return engine_ ? engine_->progress() : std::vector<Engine::Progress>{};
+std::vector<ProbeProgress> Diagnosis::progress() const {
+  return engine_ ? engine_->progress() : std::vector<ProbeProgress>{};
 }
 
 json Diagnosis::answer() {
@@ -151,7 +158,7 @@ bool has_fault(const json& answer) {
 json refused_whole(const std::string& why) {
   return {{"command_results", json::array()},
           {"ebpf_results", json::object()},
-          {"refused", to_json(std::vector<Refused>{{"request", "", why}})}};
+          {"refused", to_json(std::vector<Refused>{{.item = "request", .why = why}})}};
 }
 
 json fit(json answer, size_t bytes_max, int indent) {

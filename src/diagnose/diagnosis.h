@@ -3,28 +3,31 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "diagnose/command_runner.h"
-#include "diagnose/engine.h"
+#include "diagnose/probe.h"
 #include "diagnose/request.h"
 #include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
 
+class Engine;
+struct ProbeResult;
+
 class Diagnosis {
  public:
   Diagnosis(EventLoop& loop, const CommandSettings& settings);
+  ~Diagnosis();
 
   // All probes are armed, then the clock starts and the first command runs. `on_done` is called
   // once, from the loop, when all have ended; also if there is nothing to run.
   void run(DiagnosticRequest request, std::function<void()> on_done);
   // Ends what still runs; what was caught by then is in the answer.
   void stop();
-  std::vector<Engine::Progress> progress() const;
+  std::vector<ProbeProgress> progress() const;
   size_t commands_done() const { return commands_.done(); }
   size_t commands_total() const { return commands_total_; }
 

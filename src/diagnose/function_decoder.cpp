@@ -4,8 +4,10 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "diagnose/decoder.h"
+#include "system/libbpf.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -91,10 +93,19 @@ Scalar scalar(const btf& types, unsigned id) {
           .allocation_flags = type_name(types, id) == "gfp_t"};
 }
 
+// A struct that the program copied; none where it is not whole.
+template <typename T>
+std::optional<T> read_whole(Bytes bytes) {
+  if (bytes.size() != sizeof(T)) return std::nullopt;
+  T value{};
+  std::memcpy(&value, bytes.data(), sizeof(value));
+  return value;
+}
+
 class FunctionDecoder : public Decoder {
  public:
-  FunctionDecoder(std::unique_ptr<btf, void (*)(btf*)> module_types, const btf* types,
-                  const btf_type* prototype, bool returns, const KernelTypes& kernel)
+  FunctionDecoder(BpfOwned<btf> module_types, const btf* types, const btf_type* prototype,
+                  bool returns, const KernelTypes& kernel)
       : module_types_(std::move(module_types)), types_(types), returns_(returns), kernel_(kernel) {
     if (!prototype) return;  // arguments go by their number
     known_ = true;
@@ -118,7 +129,7 @@ class FunctionDecoder : public Decoder {
     result_ = scalar(*types_, prototype->type);
   }
 
-  void describe(diagnose_probe& probe, diagnose_layout& layout) const override {
+  void instruct(diagnose_probe& probe, diagnose_layout& layout) const override {
     probe.record_size = sizeof(diagnose_call);
     layout.count = static_cast<uint32_t>(captures_.size());
     std::ranges::copy(captures_, layout.captures);
@@ -243,11 +254,9 @@ class FunctionDecoder : public Decoder {
           break;
         case DIAGNOSE_SOCK_AT:
         case DIAGNOSE_SOCKET_AT:
-          if (item.bytes.size() == sizeof(diagnose_sock)) {
-            diagnose_sock sock{};
-            std::memcpy(&sock, item.bytes.data(), sizeof(sock));
+          if (const auto sock = read_whole<diagnose_sock>(item.bytes)) {
             // Of the first at the top, where it is looked for.
-            if (auto shown = show_sock(sock); !data.contains("source"))
+            if (auto shown = show_sock(*sock); !data.contains("source"))
               data.update(shown);
             else
               data[argument.name] = shown;
@@ -256,20 +265,16 @@ class FunctionDecoder : public Decoder {
         case DIAGNOSE_FILE_AT:
         case DIAGNOSE_PATH_AT:
         case DIAGNOSE_DENTRY_AT:
-          if (!file && item.bytes.size() == sizeof(diagnose_file)) {
-            file.emplace();
-            std::memcpy(&*file, item.bytes.data(), sizeof(*file));
-          } else if (!item.bytes.empty()) {
+          if (!file && item.bytes.size() == sizeof(diagnose_file))
+            file = read_whole<diagnose_file>(item.bytes);
+          else if (!item.bytes.empty())
             names.push_back(show_text(item.bytes));
-          }
           break;
         case DIAGNOSE_TASK_AT:
-          if (item.bytes.size() == sizeof(diagnose_task)) {
-            diagnose_task task{};
-            std::memcpy(&task, item.bytes.data(), sizeof(task));
-            data[argument.name] = {
-                {"process_id", task.pid}, {"thread_id", task.tid}, {"name", show_text(task.comm)}};
-          }
+          if (const auto task = read_whole<diagnose_task>(item.bytes))
+            data[argument.name] = {{"process_id", task->pid},
+                                   {"thread_id", task->tid},
+                                   {"name", show_text(task->comm)}};
           break;
         case DIAGNOSE_BYTES_AT:
           data[argument.name] = show_members(argument.target, item.bytes);
@@ -322,7 +327,7 @@ class FunctionDecoder : public Decoder {
     }
   }
 
-  std::unique_ptr<btf, void (*)(btf*)> module_types_;
+  BpfOwned<btf> module_types_;
   const btf* types_;
   bool returns_;
   bool known_ = false;
@@ -336,7 +341,7 @@ class FunctionDecoder : public Decoder {
 
 Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, bool returns,
                                                   const KernelTypes& kernel) {
-  std::unique_ptr<btf, void (*)(btf*)> module_types(nullptr, btf__free);
+  BpfOwned<btf> module_types;
   const btf* types = kernel.types;
   const std::string module = kernel.symbols ? kernel.symbols->module(function) : "";
   if (types && !module.empty()) {
@@ -353,8 +358,8 @@ Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, b
                                            kernel);
 }
 
-std::vector<Target::Argument> function_arguments(const btf& types, unsigned function_type) {
-  std::vector<Target::Argument> arguments;
+std::vector<TargetArgument> function_arguments(const btf& types, unsigned function_type) {
+  std::vector<TargetArgument> arguments;
   const btf_type* prototype = btf__type_by_id(&types, btf__type_by_id(&types, function_type)->type);
   for (unsigned i = 0; i < btf_vlen(prototype); ++i) {
     const btf_param& parameter = btf_params(prototype)[i];

@@ -33,7 +33,8 @@ Result<KernelSymbols> KernelSymbols::read(const std::string& path) {
     words >> module;
     if (module.size() > 2) module = module.substr(1, module.size() - 2);
     addresses |= address != 0;
-    const auto entry = symbols.by_name_.emplace(name, Function{address, module});
+    const auto entry =
+        symbols.by_name_.emplace(name, Function{.address = address, .module = module});
     symbols.by_address_.emplace_back(address, entry->first);
   }
   if (!addresses)

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
+
+#include "diagnose/command_runner.h"
+#include "diagnose/diagnosis.h"
+#include "diagnose/target_list.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -397,7 +402,7 @@ void McpServer::tell_progress(Call& call) {
   const auto add = [&](const std::string& words) {
     message.append(message.empty() ? "" : ", ").append(words);
   };
-  for (const Engine::Progress& probe : call.diagnosis.progress())
+  for (const ProbeProgress& probe : call.diagnosis.progress())
     add(probe.name + ": " +
         (probe.failed ? "failed" : std::to_string(probe.event_count) + " events"));
   if (call.diagnosis.commands_total() > 0)
@@ -443,6 +448,10 @@ void McpServer::reply_tool(Era era, const json& id, const Result<json>& content,
   json result{{"content", {{{"type", "text"}, {"text", text}}}}, {"isError", failed || !content}};
   if (content) result["structuredContent"] = *content;
   reply(era, id, std::move(result));
+}
+
+void McpServer::refuse(const json& id, int code, const std::string& why) {
+  refuse(id, code, why, nullptr);
 }
 
 void McpServer::refuse(const json& id, int code, const std::string& why, const json& data) {

@@ -6,11 +6,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "diagnose/diagnosis.h"
+#include "diagnose/request.h"
+#include "diagnose/sandbox.h"
 #include "system/event_loop.h"
 #include "system/result.h"
 
@@ -55,8 +57,9 @@ class McpServer {
   void reply(Era era, const nlohmann::json& id, nlohmann::json result);
   void reply_tool(Era era, const nlohmann::json& id, const Result<nlohmann::json>& content,
                   bool failed = false);
+  void refuse(const nlohmann::json& id, int code, const std::string& why);
   void refuse(const nlohmann::json& id, int code, const std::string& why,
-              const nlohmann::json& data = nullptr);
+              const nlohmann::json& data);
   nlohmann::json own_info() const;
 
   EventLoop& loop_;

@@ -1,6 +1,7 @@
 #include "diagnose/prompt.h"
 
-#include "diagnose/engine.h"
+#include "diagnose/command_runner.h"
+#include "diagnose/probe.h"
 #include "diagnose/request.h"
 
 namespace ebpf_ai_monitor {

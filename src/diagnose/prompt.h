@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "diagnose/command_runner.h"
+#include "diagnose/sandbox.h"
 
 namespace ebpf_ai_monitor {
 

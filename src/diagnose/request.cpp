@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
@@ -189,13 +190,14 @@ void refuse_unknown_keys(const json& object, std::vector<Refused>& refused) {
   size_t count = 0;
   for (const auto& [key, value] : object.items()) {
     if (key == "commands" || key == "ebpf_programs" || ++count > unknown_keys_told) continue;
-    refused.push_back({"key", shorten(key, refused_bytes_max),
-                       "unknown key " + in_quotes(key) +
-                           " of the request; there are commands and ebpf_programs"});
+    refused.push_back({.item = "key",
+                       .name = shorten(key, refused_bytes_max),
+                       .why = "unknown key " + in_quotes(key) +
+                              " of the request; there are commands and ebpf_programs"});
   }
   if (count > unknown_keys_told)
     refused.push_back(
-        {"key", "", std::to_string(count - unknown_keys_told) + " more unknown keys"});
+        {.item = "key", .why = std::to_string(count - unknown_keys_told) + " more unknown keys"});
 }
 
 // The array under a key; what stands there instead is refused.
@@ -205,14 +207,15 @@ const json& items_of(const json& object, const char* key, size_t count_max,
   const json* items = find(object, key);
   if (items == nullptr) return none;
   if (!items->is_array()) {
-    refused.push_back({key, "", std::string(key) + " must be an array, not " + items->type_name()});
+    refused.push_back(
+        {.item = key, .why = std::string(key) + " must be an array, not " + items->type_name()});
     return none;
   }
   if (items->size() > count_max) {
-    refused.push_back({key, "",
-                       "there are " + std::to_string(items->size()) + " " + key +
-                           ", and one request may have " + std::to_string(count_max) +
-                           ": those from the " + std::to_string(count_max + 1) + "th on"});
+    refused.push_back({.item = key,
+                       .why = "there are " + std::to_string(items->size()) + " " + key +
+                              ", and one request may have " + std::to_string(count_max) +
+                              ": those from the " + std::to_string(count_max + 1) + "th on"});
   }
   return *items;
 }
@@ -368,7 +371,7 @@ Result<Reply> parse_request(std::string_view text) {
   object->erase("reasoning");
   DiagnosticRequest request = read_items(*object);
   request.reasoning = std::move(reasoning);
-  if (!fault.empty()) request.refused.push_back({"reasoning", "", fault});
+  if (!fault.empty()) request.refused.push_back({.item = "reasoning", .why = fault});
   return request;
 }
 

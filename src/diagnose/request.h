@@ -3,13 +3,13 @@
 // asked still runs.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "diagnose/engine.h"
+#include "diagnose/probe.h"
 #include "system/result.h"
 
 namespace ebpf_ai_monitor {
@@ -30,11 +30,11 @@ struct CommandRequest {
 
 // An item, or a key, that was asked for and is not run.
 struct Refused {
-  std::string item;  // "ebpf_programs[2]", "commands[0]", "key"
-  std::string name;  // its name, command or key where it has one; this and what follows as given,
-                     // but cut where it is long
-  std::string why;   // a sentence that names the fault
-  std::string id{};  // of a command; as for one that runs
+  std::string item;    // "ebpf_programs[2]", "commands[0]", "key"
+  std::string name{};  // its name, command or key where it has one; this and what follows as given,
+                       // but cut where it is long
+  std::string why;     // a sentence that names the fault
+  std::string id{};    // of a command; as for one that runs
   std::string type{}, target{};  // of a program
 };
 

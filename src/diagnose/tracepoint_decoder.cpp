@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "diagnose/decoder.h"
 
@@ -147,7 +148,7 @@ class TracepointDecoder : public Decoder {
     plan();
   }
 
-  void describe(diagnose_probe& probe, diagnose_layout& layout) const override {
+  void instruct(diagnose_probe& probe, diagnose_layout& layout) const override {
     probe.record_size = record_size_;
     for (const Field& field : fields_) {
       if (!field.dynamic || probe.dynamic_count == DIAGNOSE_DYNAMIC) continue;
@@ -382,11 +383,11 @@ Result<std::unique_ptr<Decoder>> tracepoint_decoder(const std::string& category,
   return std::make_unique<TracepointDecoder>(category, format, *parsed, kernel);
 }
 
-Result<std::vector<Target::Argument>> tracepoint_arguments(const std::string& category,
-                                                           const std::string& format) {
+Result<std::vector<TargetArgument>> tracepoint_arguments(const std::string& category,
+                                                         const std::string& format) {
   const auto parsed = parse(category, format);
   if (!parsed) return tl::make_unexpected(parsed.error());
-  std::vector<Target::Argument> arguments;
+  std::vector<TargetArgument> arguments;
   for (const tep_format_field* field = parsed->event->format.fields; field; field = field->next)
     if (std::string_view(field->name) != "__syscall_nr")
       arguments.push_back({.name = field->name, .type = field->type});

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -21,67 +22,67 @@ namespace {
 #define NAME(value) \
   { static_cast<uint64_t>(value), #value }
 
-const Names open_flags{true,
-                       {NAME(O_WRONLY),
-                        NAME(O_RDWR),
-                        NAME(O_CREAT),
-                        NAME(O_EXCL),
-                        NAME(O_NOCTTY),
-                        NAME(O_TRUNC),
-                        NAME(O_APPEND),
-                        NAME(O_NONBLOCK),
-                        {__O_TMPFILE | O_DIRECTORY, "O_TMPFILE"},
-                        NAME(O_SYNC),
-                        NAME(O_DSYNC),
-                        NAME(O_DIRECT),
-                        NAME(O_DIRECTORY),
-                        NAME(O_NOFOLLOW),
-                        NAME(O_NOATIME),
-                        NAME(O_CLOEXEC),
-                        NAME(O_PATH),
-                        {0100000, "O_LARGEFILE"},  // the kernel's, where glibc has 0
-                        {0, "O_RDONLY"}}};
+const Names open_flags{.flags = true,
+                       .values = {NAME(O_WRONLY),
+                                  NAME(O_RDWR),
+                                  NAME(O_CREAT),
+                                  NAME(O_EXCL),
+                                  NAME(O_NOCTTY),
+                                  NAME(O_TRUNC),
+                                  NAME(O_APPEND),
+                                  NAME(O_NONBLOCK),
+                                  {__O_TMPFILE | O_DIRECTORY, "O_TMPFILE"},
+                                  NAME(O_SYNC),
+                                  NAME(O_DSYNC),
+                                  NAME(O_DIRECT),
+                                  NAME(O_DIRECTORY),
+                                  NAME(O_NOFOLLOW),
+                                  NAME(O_NOATIME),
+                                  NAME(O_CLOEXEC),
+                                  NAME(O_PATH),
+                                  {0100000, "O_LARGEFILE"},  // the kernel's, where glibc has 0
+                                  {0, "O_RDONLY"}}};
 const Names families{
-    false,
-    {NAME(AF_UNSPEC), NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK),
-     NAME(AF_PACKET), NAME(AF_ALG), NAME(AF_VSOCK), NAME(AF_BLUETOOTH), NAME(AF_XDP)}};
-const Names protections{true,
-                        {NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), NAME(PROT_NONE)}};
+    .flags = false,
+    .values = {NAME(AF_UNSPEC), NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK),
+               NAME(AF_PACKET), NAME(AF_ALG), NAME(AF_VSOCK), NAME(AF_BLUETOOTH), NAME(AF_XDP)}};
+const Names protections{
+    .flags = true, .values = {NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), NAME(PROT_NONE)}};
 const Names map_flags{
-    true,
-    {NAME(MAP_SHARED_VALIDATE), NAME(MAP_SHARED), NAME(MAP_PRIVATE), NAME(MAP_FIXED),
-     NAME(MAP_ANONYMOUS), NAME(MAP_GROWSDOWN), NAME(MAP_DENYWRITE), NAME(MAP_LOCKED),
-     NAME(MAP_NORESERVE), NAME(MAP_POPULATE), NAME(MAP_NONBLOCK), NAME(MAP_STACK),
-     NAME(MAP_HUGETLB), NAME(MAP_FIXED_NOREPLACE)}};
-const Names clone_flags{true,
-                        {NAME(CLONE_VM),
-                         NAME(CLONE_FS),
-                         NAME(CLONE_FILES),
-                         NAME(CLONE_SIGHAND),
-                         NAME(CLONE_PIDFD),
-                         NAME(CLONE_PTRACE),
-                         NAME(CLONE_VFORK),
-                         NAME(CLONE_PARENT),
-                         NAME(CLONE_THREAD),
-                         NAME(CLONE_NEWNS),
-                         NAME(CLONE_SYSVSEM),
-                         NAME(CLONE_SETTLS),
-                         NAME(CLONE_PARENT_SETTID),
-                         NAME(CLONE_CHILD_CLEARTID),
-                         NAME(CLONE_UNTRACED),
-                         NAME(CLONE_CHILD_SETTID),
-                         NAME(CLONE_NEWCGROUP),
-                         NAME(CLONE_NEWUTS),
-                         NAME(CLONE_NEWIPC),
-                         NAME(CLONE_NEWUSER),
-                         NAME(CLONE_NEWPID),
-                         NAME(CLONE_NEWNET),
-                         NAME(CLONE_IO),
-                         {0, "0"}}};
+    .flags = true,
+    .values = {NAME(MAP_SHARED_VALIDATE), NAME(MAP_SHARED), NAME(MAP_PRIVATE), NAME(MAP_FIXED),
+               NAME(MAP_ANONYMOUS), NAME(MAP_GROWSDOWN), NAME(MAP_DENYWRITE), NAME(MAP_LOCKED),
+               NAME(MAP_NORESERVE), NAME(MAP_POPULATE), NAME(MAP_NONBLOCK), NAME(MAP_STACK),
+               NAME(MAP_HUGETLB), NAME(MAP_FIXED_NOREPLACE)}};
+const Names clone_flags{.flags = true,
+                        .values = {NAME(CLONE_VM),
+                                   NAME(CLONE_FS),
+                                   NAME(CLONE_FILES),
+                                   NAME(CLONE_SIGHAND),
+                                   NAME(CLONE_PIDFD),
+                                   NAME(CLONE_PTRACE),
+                                   NAME(CLONE_VFORK),
+                                   NAME(CLONE_PARENT),
+                                   NAME(CLONE_THREAD),
+                                   NAME(CLONE_NEWNS),
+                                   NAME(CLONE_SYSVSEM),
+                                   NAME(CLONE_SETTLS),
+                                   NAME(CLONE_PARENT_SETTID),
+                                   NAME(CLONE_CHILD_CLEARTID),
+                                   NAME(CLONE_UNTRACED),
+                                   NAME(CLONE_CHILD_SETTID),
+                                   NAME(CLONE_NEWCGROUP),
+                                   NAME(CLONE_NEWUTS),
+                                   NAME(CLONE_NEWIPC),
+                                   NAME(CLONE_NEWUSER),
+                                   NAME(CLONE_NEWPID),
+                                   NAME(CLONE_NEWNET),
+                                   NAME(CLONE_IO),
+                                   {0, "0"}}};
 #undef NAME
 
 Names make_socket_types() {
-  Names names{true, {}};
+  Names names;
   const std::array<std::pair<int, const char*>, 5> types = {{{SOCK_STREAM, "SOCK_STREAM"},
                                                              {SOCK_DGRAM, "SOCK_DGRAM"},
                                                              {SOCK_RAW, "SOCK_RAW"},
@@ -92,7 +93,6 @@ Names make_socket_types() {
        {SOCK_CLOEXEC, "|SOCK_CLOEXEC"},
        {SOCK_NONBLOCK, "|SOCK_NONBLOCK"},
        {0, ""}}};
-  names.flags = false;
   for (const auto& [flag, suffix] : flags)
     for (const auto& [type, name] : types)
       names.values.emplace_back(static_cast<uint64_t>(type | flag), name + suffix);
@@ -267,7 +267,8 @@ const Names& clone_flag_names() { return clone_flags; }
 const Names* syscall_argument_names(std::string_view call, std::string_view argument) {
   static const Names socket_types = make_socket_types();
   static const Names signals = make_signals();
-  static const Names directory{false, {{static_cast<uint64_t>(AT_FDCWD), "AT_FDCWD"}}};
+  static const Names directory{.flags = false,
+                               .values = {{static_cast<uint64_t>(AT_FDCWD), "AT_FDCWD"}}};
   static const std::map<std::pair<std::string_view, std::string_view>, const Names*> names = {
       {{"open", "flags"}, &open_flags},
       {{"openat", "flags"}, &open_flags},

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdarg>
 #include <cstring>
 #include <numeric>
 #include <span>
@@ -40,30 +39,9 @@ constexpr std::array<Program, 4> socket_call_programs = {
 constexpr std::array<Program, 2> socket_layer_programs = {&Programs::socket_sendmsg,
                                                           &Programs::socket_recvmsg};
 
-// libbpf tells what went wrong in prose: kept for the error, shown at debug level.
-std::string& libbpf_says() {
-  static std::string text;
-  return text;
-}
-
-int print_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
-  std::array<char, 1024> text;
-  std::vsnprintf(text.data(), text.size(), format, arguments);
-  std::string line(text.data());
-  while (!line.empty() && line.back() == '\n') line.pop_back();
-  if (level == LIBBPF_WARN) {
-    if (libbpf_says().empty()) libbpf_says() = line;
-    spdlog::debug("{}", line);
-  } else {
-    spdlog::trace("{}", line);
-  }
-  return 0;
-}
-
 // What a failure to load means for the person who started us.
 tl::unexpected<Error> explain(const std::string& what, int error) {
-  std::string message = what + ": " + std::strerror(error);
-  if (!libbpf_says().empty()) message += " (" + libbpf_says() + ")";
+  std::string message = libbpf_failure(what, error);
   if (error == ENOSYS || error == EOPNOTSUPP)
     message += "; boot a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y, 6.1 or later";
   else if (error == EPERM || error == EACCES)
@@ -94,21 +72,6 @@ std::vector<std::pair<Program, bool>> on_demand(Probes probes, bool modes, bool 
   return all;
 }
 
-template <typename Key, typename Value>
-Status put(const bpf_map* map, const Key& key, const Value& value, uint64_t flags = BPF_ANY) {
-  const int result = bpf_map__update_elem(map, &key, sizeof(key), &value, sizeof(value), flags);
-  if (result < 0) return fail_errno(std::string("BPF map '") + bpf_map__name(map) + "'", -result);
-  return {};
-}
-
-template <typename Key, typename Value>
-std::optional<Value> get(const bpf_map* map, const Key& key) {
-  Value value{};
-  if (bpf_map__lookup_elem(map, &key, sizeof(key), &value, sizeof(value), 0) < 0)
-    return std::nullopt;
-  return value;
-}
-
 // Makes `keys` all that a map has, for a map that is a set.
 template <typename Key>
 Status replace_keys(const bpf_map* map, const std::vector<Key>& keys) {
@@ -116,13 +79,8 @@ Status replace_keys(const bpf_map* map, const std::vector<Key>& keys) {
     return std::ranges::any_of(
         keys, [&](const Key& wanted) { return std::memcmp(&wanted, &key, sizeof(key)) == 0; });
   };
-  std::vector<Key> unwanted;
-  Key key{};
-  for (int more = bpf_map__get_next_key(map, nullptr, &key, sizeof(key)); more == 0;
-       more = bpf_map__get_next_key(map, &key, &key, sizeof(key))) {
-    if (!is_wanted(key)) unwanted.push_back(key);
-  }
-  for (const Key& old : unwanted) bpf_map__delete_elem(map, &old, sizeof(old), 0);
+  for (const Key& key : keys_of<Key>(map))
+    if (!is_wanted(key)) erase(map, key);
   for (const Key& wanted : keys) {
     if (auto status = put(map, wanted, uint8_t{1}); !status) return status;
   }
@@ -143,11 +101,9 @@ int handle_event(void* context, void* data, size_t size) {
 
 }  // namespace
 
-void AgentMonitor::Destroy::operator()(agent_monitor_bpf* skeleton) const {
+void AgentMonitor::FreeSkeleton::operator()(agent_monitor_bpf* skeleton) const {
   agent_monitor_bpf__destroy(skeleton);
 }
-void AgentMonitor::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
-void AgentMonitor::Destroy::operator()(::ring_buffer* ring) const { ring_buffer__free(ring); }
 
 AgentMonitor::AgentMonitor() = default;
 AgentMonitor::AgentMonitor(AgentMonitor&&) noexcept = default;
@@ -167,8 +123,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options) {
 Result<AgentMonitor> AgentMonitor::load(const Options& options, Probes probes) {
   AgentMonitor monitor;
   monitor.probes_ = probes;
-  libbpf_set_print(print_libbpf);
-  libbpf_says().clear();
+  listen_to_libbpf();
   monitor.skeleton_.reset(agent_monitor_bpf__open());
   if (!monitor.skeleton_) return explain("cannot open the kernel programs", errno);
   auto& skeleton = *monitor.skeleton_;
@@ -232,7 +187,7 @@ bool AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) 
 
 Status AgentMonitor::try_tracepoints() const {
   if (probes_ != Probes::tracepoint) return {};
-  const std::unique_ptr<bpf_link, Destroy> link(bpf_program__attach(skeleton_->progs.enter_readv));
+  const BpfOwned<bpf_link> link(bpf_program__attach(skeleton_->progs.enter_readv));
   const int error = errno;
   if (link) return {};
   if (perf_event_paranoid() <= 2) return explain("cannot attach to tracepoints", error);
@@ -243,7 +198,7 @@ Status AgentMonitor::try_tracepoints() const {
 
 Status AgentMonitor::watch_terminals() {
   if (watches_terminals()) return {};
-  libbpf_says().clear();
+  listen_to_libbpf();
   for (const bpf_program* program : terminal_programs_) {
     terminal_links_.emplace_back(bpf_program__attach(program));
     if (terminal_links_.back()) continue;
@@ -272,7 +227,7 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader) {
 
 Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
   const auto pid = static_cast<uint32_t>(member);
-  if (const auto known = get<uint32_t, agent_member>(skeleton_->maps.members, pid)) {
+  if (const auto known = get<agent_member>(skeleton_->maps.members, pid)) {
     const auto its = session(known->session);
     if (its && its->start_ns == known->session_start_ns) return {};
   }
@@ -283,12 +238,11 @@ Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
 }
 
 std::optional<agent_session> AgentMonitor::session(uint32_t leader) const {
-  return get<uint32_t, agent_session>(skeleton_->maps.sessions, leader);
+  return get<agent_session>(skeleton_->maps.sessions, leader);
 }
 
 std::optional<pid_t> AgentMonitor::leader_of(pid_t member) const {
-  const auto known =
-      get<uint32_t, agent_member>(skeleton_->maps.members, static_cast<uint32_t>(member));
+  const auto known = get<agent_member>(skeleton_->maps.members, static_cast<uint32_t>(member));
   const auto its = known ? session(known->session) : std::nullopt;
   if (!its || its->start_ns != known->session_start_ns) return std::nullopt;
   return static_cast<pid_t>(known->session);
@@ -302,20 +256,20 @@ Status AgentMonitor::adopt_read(pid_t tid, int fd, const agent_terminal& termina
 void AgentMonitor::drop(pid_t leader) {
   const auto pid = static_cast<uint32_t>(leader);
   // May be gone already: the kernel forgets a leader that exits.
-  bpf_map__delete_elem(skeleton_->maps.sessions, &pid, sizeof(pid), 0);
+  erase(skeleton_->maps.sessions, pid);
   drop_member(leader);
   set_quiet(leader, false);
 }
 
 void AgentMonitor::drop_member(pid_t member) {
   const auto pid = static_cast<uint32_t>(member);
-  bpf_map__delete_elem(skeleton_->maps.members, &pid, sizeof(pid), 0);
+  erase(skeleton_->maps.members, pid);
 }
 
 void AgentMonitor::set_quiet(pid_t leader, bool quiet) {
   const auto pid = static_cast<uint32_t>(leader);
   if (!quiet) {
-    bpf_map__delete_elem(skeleton_->maps.quiet, &pid, sizeof(pid), 0);
+    erase(skeleton_->maps.quiet, pid);
   } else if (auto status = put(skeleton_->maps.quiet, pid, uint8_t{1}); !status) {
     spdlog::debug("{}", status.error().message);  // it costs wake-ups, nothing else
   }
@@ -334,8 +288,7 @@ std::optional<agent_terminal> AgentMonitor::terminal(pid_t pid) const {
   options.sz = sizeof(options);
   options.link_info = &about;
   options.link_info_len = sizeof(about);
-  const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(
-      bpf_program__attach_iter(skeleton_->progs.terminal, &options), bpf_link__destroy);
+  const BpfOwned<bpf_link> link(bpf_program__attach_iter(skeleton_->progs.terminal, &options));
   if (!link) return std::nullopt;
   const UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
   agent_terminal found{};
@@ -346,12 +299,7 @@ std::optional<agent_terminal> AgentMonitor::terminal(pid_t pid) const {
 }
 
 uint64_t AgentMonitor::lost() const {
-  const int cpus = libbpf_num_possible_cpus();
-  std::vector<uint64_t> counts(static_cast<size_t>(std::max(cpus, 1)));
-  const uint32_t zero = 0;
-  if (bpf_map__lookup_elem(skeleton_->maps.lost, &zero, sizeof(zero), counts.data(),
-                           counts.size() * sizeof(uint64_t), 0) < 0)
-    return 0;
+  const auto counts = get_per_cpu<uint64_t>(skeleton_->maps.lost, uint32_t{0});
   return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
 }
 

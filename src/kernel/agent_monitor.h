@@ -17,12 +17,11 @@
 #include "core/process_id.h"
 #include "ebpf_ai_monitor/events.h"
 #include "system/event_loop.h"
+#include "system/libbpf.h"
 #include "system/result.h"
 
 struct agent_monitor_bpf;
-struct bpf_link;
 struct bpf_program;
-struct ring_buffer;
 
 namespace ebpf_ai_monitor {
 
@@ -107,22 +106,19 @@ class AgentMonitor {
   uint64_t lost() const;
 
  private:
-  struct Destroy {
+  struct FreeSkeleton {
     void operator()(agent_monitor_bpf* skeleton) const;
-    void operator()(bpf_link* link) const;
-    void operator()(::ring_buffer* ring) const;
   };
-  using Skeleton = std::unique_ptr<agent_monitor_bpf, Destroy>;
 
   AgentMonitor();
   static Result<AgentMonitor> load(const Options& options, Probes probes);
   std::optional<agent_session> session(uint32_t leader) const;
 
-  Skeleton skeleton_;
+  std::unique_ptr<agent_monitor_bpf, FreeSkeleton> skeleton_;
   Probes probes_ = Probes::tracepoint;
   std::vector<const bpf_program*> terminal_programs_;
-  std::vector<std::unique_ptr<bpf_link, Destroy>> terminal_links_;
-  std::unique_ptr<::ring_buffer, Destroy> ring_;
+  std::vector<BpfOwned<bpf_link>> terminal_links_;
+  BpfOwned<::ring_buffer> ring_;
   std::unique_ptr<std::function<bool(const agent_event&)>> handle_;
   uint64_t received_ = 0;
 };

@@ -19,9 +19,9 @@ enum class Fitness {
 struct Finding {
   std::string need;  // "type information"
   Fitness fitness;
-  std::string found;        // what there is: "Linux 6.12.9"
-  std::string consequence;  // of its lack; empty where it is good
-  std::string remedy;       // likewise
+  std::string found;          // what there is: "Linux 6.12.9"
+  std::string consequence{};  // of its lack; empty where it is good
+  std::string remedy{};       // likewise
 };
 
 // `root` is where the file system begins, for tests; `release` is uname's.

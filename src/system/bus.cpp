@@ -26,7 +26,7 @@ void BusOnLoop::process() {
   try {
     // Not all at once: who asks without end shall not keep the rest of the loop waiting.
     for (int i = 0; i < requests_a_turn; ++i) {
-      if (!connection_.processPendingRequest()) return refresh();
+      if (!bus::process_one(connection_)) return refresh();
     }
     // What sd-bus has read already makes no fd ready.
     more_ = true;
@@ -44,10 +44,10 @@ void BusOnLoop::refresh() {
   const auto poll = connection_.getEventLoopPollData();
   io_->set_io_events(
       static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT
-  if (poll.timeout_usec == UINT64_MAX) {
-    timer_->disarm();
+  if (const auto deadline = bus::deadline(poll)) {
+    timer_->arm(*deadline);
   } else {
-    timer_->arm(std::chrono::microseconds(poll.timeout_usec));  // absolute, CLOCK_MONOTONIC
+    timer_->disarm();
   }
 }
 

@@ -1,15 +1,149 @@
-// sdbus-c++ on the event loop. Its API differs between 1.x (Debian 12) and 2.x: this and
-// app/control_interface.cpp are all that would change.
+// sdbus-c++ on the event loop, and all in which its API differs between 1.x (Debian 12) and 2.x.
 #pragma once
 
 #include <sdbus-c++/sdbus-c++.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
+
+namespace bus {
+
+struct Caller {
+  uid_t user;
+  std::string name;  // the unique one
+};
+
+#if __has_include(<sdbus-c++/VTableItems.h>)  // 2.x
+
+using sdbus::InterfaceName;
+using sdbus::ServiceName;
+using sdbus::SignalName;
+using ErrorName = sdbus::Error::Name;
+using ReplyError = std::optional<sdbus::Error>;
+
+// The methods, signals and properties of one interface of an object, until publish() has the bus
+// know them.
+class Interface {
+ public:
+  Interface(sdbus::IObject& object, InterfaceName name) : object_(object), name_(std::move(name)) {}
+
+  template <typename Function>
+  void method(const char* name, std::vector<std::string> inputs, std::vector<std::string> outputs,
+              Function function) {
+    items_.emplace_back(sdbus::registerMethod(name)
+                            .withInputParamNames(std::move(inputs))
+                            .withOutputParamNames(std::move(outputs))
+                            .implementedAs(std::move(function)));
+  }
+  template <typename Parameter>
+  void signal(const char* name, const char* parameter) {
+    items_.emplace_back(sdbus::registerSignal(name).withParameters<Parameter>(parameter));
+  }
+  template <typename Getter>
+  void property(const char* name, Getter getter) {
+    items_.emplace_back(sdbus::registerProperty(name).withGetter(std::move(getter)));
+  }
+  void publish() { object_.addVTable(name_, std::move(items_)); }
+
+ private:
+  sdbus::IObject& object_;
+  const InterfaceName name_;
+  std::vector<sdbus::VTableItem> items_;
+};
+
+// Has a proxy receive the signals that it was given handlers of.
+inline void listen(sdbus::IProxy&) {}
+
+inline sdbus::Slot add_match(sdbus::IConnection& connection, const std::string& rule,
+                             std::function<void()> on_message) {
+  return connection.addMatch(
+      rule, [on_message = std::move(on_message)](sdbus::Message) { on_message(); },
+      sdbus::return_slot);
+}
+
+// False: nothing is pending.
+inline bool process_one(sdbus::IConnection& connection) { return connection.processPendingEvent(); }
+
+inline std::optional<Nanoseconds> deadline(const sdbus::IConnection::PollData& poll) {
+  if (poll.timeout == std::chrono::microseconds::max()) return std::nullopt;
+  return poll.timeout;
+}
+
+// Of the method call that the object answers now.
+inline Caller caller_of(const sdbus::IObject& object) {
+  const sdbus::Message call = object.getCurrentlyProcessedMessage();
+  return {call.getCredsUid(), call.getSender()};
+}
+
+#else  // 1.x
+
+using InterfaceName = std::string;
+using ServiceName = std::string;
+using SignalName = std::string;
+using ErrorName = std::string;
+using ReplyError = const sdbus::Error*;
+
+class Interface {
+ public:
+  Interface(sdbus::IObject& object, InterfaceName name) : object_(object), name_(std::move(name)) {}
+
+  template <typename Function>
+  void method(const char* name, std::vector<std::string> inputs, std::vector<std::string> outputs,
+              Function function) {
+    object_.registerMethod(name)
+        .onInterface(name_)
+        .withInputParamNames(std::move(inputs))
+        .withOutputParamNames(std::move(outputs))
+        .implementedAs(std::move(function));
+  }
+  template <typename Parameter>
+  void signal(const char* name, const char* parameter) {
+    object_.registerSignal(name).onInterface(name_).template withParameters<Parameter>(parameter);
+  }
+  template <typename Getter>
+  void property(const char* name, Getter getter) {
+    object_.registerProperty(name).onInterface(name_).withGetter(std::move(getter));
+  }
+  void publish() { object_.finishRegistration(); }
+
+ private:
+  sdbus::IObject& object_;
+  const InterfaceName name_;
+};
+
+inline void listen(sdbus::IProxy& proxy) { proxy.finishRegistration(); }
+
+inline sdbus::Slot add_match(sdbus::IConnection& connection, const std::string& rule,
+                             std::function<void()> on_message) {
+  return connection.addMatch(
+      rule, [on_message = std::move(on_message)](sdbus::Message&) { on_message(); });
+}
+
+inline bool process_one(sdbus::IConnection& connection) {
+  return connection.processPendingRequest();
+}
+
+inline std::optional<Nanoseconds> deadline(const sdbus::IConnection::PollData& poll) {
+  if (poll.timeout_usec == UINT64_MAX) return std::nullopt;
+  return std::chrono::microseconds(poll.timeout_usec);
+}
+
+inline Caller caller_of(const sdbus::IObject& object) {
+  const sdbus::Message& call = *object.getCurrentlyProcessedMessage();
+  return {call.getCredsUid(), call.getSender()};
+}
+
+#endif
+
+}  // namespace bus
 
 // Runs a connection on the loop for as long as it lives. `on_lost` is called once, when the bus has
 // closed the connection; destroy this then (not from within the callback).

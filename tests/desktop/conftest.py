@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from support.desktop import Desktop, wait_until
 from support.stand_in import install
 
 from fake_daemon import Bridge
+from tmux_server import Tmux
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,25 @@ def badges(desktop: Desktop) -> Generator[BadgeWatch, None, None]:
 def bridge(desktop: Desktop, badges: BadgeWatch) -> Generator[Bridge, None, None]:
     with Bridge(desktop) as bridge:
         yield bridge
+
+
+@pytest.fixture
+def tmux_at(desktop: Desktop) -> Generator[Callable[[str], Tmux], None, None]:
+    """Makes a server by the name of its socket."""
+    with contextlib.ExitStack() as servers:
+
+        def make(name: str) -> Tmux:
+            tmux = Tmux(desktop, desktop.runtime_dir / name)
+            servers.callback(end, tmux)
+            return tmux
+
+        def end(tmux: Tmux) -> None:
+            with contextlib.suppress(RuntimeError):  # it may have ended
+                tmux.run("kill-server")
+
+        yield make
+
+
+@pytest.fixture
+def tmux(tmux_at: Callable[[str], Tmux]) -> Tmux:
+    return tmux_at("tmux")

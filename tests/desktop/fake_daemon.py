@@ -19,7 +19,7 @@ from support.desktop import Desktop
 SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
-_REPORT = struct.Struct("=IIqQiI200s")
+_REPORT = struct.Struct("=IIqQiIII200s")
 _WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR = 1, 2, 3, 4, 5
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
@@ -117,7 +117,7 @@ class Bridge:
         for agent in agents:
             fields = vars(agent) | vars(agent.process)
             del fields["process"]
-            self._send("session", fields)
+            self._send("agent", fields)
         if synced:
             self._send("synced", {"news_since": self.news_since})
 
@@ -191,7 +191,7 @@ class Bridge:
     def _take(self, packet: bytes) -> None:
         if not packet:
             raise EOFError("\n".join(["the bridge has ended; its log:", *self.log]))
-        kind, reason, window, start_ticks, pid, level, text = _REPORT.unpack(packet)
+        kind, reason, window, start_ticks, pid, inputs, waits_for, level, text = _REPORT.unpack(packet)
         self.reports += 1
         if kind == _WINDOW:
             self.places[Process(pid, start_ticks)] = (window, REASONS[reason])
@@ -200,8 +200,8 @@ class Bridge:
         elif kind == _LOG:
             self.log.append(f"{level} {text.partition(bytes(1))[0].decode(errors='replace')}")
         elif kind == _INPUTS:
-            self.wants_inputs = window == 1
+            self.wants_inputs = inputs == 1
         elif kind == _WAITS_FOR:
-            self.waits_for[Process(pid, start_ticks)] = window
+            self.waits_for[Process(pid, start_ticks)] = waits_for
         else:
             raise ValueError(f"a report of kind {kind}")

@@ -29,7 +29,7 @@ from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, read_line, wait_until
 from support.notifications import Mako, NotifyCalls
 from support.stand_in import NAME, agent_in, is_ready, status_of
-from test_bridge import kill_sway
+from false_sway import kill_sway
 
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
@@ -266,7 +266,7 @@ def test_a_bridge_that_floods_is_held_back(
     pidfd = os.pidfd_open(bridge_of(daemon))
     descriptor = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, 3, 0)
     os.close(pidfd)
-    report = struct.pack("=IIqQiI200s", 2, 0, 0, 1, 1, 0, b"")
+    report = struct.pack("=IIqQiIII200s", 2, 0, 0, 1, 1, 0, 0, 0, b"")
     began, sent = time.monotonic(), 0
     with socket.socket(fileno=descriptor) as to_daemon:
         while (elapsed := time.monotonic() - began) < 3:

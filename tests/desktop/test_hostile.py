@@ -22,8 +22,9 @@ from support.daemon import Daemon
 from support.desktop import Desktop, Window, open_to_all, remove_tree, wait_until
 from support.notifications import Mako
 from support.stand_in import NAME, agent_in, status_of
-from test_bridge import FalseSway, false_tmux, frame, until_closed
+from false_sway import FalseSway, frame, until_closed
 from test_daemon import OPTIONS, SECONDS, bridge_of, open_files
+from tmux_server import false_tmux
 
 KILLS = 100
 RIGHT_WITHIN = 2.0

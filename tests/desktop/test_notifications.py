@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from agents_in_windows import agent_in, wait_for_badge
 from fake_daemon import Agent, Bridge
 from support.badges import BadgeWatch
 from support.desktop import Desktop, Window, wait_until
 from support.notifications import Mako, NotifyCalls, Shown, server
-from test_bridge import Tmux, agent_in, tmux, tmux_at, wait_for_badge  # noqa: F401 (fixtures)
+from tmux_server import Tmux
 
 SECONDS = 60.0
 # A message of sd-bus that waits to be sent takes more than 1 KiB.

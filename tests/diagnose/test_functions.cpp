@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "diagnose/targets.h"
+#include "diagnose/target.h"
 #include "sockets.h"
 #include "tracing.h"
 

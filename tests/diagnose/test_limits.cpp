@@ -10,7 +10,7 @@
 #include <set>
 #include <thread>
 
-#include "diagnose/targets.h"
+#include "diagnose/target.h"
 #include "tracing.h"
 
 namespace ebpf_ai_monitor {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -59,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     diagnose_probe probe{};
     diagnose_layout layout{};
-    (*decoder)->describe(probe, layout);
+    (*decoder)->instruct(probe, layout);
     if (probe.dynamic_count > DIAGNOSE_DYNAMIC || layout.count > DIAGNOSE_CAPTURES)
       __builtin_trap();
     if (!(*decoder)->decode(*event).is_object()) __builtin_trap();

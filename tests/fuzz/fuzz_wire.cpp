@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "bridge/wire.h"
+#include "wire/messages.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ebpf_ai_monitor;

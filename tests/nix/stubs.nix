@@ -116,4 +116,25 @@ rec {
     builtins.deepSeq config.services.ebpf-ai-monitor (
       if failed != [ ] then throw (builtins.head failed).message else removeAttrs module.config [ "assertions" ]
     );
+
+  # What nix/package.nix is built from, in a nixpkgs that has the packages `others` beside those that it asks for.
+  inputs =
+    others:
+    let
+      make = import ../../nix/package.nix;
+      asked = builtins.functionArgs make;
+      required = builtins.filter (name: !asked.${name}) (builtins.attrNames asked);
+      named = builtins.listToAttrs (map (name: { inherit name; value = name; }) (required ++ others));
+      packages = named // {
+        lib = {
+          cleanSource = source: source;
+          makeBinPath = toString;
+          licenses.mit = "mit";
+        };
+        stdenv.mkDerivation = made: made;
+        llvmPackages.clang-unwrapped = "clang";
+      };
+    in
+    # As callPackage does it.
+    (make (builtins.intersectAttrs asked packages)).buildInputs;
 }

@@ -44,6 +44,16 @@ def test_a_file_parses(file: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_package_takes_version_2_of_sdbus_where_there_is_one() -> None:
+    def inputs(*others: str) -> Any:
+        done = nix("--eval", "--strict", "--json", "--expr", f"(import {STUBS}).inputs [ {' '.join(others)} ]")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert [name for name in inputs() if "sdbus" in name] == ["sdbus-cpp"]
+    assert [name for name in inputs('"sdbus-cpp_2"') if "sdbus" in name] == ["sdbus-cpp_2"]
+
+
 def test_nothing_is_configured_unless_enabled() -> None:
     assert json.loads(evaluate("").stdout) == {}
 

@@ -91,11 +91,36 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"deleted_executable", {"x", "/usr/bin/codex (deleted)", {"x"}}, nullptr}),
     [](const auto& test) { return test.param.what; });
 
-TEST(DisplayName, IsForPeople) {
+TEST(AgentProfiles, HaveANameForPeople) {
   EXPECT_EQ(display_name("claude"), "Claude Code");
   EXPECT_EQ(display_name("codex"), "Codex");
   EXPECT_EQ(display_name("gemini"), "Gemini CLI");
   EXPECT_EQ(display_name("my-agent"), "my-agent");
+}
+
+TEST(AgentProfiles, HaveTheSourceOfTheirBadges) {
+  EXPECT_EQ(profile_of("claude").badge_source, "claude-code");
+  EXPECT_EQ(profile_of("codex").badge_source, "codex");
+  EXPECT_EQ(profile_of("gemini").badge_source, "generic");
+  EXPECT_EQ(profile_of("").badge_source, "generic");
+}
+
+TEST(AgentProfiles, AreFoundByTheSourceThatIsTheirOwn) {
+  ASSERT_NE(profile_of_badge("claude-code"), nullptr);
+  EXPECT_EQ(profile_of_badge("claude-code")->name, "claude");
+  EXPECT_EQ(profile_of_badge("generic"), nullptr);
+  EXPECT_EQ(profile_of_badge("claude"), nullptr);
+}
+
+TEST(AgentProfiles, SayWhatTheirWaitsAreFor) {
+  EXPECT_TRUE(profile_of("claude").has_session_file);
+  EXPECT_EQ(profile_of("codex").blink_means, WaitsFor::permission);
+  EXPECT_FALSE(profile_of("my-agent").has_session_file);
+  EXPECT_EQ(profile_of("my-agent").blink_means, WaitsFor::unknown);
+}
+
+TEST(AgentProfiles, SayWhoIsWatchedByDefault) {
+  EXPECT_EQ(names_watched_by_default(), (std::vector<std::string>{"claude", "codex"}));
 }
 
 }  // namespace

@@ -51,13 +51,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"HigherPidOfEqualTimes", {agent(1, working), agent(2, working)}, 2}),
     [](const auto& info) { return info.param.name; });
 
-TEST(Badge, SourceOfAgent) {
-  EXPECT_EQ(source_of("claude"), "claude-code");
-  EXPECT_EQ(source_of("codex"), "codex");
-  EXPECT_EQ(source_of("gemini"), "generic");
-  EXPECT_EQ(source_of(""), "generic");
-}
-
 TEST(Badge, AttentionIsForAWaitNotSeen) {
   EXPECT_TRUE(badge_of(agent(1, waiting, 1)).needs_attention);
   EXPECT_FALSE(badge_of(agent(1, waiting, 0)).needs_attention);

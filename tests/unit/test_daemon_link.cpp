@@ -1,4 +1,4 @@
-#include "bridge/daemon_link.h"
+#include "wire/daemon_link.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -108,7 +108,7 @@ TEST_F(DaemonLinkTest, WhatIsNoMessageEndsIt) {
 }
 
 TEST_F(DaemonLinkTest, MessageThatIsTooLongEndsIt) {
-  tell(wire::encode(wire::Session{.id = {1, 1},
+  tell(wire::encode(wire::Agent{.id = {1, 1},
                                   .agent = {},
                                   .project = std::string(70'000, 'x'),
                                   .directory = {},

@@ -2,49 +2,49 @@
 
 #include <nlohmann/json.hpp>
 
-#include "bridge/wire.h"
+#include "wire/messages.h"
 
 namespace ebpf_ai_monitor::wire {
 namespace {
 
-const Session session{.id = {.pid = 4711, .start_ticks = 18'446'744'073'709'551'615U},
-                      .agent = "claude",
-                      .project = "a \"b\"\n",
-                      .directory = "/home/ada/a \"b\"",
-                      .tmux = "/tmp/tmux-1000/default,1,0",
-                      .tmux_pane = "%3",
-                      .state = State::waiting,
-                      .since = 1721822411.25,
-                      .worked = 12.5,
-                      .started = 1721822000.5,
-                      .unseen = 7,
-                      .blinks = true};
+const Agent agent{.id = {.pid = 4711, .start_ticks = 18'446'744'073'709'551'615U},
+                  .agent = "claude",
+                  .project = "a \"b\"\n",
+                  .directory = "/home/ada/a \"b\"",
+                  .tmux = "/tmp/tmux-1000/default,1,0",
+                  .tmux_pane = "%3",
+                  .state = State::waiting,
+                  .since = 1721822411.25,
+                  .worked = 12.5,
+                  .started = 1721822000.5,
+                  .unseen = 7,
+                  .blinks = true};
 
-TEST(Wire, SessionArrivesAsItWasSent) {
-  const auto told = decode_told(encode(session));
+TEST(Wire, AgentArrivesAsItWasSent) {
+  const auto told = decode_told(encode(agent));
   ASSERT_TRUE(told) << told.error().message;
-  const auto& arrived = std::get<Session>(*told);
-  EXPECT_EQ(arrived.id, session.id);
-  EXPECT_EQ(arrived.agent, session.agent);
-  EXPECT_EQ(arrived.project, session.project);
-  EXPECT_EQ(arrived.directory, session.directory);
-  EXPECT_EQ(arrived.tmux, session.tmux);
-  EXPECT_EQ(arrived.tmux_pane, session.tmux_pane);
-  EXPECT_EQ(arrived.state, session.state);
-  EXPECT_EQ(arrived.since, session.since);
-  EXPECT_EQ(arrived.worked, session.worked);
-  EXPECT_EQ(arrived.started, session.started);
-  EXPECT_EQ(arrived.unseen, session.unseen);
-  EXPECT_EQ(arrived.blinks, session.blinks);
+  const auto& arrived = std::get<Agent>(*told);
+  EXPECT_EQ(arrived.id, agent.id);
+  EXPECT_EQ(arrived.agent, agent.agent);
+  EXPECT_EQ(arrived.project, agent.project);
+  EXPECT_EQ(arrived.directory, agent.directory);
+  EXPECT_EQ(arrived.tmux, agent.tmux);
+  EXPECT_EQ(arrived.tmux_pane, agent.tmux_pane);
+  EXPECT_EQ(arrived.state, agent.state);
+  EXPECT_EQ(arrived.since, agent.since);
+  EXPECT_EQ(arrived.worked, agent.worked);
+  EXPECT_EQ(arrived.started, agent.started);
+  EXPECT_EQ(arrived.unseen, agent.unseen);
+  EXPECT_EQ(arrived.blinks, agent.blinks);
 }
 
 TEST(Wire, EveryStateArrives) {
   for (const State state : {State::unknown, State::working, State::waiting, State::exited}) {
-    Session sent = session;
+    Agent sent = agent;
     sent.state = state;
     const auto told = decode_told(encode(sent));
     ASSERT_TRUE(told) << told.error().message;
-    EXPECT_EQ(std::get<Session>(*told).state, state);
+    EXPECT_EQ(std::get<Agent>(*told).state, state);
   }
 }
 
@@ -57,22 +57,24 @@ TEST(Wire, RulesArrive) {
 }
 
 TEST(Wire, GoneAndSyncedArrive) {
-  const auto gone = decode_told(encode(Gone{session.id, true, 3, 11}));
+  const auto gone = decode_told(
+      encode(Gone{.id = agent.id, .while_working = true, .exit_code = 3, .exit_signal = 11}));
   ASSERT_TRUE(gone) << gone.error().message;
-  EXPECT_EQ(std::get<Gone>(*gone).id, session.id);
+  EXPECT_EQ(std::get<Gone>(*gone).id, agent.id);
   EXPECT_TRUE(std::get<Gone>(*gone).while_working);
   EXPECT_EQ(std::get<Gone>(*gone).exit_code, 3);
   EXPECT_EQ(std::get<Gone>(*gone).exit_signal, 11);
-  const auto synced = decode_told(encode(Synced{12.5}));
+  const auto synced = decode_told(encode(Synced{.news_since = 12.5}));
   ASSERT_TRUE(synced) << synced.error().message;
   EXPECT_EQ(std::get<Synced>(*synced).news_since, 12.5);
 }
 
-TEST(Wire, HintsArrive) {
-  const auto told = decode_told(encode(Input{session.id, 1234567890123456789, 12, 2, 1}));
+TEST(Wire, OffersArrive) {
+  const auto told = decode_told(encode(Input{
+      .id = agent.id, .time = 1234567890123456789, .previous = 12, .bytes = 2, .line_mode = 1}));
   ASSERT_TRUE(told) << told.error().message;
   const auto& input = std::get<Input>(*told);
-  EXPECT_EQ(input.id, session.id);
+  EXPECT_EQ(input.id, agent.id);
   EXPECT_EQ(input.time, 1234567890123456789);
   EXPECT_EQ(input.previous, 12);
   EXPECT_EQ(input.bytes, 2U);
@@ -91,11 +93,11 @@ TEST(Wire, TextIsCutAndCleaned) {
 }
 
 TEST(Wire, EnvironmentThatIsNotUtf8IsReplaced) {
-  Session sent = session;
+  Agent sent = agent;
   sent.project = "caf\xe9";
   const auto told = decode_told(encode(sent));
   ASSERT_TRUE(told) << told.error().message;
-  EXPECT_EQ(std::get<Session>(*told).project, "caf\xef\xbf\xbd");
+  EXPECT_EQ(std::get<Agent>(*told).project, "caf\xef\xbf\xbd");
 }
 
 TEST(Wire, WhatCannotBeUnderstoodIsAnError) {
@@ -103,18 +105,18 @@ TEST(Wire, WhatCannotBeUnderstoodIsAnError) {
        {"", "{", "[]", "7", "{}", R"({"gone":1})", R"({"gone":{}})", R"({"synced":{},"x":{}})",
         R"({"gone":{"pid":0,"start_ticks":1}})", R"({"gone":{"pid":"1","start_ticks":1}})",
         R"({"gone":{"pid":1,"start_ticks":1}})", R"({"new":{}})", R"({"synced":{}})",
-        R"({"rules":{"notifications":true}})", R"({"session":{"pid":1,"start_ticks":1}})"}) {
+        R"({"rules":{"notifications":true}})", R"({"agent":{"pid":1,"start_ticks":1}})"}) {
     EXPECT_FALSE(decode_told(packet)) << packet;
   }
 }
 
 TEST(Wire, TheErrorNamesTheMember) {
-  auto packet = nlohmann::json::parse(encode(session));
-  packet["session"]["state"] = "asleep";
+  auto packet = nlohmann::json::parse(encode(agent));
+  packet["agent"]["state"] = "asleep";
   const auto bad_state = decode_told(packet.dump());
   ASSERT_FALSE(bad_state);
   EXPECT_NE(bad_state.error().message.find("'state'"), std::string::npos);
-  packet["session"].erase("tmux");
+  packet["agent"].erase("tmux");
   const auto no_tmux = decode_told(packet.dump());
   ASSERT_FALSE(no_tmux);
   EXPECT_NE(no_tmux.error().message.find("'tmux'"), std::string::npos);

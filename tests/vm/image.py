@@ -12,6 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+NEWEST = "newest"  # the kernel that Debian's unstable has
+
 _CACHE = Path(os.environ.get("EBPF_AI_MONITOR_TEST_CACHE", "/var/cache/ebpf-ai-monitor-tests"))
 _SOURCES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d/debian.sources"))
 _PACKAGES = """systemd systemd-sysv udev dbus dbus-user-session libpam-systemd procps kmod e2fsprogs util-linux
@@ -86,8 +88,9 @@ def make(versions: list[str]) -> Image:
                 _make_into(Path(directory) / "vm", versions)
                 (Path(directory) / "vm").rename(place)
     kernels = {}
+    releases = sorted((path.name.removeprefix("vmlinuz-") for path in place.glob("vmlinuz-*")), key=_version_key)
     for version in versions:
-        [release] = [path.name.removeprefix("vmlinuz-") for path in place.glob("vmlinuz-*") if _is(version, path.name)]
+        [release] = releases[-1:] if version == NEWEST else [it for it in releases if _is(version, f"-{it}")]
         kernels[version] = Kernel(release, place / f"vmlinuz-{release}", place / f"initrd.img-{release}")
     return Image(place / "disk.ext4", kernels)
 
@@ -112,12 +115,14 @@ def _make_into(place: Path, versions: list[str]) -> None:
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
     _in(root, "apt-get", "update", "--quiet=2")
     known = _in(root, "apt-cache", "pkgnames", "linux-image-").split()
-    for version in versions:
+    for version in set(versions) - {NEWEST}:
         found = [name for name in known if _is(version, name)]
         if not found:
             raise RuntimeError(f"the archive has no kernel {version}; it has {' '.join(sorted(known))}")
         _install(root, max(found, key=_version_key))
     _install(root, *_PACKAGES)
+    if NEWEST in versions:
+        _unpack_newest_kernel(root)
     (root / "usr/sbin/policy-rc.d").unlink()
     for user in ("ada", "bob"):
         _in(root, "useradd", "--create-home", "--shell", "/bin/bash", user)
@@ -132,6 +137,21 @@ def _make_into(place: Path, versions: list[str]) -> None:
             shutil.copy(path, place)
     _run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(place / "disk.ext4"), "5G")
     shutil.rmtree(root)
+
+
+def _unpack_newest_kernel(root: Path) -> None:
+    """Not installed: its packages ask for tools as new as they are."""
+    with tempfile.TemporaryDirectory(dir=root.parent) as directory:
+        # It resolves what depends on what.
+        _run("debootstrap", "--download-only", "--variant=minbase", "--include=linux-image-amd64", "sid", directory)
+        for package in Path(directory).rglob("linux-*-amd64_*.deb"):
+            _run("dpkg-deb", "--extract", str(package), str(root))
+    [vmlinuz] = (root / "usr/lib/modules").glob("*/vmlinuz")
+    release = vmlinuz.parent.name
+    shutil.copy(vmlinuz, root / f"boot/vmlinuz-{release}")
+    shutil.copy(vmlinuz.with_name("config"), root / f"boot/config-{release}")
+    _in(root, "depmod", release)
+    _in(root, "update-initramfs", "-c", "-k", release)
 
 
 def _install(root: Path, *packages: str) -> None:

@@ -23,6 +23,15 @@ def fact(text: str) -> None:
     say("FACT", text)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kernel: depends on the kernel, so that it is tried on each that there is")
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        say("CHECK", json.dumps({"name": _name(item.nodeid), "outcome": "left out", "seconds": 0}))
+
+
 def _name(nodeid: str) -> str:
     return nodeid.partition("::test_")[2].replace("_", " ")
 

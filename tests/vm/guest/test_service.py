@@ -76,6 +76,7 @@ def drop_in(text: str) -> Iterator[None]:
 # The start
 
 
+@pytest.mark.kernel
 def test_the_package_installs_and_starts(clean_bpf: dict[str, set[int]]) -> None:
     run("dpkg", "--install", str(PAYLOAD / "package.deb"))
     assert is_active()
@@ -103,6 +104,7 @@ def test_capabilities_are_few_and_fewer_once_loaded() -> None:
     assert [int(status[name], 16) for name in ("CapInh", "CapAmb")] == [0] * 2
 
 
+@pytest.mark.kernel
 def test_the_kernel_is_asked_in_its_terminal_layer() -> None:
     # Debian's kernels can do that; with tracepoints, one capability more is kept.
     assert any("probes: fentry" in line for line in messages())
@@ -124,6 +126,7 @@ def doctor() -> dict[str, dict[str, str]]:
     return {it["need"]: it for it in answer["findings"]}
 
 
+@pytest.mark.kernel
 def test_the_doctor_knows_whether_it_would_start() -> None:
     paranoid = Path("/proc/sys/kernel/perf_event_paranoid")
     paranoid.write_text("3")
@@ -138,6 +141,11 @@ def test_the_doctor_knows_whether_it_would_start() -> None:
     CONFIG.unlink()
 
 
+@pytest.mark.kernel
+def test_the_demo_ends_well() -> None:
+    assert "its user is told now" in run("ebpf-ai-monitor", "demo")
+
+
 def test_exposure_is_low() -> None:
     overall = run("systemd-analyze", "security", "--no-pager", UNIT).splitlines()[-1]
     fact(overall.strip("→ "))
@@ -145,6 +153,7 @@ def test_exposure_is_low() -> None:
     assert found and float(found[1]) <= MOST_EXPOSED
 
 
+@pytest.mark.kernel
 def test_a_badge_for_a_user_who_was_logged_in(agent: Agent) -> None:
     badge = agent.wait_for_badge(state="stopped", needs_attention=False, source="claude-code")
     assert os.stat(ADA.badges / f"{badge['window_id']}.json").st_uid == ADA.uid
@@ -518,6 +527,7 @@ def test_a_hundred_restarts_leave_nothing(agent: Agent, clean_bpf: dict[str, set
     assert len(os.listdir(f"/proc/{main_pid()}/fd")) == files
 
 
+@pytest.mark.kernel
 def test_a_stop_leaves_nothing(agent: Agent, clean_bpf: dict[str, set[int]]) -> None:
     agent.wait_for_badge(state="stopped")
     began = time.monotonic()
@@ -531,6 +541,7 @@ def test_a_stop_leaves_nothing(agent: Agent, clean_bpf: dict[str, set[int]]) -> 
     assert not Path("/run/ebpf-ai-monitor").exists()
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("probes", ["tracepoint", "fentry"])
 def test_the_kernel_programs_pass_their_tests_with(probes: str) -> None:
     puppet = Path((PAYLOAD / "puppet-path").read_text())
@@ -545,6 +556,35 @@ def test_the_kernel_programs_pass_their_tests_with(probes: str) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
+# What the guide in src/diagnose/prompt.cpp names.
+TARGETS = {
+    "tracepoint": """syscalls/sys_enter_connect syscalls/sys_exit_connect sock/inet_sock_set_state tcp/tcp_retransmit_skb
+        tcp/tcp_send_reset net/net_dev_queue syscalls/sys_enter_sendto sched/sched_process_exec sched/sched_process_exit
+        sched/sched_process_fork syscalls/sys_enter_execve syscalls/sys_enter_kill signal/signal_deliver oom/mark_victim
+        syscalls/sys_enter_openat syscalls/sys_exit_openat syscalls/sys_enter_fsync block/block_rq_issue
+        block/block_rq_complete syscalls/sys_enter_* sched/sched_switch irq/irq_handler_entry irq/softirq_entry
+        kmem/mm_page_alloc kmem/kmalloc vmscan/mm_vmscan_direct_reclaim_begin exceptions/page_fault_user""",
+    "kprobe": """tcp_connect tcp_sendmsg udp_sendmsg do_fork vfs_read vfs_write vfs_fsync_range schedule
+        __alloc_pages_nodemask __free_pages""",
+    "kretprobe": "tcp_v4_connect tcp_recvmsg vfs_read vfs_write vfs_fsync_range",
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_target_of_the_guide_is_armed(kind: str) -> None:
+    programs = [{"name": target, "type": kind, "target": target, "duration": 1} for target in TARGETS[kind].split()]
+    request = {"response_type": "diagnostic", "ebpf_programs": programs}
+    done = subprocess.run(
+        ["ebpf-ai-monitor", "diagnose", "run", "-"], input=json.dumps(request), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    results = json.loads(done.stdout)["ebpf_results"].values()
+    assert [it["target"] for it in results if it["status"] == "ok"] == TARGETS[kind].split(), done.stdout
+    renamed = [f"{it['target']}: {it['attached_to']}" for it in results if it["target"] not in it["attached_to"]]
+    fact(f"{kind}s armed: {len(programs)}; renamed: {', '.join(renamed) or 'none'}")
+
+
+@pytest.mark.kernel
 def test_probes_on_demand_pass_their_tests() -> None:
     """Kernel functions, too, which are not probed on a machine without kprobes."""
     done = subprocess.run([PAYLOAD / "diagnose_tests"], capture_output=True, text=True, timeout=900)
@@ -567,6 +607,7 @@ def test_the_sandbox_passes_its_tests(polkit: None) -> None:
     assert done.returncode == 0 and "skipped" not in said[-1], done.stdout[-12000:] + done.stderr[-2000:]
 
 
+@pytest.mark.kernel
 def test_a_purge_leaves_nothing() -> None:
     systemctl("start", UNIT)
     files = run("dpkg-query", "--listfiles", "ebpf-ai-monitor").split("\n")
@@ -578,6 +619,7 @@ def test_a_purge_leaves_nothing() -> None:
     assert "not-found" in run("systemctl", "show", "--property=LoadState", UNIT)
 
 
+@pytest.mark.kernel
 def test_a_locked_kernel_is_told_of() -> None:
     """Last: a kernel cannot be unlocked."""
     run("dpkg", "--install", str(PAYLOAD / "package.deb"))

@@ -1,0 +1,166 @@
+#include "app/bridge_keeper.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "system/users.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+// A start takes 10 ms of CPU time: who kills their bridge in a loop has 2 % of a CPU, and after the
+// last time soon a bridge again.
+constexpr auto last_restart = std::chrono::milliseconds(500);
+// A bridge that lived this long was not broken from the start.
+constexpr auto proven = std::chrono::seconds(30);
+// More than hands can type.
+constexpr int offers_a_period = 50;
+constexpr auto offer_period = std::chrono::seconds(1);
+
+}  // namespace
+
+BridgeKeeper::BridgeKeeper(EventLoop& loop, Callbacks callbacks)
+    : loop_(loop), callbacks_(std::move(callbacks)) {}
+
+void BridgeKeeper::start(uid_t uid) {
+  Kept& bridge = bridges_[uid];
+  // One that is on its way out is followed by the next when it has ended.
+  if (stopping_ || bridge.process) return;
+  if (!bridge.restart) bridge.restart = loop_.add_timer([this, uid] { start(uid); });
+  bridge.restart->disarm();
+  bridge.closing = bridge.wants_inputs = false;
+  bridge.started = monotonic_now();
+  const auto user = find_user(uid);
+  auto process =
+      !user ? tl::make_unexpected(user.error())
+            : BridgeProcess::spawn(
+                  loop_, *user,
+                  {.on_report = [this, uid](const wire::Report& report) { on_report(uid, report); },
+                   .on_exit = [this, uid](const siginfo_t& info) { on_exit(uid, info); }});
+  if (!process) {
+    spdlog::error("no bridge for user {}: {}", uid, process.error().message);
+    restart_later(bridge);
+    return;
+  }
+  bridge.process = std::move(*process);
+  for (const wire::Told& told : callbacks_.all_there_is(uid)) bridge.process->tell(told);
+  bridge.process->tell(wire::Synced{.news_since = bridge.ended});
+}
+
+void BridgeKeeper::start_for_agent(uid_t uid) {
+  start(uid);
+  bridges_.at(uid).had_agent = true;
+}
+
+void BridgeKeeper::restart_later(Kept& bridge) {
+  bridge.restart->arm(monotonic_now() + bridge.back_off);
+  bridge.back_off = std::min<Nanoseconds>(bridge.back_off * 2, last_restart);
+}
+
+void BridgeKeeper::close_idle() {
+  watch_logins();
+  for (auto& [uid, bridge] : bridges_) {
+    if (!bridge.process || callbacks_.has_agents(uid) || (bridge.had_agent && is_logged_in(uid)))
+      continue;
+    bridge.had_agent = false;
+    bridge.closing = true;
+    bridge.process->close();
+  }
+}
+
+// logind makes a user's runtime directory at the first login and removes it after the last.
+void BridgeKeeper::watch_logins() {
+  if (logins_) return;
+  UniqueFd fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!fd || inotify_add_watch(fd.get(), runtime_directories, IN_DELETE | IN_MOVED_FROM) < 0)
+    return;  // then the end of an agent is looked at
+  logins_ = std::move(fd);
+  logins_source_ = loop_.add_io(logins_.get(), EPOLLIN, [this](uint32_t) {
+    std::array<char, 4096> events;
+    while (read(logins_.get(), events.data(), events.size()) > 0) {
+    }
+    close_idle();
+  });
+}
+
+void BridgeKeeper::tell(uid_t uid, const wire::Told& told) {
+  const auto bridge = bridges_.find(uid);
+  if (bridge != bridges_.end() && bridge->second.process) bridge->second.process->tell(told);
+}
+
+void BridgeKeeper::tell_all(const wire::Told& told) {
+  for (auto& [uid, bridge] : bridges_) {
+    if (bridge.process) bridge.process->tell(told);
+  }
+}
+
+void BridgeKeeper::offer(uid_t uid, const wire::Told& told) {
+  const auto found = bridges_.find(uid);
+  if (found == bridges_.end() || !found->second.process) return;
+  Kept& bridge = found->second;
+  const Nanoseconds now = monotonic_now();
+  if (now - bridge.offers_began > offer_period) {
+    bridge.offers_began = now;
+    bridge.offers = 0;
+  }
+  if (++bridge.offers <= offers_a_period) bridge.process->offer(told);
+}
+
+bool BridgeKeeper::wants_inputs(uid_t uid) const {
+  const auto bridge = bridges_.find(uid);
+  return bridge != bridges_.end() && bridge->second.wants_inputs;
+}
+
+void BridgeKeeper::on_report(uid_t uid, const wire::Report& report) {
+  if (report.kind == wire::ReportKind::inputs) {
+    bridges_.at(uid).wants_inputs = report.inputs != 0;
+  } else {
+    callbacks_.on_report(uid, report);
+  }
+}
+
+void BridgeKeeper::on_exit(uid_t uid, const siginfo_t& info) {
+  Kept& bridge = bridges_.at(uid);
+  bridge.ended = unix_time(monotonic_now());
+  // Destroyed by the loop's next round: this runs inside it.
+  graveyard_ = std::move(bridge.process);
+  callbacks_.on_end(uid);
+  if (stopping_) return;
+  if (bridge.closing) {
+    if (callbacks_.has_agents(uid)) start(uid);  // one has come since
+    return;
+  }
+  if (monotonic_now() - bridge.started > proven) bridge.back_off = first_restart;
+  // Once, of one that ends again and again.
+  const bool first = bridge.back_off == first_restart;
+  spdlog::log(first ? spdlog::level::err : spdlog::level::debug,
+              "the bridge of user {} ended ({} {}); starting it again", uid,
+              info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
+  restart_later(bridge);
+}
+
+void BridgeKeeper::close_all() {
+  for (auto& [uid, bridge] : bridges_) {
+    if (bridge.process) bridge.process->close();
+  }
+}
+
+bool BridgeKeeper::all_ended() const {
+  return std::ranges::none_of(bridges_,
+                              [](const auto& entry) { return entry.second.process != nullptr; });
+}
+
+void BridgeKeeper::kill_all() {
+  for (auto& [uid, bridge] : bridges_) {
+    if (!bridge.process) continue;
+    spdlog::error("the bridge of user {} did not end in time; killed", uid);
+    bridge.process->kill();
+  }
+}
+
+}  // namespace ebpf_ai_monitor

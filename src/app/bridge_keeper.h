@@ -1,0 +1,85 @@
+// Keeps a bridge (desktop/bridge.h) running for every user who needs one.
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "system/event_loop.h"
+#include "system/unique_fd.h"
+#include "wire/bridge_process.h"
+#include "wire/messages.h"
+
+namespace ebpf_ai_monitor {
+
+class BridgeKeeper {
+ public:
+  struct Callbacks {
+    std::function<bool(uid_t)> has_agents;
+    // What a bridge that starts is told, before that it is all.
+    std::function<std::vector<wire::Told>(uid_t)> all_there_is;
+    // But what it says of inputs.
+    std::function<void(uid_t, const wire::Report&)> on_report;
+    // A bridge has ended. Another one follows, unless it was to end.
+    std::function<void(uid_t)> on_end;
+  };
+
+  BridgeKeeper(EventLoop& loop, Callbacks callbacks);
+
+  // Has one run for this user. One that never had an agent is closed as soon as it is idle.
+  void start(uid_t uid);
+  void start_for_agent(uid_t uid);
+  // A bridge stays as long as its user is logged in: a notification of the last agent may still be
+  // clicked, and what is known of a terminal holds for the next agent in it.
+  void close_idle();
+
+  void tell(uid_t uid, const wire::Told& told);
+  void tell_all(const wire::Told& told);
+  // Of what is of use now or never.
+  void offer(uid_t uid, const wire::Told& told);
+  // Whether it wants to know what is read from terminals.
+  bool wants_inputs(uid_t uid) const;
+
+  // From now on no bridge is started.
+  void stop_starting() { stopping_ = true; }
+  // Has all of them end.
+  void close_all();
+  bool all_ended() const;
+  void kill_all();
+
+ private:
+  static constexpr Nanoseconds first_restart = std::chrono::milliseconds(250);
+
+  struct Kept {
+    std::unique_ptr<BridgeProcess> process;  // null while it waits for its restart
+    bool closing = false;                    // by us
+    bool had_agent = false;
+    bool wants_inputs = false;
+    Nanoseconds offers_began{};  // of the present period
+    int offers = 0;              // in it
+    Nanoseconds started{};
+    double ended = unix_time(monotonic_now());  // the one before
+    Nanoseconds back_off = first_restart;
+    EventSourcePtr restart;
+  };
+
+  static void restart_later(Kept& bridge);
+  void on_report(uid_t uid, const wire::Report& report);
+  void on_exit(uid_t uid, const siginfo_t& info);
+  void watch_logins();
+
+  EventLoop& loop_;
+  const Callbacks callbacks_;
+  bool stopping_ = false;
+  std::map<uid_t, Kept> bridges_;
+  std::unique_ptr<BridgeProcess> graveyard_;
+  UniqueFd logins_;  // inotify
+  EventSourcePtr logins_source_;
+};
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "kernel/agent_monitor.h"
+#include "system/result.h"
+
+namespace ebpf_ai_monitor {
+
+// Gives up what the daemon does not need once its kernel programs are loaded. For good.
+Status give_up_privileges(Probes probes);
+
+}  // namespace ebpf_ai_monitor

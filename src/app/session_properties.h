@@ -1,0 +1,29 @@
+// A session as the control interface has it: the a{sv} of app/control_interface.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/control_interface.h"
+#include "core/explain.h"
+#include "core/state.h"
+#include "session/session_tracker.h"
+#include "wire/messages.h"
+
+namespace ebpf_ai_monitor {
+
+// What its user's bridge has found out about an agent.
+struct Findings {
+  int64_t window = 0;  // Sway container id, 0: none
+  wire::NoWindow reason = wire::NoWindow::pending;
+  std::string how;  // the window is known
+  WaitsFor waits_for = WaitsFor::unknown;
+};
+
+SessionProperties properties_of(const AgentSession& session, const Findings& findings);
+// Makes of a session's properties what Explain tells of it.
+void add_explanation(SessionProperties& properties, const AgentSession& session,
+                     const std::vector<judge::Fact>& facts);
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,54 @@
+#include "desktop/reporter.h"
+
+#include "desktop/sway.h"
+
+namespace ebpf_ai_monitor {
+
+using wire::Report;
+using wire::ReportKind;
+
+void Reporter::begin(const ProcessId& id, bool may_claim) {
+  agents_[id].waits_for = may_claim ? std::nullopt : std::optional(WaitsFor::unknown);
+}
+
+bool Reporter::tell_inputs(bool wanted) {
+  if (wanted == inputs_wanted_) return true;
+  if (!link_.send({.kind = ReportKind::inputs, .inputs = wanted ? 1U : 0U})) return false;
+  inputs_wanted_ = wanted;
+  return true;
+}
+
+bool Reporter::tell_place(const ProcessId& id, const ResolverAnswer& place) {
+  Known& known = agents_.at(id);
+  if (place.window == known.window && place.reason == known.reason && place.how == known.how)
+    return true;
+  Report report{.kind = ReportKind::window,
+                .reason = place.reason,
+                .window = Sway::con_id(place.window),
+                .start_ticks = id.start_ticks,
+                .pid = id.pid};
+  wire::set_text(report, place.how);
+  if (!link_.send(report)) return false;
+  known.window = place.window;
+  known.reason = place.reason;
+  known.how = place.how;
+  return true;
+}
+
+bool Reporter::tell_waits_for(const ProcessId& id, WaitsFor waits_for) {
+  Known& known = agents_.at(id);
+  if (waits_for == known.waits_for) return true;
+  if (!link_.send({.kind = ReportKind::waits_for,
+                   .start_ticks = id.start_ticks,
+                   .pid = id.pid,
+                   .waits_for = waits_for}))
+    return false;
+  known.waits_for = waits_for;
+  return true;
+}
+
+bool Reporter::tell_seen(const ProcessId& id) {
+  return link_.send({.kind = ReportKind::seen, .start_ticks = id.start_ticks, .pid = id.pid});
+}
+
+}  // namespace ebpf_ai_monitor

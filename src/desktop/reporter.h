@@ -1,0 +1,46 @@
+// What the daemon is told, and what it has been told by now.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "core/process_id.h"
+#include "core/state.h"
+#include "desktop/window_resolver.h"
+#include "wire/daemon_link.h"
+#include "wire/messages.h"
+
+namespace ebpf_ai_monitor {
+
+class Reporter {
+ public:
+  explicit Reporter(DaemonLink& link) : link_(link) {}
+
+  // An agent has come, or is in another state. `may_claim`: what it waits for is then told in any
+  // case; what the daemon knew was of the wait before.
+  void begin(const ProcessId& id, bool may_claim);
+  void forget(const ProcessId& id) { agents_.erase(id); }
+
+  // Each tells what the daemon does not know yet. False: the link is full. It says when it is not;
+  // then the newest is to be told.
+  bool tell_inputs(bool wanted);
+  bool tell_place(const ProcessId& id, const ResolverAnswer& place);
+  bool tell_waits_for(const ProcessId& id, WaitsFor waits_for);
+  bool tell_seen(const ProcessId& id);
+
+ private:
+  struct Known {
+    int64_t window = 0;
+    wire::NoWindow reason = wire::NoWindow::pending;
+    std::string how;
+    std::optional<WaitsFor> waits_for = WaitsFor::unknown;
+  };
+
+  DaemonLink& link_;
+  bool inputs_wanted_ = false;
+  std::map<ProcessId, Known> agents_;
+};
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,72 @@
+// Finds the window of each agent, and anew where windows, tmux servers or keys say another thing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "desktop/sway.h"
+#include "desktop/task_queue.h"
+#include "desktop/tmux.h"
+#include "desktop/window_learner.h"
+#include "desktop/window_resolver.h"
+#include "system/event_loop.h"
+#include "system/proc.h"
+#include "wire/messages.h"
+
+namespace ebpf_ai_monitor {
+
+class WindowFinder {
+ public:
+  // What there is to do is left in `tasks`; find() does it.
+  WindowFinder(EventLoop& loop, const Proc& proc, const Sway& sway, TaskQueue& tasks);
+
+  // An agent has come, or changed.
+  void update(const wire::Agent& agent);
+  void forget(const ProcessId& id) { agents_.erase(id); }
+  void on_windows_changed();
+  void on_focus_changed();
+  void on_input(const wire::Input& input);
+  void on_tmux_ran();
+
+  // Does what is to be done, once it is known which windows there are.
+  void find();
+
+  const ResolverAnswer& place(const ProcessId& id) const { return agents_.at(id).place; }
+  // Its last place in a window: a tmux client may show another session now.
+  const ResolverAnswer& last_window(const ProcessId& id) const {
+    return agents_.at(id).last_window;
+  }
+  // Whether reads from its terminal tell anything of its window.
+  bool wants_inputs(const ProcessId& id) const;
+
+ private:
+  struct Agent {
+    ResolverQuestion question;
+    State state = State::unknown;
+    ResolverAnswer place = ResolverAnswer::none(wire::NoWindow::pending);
+    ResolverAnswer last_window;
+  };
+
+  void recheck();
+  void find_window(Agent& agent, const ResolverView& view);
+  void update_tmux_servers();
+  void learn();
+  void learn_from(const KeyWitness::Proof& proof);
+  bool is_candidate(const ResolverAnswer& place, int64_t window, Nanoseconds focused_since,
+                    Nanoseconds typed) const;
+  bool is_window(int64_t id) const;
+
+  EventLoop& loop_;
+  const Proc& proc_;
+  const Sway& sway_;
+  TaskQueue& tasks_;
+  std::map<ProcessId, Agent> agents_;
+  std::map<std::string, TmuxServer> tmux_servers_;  // by socket
+  KeyWitness keys_;
+  WindowTies ties_;
+  EventSourcePtr learn_timer_;
+  EventSourcePtr again_timer_;
+};
+
+}  // namespace ebpf_ai_monitor

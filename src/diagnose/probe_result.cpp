@@ -1,0 +1,47 @@
+#include "diagnose/probe_result.h"
+
+namespace ebpf_ai_monitor {
+
+std::string_view to_string(ProbeStatus status) {
+  switch (status) {
+    case ProbeStatus::ok:
+      return "ok";
+    case ProbeStatus::failed:
+      return "failed";
+    case ProbeStatus::partial:
+      return "partial";
+  }
+  return "";
+}
+
+std::string result_key(const ProbeResult& result) {
+  return result.program_name + "_" + std::to_string(result.started);
+}
+
+nlohmann::json to_json(const ProbeResult& result) {
+  nlohmann::json events = nlohmann::json::array();
+  for (const ProbeEvent& event : result.events)
+    events.push_back({{"timestamp", event.timestamp},
+                      {"process_id", event.process_id},
+                      {"thread_id", event.thread_id},
+                      {"user_id", event.user_id},
+                      {"process_name", event.process_name},
+                      {"event_type", event.event_type},
+                      {"data", event.data}});
+  return {{"program_name", result.program_name},
+          {"type", to_string(result.type)},
+          {"target", result.target},
+          {"attached_to", result.attached_to},
+          {"status", to_string(result.status)},
+          {"error", result.error ? nlohmann::json(*result.error) : nlohmann::json()},
+          {"duration_s", result.duration_s},
+          {"event_count", result.event_count},
+          {"filtered", result.filtered},
+          {"dropped", result.dropped},
+          {"sampled_1_in", result.sampled_1_in},
+          {"events", std::move(events)},
+          {"aggregates", result.aggregates},
+          {"summary", result.summary}};
+}
+
+}  // namespace ebpf_ai_monitor

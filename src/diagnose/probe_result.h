@@ -1,0 +1,56 @@
+// What a probe answers.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "diagnose/probe.h"
+
+namespace ebpf_ai_monitor {
+
+struct ProbeEvent {
+  int64_t timestamp = 0;  // Unix time, ns
+  pid_t process_id = 0;
+  pid_t thread_id = 0;
+  uid_t user_id = 0;  // real, in the initial user namespace
+  std::string process_name;
+  std::string event_type;  // name of the function or tracepoint, without category
+  nlohmann::json data;     // an object: arguments by the kernel's names, decoded
+};
+
+enum class ProbeStatus {
+  ok,
+  failed,   // `error` says why; nothing was traced
+  partial,  // ended before its time, or what `error` says is missing
+};
+std::string_view to_string(ProbeStatus status);
+
+// A field of the answer contract each; see there.
+struct ProbeResult {
+  std::string program_name;
+  ProbeType type = ProbeType::tracepoint;
+  std::string target;
+  std::string attached_to;  // "kprobe:tcp_connect"; another than was asked for where that is
+                            // renamed or has a stand-in; "" if it failed before
+  ProbeStatus status = ProbeStatus::ok;
+  std::optional<std::string> error;
+  int64_t started = 0;  // Unix time, seconds
+  double duration_s = 0;
+  uint64_t event_count = 0;   // exact, also where `events` is a sample
+  uint64_t filtered = 0;      // hits that the filters left out, or that this process made itself
+  uint64_t dropped = 0;       // counted, but there was no room for the event itself
+  uint64_t sampled_1_in = 1;  // of `events`: every how manyth is shown
+  std::vector<ProbeEvent> events;  // in order of time
+  nlohmann::json aggregates;       // {"by_process": [], "by_data": [], "latency_us": {}}
+  std::string summary;
+};
+
+// The key of a result in `ebpf_results`: its program's name and when it started.
+std::string result_key(const ProbeResult& result);
+nlohmann::json to_json(const ProbeResult& result);
+
+}  // namespace ebpf_ai_monitor

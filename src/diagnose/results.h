@@ -1,0 +1,44 @@
+// What is said of what a probe has collected: totals, the answer's sample of the events, a
+// sentence. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "diagnose/counts.h"
+#include "diagnose/probe_result.h"
+#include "ebpf_ai_monitor/diagnose_events.h"
+
+namespace ebpf_ai_monitor {
+
+struct SampledEvent {
+  uint64_t sequence = 0;  // number of the hit, on its CPU
+  ProbeEvent event;
+};
+
+struct Collected {
+  diagnose_stats stats{};            // of all CPUs
+  std::vector<SampledEvent> events;  // every `every`th hit of each CPU, in order of time
+  uint64_t every = 1;                // a power of two
+  uint64_t no_room = 0;              // events that user space could not keep
+  std::vector<ProcessCount> processes;
+  std::vector<SystemCallCount> system_calls;  // of a wildcard
+  std::optional<uint64_t> skipped;            // hits of all probes; none: not countable here
+  size_t cpus = 1;
+  std::string counted;             // what is: "TCP connection attempts"
+  std::vector<std::string> notes;  // sentences for the summary
+  size_t bytes_max = 0;            // of the answer's events, as JSON
+};
+
+// "TCP connection attempts"; `name` is of the function or tracepoint.
+std::string what_is_counted(ProbeType type, const std::string& name);
+
+// Fills in all that a probe's own run tells: counts, events, aggregates and summary; and that
+// returns were missed. `duration_s`, and why it ended early, are there before.
+void complete(ProbeResult& result, Collected collected);
+// Of one that `error` says has not been armed.
+void complete_failed(ProbeResult& result);
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,87 @@
+// What each user of libbpf needs: its objects owned, its maps typed, its warnings kept.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "system/result.h"
+
+struct bpf_link;
+struct bpf_map;
+struct btf;
+struct ring_buffer;
+
+namespace ebpf_ai_monitor {
+
+struct FreeBpf {
+  void operator()(::bpf_link* link) const;
+  void operator()(::btf* types) const;
+  void operator()(::ring_buffer* ring) const;
+};
+template <typename T>
+using BpfOwned = std::unique_ptr<T, FreeBpf>;
+
+// libbpf tells what went wrong in prose. Forgets what it has told, and listens from now on: the
+// first warning is kept, all else is logged.
+void listen_to_libbpf();
+// "what: error (the first warning)".
+std::string libbpf_failure(const std::string& what, int error);
+
+// A value for each CPU that the machine may get.
+size_t possible_cpus();
+
+// The untyped half of what follows. The errors name the map.
+Status put_bytes(const bpf_map* map, const void* key, size_t key_size, const void* value,
+                 size_t value_size);
+bool get_bytes(const bpf_map* map, const void* key, size_t key_size, void* value,
+               size_t value_size);
+bool get_next_key_bytes(const bpf_map* map, const void* previous, void* key, size_t key_size);
+void erase_bytes(const bpf_map* map, const void* key, size_t key_size);
+
+template <typename Key, typename Value>
+Status put(const bpf_map* map, const Key& key, const Value& value) {
+  return put_bytes(map, &key, sizeof(key), &value, sizeof(value));
+}
+
+template <typename Value, typename Key>
+std::optional<Value> get(const bpf_map* map, const Key& key) {
+  Value value{};
+  if (!get_bytes(map, &key, sizeof(key), &value, sizeof(value))) return std::nullopt;
+  return value;
+}
+
+// Of a map that has a value a CPU: none where the key is not there.
+template <typename Value, typename Key>
+std::vector<Value> get_per_cpu(const bpf_map* map, const Key& key) {
+  std::vector<Value> values(possible_cpus());
+  if (!get_bytes(map, &key, sizeof(key), values.data(), values.size() * sizeof(Value))) return {};
+  return values;
+}
+
+template <typename Value, typename Key>
+Status zero_per_cpu(const bpf_map* map, const Key& key) {
+  const std::vector<Value> zeros(possible_cpus());
+  return put_bytes(map, &key, sizeof(key), zeros.data(), zeros.size() * sizeof(Value));
+}
+
+template <typename Key>
+std::vector<Key> keys_of(const bpf_map* map) {
+  std::vector<Key> keys;
+  Key key{};
+  for (const Key* previous = nullptr; get_next_key_bytes(map, previous, &key, sizeof(key));
+       previous = &key)
+    keys.push_back(key);
+  return keys;
+}
+
+// May be gone already.
+template <typename Key>
+void erase(const bpf_map* map, const Key& key) {
+  erase_bytes(map, &key, sizeof(key));
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,222 @@
+#include "wire/messages.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace ebpf_ai_monitor::wire {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array states = {State::unknown, State::working, State::waiting, State::exited};
+
+json json_of(const ProcessId& id) { return {{"pid", id.pid}, {"start_ticks", id.start_ticks}}; }
+
+json json_of(const Agent& agent) {
+  json content = json_of(agent.id);
+  content["agent"] = agent.agent;
+  content["project"] = agent.project;
+  content["directory"] = agent.directory;
+  content["tmux"] = agent.tmux;
+  content["tmux_pane"] = agent.tmux_pane;
+  content["state"] = name_of(agent.state);
+  content["since"] = agent.since;
+  content["worked"] = agent.worked;
+  content["started"] = agent.started;
+  content["unseen"] = agent.unseen;
+  content["blinks"] = agent.blinks;
+  return content;
+}
+
+json json_of(const Gone& gone) {
+  json content = json_of(gone.id);
+  content["while_working"] = gone.while_working;
+  content["exit_code"] = gone.exit_code;
+  content["exit_signal"] = gone.exit_signal;
+  return content;
+}
+
+json json_of(const Input& input) {
+  json content = json_of(input.id);
+  content["time"] = input.time;
+  content["previous"] = input.previous;
+  content["bytes"] = input.bytes;
+  content["line_mode"] = input.line_mode;
+  return content;
+}
+
+json json_of(const NotificationRules& rules) {
+  return {{"notifications", rules.notifications},
+          {"notify_after", rules.notify_after},
+          {"remind_after", rules.remind_after},
+          {"urgent", rules.urgent}};
+}
+
+json json_of(const Synced& synced) { return {{"news_since", synced.news_since}}; }
+
+json json_of(const TmuxRan&) { return json::object(); }
+
+constexpr const char* kind_of(const Agent&) { return "agent"; }
+constexpr const char* kind_of(const Gone&) { return "gone"; }
+constexpr const char* kind_of(const Input&) { return "input"; }
+constexpr const char* kind_of(const NotificationRules&) { return "rules"; }
+constexpr const char* kind_of(const Synced&) { return "synced"; }
+constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
+
+// Takes the members out of an object and remembers the first that is missing or of another type.
+class Reader {
+ public:
+  explicit Reader(const json& content) : content_(content) {}
+
+  template <typename Number>
+  void read(const char* name, Number& value) {
+    const auto member = content_.find(name);
+    if (member == content_.end() || !member->is_number()) return complain(name);
+    value = member->get<Number>();
+  }
+
+  void read(const char* name, std::string& value) {
+    const auto member = content_.find(name);
+    if (member == content_.end() || !member->is_string()) return complain(name);
+    value = member->get<std::string>();
+  }
+
+  void read(const char* name, bool& value) {
+    const auto member = content_.find(name);
+    if (member == content_.end() || !member->is_boolean()) return complain(name);
+    value = member->get<bool>();
+  }
+
+  void read(const char* name, State& value) {
+    std::string text;
+    read(name, text);
+    for (const State state : states) {
+      if (text == name_of(state)) {
+        value = state;
+        return;
+      }
+    }
+    complain(name);
+  }
+
+  void read(ProcessId& id) {
+    read("pid", id.pid);
+    read("start_ticks", id.start_ticks);
+    if (id.pid <= 0) complain("pid");
+  }
+
+  Status status() const {
+    if (!bad_.empty()) return fail("a message of the daemon has no valid '" + bad_ + "'");
+    return {};
+  }
+
+ private:
+  void complain(const char* name) {
+    if (bad_.empty()) bad_ = name;
+  }
+
+  const json& content_;
+  std::string bad_;
+};
+
+}  // namespace
+
+std::string encode(const Told& told) {
+  json packet;
+  std::visit([&](const auto& what) { packet[kind_of(what)] = json_of(what); }, told);
+  // What comes from an environment need not be UTF-8.
+  return packet.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<Told> decode_told(std::string_view packet) {
+  const json content = json::parse(packet, nullptr, false);
+  if (!content.is_object() || content.size() != 1 || !content.begin()->is_object())
+    return fail("a message of the daemon is no JSON object with one object in it");
+
+  Reader reader(*content.begin());
+  const std::string& kind = content.begin().key();
+  if (kind == "agent") {
+    Agent agent;
+    reader.read(agent.id);
+    reader.read("agent", agent.agent);
+    reader.read("project", agent.project);
+    reader.read("directory", agent.directory);
+    reader.read("tmux", agent.tmux);
+    reader.read("tmux_pane", agent.tmux_pane);
+    reader.read("state", agent.state);
+    reader.read("since", agent.since);
+    reader.read("worked", agent.worked);
+    reader.read("started", agent.started);
+    reader.read("unseen", agent.unseen);
+    reader.read("blinks", agent.blinks);
+    return reader.status().map([&] { return Told(agent); });
+  }
+  if (kind == "gone") {
+    Gone gone;
+    reader.read(gone.id);
+    reader.read("while_working", gone.while_working);
+    reader.read("exit_code", gone.exit_code);
+    reader.read("exit_signal", gone.exit_signal);
+    return reader.status().map([&] { return Told(gone); });
+  }
+  if (kind == "input") {
+    Input input;
+    reader.read(input.id);
+    reader.read("time", input.time);
+    reader.read("previous", input.previous);
+    reader.read("bytes", input.bytes);
+    reader.read("line_mode", input.line_mode);
+    return reader.status().map([&] { return Told(input); });
+  }
+  if (kind == "rules") {
+    NotificationRules rules;
+    reader.read("notifications", rules.notifications);
+    reader.read("notify_after", rules.notify_after);
+    reader.read("remind_after", rules.remind_after);
+    reader.read("urgent", rules.urgent);
+    return reader.status().map([&] { return Told(rules); });
+  }
+  if (kind == "synced") {
+    Synced synced;
+    reader.read("news_since", synced.news_since);
+    return reader.status().map([&] { return Told(synced); });
+  }
+  if (kind == "tmux_ran") return Told(TmuxRan{});
+  return fail("a message of the daemon is of the unknown kind '" + kind + "'");
+}
+
+std::string_view text_of(NoWindow reason) {
+  switch (reason) {
+    case NoWindow::none:
+      return "";
+    case NoWindow::pending:
+      return "its window is being looked for";
+    case NoWindow::no_sway:
+      return "no Sway answers in the user's runtime directory";
+    case NoWindow::no_owner:
+      return "no process of its pid chain owns a Sway window; its keys may tell";
+    case NoWindow::ambiguous:
+      return "its terminal's process owns several Sway windows; a key in it will tell";
+    case NoWindow::tmux_detached:
+      return "no client shows its tmux session";
+    case NoWindow::tmux_failed:
+      return "its tmux server does not answer";
+  }
+  return "unknown";
+}
+
+std::string text_in(const Report& report) {
+  std::string line(report.text, strnlen(report.text, sizeof(report.text)));
+  std::ranges::replace_if(
+      line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return line;
+}
+
+void set_text(Report& report, std::string_view text) {
+  const size_t copied = text.copy(report.text, sizeof(report.text) - 1);
+  report.text[copied] = '\0';
+}
+
+}  // namespace ebpf_ai_monitor::wire

@@ -1,0 +1,57 @@
+"""A tmux server of the user's; and a tmux that is none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+from support.desktop import Desktop, Window, wait_until
+
+from agents_in_windows import SECONDS, children, wait_for_program
+from fake_daemon import Agent
+
+
+class Tmux:
+    """A tmux server of the user's."""
+
+    def __init__(self, desktop: Desktop, socket_path: Path) -> None:
+        self.desktop = desktop
+        self.argv = ["tmux", "-f", "/dev/null", "-S", str(socket_path)]
+
+    def run(self, *argv: str) -> str:
+        return self.desktop.run([*self.argv, *argv]).rstrip("\n")
+
+    def new_detached(self, session: str, **fields: object) -> Agent:
+        """A session without a client; what runs in it, as an agent."""
+        pane_pid = self.run("new-session", "-d", "-s", session, "-P", "-F", "#{pane_pid}", "sleep", "1000")
+        wait_for_program(int(pane_pid), not_="tmux")
+        return Agent.of(int(pane_pid), **fields)
+
+    def attach(self, session: str) -> Window:
+        """A foot window that shows the session."""
+        window = self.desktop.open_foot(*self.argv, "attach-session", "-t", session)
+        client = children(window.pid)[0]
+        wait_until(lambda: str(client) in self.run("list-clients", "-F", "#{client_pid}").split(), SECONDS, "a client")
+        return window
+
+
+@contextlib.contextmanager
+def false_tmux(desktop: Desktop, script: str) -> Generator[Path, None, None]:
+    """A directory for PATH. While the file `broken` is in it, `script` is what tmux does."""
+    directory = desktop.runtime_dir / "bin"
+    directory.mkdir()
+    program = directory / "tmux"
+    program.write_text(f"#!/bin/sh\necho >>{directory}/calls\n[ -e {directory}/broken ] && {{ {script}\n}}\n"
+                       'exec /usr/bin/tmux "$@"\n')  # fmt: skip
+    program.chmod(0o755)
+    for path in (directory / "broken", directory / "calls"):
+        path.touch()
+    for path in (directory, *directory.iterdir()):
+        os.chown(path, desktop.uid, desktop.gid)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
