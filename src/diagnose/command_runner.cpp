@@ -147,7 +147,7 @@ Status CommandRunner::start(size_t index) {
 void CommandRunner::on_output(size_t index) {
   Running& running = *running_.at(index);
   std::array<char, 65536> block;
-  const ssize_t got = read(running.child.output.get(), block.data(), block.size());
+  const ssize_t got = ::read(running.child.output.get(), block.data(), block.size());
   if (got > 0) {
     running.keeper.add({block.data(), static_cast<size_t>(got)});
     return;
