@@ -87,7 +87,8 @@ TEST(Architecture, NoFileIncludesWhatItsLayerDoesNotKnow) {
 TEST(Architecture, WhatItPointsAtExists) {
   const std::string text = content(root / "docs/architecture.md");
   size_t named = 0;
-  for (const auto& path : matches(text, std::regex("`((?:src|docs|bpf|include|tests)/[\\w/.-]+)`"))) {
+  for (const auto& path :
+       matches(text, std::regex("`((?:src|docs|bpf|include|tests)/[\\w/.-]+)`"))) {
     EXPECT_TRUE(fs::exists(root / path[1].str())) << path[1];
     ++named;
   }

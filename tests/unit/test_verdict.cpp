@@ -1,6 +1,7 @@
 #include "judge/verdict.h"
 
 #include "judged_session.h"
+#include "timeline.h"
 
 namespace ebpf_ai_monitor::judge {
 namespace {
@@ -11,8 +12,7 @@ using testing::SizeIs;
 
 struct Case {
   const char* name;
-  Events events;
-  const char* told;  // a completion has a '!'
+  const char* table;
   Time end = 10s;
 };
 
@@ -21,8 +21,11 @@ void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 class Judge : public testing::TestWithParam<Case> {};
 
 TEST_P(Judge, Tells) {
-  EXPECT_EQ(Course().events(GetParam().events).until(GetParam().end).told(), GetParam().told);
+  const auto [events, told] = timeline(GetParam().table);
+  EXPECT_EQ(Course().events(events).until(GetParam().end).told(), told);
 }
+
+std::string name_of_case(const testing::TestParamInfo<Case>& test) { return test.param.name; }
 
 // Each begins at 0 s, and is at its first wait at 1.00 s if it draws once and falls silent. Then
 // its user begins to type.
@@ -30,173 +33,363 @@ const Events drawn = {writes(0ms), reads(2s, 1)};
 // Has worked once and is at its second wait, from 5.95 s on: the last write is at 4.95 s.
 const Events settled = together({drawn, animates(3s, 5s, 50ms)});
 
-INSTANTIATE_TEST_SUITE_P(
-    Startup, Judge,
-    testing::Values(
-        Case{"nothing_seen", {}, ""}, Case{"draws_and_waits", drawn, "1.00 waiting"},
-        Case{"draws_for_a_while", animates(0s, 2s), "0.30 working, 2.90 waiting"},
-        Case{"silent_since_before_it_was_watched", {mode(500ms, false)}, "1.50 waiting"},
-        Case{"in_line_mode_and_silent", {mode(500ms, true)}, ""},
-        Case{"mode_looked_up_while_it_draws", {writes(0ms), mode(600ms, false)}, "1.00 waiting"},
-        Case{"plain_output_in_line_mode", {prints(0ms), prints(1s)}, ""},
-        Case{"never_waited_so_the_first_is_no_completion",
-             together({animates(0s, 3s), {reads(4s, 1)}, animates(5s, 8s)}),
-             "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting!"},
-        Case{"draws_and_pauses_and_nobody_asked",
-             together({animates(0s, 3s), {reads(4s, 3), reads(4s, 72)}, animates(5s, 8s)}),
-             "0.30 working, 3.90 waiting, 5.30 working, 8.90 waiting"},
-        Case{"a_script_asked_long_after_the_start",
-             together({animates(0s, 3s), {reads(22s, 72)}, animates(22010ms, 25s)}),
-             "0.30 working, 3.90 waiting, 22.61 working, 25.91 waiting!", 30s},
-        Case{"an_editor_asked_long_after_the_start",
-             together({animates(0s, 3s), animates(22s, 25s)}),
-             "0.30 working, 3.90 waiting, 22.30 working, 25.90 waiting!", 30s}),
-    [](const auto& test) { return test.param.name; });
+const Case startup[] = {{"nothing_seen", R"(
+)"},
+                        {"draws_and_waits", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key)"},
+                        {"draws_for_a_while", R"(
+   0.00  draws every 0.10 until 2.00
+   0.30                                 -> working
+   2.90                                 -> waiting)"},
+                        {"silent_since_before_it_was_watched", R"(
+   0.50  raw-mode
+   1.50                                 -> waiting)"},
+                        {"in_line_mode_and_silent", R"(
+   0.50  line-mode)"},
+                        {"mode_looked_up_while_it_draws", R"(
+   0.00  draws
+   0.60  raw-mode
+   1.00                                 -> waiting)"},
+                        {"plain_output_in_line_mode", R"(
+   0.00  prints
+   1.00  prints)"},
+                        {"never_waited_so_the_first_is_no_completion", R"(
+   0.00  draws every 0.10 until 3.00
+   0.30                                 -> working
+   3.90                                 -> waiting
+   4.00  key
+   5.00  draws every 0.10 until 8.00
+   5.30                                 -> working
+   8.90                                 -> waiting, completed)"},
+                        {"draws_and_pauses_and_nobody_asked", R"(
+   0.00  draws every 0.10 until 3.00
+   0.30                                 -> working
+   3.90                                 -> waiting
+   4.00  reads 3
+   4.00  reads 72
+   5.00  draws every 0.10 until 8.00
+   5.30                                 -> working
+   8.90                                 -> waiting)"},
+                        {"a_script_asked_long_after_the_start", R"(
+   0.00  draws every 0.10 until 3.00
+   0.30                                 -> working
+   3.90                                 -> waiting
+  22.00  reads 72
+  22.01  draws every 0.10 until 25.00
+  22.61                                 -> working
+  25.91                                 -> waiting, completed)",
+                         30s},
+                        {"an_editor_asked_long_after_the_start", R"(
+   0.00  draws every 0.10 until 3.00
+   0.30                                 -> working
+   3.90                                 -> waiting
+  22.00  draws every 0.10 until 25.00
+  22.30                                 -> working
+  25.90                                 -> waiting, completed)",
+                         30s}};
+INSTANTIATE_TEST_SUITE_P(Startup, Judge, testing::ValuesIn(startup), name_of_case);
 
-INSTANTIATE_TEST_SUITE_P(
-    Work, Judge,
-    testing::Values(
-        Case{"sustained", settled, "1.00 waiting, 3.25 working, 5.95 waiting!"},
-        Case{"two_writes_are_a_blink", together({drawn, {writes(3s), writes(3500ms)}}),
-             "1.00 waiting"},
-        Case{"a_repaint_is_over_at_once", together({drawn, animates(3s, 3200ms, 10ms)}),
-             "1.00 waiting"},
-        Case{"a_clock_that_ticks_sparsely", together({drawn, animates(3s, 9s, 1500ms)}),
-             "1.00 waiting"},
-        Case{"just_enough", together({drawn, {writes(3s), writes(3100ms), writes(3250ms)}}),
-             "1.00 waiting, 3.25 working, 4.25 waiting!"},
-        Case{"a_slow_animation", together({drawn, animates(3s, 8s, 700ms)}),
-             "1.00 waiting, 4.40 working, 8.90 waiting!"},
-        // The title of a permission dialog, say: it may come just before the threshold or after it.
-        Case{"a_blink_a_second_is_no_work", together({drawn, animates(3s, 20s, 999ms)}),
-             "1.00 waiting"},
-        Case{"a_blink_a_second_prolongs_no_work",
-             together({drawn, animates(3s, 5s), animates(5899ms, 20s, 999ms)}),
-             "1.00 waiting, 3.30 working, 6.15 waiting!"},
-        Case{"a_hiccup_is_no_wait", together({drawn, animates(3s, 4s), animates(4800ms, 6s)}),
-             "1.00 waiting, 3.30 working, 6.90 waiting!"},
-        Case{"a_permission_dialog_is_a_wait",
-             together({drawn,
-                       animates(3s, 4s),
-                       {writes(4050ms)},
-                       {reads(7s, 1), writes(7010ms)},
-                       animates(7100ms, 9s)}),
-             "1.00 waiting, 3.30 working, 5.05 waiting!, 7.70 working, 9.90 waiting!"},
-        Case{"esc_ends_it", together({drawn, animates(3s, 4s), {reads(4s, 1), writes(4020ms)}}),
-             "1.00 waiting, 3.30 working, 5.02 waiting!"}),
-    [](const auto& test) { return test.param.name; });
+const Case work[] = {{"sustained", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.05 until 5.00
+   3.25                                 -> working
+   5.95                                 -> waiting, completed)"},
+                     {"two_writes_are_a_blink", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws
+   3.50  draws)"},
+                     {"a_repaint_is_over_at_once", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.01 until 3.20)"},
+                     {"a_clock_that_ticks_sparsely", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 1.50 until 9.00)"},
+                     {"just_enough", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws
+   3.10  draws
+   3.25  draws
+   3.25                                 -> working
+   4.25                                 -> waiting, completed)"},
+                     {"a_slow_animation", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.70 until 8.00
+   4.40                                 -> working
+   8.90                                 -> waiting, completed)"},
+                     // The title of a permission dialog, say: it may come just
+                     // before the threshold or after it.
+                     {"a_blink_a_second_is_no_work", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.999 until 20.00)"},
+                     {"a_blink_a_second_prolongs_no_work", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+  5.899  draws every 0.999 until 20.00
+   6.15                                 -> waiting, completed)"},
+                     {"a_hiccup_is_no_wait", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 4.00
+   3.30                                 -> working
+   4.80  draws every 0.10 until 6.00
+   6.90                                 -> waiting, completed)"},
+                     {"a_permission_dialog_is_a_wait", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 4.00
+   3.30                                 -> working
+   4.05  draws
+   5.05                                 -> waiting, completed
+   7.00  key
+   7.01  draws
+   7.10  draws every 0.10 until 9.00
+   7.70                                 -> working
+   9.90                                 -> waiting, completed)"},
+                     {"esc_ends_it", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 4.00
+   3.30                                 -> working
+   4.00  key
+   4.02  draws
+   5.02                                 -> waiting, completed)"}};
+INSTANTIATE_TEST_SUITE_P(Work, Judge, testing::ValuesIn(work), name_of_case);
 
-INSTANTIATE_TEST_SUITE_P(
-    ExplainedOutput, Judge,
-    testing::Values(
-        Case{"echo",
-             together({drawn, {reads(3s, 1), writes(3010ms), writes(3100ms), writes(3290ms)}}),
-             "1.00 waiting"},
-        Case{"typing",
-             [] {
-               Events events = drawn;
-               for (Time time = 3s; time < 9s; time += 150ms) {
-                 events.push_back(reads(time, 1));
-                 events.push_back(writes(time + 20ms));
-                 events.push_back(writes(time + 100ms));
-               }
-               return events;
-             }(),
-             "1.00 waiting"},
-        Case{"a_paste_of_many_pieces",
-             together({drawn,
-                       {reads(3s, 4096), reads(3010ms, 4096), reads(3100ms, 17)},
-                       animates(3020ms, 3400ms, 20ms)}),
-             "1.00 waiting"},
-        Case{"a_focus_report", together({drawn, {reads(3s, 3), writes(3100ms), writes(3200ms)}}),
-             "1.00 waiting"},
-        Case{"a_resize", together({drawn, {resized(3s)}, animates(3010ms, 3500ms, 20ms)}),
-             "1.00 waiting"},
-        Case{"many_resizes",
-             [] {
-               Events events = drawn;
-               for (Time time = 3s; time < 6s; time += 200ms) {
-                 events.push_back(resized(time));
-                 events.push_back(writes(time + 50ms));
-               }
-               return events;
-             }(),
-             "1.00 waiting"},
-        Case{"a_submit_and_then_work",
-             together({drawn, {reads(3s, 1)}, animates(3010ms, 5s, 50ms)}),
-             "1.00 waiting, 3.56 working, 5.96 waiting!"},
-        Case{"keys_while_it_works_change_nothing",
-             together(
-                 {drawn, animates(3s, 6s, 50ms), {reads(4s, 1), reads(4100ms, 1), reads(5s, 1)}}),
-             "1.00 waiting, 3.25 working, 6.95 waiting!"},
-        Case{"an_echo_delays_the_wait",
-             together({drawn, animates(3s, 4s, 100ms), {reads(4500ms, 1), writes(4510ms)}}),
-             "1.00 waiting, 3.30 working, 5.51 waiting!"},
-        // One that failed has brought nothing: what follows it is no echo.
-        Case{"a_read_without_a_byte_explains_nothing",
-             together({drawn, {reads(3s, -EAGAIN), reads(3s, 0)}, animates(3010ms, 3300ms, 50ms)}),
-             "1.00 waiting, 3.26 working, 4.26 waiting!"}),
-    [](const auto& test) { return test.param.name; });
+const Case explained_output[] = {{"echo", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  key
+   3.01  draws
+   3.10  draws
+   3.29  draws)"},
+                                 {"typing", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  key every 0.15 until 9.00
+   3.02  draws every 0.15 until 9.02
+   3.10  draws every 0.15 until 9.10)"},
+                                 {"a_paste_of_many_pieces", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  reads 4096
+   3.01  reads 4096
+   3.02  draws every 0.02 until 3.40
+   3.10  reads 17)"},
+                                 {"a_focus_report", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  reads 3
+   3.10  draws
+   3.20  draws)"},
+                                 {"a_resize", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  resize
+   3.01  draws every 0.02 until 3.50)"},
+                                 {"many_resizes", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  resize every 0.20 until 6.00
+   3.05  draws every 0.20 until 6.05)"},
+                                 {"a_submit_and_then_work", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  key
+   3.01  draws every 0.05 until 5.00
+   3.56                                 -> working
+   5.96                                 -> waiting, completed)"},
+                                 {"keys_while_it_works_change_nothing", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.05 until 6.00
+   3.25                                 -> working
+   4.00  key
+   4.10  key
+   5.00  key
+   6.95                                 -> waiting, completed)"},
+                                 {"an_echo_delays_the_wait", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 4.00
+   3.30                                 -> working
+   4.50  key
+   4.51  draws
+   5.51                                 -> waiting, completed)"},
+                                 // One that failed has brought nothing: what follows it is no echo.
+                                 {"a_read_without_a_byte_explains_nothing", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  reads -11
+   3.00  reads 0
+   3.01  draws every 0.05 until 3.30
+   3.26                                 -> working
+   4.26                                 -> waiting, completed)"}};
+INSTANTIATE_TEST_SUITE_P(ExplainedOutput, Judge, testing::ValuesIn(explained_output), name_of_case);
 
-INSTANTIATE_TEST_SUITE_P(
-    LineMode, Judge,
-    testing::Values(
-        Case{"asks_at_start", {prints(0ms), asks(10ms)}, "1.01 waiting"},
-        Case{"gets_its_line", {asks(0ms), gets(3s, 5)}, "1.00 waiting, 3.00 working"},
-        Case{"silent_work_is_no_wait",
-             {asks(0ms), gets(3s, 5), prints(3100ms)},
-             "1.00 waiting, 3.00 working"},
-        Case{"asks_again",
-             {asks(0ms), gets(3s, 5), prints(5s), asks(5s)},
-             "1.00 waiting, 3.00 working, 6.00 waiting!"},
-        Case{"an_answer_at_once_is_no_wait",
-             {asks(0ms), gets(400ms, 5), asks(500ms), gets(900ms, 2)},
-             "0.40 working"},
-        Case{"a_signal_interrupts_the_read",
-             {asks(0ms), gets(2s, -EINTR), asks(2s)},
-             "1.00 waiting"},
-        Case{"interrupted_before_the_threshold",
-             {asks(0ms), gets(900ms, -512), asks(900ms)},
-             "1.90 waiting"},
-        Case{"end_of_input_is_no_answer", {asks(0ms), gets(2s, 0)}, "1.00 waiting"},
-        Case{"a_bell_over_the_prompt",
-             together({{asks(0ms)}, {prints(3s), prints(3200ms), prints(3500ms)}}), "1.00 waiting"},
-        Case{"output_that_nothing_explains",
-             {asks(0ms), gets(2s, 3), asks(2100ms), gets(4s, 3)},
-             "1.00 waiting, 2.00 working, 3.10 waiting!, 4.00 working"},
-        Case{"its_reader_is_gone", {prints(0ms), asks(10ms), at(Kind::end, 500ms)}, ""},
-        Case{"another_process_is_gone",
-             {prints(0ms), asks(10ms), at(Kind::end, 500ms, child)},
-             "1.01 waiting"},
-        Case{"told_late_of_an_exec_before_the_read",
-             {asks(500ms), at(Kind::end, 100ms)},
-             "1.50 waiting"},
-        Case{"one_of_two_threads_gets_the_line",
-             {asks(0ms, 1), asks(0ms, 2), gets(5s, 4, 2)},
-             "1.00 waiting, 5.00 working, 6.00 waiting!"},
-        Case{"leaves_line_mode_and_draws",
-             together({{prints(0ms), asks(10ms), gets(20ms, 2)}, animates(500ms, 2s, 50ms)}),
-             "0.02 working, 2.95 waiting"},
-        Case{"leaves_line_mode_in_silence",
-             {prints(0ms), asks(100ms), gets(5s, 9), at(Kind::read_enter, 5100ms)},
-             "1.10 waiting, 5.00 working, 6.00 waiting!"}),
-    [](const auto& test) { return test.param.name; });
+const Case line_mode[] = {{"asks_at_start", R"(
+   0.00  prints
+   0.01  asks
+   1.01                                 -> waiting)"},
+                          {"gets_its_line", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   3.00  gets 5
+   3.00                                 -> working)"},
+                          {"silent_work_is_no_wait", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   3.00  gets 5
+   3.00                                 -> working
+   3.10  prints)"},
+                          {"asks_again", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   3.00  gets 5
+   3.00                                 -> working
+   5.00  prints
+   5.00  asks
+   6.00                                 -> waiting, completed)"},
+                          {"an_answer_at_once_is_no_wait", R"(
+   0.00  asks
+   0.40  gets 5
+   0.40                                 -> working
+   0.50  asks
+   0.90  gets 2)"},
+                          {"a_signal_interrupts_the_read", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   2.00  gets -4
+   2.00  asks)"},
+                          {"interrupted_before_the_threshold", R"(
+   0.00  asks
+   0.90  gets -512
+   0.90  asks
+   1.90                                 -> waiting)"},
+                          {"end_of_input_is_no_answer", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   2.00  gets 0)"},
+                          {"a_bell_over_the_prompt", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   3.00  prints
+   3.20  prints
+   3.50  prints)"},
+                          {"output_that_nothing_explains", R"(
+   0.00  asks
+   1.00                                 -> waiting
+   2.00  gets 3
+   2.00                                 -> working
+   2.10  asks
+   3.10                                 -> waiting, completed
+   4.00  gets 3
+   4.00                                 -> working)"},
+                          {"its_reader_is_gone", R"(
+   0.00  prints
+   0.01  asks
+   0.50  ends)"},
+                          {"another_process_is_gone", R"(
+   0.00  prints
+   0.01  asks
+   0.50  ends by 200
+   1.01                                 -> waiting)"},
+                          {"told_late_of_an_exec_before_the_read", R"(
+   0.10  ends
+   0.50  asks
+   1.50                                 -> waiting)"},
+                          {"one_of_two_threads_gets_the_line", R"(
+   0.00  asks by 1
+   0.00  asks by 2
+   1.00                                 -> waiting
+   5.00  gets 4 by 2
+   5.00                                 -> working
+   6.00                                 -> waiting, completed)"},
+                          {"leaves_line_mode_and_draws", R"(
+   0.00  prints
+   0.01  asks
+   0.02  gets 2
+   0.02                                 -> working
+   0.50  draws every 0.05 until 2.00
+   2.95                                 -> waiting)"},
+                          {"leaves_line_mode_in_silence", R"(
+   0.00  prints
+   0.10  asks
+   1.10                                 -> waiting
+   5.00  gets 9
+   5.00                                 -> working
+   5.10  reads-nothing
+   6.00                                 -> waiting, completed)"}};
+INSTANTIATE_TEST_SUITE_P(LineMode, Judge, testing::ValuesIn(line_mode), name_of_case);
 
-INSTANTIATE_TEST_SUITE_P(
-    TheEnd, Judge,
-    testing::Values(Case{"at_once", {exits(100ms, 0)}, "0.10 exited"},
-                    Case{"while_it_works", together({drawn, animates(3s, 5s), {exits(5s, 1)}}),
-                         "1.00 waiting, 3.30 working, 5.00 exited"},
-                    Case{"while_it_waits", together({drawn, {exits(5s, 0, 9)}}),
-                         "1.00 waiting, 5.00 exited"},
-                    Case{"a_wait_that_was_due", together({drawn, animates(3s, 5s), {exits(7s, 0)}}),
-                         "1.00 waiting, 3.30 working, 5.90 waiting!, 7.00 exited"},
-                    Case{"nothing_after_it",
-                         together({drawn,
-                                   {exits(5s, 0), exits(6s, 1), gets(6s, 3), asks(6s)},
-                                   animates(6s, 9s)}),
-                         "1.00 waiting, 5.00 exited"}),
-    [](const auto& test) { return test.param.name; });
+const Case the_end[] = {{"at_once", R"(
+   0.10  exits 0
+   0.10                                 -> exited)"},
+                        {"while_it_works", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+   5.00  exits 1
+   5.00                                 -> exited)"},
+                        {"while_it_waits", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   5.00  killed 9
+   5.00                                 -> exited)"},
+                        {"a_wait_that_was_due", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+   5.90                                 -> waiting, completed
+   7.00  exits 0
+   7.00                                 -> exited)"},
+                        {"nothing_after_it", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   5.00  exits 0
+   5.00                                 -> exited
+   6.00  exits 1
+   6.00  gets 3
+   6.00  asks
+   6.00  draws every 0.10 until 9.00)"}};
+INSTANTIATE_TEST_SUITE_P(TheEnd, Judge, testing::ValuesIn(the_end), name_of_case);
 
 TEST(JudgeWhy, SaysWhatItRestsOn) {
   Course run;
