@@ -30,8 +30,9 @@ using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds
 //   (Unix seconds) · why s · waits_for s ("prompt", "permission", "answer"; "": not
 //   known) · project s · directory s · terminal s · window x (Sway container id,
 //   0: none) · no_window s (why none, "" otherwise) · how s (how the window is known) · unseen u
-// Explain gives this of one session, and what its judge knows: a key a fact (core/explain.h; a d is
-// seconds), `facts` a(ss), the same in words and in order, and `changes` a(dss), the latest last.
+// Explain gives this of one session, and what its judge knows: a key a fact (judge/explain.h; a d
+// is seconds), `facts` a(ss), the same in words and in order, and `changes` a(dss), the latest
+// last.
 using SessionProperties = std::map<std::string, sdbus::Variant>;
 
 class ControlInterface {

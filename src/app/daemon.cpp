@@ -42,7 +42,7 @@ std::string in_words(const std::map<pid_t, const AgentSession*>& agents) {
   std::string words;
   for (const State state : {State::working, State::waiting, State::unknown}) {
     const auto count = std::ranges::count_if(
-        agents, [&](const auto& agent) { return agent.second->judge.state == state; });
+        agents, [&](const auto& agent) { return agent.second->watch.state() == state; });
     if (count > 0)
       words += fmt::format("{}{} {}", words.empty() ? "" : ", ", count,
                            state == State::unknown ? "just started" : name_of(state));
@@ -52,9 +52,9 @@ std::string in_words(const std::map<pid_t, const AgentSession*>& agents) {
 
 wire::Told message_of(const AgentSession& session) {
   const FoundAgent& agent = session.agent;
-  if (session.judge.state == State::exited)
+  if (session.watch.state() == State::exited)
     return wire::Gone{.id = agent.id,
-                      .while_working = session.ended_at_work,
+                      .while_working = session.watch.attention().ended_at_work,
                       .exit_code = session.exit_code,
                       .exit_signal = session.exit_signal};
   return wire::Agent{.id = agent.id,
@@ -63,12 +63,12 @@ wire::Told message_of(const AgentSession& session) {
                      .directory = session.context.directory,
                      .tmux = session.context.tmux,
                      .tmux_pane = session.context.tmux_pane,
-                     .state = session.judge.state,
+                     .state = session.watch.state(),
                      .since = session.since,
-                     .worked = session.worked,
+                     .worked = session.watch.attention().worked,
                      .started = session.started,
-                     .unseen = session.unseen,
-                     .blinks = judge::blinks(session.judge)};
+                     .unseen = session.watch.attention().unseen,
+                     .blinks = session.watch.session().blinks()};
 }
 
 // Wires the tracker, the users' bridges and the control interface together.
@@ -156,10 +156,10 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
     spdlog::info("{} (pid {}): {} -> {}: {}", agent.name, agent.id.pid, name_of(transition->from),
                  name_of(transition->to), transition->why);
   }
-  if (session.judge.state == State::exited) {
+  if (session.watch.state() == State::exited) {
     findings_.erase(agent.id);
     last_reads_.erase(agent.id);
-  } else if (session.judge.state != State::waiting) {
+  } else if (session.watch.state() != State::waiting) {
     findings_[agent.id].waits_for = WaitsFor::unknown;
   }
   bridges_.tell(agent.user, message_of(session));
@@ -200,7 +200,7 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
     findings.reason = report.reason;
     findings.how = wire::text_in(report);
     control_.session_changed(uid, properties(*session));
-  } else if (report.kind == wire::ReportKind::waits_for && session->judge.state == State::waiting &&
+  } else if (report.kind == wire::ReportKind::waits_for && session->watch.state() == State::waiting &&
              report.waits_for <= WaitsFor::answer) {
     findings_[id].waits_for = report.waits_for;
     control_.session_changed(uid, properties(*session));

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/agents.h"
-#include "core/judge.h"
 #include "core/notification_rules.h"
+#include "judge/rules.h"
 #include "kernel/agent_monitor.h"
 #include "system/result.h"
 #include "system/users.h"

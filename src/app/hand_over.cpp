@@ -10,7 +10,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 using nlohmann::json;
-constexpr int format = 2;
+constexpr int format = 3;
 
 }  // namespace
 
@@ -25,7 +25,7 @@ Status hand_over(const std::string& path, const std::vector<KeptSession>& sessio
     list.push_back({{"pid", session.id.pid},
                     {"start_ticks", session.id.start_ticks},
                     {"name", session.name},
-                    {"judge", session.judge},
+                    {"judge", session.judged},
                     {"since", session.since},
                     {"why", session.why},
                     {"unseen", session.unseen}});
@@ -46,14 +46,14 @@ std::vector<KeptSession> take_over(const std::string& path) {
     const json content = json::parse(file);
     if (content.at("format") != format) return {};
     for (const json& entry : content.at("sessions")) {
-      auto judge = entry.at("judge").get<judge::Session>();
-      if (judge.state > State::waiting) continue;
-      sessions.push_back({{entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
-                          entry.value("name", ""),  // one that knew no names hands over none
-                          std::move(judge),
-                          entry.at("since"),
-                          entry.at("why"),
-                          entry.at("unseen")});
+      KeptSession session{
+          .id = {entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
+          .name = entry.at("name"),
+          .judged = entry.at("judge"),
+          .since = entry.at("since"),
+          .why = entry.at("why"),
+          .unseen = entry.at("unseen")};
+      if (session.judged.state() <= State::waiting) sessions.push_back(std::move(session));
     }
   } catch (const json::exception&) {
     return {};  // cut short: all of them are judged anew

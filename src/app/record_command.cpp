@@ -207,7 +207,13 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
       const auto user = finder.proc().user(options.pid);
       if (!stat || stat->ended() || !user) return fail("there is no " + process);
       if (stat->terminal == 0) return fail(process + " has no terminal");
-      agent = {stat->id, stat->parent, *user, stat->comm, stat->terminal, true};
+      agent = FoundAgent{.id = stat->id,
+                         .parent = stat->parent,
+                         .user = *user,
+                         .name = stat->comm,
+                         .terminal = stat->terminal,
+                         .session = stat->session,
+                         .interactive = true};
     }
     if (!is_users(*agent)) return fail(process + " is another user's");
     return agent;

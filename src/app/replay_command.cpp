@@ -8,7 +8,7 @@
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
-#include "core/replay.h"
+#include "judge/replay.h"
 
 namespace ebpf_ai_monitor {
 namespace {}  // namespace

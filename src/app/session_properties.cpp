@@ -15,7 +15,7 @@ SessionProperties properties_of(const AgentSession& session, const Findings& fin
       {"uid", uint32_t{agent.user}},
       {"agent", agent.name},
       {"name", display_name(agent.name)},
-      {"state", std::string(name_of(session.judge.state))},
+      {"state", std::string(name_of(session.watch.state()))},
       {"since", session.since},
       {"started", session.started},
       {"why", session.why},
@@ -26,7 +26,7 @@ SessionProperties properties_of(const AgentSession& session, const Findings& fin
       {"window", findings.window},
       {"no_window", std::string(wire::text_of(findings.reason))},
       {"how", findings.how},
-      {"unseen", session.unseen},
+      {"unseen", session.watch.attention().unseen},
   };
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "app/control_interface.h"
-#include "core/explain.h"
+#include "judge/explain.h"
 #include "core/state.h"
 #include "session/session_tracker.h"
 #include "wire/messages.h"

@@ -73,6 +73,8 @@ class Keys {
     return 0;
   }
 
+  Time time(const char* key) { return Time(std::llround(seconds(key) * 1e9)); }
+
   std::string text(const char* key) {
     const json* value = find(key);
     if (value != nullptr && value->is_string()) return value->get<std::string>();
@@ -195,13 +197,16 @@ tl::expected<Line, std::string> parse_line(std::string_view text) {
   if (!object) return Failure(object.error());
   Keys keys(*object);
   Line line;
-  line.time = Time(std::llround(keys.seconds("t") * 1e9));
+  line.time = keys.time("t");
   const std::string kind = keys.text("ev");
   for (const KindName& known : kinds) {
     if (kind == known.name) line.event = parse_event(known.type, keys);
   }
   if (line.event && keys.has("line_mode")) line.line_mode = keys.truth("line_mode");
   if (kind == "lost") line.lost = keys.integer<uint64_t>("count", 1, INT64_MAX);
+  if (kind == "look") line.look = {keys.time("due"), keys.truth("busy"), keys.truth("stopped")};
+  if (kind == "age") line.age = keys.time("seconds");
+  if (line.look || line.age) keys.pid("pid");
   if (!keys.complaint().empty()) return Failure(keys.complaint());
   return line;
 }
@@ -298,6 +303,19 @@ std::string event_text(const agent_event& event, Time time) {
 
 std::string lost_text(uint64_t count, Time time) {
   return dump({{"t", seconds(time)}, {"ev", "lost"}, {"count", count}});
+}
+
+std::string look_text(const Look& look, pid_t pid, Time time) {
+  return dump({{"t", seconds(time)},
+               {"ev", "look"},
+               {"pid", pid},
+               {"due", seconds(look.due)},
+               {"busy", look.busy},
+               {"stopped", look.stopped}});
+}
+
+std::string age_text(Time age, pid_t pid, Time time) {
+  return dump({{"t", seconds(time)}, {"ev", "age"}, {"pid", pid}, {"seconds", seconds(age)}});
 }
 
 std::string end_text(Time time) { return dump({{"t", seconds(time)}, {"ev", "end"}}); }

@@ -2,6 +2,8 @@
 // process ids, never content.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -31,15 +33,24 @@ struct Header {
   std::optional<double> start;  // CLOCK_MONOTONIC seconds at which `t` is 0
 };
 
+// What a look at the session found: only a process that is looked up tells it.
+struct Look {
+  Time due{};  // silence was to be taken for a wait then
+  bool busy = false;
+  bool stopped = false;
+};
+
 struct Line {
   Time time{};
   // As the kernel programs tell it, a single write as AGENT_OUTPUT, without `time_ns` and the
-  // session's identity. None: a kind that is passed over (`truth`, one that is not known), or
-  // `lost`.
+  // session's identity. None: one of the kinds below, or one that is passed over (`truth`, one that
+  // is not known).
   std::optional<agent_event> event;
   // Whether the terminal was in line mode; none where the trace does not say.
   std::optional<bool> line_mode;
   uint64_t lost = 0;  // events that the recorder lost before this line
+  std::optional<Look> look;
+  std::optional<Time> age;  // of the session, which ran before it was recorded
 };
 
 // One line without its line end. The error says what is wrong with it.
@@ -56,6 +67,8 @@ tl::expected<void, std::string> read(std::istream& trace,
 std::string header_text(const Header& header);
 std::string event_text(const agent_event& event, Time time);
 std::string lost_text(uint64_t count, Time time);
+std::string look_text(const Look& look, pid_t pid, Time time);
+std::string age_text(Time age, pid_t pid, Time time);
 std::string end_text(Time time);
 
 }  // namespace ebpf_ai_monitor::trace

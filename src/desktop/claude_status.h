@@ -1,4 +1,4 @@
-// What Claude Code itself says it waits for: a hint beside the kernel's evidence, and never more.
+// What Claude Code itself says it waits for, where desktop/claims.h has its claims from.
 //
 // It keeps `sessions/<pid>.json` in its configuration directory ($CLAUDE_CONFIG_DIR, else
 // ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid`, `procStart` (field

@@ -20,7 +20,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr int attempts_max = 5;
+constexpr int connection_attempts_max = 5;
 constexpr auto connect_time = std::chrono::seconds(10);
 constexpr auto reply_time = std::chrono::seconds(180);
 constexpr auto first_back_off = std::chrono::seconds(1);
@@ -202,7 +202,7 @@ Result<std::string> Chat::complete(const json& messages, Clock::time_point deadl
         result.code == CURLE_COULDNT_CONNECT || result.code == CURLE_COULDNT_RESOLVE_HOST ||
         result.code == CURLE_GOT_NOTHING || result.code == CURLE_RECV_ERROR;
     const milliseconds pause = result.retry_after.value_or(back_off);
-    if (!again || number == attempts_max || Clock::now() + pause >= deadline)
+    if (!again || number == connection_attempts_max || Clock::now() + pause >= deadline)
       return fail("the endpoint " + url_ + " failed, try " + std::to_string(number) + ": " + why);
     say_(why + "; again in " + std::to_string(pause.count() / 1000) + " s");
     if (!wait_(pause)) return fail("stopped");

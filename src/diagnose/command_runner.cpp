@@ -15,7 +15,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr int attempts_max = 4;
+constexpr int run_attempts_max = 4;
 
 }  // namespace
 
@@ -147,7 +147,7 @@ Status CommandRunner::start(size_t index) {
 void CommandRunner::on_output(size_t index) {
   Running& running = *running_.at(index);
   std::array<char, 65536> block;
-  const ssize_t got = read(running.child.output.get(), block.data(), block.size());
+  const ssize_t got = ::read(running.child.output.get(), block.data(), block.size());
   if (got > 0) {
     running.keeper.add({block.data(), static_cast<size_t>(got)});
     return;
@@ -183,7 +183,7 @@ void CommandRunner::finish(size_t index) {
   const bool failed = info.si_code == CLD_EXITED && !was_executed(running.child.status.get());
   running_.erase(index);
   // A socket that was to be hidden is gone by then: a look again.
-  if (failed && !stopped_ && ++attempts_[index] < attempts_max) {
+  if (failed && !stopped_ && ++attempts_[index] < run_attempts_max) {
     sandbox_.reset();
     if (start(index)) return;
   }

@@ -17,17 +17,32 @@
 #include "diagnose/sample.h"
 
 namespace ebpf_ai_monitor {
-namespace {
-
-// How often the ring buffer is emptied; when it is half full, at once.
-constexpr Nanoseconds drain_interval = std::chrono::milliseconds(100);
-// Of the events of all probes in an answer, as JSON.
-constexpr size_t answer_bytes = size_t{160} * 1024;
+namespace engine {
 
 struct FreePrograms {
   void operator()(diagnose_bpf* programs) const { diagnose_bpf__destroy(programs); }
 };
 using Programs = std::unique_ptr<diagnose_bpf, FreePrograms>;
+
+struct Probe {
+  ProbeRequest request;
+  ProbeResult result;
+  Attached attached;
+  EventSample sample;
+  bool running = false;
+  EventSourcePtr timer;
+};
+
+}  // namespace engine
+namespace {
+
+using engine::Probe;
+using engine::Programs;
+
+// How often the ring buffer is emptied; when it is half full, at once.
+constexpr Nanoseconds drain_interval = std::chrono::milliseconds(100);
+// Of the events of all probes in an answer, as JSON.
+constexpr size_t answer_bytes = size_t{160} * 1024;
 
 tl::unexpected<Error> explain(const std::string& what, int error) {
   if (error == EPERM)  // EACCES is what the verifier says
@@ -56,15 +71,6 @@ int64_t unix_now_ns() {
 }
 
 double seconds_of(Nanoseconds time) { return std::chrono::duration<double>(time).count(); }
-
-struct Probe {
-  ProbeRequest request;
-  ProbeResult result;
-  Attached attached;
-  EventSample sample;
-  bool running = false;
-  EventSourcePtr timer;
-};
 
 // The bits of their numbers in the programs' `running`.
 uint32_t mask_of(const Probe& probe) {

@@ -5,12 +5,14 @@
 #include <set>
 
 #include "session/adoption.h"
+#include "session/session_looks.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
 // More than the ring buffer has room for; what is written faster than that is not waited for.
 constexpr int drains_of_everything = 200;
+constexpr auto look_accuracy = std::chrono::milliseconds(1);
 
 // "pts/3, foot": the terminal's device, and the process that it belongs to: the first ancestor that
 // is not on it itself.
@@ -24,7 +26,27 @@ std::string describe_terminal(const FoundAgent& agent, const Proc& proc) {
   return text;
 }
 
-agent_event event_of(uint16_t type, pid_t pid) {
+// Eyes that remember what they have seen.
+class NotingLooks : public SessionLooks {
+ public:
+  using SessionLooks::SessionLooks;
+  bool busy(const judge::Session& session, judge::Time late) override {
+    return busy_ = SessionLooks::busy(session, late);
+  }
+  bool stopped(const judge::Session& session) override {
+    const bool stopped = SessionLooks::stopped(session);
+    stop_changed_ = stopped != session.processes.stopped();
+    return stopped;
+  }
+  bool found_news() const { return busy_ || stop_changed_; }
+  bool found_busy() const { return busy_; }
+
+ private:
+  bool busy_ = false;
+  bool stop_changed_ = false;
+};
+
+agent_event blank_event(uint16_t type, pid_t pid) {
   agent_event event{};
   event.type = type;
   event.pid = event.tid = static_cast<uint32_t>(pid);
@@ -32,7 +54,7 @@ agent_event event_of(uint16_t type, pid_t pid) {
 }
 
 agent_event exec_of(pid_t pid, const std::string& comm) {
-  agent_event event = event_of(AGENT_EXEC, pid);
+  agent_event event = blank_event(AGENT_EXEC, pid);
   comm.copy(event.exec.comm, sizeof(event.exec.comm) - 1);
   return event;
 }
@@ -43,7 +65,8 @@ Recorder::Recorder(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Li
     : monitor_(std::move(monitor)),
       finder_(std::move(finder)),
       listener_(std::move(listener)),
-      events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })) {}
+      events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
+      look_timer_(loop.add_timer([this] { on_look(); }, look_accuracy)) {}
 
 Status Recorder::record_running(const FoundAgent& agent) {
   if (auto status = monitor_.watch_terminals(); !status) return status;
@@ -56,8 +79,11 @@ Status Recorder::record_running(const FoundAgent& agent) {
   if (!stat || stat->ended() || stat->id != agent.id)
     return fail("process " + std::to_string(agent.id.pid) + " has ended");
   begin(agent, monotonic_now());
+  if (const auto terminal = monitor_.terminal(agent.id.pid))
+    write_line(trace::age_text(began_ - Nanoseconds(terminal->start_ns), agent.id.pid, latest_));
   write_present();
   listener_.on_begin(agent);
+  rearm();
   return {};
 }
 
@@ -67,6 +93,7 @@ Status Recorder::record_next() { return monitor_.watch_terminals(); }
 bool Recorder::catch_up() {
   const bool all = monitor_.drain([this](const agent_event& event) { on_event(event); });
   check_losses();
+  rearm();
   return all;
 }
 
@@ -132,6 +159,7 @@ void Recorder::begin(const FoundAgent& agent, Nanoseconds now) {
   header.clock = "CLOCK_MONOTONIC, seconds since its value in `start`";
   header.start = std::chrono::duration<double>(now).count();
   listener_.write(trace::header_text(header) + "\n");
+  recorded_.emplace(header.agent, judge::Rules{}, [](const ReplayedTransition&) {});
   // By this line a reader knows where the session begins, whatever the process is called.
   write_event(exec_of(agent.id.pid, agent.name));
 }
@@ -146,7 +174,8 @@ void Recorder::write_present() {
   for (const pid_t member : members) {
     const auto stat = proc.stat(member);
     if (!stat) continue;
-    agent_event fork = event_of(AGENT_FORK, written.contains(stat->parent) ? stat->parent : leader);
+    agent_event fork =
+        blank_event(AGENT_FORK, written.contains(stat->parent) ? stat->parent : leader);
     fork.fork.child = static_cast<uint32_t>(member);
     written.insert(member);
     write_event(fork);
@@ -155,14 +184,14 @@ void Recorder::write_present() {
   const auto terminal = monitor_.terminal(leader);
   if (!terminal) return;
   const auto line_mode = static_cast<__u8>(terminal->line_mode);
-  agent_event mode = event_of(AGENT_MODE, leader);
+  agent_event mode = blank_event(AGENT_MODE, leader);
   mode.mode.line_mode = line_mode;
   write_event(mode);
   members.push_back(leader);
   for (const pid_t member : members) {
     for (const auto& read : finder_.reads_in_progress(member, agent_->terminal)) {
       if (!monitor_.adopt_read(read.tid, read.fd, *terminal)) continue;
-      agent_event enter = event_of(AGENT_READ_ENTER, member);
+      agent_event enter = blank_event(AGENT_READ_ENTER, member);
       enter.tid = static_cast<uint32_t>(read.tid);
       enter.read.fd = read.fd;
       enter.read.line_mode = line_mode;
@@ -173,16 +202,53 @@ void Recorder::write_present() {
 
 // Without a time: now.
 void Recorder::write_event(agent_event event) {
-  if (event.time_ns == 0) event.time_ns = static_cast<uint64_t>((began_ + latest_).count());
+  const trace::Time time = event.time_ns == 0 ? latest_ : trace_time(Nanoseconds(event.time_ns));
+  event.time_ns = static_cast<uint64_t>(time.count());
+  // The daemon takes no silence for a wait that it has not looked at before its end.
+  const judge::Watch& watch = recorded_->watch();
+  for (const auto judged = judge::event_of(event); judged && watch.drew_unwatched(*judged);)
+    write_line(trace::look_text({.due = *watch.deadline(), .busy = true, .stopped = false},
+                                agent_->id.pid, time));
   ++events_;
-  write_line(trace::event_text(event, trace_time(Nanoseconds(event.time_ns))));
+  write_line(trace::event_text(event, time));
 }
 
-void Recorder::write_line(const std::string& text) { listener_.write(text + "\n"); }
+void Recorder::write_line(const std::string& text) {
+  listener_.write(text + "\n");
+  if (const auto line = trace::parse_line(text)) recorded_->take(*line);
+}
 
-// Events of two CPUs may come in the wrong order by some microseconds; a trace is in order of time.
+void Recorder::on_look() {
+  catch_up();
+  if (!agent_ || ended_) return;
+  const trace::Time now = trace_time(monotonic_now());
+  const judge::Watch& watch = recorded_->watch();
+  const trace::Time due = std::min(watch.deadline().value_or(now), now);
+  NotingLooks looks(monitor_, finder_, *agent_);
+  recorded_->look(now, looks);
+  if (looks.found_news())
+    listener_.write(trace::look_text({.due = due,
+                                      .busy = looks.found_busy(),
+                                      .stopped = watch.session().processes.stopped()},
+                                     agent_->id.pid, now) +
+                    "\n");
+  rearm();
+}
+
+void Recorder::rearm() {
+  const auto next = recorded_ && !ended_ ? recorded_->watch().next_look() : std::nullopt;
+  if (next) {
+    look_timer_->arm(began_ + *next);
+  } else {
+    look_timer_->disarm();
+  }
+}
+
+// Events of two CPUs may come in the wrong order by some microseconds; a trace is in order of time,
+// and a microsecond is what its text is exact to.
 trace::Time Recorder::trace_time(Nanoseconds time) {
-  latest_ = std::max(latest_, time - began_);
+  latest_ =
+      std::max<trace::Time>(latest_, std::chrono::floor<std::chrono::microseconds>(time - began_));
   return latest_;
 }
 

@@ -1,5 +1,6 @@
 // Writes one agent's session as a trace, from the kernel's events: a session that runs already, or
-// the next that starts.
+// the next that starts. It also looks at the session when the daemon would, with its default rules,
+// and writes what it has found: a replay cannot look.
 #pragma once
 
 #include <functional>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "core/trace.h"
+#include "judge/replay.h"
 #include "kernel/agent_monitor.h"
 #include "session/agent_finder.h"
 #include "system/event_loop.h"
@@ -35,6 +37,8 @@ class Recorder {
 
   uint64_t events() const { return events_; }
   uint64_t lost() const { return known_losses_; }
+  // Of the recorded session, as the daemon would see it by now.
+  State state() const { return recorded_ ? recorded_->watch().state() : State::unknown; }
   // Since the trace's beginning.
   trace::Time elapsed() const;
 
@@ -45,6 +49,8 @@ class Recorder {
   void write_present();
   void write_event(agent_event event);
   void write_line(const std::string& text);
+  void on_look();
+  void rearm();
   void check_losses();
   void end();
   trace::Time trace_time(Nanoseconds time);
@@ -53,12 +59,14 @@ class Recorder {
   const AgentFinder finder_;
   const Listener listener_;
   std::optional<FoundAgent> agent_;
+  std::optional<RecordedSession> recorded_;  // what a replay of the lines so far has made of them
   bool ended_ = false;
   Nanoseconds began_{};
   trace::Time latest_{};
   uint64_t events_ = 0;
   uint64_t known_losses_ = 0;
   EventSourcePtr events_source_;
+  EventSourcePtr look_timer_;
 };
 
 }  // namespace ebpf_ai_monitor

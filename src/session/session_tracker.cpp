@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "core/session_events.h"
 #include "session/adoption.h"
+#include "session/session_looks.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -14,21 +14,11 @@ namespace {
 // sd-event makes full use of it. A look at one session's deadline puts off those of all that have
 // written meanwhile, so to wake up later than needed would save no wake-up.
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
-// So late a look at a deadline says that the machine had no processor for anybody.
-constexpr auto stall = std::chrono::milliseconds(100);
 // More than anyone has windows for; the kernel programs' map has room for a few such users.
 constexpr int max_sessions_a_user = 64;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
 constexpr size_t changes_kept = 8;
-
-// Seconds from the beginning of work to its end, which the judge knows only after a silence.
-double work_time(const AgentSession& session, judge::Time began, judge::Time waits,
-                 judge::Time threshold) {
-  judge::Time ended = waits - threshold;
-  if (!session.judge.line_mode) ended = session.judge.last_output.value_or(ended);
-  return std::max(0.0, std::chrono::duration<double>(ended - began).count());
-}
 
 }  // namespace
 
@@ -61,8 +51,12 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
       // It may be starting up, or have run for a while.
       const auto terminal = monitor_.terminal(found.id.pid);
       const auto added = sessions_.find(found.id.pid);
-      if (terminal && added != sessions_.end())
-        added->second.judge.began = judge::Time(terminal->start_ns);
+      if (!terminal || added == sessions_.end()) continue;
+      judge::Event age;
+      age.kind = judge::Event::Kind::age;
+      age.time = now;
+      age.previous = judge::Time(terminal->start_ns);
+      take(added->second, age);
     }
   }
   rearm();
@@ -71,8 +65,12 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
 std::vector<KeptSession> SessionTracker::keep() const {
   std::vector<KeptSession> kept;
   for (const auto& [pid, session] : agents()) {
-    kept.push_back({session->agent.id, session->agent.name, session->judge, session->since,
-                    session->why, session->unseen});
+    kept.push_back({.id = session->agent.id,
+                    .name = session->agent.name,
+                    .judged = session->watch.session(),
+                    .since = session->since,
+                    .why = session->why,
+                    .unseen = session->watch.attention().unseen});
   }
   return kept;
 }
@@ -94,7 +92,10 @@ Status SessionTracker::reconfigure(const std::vector<std::string>& watched, Agen
   for (const pid_t pid : unwatched) end(pid, now, "not watched any more");
   judge::Event tick;
   tick.time = now;
-  for (auto& [pid, session] : sessions_) step(session, tick);  // for its new deadline
+  for (auto& [pid, session] : sessions_) {
+    session.watch.set_rules(rules_);
+    take(session, tick);  // for its new deadline
+  }
   scan();
   return {};
 }
@@ -135,11 +136,11 @@ std::string SessionTracker::why_no_agent(pid_t pid) const {
 
 std::vector<judge::Fact> SessionTracker::explain(const AgentSession& session) const {
   const judge::Time now = monotonic_now();
-  std::vector<judge::Fact> facts = judge::describe(session.judge, rules_, now);
+  std::vector<judge::Fact> facts = judge::explain(session.watch.session(), rules_, now);
   const pid_t leader = session.agent.id.pid;
   std::string next = "none: only an event can change this";
-  if (session.deadline) {
-    const double seconds = std::chrono::duration<double>(*session.deadline - now).count();
+  if (const auto deadline = session.watch.deadline()) {
+    const double seconds = std::chrono::duration<double>(*deadline - now).count();
     char text[64];
     std::snprintf(text, sizeof(text), "in %.1f s, if nothing happens", std::max(seconds, 0.0));
     facts.push_back({"next_deadline", seconds, text});
@@ -163,7 +164,7 @@ std::vector<judge::Fact> SessionTracker::explain(const AgentSession& session) co
 
 void SessionTracker::mark_seen(const ProcessId& id) {
   const auto found = sessions_.find(id.pid);
-  if (found != sessions_.end() && found->second.agent.id == id) found->second.unseen = 0;
+  if (found != sessions_.end() && found->second.agent.id == id) found->second.watch.mark_seen();
 }
 
 void SessionTracker::on_event(const agent_event& event) {
@@ -183,7 +184,11 @@ void SessionTracker::on_event(const agent_event& event) {
   }
   AgentSession& session = found->second;
   if (!session.agent.interactive && may_be_interactive_now(session, event)) promote(session);
-  if (const auto translated = judge_event(event)) step(session, *translated);
+  if (event.type == AGENT_EXIT && event.pid == event.session) {
+    session.exit_code = static_cast<int>(event.exit.code);
+    session.exit_signal = static_cast<int>(event.exit.signal);
+  }
+  if (const auto judged = judge::event_of(event)) take(session, *judged);
   if (event.type == AGENT_EXIT && event.pid == event.session) forget(leader);
 }
 
@@ -240,61 +245,29 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
     forget(leader);
     return;
   }
-  AgentSession& session = sessions_[leader];
-  session.agent = found;
-  session.context = finder_.context(leader);
-  session.judge = judge::begin(now);
-  session.started = unix_start_time(found.id);
-  session.since = unix_time(now);
-  session.second_look = now + rules_.wait_threshold;
-  if (kept != nullptr) {
-    session.judge = kept->judge;
-    // What it drew meanwhile was seen by nobody.
-    session.judge.silence_from = now;
-    session.judge.habits.begin_work();
-    monitor_.set_quiet(leader, session.judge.state == State::working);
-    session.since = kept->since;
-    session.why = kept->why;
-    session.unseen = kept->unseen;
-  }
+  AgentSession fresh{
+      .agent = found,
+      .context = finder_.context(leader),
+      .watch = kept != nullptr ? judge::Watch(rules_, kept->judged, kept->unseen, now)
+                               : judge::Watch(rules_, now),
+      .started = unix_start_time(found.id),
+      .since = kept != nullptr ? kept->since : unix_time(now),
+      .why = kept != nullptr ? kept->why : "",
+  };
+  AgentSession& session = sessions_.emplace(leader, std::move(fresh)).first->second;
+  if (kept != nullptr) monitor_.set_quiet(leader, session.watch.state() == State::working);
   if (found.interactive) listener_.on_change(session, nullptr);
-  catch_up_on_terminal(session, members, std::max(now, monotonic_now()));
+  look_at_terminal(session, members, std::max(now, monotonic_now()));
 }
 
 // What it did to its terminal while no events came.
-void SessionTracker::catch_up_on_terminal(AgentSession& session, std::vector<pid_t> members,
-                                          judge::Time now) {
-  const pid_t leader = session.agent.id.pid;
-  if (const auto write = last_unreported_output(session)) step(session, *write);
-  const auto terminal = monitor_.terminal(leader);
-  if (!terminal) return;
-  judge::Event event;
-  event.time = now;
-  event.line_mode = terminal->line_mode != 0;
-  event.kind = judge::Event::Kind::mode;
-  step(session, event);
-  session.judge.blocked_reads.clear();
-  members.push_back(leader);
-  const auto gone = [&](pid_t pid) { return std::ranges::find(members, pid) == members.end(); };
-  std::erase_if(session.judge.children, gone);
-  std::erase_if(session.judge.drawers, gone);
-  event.kind = judge::Event::Kind::tick;  // without them, a verdict may be due sooner
-  step(session, event);
-  event.kind = judge::Event::Kind::read_enter;
-  for (const pid_t member : members) {
-    for (const auto& read : finder_.reads_in_progress(member, session.agent.terminal)) {
-      if (!monitor_.adopt_read(read.tid, read.fd, *terminal)) continue;
-      event.pid = member;
-      event.tid = read.tid;
-      step(session, event);
-    }
-  }
-}
-
-std::optional<judge::Event> SessionTracker::last_unreported_output(
-    const AgentSession& session) const {
-  const auto last_write = monitor_.last_write(session.agent.id.pid);
-  return last_write ? unreported_output(session.judge, *last_write) : std::nullopt;
+void SessionTracker::look_at_terminal(AgentSession& session, std::vector<pid_t> members,
+                                      judge::Time now) {
+  SessionLooks looks(monitor_, finder_, session.agent, std::move(members));
+  const bool blinked = session.watch.session().blinks();
+  session.watch.look_at_terminal(
+      now, looks, [&](const judge::Transition& transition) { on_transition(session, transition); });
+  tell_of_blink(session, blinked);
 }
 
 void SessionTracker::promote(AgentSession& session) {
@@ -305,11 +278,11 @@ void SessionTracker::promote(AgentSession& session) {
 void SessionTracker::end(pid_t leader, judge::Time now, const std::string& why) {
   const auto found = sessions_.find(leader);
   AgentSession& session = found->second;
-  const judge::Transition transition{session.judge.state, State::exited, now, false, why};
-  session.judge.state = State::exited;
-  session.why = why;
-  session.since = unix_time(now);
-  if (session.agent.interactive) listener_.on_change(session, &transition);
+  session.watch.close(now, why, [&](const judge::Transition& transition) {
+    session.why = transition.why;
+    session.since = unix_time(transition.time);
+    if (session.agent.interactive) listener_.on_change(session, &transition);
+  });
   forget(leader);
 }
 
@@ -319,39 +292,25 @@ void SessionTracker::forget(pid_t leader) {
   if (sessions_.empty()) monitor_.stop_watching_terminals();
 }
 
-void SessionTracker::step(AgentSession& session, const judge::Event& event) {
-  // It drew before anybody has looked at its silence: the machine stood still, not the agent.
-  if (event.kind == judge::Event::Kind::output && session.judge.state == State::working &&
-      session.deadline && event.time > *session.deadline) {
-    judge::Event busy = event;
-    busy.kind = judge::Event::Kind::busy;
-    step(session, busy);
-  }
-  judge::Time changed = session.judge.changed;
-  const bool blinked = judge::blinks(session.judge);
-  judge::Step result = judge::step(std::move(session.judge), event, rules_);
-  session.judge = std::move(result.session);
-  session.deadline = result.deadline;
-  session.exit_code = event.exit_code;
-  session.exit_signal = event.exit_signal;
-  for (const judge::Transition& transition : result.transitions) {
-    session.why = transition.why;
-    session.since = unix_time(transition.time);
-    session.changes.push_back({session.since, transition.to, transition.why});
-    if (session.changes.size() > changes_kept) session.changes.pop_front();
-    if (transition.completion) ++session.unseen;
-    session.worked = transition.completion
-                         ? work_time(session, changed, transition.time, rules_.wait_threshold)
-                         : 0;
-    session.ended_at_work =
-        transition.from == State::working && event.kind == judge::Event::Kind::exit;
-    // Who answers has seen it. Work that begins by itself has not been seen by anyone.
-    if (transition.to == State::working && session.judge.last_input > changed) session.unseen = 0;
-    changed = transition.time;
-    monitor_.set_quiet(session.agent.id.pid, transition.to == State::working);
-    if (session.agent.interactive) listener_.on_change(session, &transition);
-  }
-  if (!blinked && judge::blinks(session.judge) && session.agent.interactive && listener_.on_blink)
+void SessionTracker::take(AgentSession& session, const judge::Event& event) {
+  const bool blinked = session.watch.session().blinks();
+  session.watch.take(
+      event, [&](const judge::Transition& transition) { on_transition(session, transition); });
+  tell_of_blink(session, blinked);
+}
+
+void SessionTracker::on_transition(AgentSession& session, const judge::Transition& transition) {
+  session.why = transition.why;
+  session.since = unix_time(transition.time);
+  session.changes.push_back({session.since, transition.to, transition.why});
+  if (session.changes.size() > changes_kept) session.changes.pop_front();
+  monitor_.set_quiet(session.agent.id.pid, transition.to == State::working);
+  if (session.agent.interactive) listener_.on_change(session, &transition);
+}
+
+void SessionTracker::tell_of_blink(const AgentSession& session, bool blinked) {
+  if (!blinked && session.watch.session().blinks() && session.agent.interactive &&
+      listener_.on_blink)
     listener_.on_blink(session);
 }
 
@@ -359,50 +318,20 @@ void SessionTracker::on_deadline() {
   catch_up();
   const judge::Time now = monotonic_now();
   for (auto& [pid, session] : sessions_) {
-    if (session.second_look && *session.second_look <= now) {
-      session.second_look.reset();
-      if (session.judge.stopped) {
-        look_for_stop(session, now, now);
-      } else if (session.judge.state == State::unknown) {
-        catch_up_on_terminal(session, finder_.processes().descendants(pid), now);
-      }
-    }
-    if (!session.deadline || *session.deadline > now) continue;
-    judge::Event tick;
-    tick.time = now;
-    const auto write = last_unreported_output(session);
-    if (!write) {
-      if (session.judge.state != State::waiting &&
-          (now - *session.deadline > stall || finder_.proc().busy(session.judge.drawer)))
-        tick.kind = judge::Event::Kind::busy;
-      // What holds it has done so before its silence was long enough.
-      look_for_stop(session, *session.deadline - judge::Time(1), now);
-    }
-    step(session, write.value_or(tick));
+    SessionLooks looks(monitor_, finder_, session.agent);
+    const bool blinked = session.watch.session().blinks();
+    session.watch.look(now, looks, [&](const judge::Transition& transition) {
+      on_transition(session, transition);
+    });
+    tell_of_blink(session, blinked);
   }
   rearm();
-}
-
-// No event tells that a debugger holds a process, nor that it was stopped where its parent does not
-// care; nor then that it goes on. Where nobody has been seen to draw, the leader is looked at.
-void SessionTracker::look_for_stop(AgentSession& session, judge::Time since, judge::Time now) {
-  const pid_t drawer = session.judge.drawer;
-  const bool draws = session.judge.drawers.contains(drawer);
-  const auto stat = finder_.proc().stat(draws ? drawer : session.agent.id.pid);
-  judge::Event event;
-  event.time = since;
-  event.pid = drawer;
-  event.kind = stat && stat->stopped() ? judge::Event::Kind::stop : judge::Event::Kind::resume;
-  if (session.judge.stopped != (event.kind == judge::Event::Kind::stop)) step(session, event);
-  if (session.judge.stopped) session.second_look = now + rules_.wait_threshold;
 }
 
 void SessionTracker::rearm() {
   std::optional<judge::Time> next;
   for (const auto& [pid, session] : sessions_) {
-    for (const auto& due : {session.deadline, session.second_look}) {
-      if (due) next = std::min(next.value_or(*due), *due);
-    }
+    if (const auto due = session.watch.next_look()) next = std::min(next.value_or(*due), *due);
   }
   if (next) {
     deadline_timer_->arm(*next);
@@ -434,7 +363,7 @@ void SessionTracker::rescan() {
     if (!stat || stat->ended() || stat->id != session.agent.id) {
       gone.push_back(pid);
     } else {
-      catch_up_on_terminal(session, adopt_descendants(monitor_, finder_, session.agent.id), now);
+      look_at_terminal(session, adopt_descendants(monitor_, finder_, session.agent.id), now);
     }
   }
   for (const pid_t pid : gone) end(pid, now, "gone; its exit was among lost events");

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/explain.h"
-#include "core/judge.h"
+#include "judge/explain.h"
+#include "judge/watch.h"
 #include "kernel/agent_monitor.h"
 #include "session/agent_finder.h"
 #include "system/event_loop.h"
@@ -20,23 +20,16 @@ namespace ebpf_ai_monitor {
 struct AgentSession {
   FoundAgent agent;
   AgentContext context;
-  judge::Session judge;
-  std::optional<judge::Time> deadline;
-  // Once, early on: no event tells when a program leaves line mode, and it may never draw after.
-  // And while it is stopped.
-  std::optional<judge::Time> second_look;
-  double started = 0;  // Unix seconds of its start
-  double since = 0;    // Unix seconds of its last transition, or of its first sighting
-  std::string why;     // of its last transition
+  judge::Watch watch;
+  double started = 0;    // Unix seconds of its start
+  double since = 0;      // Unix seconds of its last transition, or of its first sighting
+  std::string why = {};  // of its last transition
   struct Change {
     double time;  // Unix seconds
     State to;
     std::string why;
   };
-  std::deque<Change> changes;  // its last transitions, the latest last
-  uint32_t unseen = 0;         // completions that its user has not seen
-  double worked = 0;           // seconds of the work that its present wait ended
-  bool ended_at_work = false;
+  std::deque<Change> changes = {};  // its last transitions, the latest last
   int exit_code = 0;
   int exit_signal = 0;  // 0: it exited
 };
@@ -45,7 +38,7 @@ struct AgentSession {
 struct KeptSession {
   ProcessId id;
   std::string name;  // the name it was matched by
-  judge::Session judge;
+  judge::Session judged;
   double since = 0;
   std::string why;
   uint32_t unseen = 0;
@@ -95,15 +88,15 @@ class SessionTracker {
   void on_sighting(const agent_event& event);
   bool may_be_interactive_now(const AgentSession& session, const agent_event& event) const;
   void add(const FoundAgent& found, judge::Time now, const KeptSession* kept = nullptr);
-  void catch_up_on_terminal(AgentSession& session, std::vector<pid_t> members, judge::Time now);
+  void look_at_terminal(AgentSession& session, std::vector<pid_t> members, judge::Time now);
   void promote(AgentSession& session);
-  std::optional<judge::Event> last_unreported_output(const AgentSession& session) const;
   void forget(pid_t leader);
   void rescan();
   void end(pid_t leader, judge::Time now, const std::string& why);
-  void step(AgentSession& session, const judge::Event& event);
+  void take(AgentSession& session, const judge::Event& event);
+  void on_transition(AgentSession& session, const judge::Transition& transition);
+  void tell_of_blink(const AgentSession& session, bool blinked);
   void on_deadline();
-  void look_for_stop(AgentSession& session, judge::Time since, judge::Time now);
   void rearm();
   void check_losses();
 

@@ -33,7 +33,15 @@ SAY_SECONDS = 60.0
 Measure = Callable[[str, float], None]
 
 
-@pytest.fixture(scope="class", params=itertools.product(AGENTS, TERMINALS), ids=lambda p: f"{p[0].name}-{p[1]}")
+def runs() -> Iterator[object]:
+    for agent, terminal in itertools.product(AGENTS, TERMINALS):
+        name = f"{agent.name}-{terminal}"
+        # Each agent once, and each terminal: the others repeat what these show.
+        long = [] if name in ("claude-foot", "codex-tmux") else [pytest.mark.long]
+        yield pytest.param((agent, terminal), id=name, marks=[pytest.mark.xdist_group(name), *long])
+
+
+@pytest.fixture(scope="class", params=runs())
 def run(request: pytest.FixtureRequest) -> Iterator[AgentRun]:
     """The agent, waiting for its first prompt."""
     agent, terminal = request.param

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from support.soak import soak
 
 SECONDS = 180.0
 SEED = 7
 
 
+@pytest.mark.long
 def test_nothing_is_announced_that_did_not_happen() -> None:
     results, done = soak(SECONDS, SEED)
     for result in results:

@@ -1,6 +1,7 @@
 // Kernel, /proc and judge together: which sessions there are, and what is said of them.
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
+#include <sys/ptrace.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -8,7 +9,9 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <sstream>
 
+#include "session/recorder.h"
 #include "session/session_tracker.h"
 #include "watcher.h"
 
@@ -218,19 +221,19 @@ TEST_F(Sessions, AnAgentFromItsStartToItsEnd) {
   EXPECT_EQ(session.context.tmux, "/tmp/t,1,0");
   EXPECT_EQ(session.context.tmux_pane, "%7");
   EXPECT_EQ(session.context.directory, std::filesystem::current_path());
-  EXPECT_EQ(session.judge.state, State::unknown);
+  EXPECT_EQ(session.watch.state(), State::unknown);
 
   ASSERT_EQ(agent.order("mode raw"), 0);
   EXPECT_EQ(animate_until_working(agent).from, State::unknown);
   EXPECT_FALSE(until(agent, State::waiting).completion) << "its first wait";
-  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, 0U);
   terminal_.type("y");
   EXPECT_EQ(agent.order("read 0 1"), 1);
   EXPECT_EQ(animate_until_working(agent).from, State::waiting);
   EXPECT_TRUE(until(agent, State::waiting).completion);
-  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 1U);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, 1U);
   tracker_->mark_seen(tracker_->agents().at(agent.pid())->agent.id);
-  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, 0U);
 
   agent.tell("exit 4");
   const Told& end = until(agent, State::exited);
@@ -249,18 +252,18 @@ TEST_F(Sessions, CompletionsThatNobodyHasSeenAddUp) {
     until(agent, State::waiting);
   };
   work();
-  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U) << "its first wait";
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, 0U) << "its first wait";
   terminal_.type("y");
   EXPECT_EQ(agent.order("read 0 1"), 1);
   for (uint32_t i = 1; i < 3; ++i) {
     work();
-    EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, i);
+    EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, i);
   }
   // Who answers has seen them.
   terminal_.type("y");
   EXPECT_EQ(agent.order("read 0 1"), 1);
   animate_until_working(agent);
-  EXPECT_EQ(tracker_->agents().at(agent.pid())->unseen, 0U);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, 0U);
 }
 
 TEST_F(Sessions, KilledWhileItWorks) {
@@ -284,13 +287,130 @@ TEST_F(Sessions, SilenceOfOneThatComputesIsNoWait) {
   agent.tell("spin");
   const AgentSession& session = *tracker_->agents().at(agent.pid());
   run_until("looks at its silence", [&] {
-    return session.judge.busy_until >
-           *session.judge.last_output + 2 * judge::Rules{}.wait_threshold;
+    const judge::Session& judged = session.watch.session();
+    return judged.standing.busy_until > *judged.drawing.last() + 2 * judge::Rules{}.wait_threshold;
   });
-  EXPECT_EQ(session.judge.state, State::working);
+  EXPECT_EQ(session.watch.state(), State::working);
   agent.tell("pipe");
   EXPECT_EQ(agent.answer(), "0");
   until(agent, State::waiting);
+}
+
+// ---- recorded beside it ----
+
+// A recorder and a tracker that watch the same agent, each with kernel programs of its own.
+class Recorded : public Sessions {
+ protected:
+  void record(const Actor& agent) {
+    const AgentFinder finder(*AgentNames::from({agent_name()}), Proc());
+    recorder_ = std::make_unique<Recorder>(
+        loop_, load({.everything = true}), finder,
+        Recorder::Listener{[](const FoundAgent&) {},
+                           [this](const std::string& line) { trace_ += line; }, [] {}});
+    const auto found = finder.look_at(agent.pid());
+    ASSERT_TRUE(found);
+    const auto status = recorder_->record_running(*found);
+    ASSERT_TRUE(status) << status.error().message;
+  }
+
+  bool trace_has(const std::string& text) const { return trace_.find(text) != std::string::npos; }
+
+  // "unknown -> working: 3 unexplained writes", as the tracker told, and as the trace replays.
+  std::vector<std::string> told() const {
+    std::vector<std::string> lines;
+    for (const Told& told : told_)
+      if (told.to) lines.push_back(in_words(*told.from, *told.to, told.completion));
+    return lines;
+  }
+  std::vector<std::string> replayed() {
+    recorder_->finish();
+    std::istringstream trace(trace_);
+    std::vector<std::string> lines;
+    const auto result = replay(trace, {}, [&](const ReplayedTransition& replayed) {
+      const judge::Transition& it = replayed.transition;
+      lines.push_back(in_words(it.from, it.to, it.completion));
+    });
+    EXPECT_TRUE(result) << result.error();
+    return lines;
+  }
+
+  // What the recorder has by now is in the trace.
+  bool replay_ends_in(State state) {
+    recorder_->catch_up();
+    return recorder_->state() == state;
+  }
+
+  std::unique_ptr<Recorder> recorder_;
+  std::string trace_;
+
+ private:
+  static std::string in_words(State from, State to, bool completion) {
+    return std::string(name_of(from)) + " -> " + std::string(name_of(to)) +
+           (completion ? ", completed" : "");
+  }
+};
+
+TEST_F(Recorded, ABusyAgentReplaysAsTheDaemonHasSeenIt) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  record(agent);
+  animate_until_working(agent);
+  until(agent, State::waiting);
+  terminal_.type("y");
+  EXPECT_EQ(agent.order("read 0 1"), 1);
+  animate_until_working(agent);
+  agent.tell("spin");
+  run_until("looks at a silence that has lasted", [&] {
+    const judge::Session& judged = tracker_->agents().at(agent.pid())->watch.session();
+    return trace_has(R"("busy":true)") &&
+           judged.standing.busy_until > *judged.drawing.last() + 2 * judge::Rules{}.wait_threshold;
+  });
+  agent.tell("pipe");
+  EXPECT_EQ(agent.answer(), "0");
+  EXPECT_TRUE(until(agent, State::waiting).completion);
+  run_until("the recorder's looks", [&] { return replay_ends_in(State::waiting); });
+  EXPECT_THAT(told(), ElementsAre("unknown -> working", "working -> waiting", "waiting -> working",
+                                  "working -> waiting, completed"));
+  EXPECT_EQ(replayed(), told());
+}
+
+TEST_F(Recorded, ADebuggersStopReplaysAsTheDaemonHasSeenIt) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  record(agent);
+  animate_until_working(agent);
+  ASSERT_EQ(ptrace(PTRACE_SEIZE, agent.pid(), nullptr, nullptr), 0);
+  ASSERT_EQ(ptrace(PTRACE_INTERRUPT, agent.pid(), nullptr, nullptr), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(agent.pid(), &status, __WALL), agent.pid());
+  EXPECT_EQ(until(agent, State::unknown).why, "stopped");
+  run_until("the recorder's look", [&] { return trace_has(R"("stopped":true)"); });
+  ASSERT_EQ(ptrace(PTRACE_DETACH, agent.pid(), nullptr, nullptr), 0);
+  until(agent, State::waiting);
+  run_until("the recorder's looks", [&] { return replay_ends_in(State::waiting); });
+  EXPECT_THAT(told(),
+              ElementsAre("unknown -> working", "working -> unknown", "unknown -> waiting"));
+  EXPECT_EQ(replayed(), told());
+}
+
+TEST_F(Recorded, AStopByASignalReplaysAsTheDaemonHasSeenIt) {
+  watch();
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  ASSERT_EQ(agent.order("mode raw"), 0);
+  record(agent);
+  animate_until_working(agent);
+  agent.signal(SIGSTOP);
+  until(agent, State::unknown);
+  run_until("the recorder to be told", [&] { return trace_has(R"("ev":"stop")"); });
+  agent.signal(SIGCONT);
+  until(agent, State::waiting);
+  run_until("the recorder's looks", [&] { return replay_ends_in(State::waiting); });
+  EXPECT_EQ(replayed(), told());
 }
 
 TEST_F(Sessions, ALineModePromptIsAWait) {
@@ -527,7 +647,7 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyHasItsAge) {
   Actor agent(terminal_, {.program = agent_});
   const auto after = monotonic_now();
   watch();
-  const judge::Time began = tracker_->agents().at(agent.pid())->judge.began;
+  const judge::Time began = tracker_->agents().at(agent.pid())->watch.session().standing.began;
   EXPECT_THAT(began, testing::AllOf(testing::Ge(before), testing::Le(after)));
 }
 
@@ -539,7 +659,7 @@ TEST_F(Sessions, AProgramThatBecomesAnAgentStartsUp) {
   const auto before = monotonic_now();
   shell.tell("exec " + agent_);
   until(shell, std::nullopt);
-  EXPECT_GE(tracker_->agents().at(shell.pid())->judge.began, before);
+  EXPECT_GE(tracker_->agents().at(shell.pid())->watch.session().standing.began, before);
 }
 
 TEST_F(Sessions, AWrapperThatRunsAlready) {
@@ -667,7 +787,7 @@ TEST_F(LostEvents, APidThatIsUsedAgainMeanwhile) {
   const AgentSession& session = *tracker_->agents().at(pid);
   EXPECT_NE(session.agent.id, id);
   EXPECT_EQ(session.agent.terminal, elsewhere.device());
-  EXPECT_EQ(session.judge.state, State::unknown);
+  EXPECT_EQ(session.watch.state(), State::unknown);
   animate_until_working(second);
 }
 
@@ -683,7 +803,7 @@ TEST_F(LostEvents, AReadWhoseReturnWasLostIsNoWait) {
   EXPECT_EQ(agent.answer(), "1");
   tracker_->catch_up();
   // It works in silence, and has not asked again: whatever the state, no thread is in a read.
-  EXPECT_THAT(tracker_->agents().at(agent.pid())->judge.blocked_reads, IsEmpty());
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.session().line_reads.blocked(), 0U);
 }
 
 // A reused pid where nothing was lost: its end is told before its new beginning.

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from support.daemon import Daemon
-from support.desktop import Desktop, Window, remove_tree, wait_until
+from support.desktop import Desktop, Window, open_to_all, remove_tree, wait_until
 from support.notifications import Mako
 from support.stand_in import NAME, agent_in, status_of
 from false_sway import FalseSway, frame, until_closed
@@ -35,14 +35,7 @@ FLOOD_SECONDS = 240.0  # for a thousand agents
 FEW = 4  # files that the daemon may have open for a moment
 
 
-@pytest.fixture(scope="module")
-def times(request: pytest.FixtureRequest) -> Iterator[dict[str, float]]:
-    measured: dict[str, float] = {}
-    yield measured
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print("\nuntil the right state was there again:")
-        for name, seconds in measured.items():
-            print(f"{seconds:8.3f} s  {name}")
+Measure = Callable[[str, float], None]
 
 
 @dataclass
@@ -53,8 +46,7 @@ class Scene:
     daemon: Daemon
     agent: int
     window: Window
-    times: dict[str, float]
-    name: str
+    measure: Measure
     unseen: int = 0
 
     @property
@@ -82,16 +74,17 @@ class Scene:
     def wait_until_right(self, since: float | None = None) -> None:
         since = time.monotonic() if since is None else since
         wait_until(self.is_right, SECONDS, "the right badge")
-        self.note(self.name, since)
+        self.note("the badge", since)
 
     def note(self, what: str, since: float) -> None:
-        self.times[what] = time.monotonic() - since
-        assert self.times[what] < RIGHT_WITHIN
+        seconds = time.monotonic() - since
+        self.measure(f"until {what} was right again", seconds)
+        assert seconds < RIGHT_WITHIN
 
 
 @contextlib.contextmanager
 def staged(
-    desktop: Desktop, stand_in: str, times: dict[str, float], name: str, *options: str, tmux: bool = False
+    desktop: Desktop, stand_in: str, measure: Measure, *options: str, tmux: bool = False
 ) -> Iterator[Scene]:
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(Daemon(desktop, (*OPTIONS, *options)))
@@ -100,7 +93,7 @@ def staged(
             stack.callback(desktop.tmux, "kill-server")
         desktop.open_foot("sleep", "1000")  # takes the focus
         agent = int(desktop.tmux("list-panes", "-F", "#{pane_pid}")) if tmux else agent_in(window)
-        scene = Scene(desktop, daemon, agent, window, times, name)
+        scene = Scene(desktop, daemon, agent, window, measure)
         wait_until(scene.is_right, SECONDS, "the first badge")
         scene.daemon.status()
         files = open_files(daemon.process.pid)
@@ -113,10 +106,8 @@ def staged(
 
 
 @pytest.fixture
-def scene(
-    desktop: Desktop, stand_in: str, times: dict[str, float], request: pytest.FixtureRequest
-) -> Iterator[Scene]:
-    with staged(desktop, stand_in, times, request.node.name) as scene:
+def scene(desktop: Desktop, stand_in: str, measure: Measure) -> Iterator[Scene]:
+    with staged(desktop, stand_in, measure) as scene:
         yield scene
 
 
@@ -265,13 +256,12 @@ def test_sway_that_stops_for_a_while(scene: Scene) -> None:
     "script", ["exec sleep 1000", f"exec head -c {FLOOD} /dev/zero"], ids=["hangs", "prints 100 MB"]
 )
 def test_tmux_that_is_none(
-    desktop: Desktop, stand_in: str, times: dict[str, float], script: str, request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    desktop: Desktop, stand_in: str, measure: Measure, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with false_tmux(desktop, script) as directory:
         (directory / "broken").unlink()
         monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
-        with staged(desktop, stand_in, times, request.node.name, tmux=True) as scene:
+        with staged(desktop, stand_in, measure, tmux=True) as scene:
             calls = directory / "calls"
             before = calls.stat().st_size
             (directory / "broken").touch()
@@ -286,12 +276,9 @@ def test_tmux_that_is_none(
 # The session bus
 
 
-def test_bus_that_never_answers(
-    desktop: Desktop, stand_in: str, times: dict[str, float], request: pytest.FixtureRequest
-) -> None:
+def test_bus_that_never_answers(desktop: Desktop, stand_in: str, measure: Measure) -> None:
     """No badge waits for it, and what it kept back is told then."""
-    name = request.node.name
-    with Mako(desktop) as mako, staged(desktop, stand_in, times, f"{name}: badge", "--notify-after", "0") as scene:
+    with Mako(desktop) as mako, staged(desktop, stand_in, measure, "--notify-after", "0") as scene:
         with in_place_of(desktop, desktop.runtime_dir / "bus", until_closed) as false_bus:
             os.kill(bridge_of(scene.daemon), signal.SIGKILL)
             scene.work()
@@ -299,7 +286,7 @@ def test_bus_that_never_answers(
             scene.wait_until_right()
         since = time.monotonic()
         mako.wait_for(f"{NAME} is ready")
-        scene.note(f"{name}: notification", since)
+        scene.note("the notification", since)
 
 
 # The bridge
@@ -321,8 +308,7 @@ def test_bridge_that_stops_while_agents_come_and_go(scene: Scene, tmp_path_facto
     """What the daemon keeps for it has an end."""
     program = tmp_path_factory.mktemp("agent") / NAME
     shutil.copy("/bin/sleep", program)
-    for path in (program, *program.parents[:3]):
-        path.chmod(0o755)
+    open_to_all(program)
     bridge = bridge_of(scene.daemon)
     before = memory_kib(scene.daemon)
     os.kill(bridge, signal.SIGSTOP)

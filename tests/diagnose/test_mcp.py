@@ -19,7 +19,7 @@ import pytest
 from support.agents import install
 from support.binary import BINARY
 from support.daemon import Daemon
-from support.desktop import Desktop, wait_until
+from support.desktop import Desktop, open_to_all, wait_until
 from support.standin_api import StandInApi
 
 SECONDS = 60.0
@@ -249,8 +249,7 @@ class TestProtocol:
 
     def test_not_root(self, config: Path) -> None:
         config.chmod(0o644)
-        for parent in config.parents[:3]:
-            parent.chmod(0o755)
+        open_to_all(config.parent)
         nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
         with Client(config, nobody) as client:
             client.initialize()

@@ -5,9 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "core/judge.h"
 #include "core/kernel_event.h"
-#include "core/session_events.h"
+#include "judge/verdict.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ebpf_ai_monitor;
@@ -21,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!event) continue;
     if (record.size() != sizeof(agent_event)) __builtin_trap();
     (void)start_ticks(*event);
-    auto translated = judge_event(*event);
+    auto translated = judge::event_of(*event);
     if (!translated) continue;
     // The tracker hands them on in order; two hundred years are enough for anybody.
     translated->time = latest =

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <sstream>
 
-#include "core/replay.h"
+#include "judge/replay.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ebpf_ai_monitor;

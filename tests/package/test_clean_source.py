@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 WITHOUT_ALL = (
@@ -22,6 +24,7 @@ def run(*argv: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_it_builds() -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)

@@ -169,8 +169,9 @@ class Desktop:
         if not user.startswith(USER_PREFIX):
             # The runtime directory of this user is wiped: that must never be a person's.
             raise ValueError(f"a test user's name begins with {USER_PREFIX}: {user}")
-        # Several checkouts can be tested at a time, each with a suffix of its own.
-        self.user = user + os.environ.get("EBPF_AI_MONITOR_TEST_USER_SUFFIX", "")
+        # Several checkouts can be tested at a time, each with a suffix of its own, and each by several workers of pytest's.
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self.user = user + os.environ.get("EBPF_AI_MONITOR_TEST_USER_SUFFIX", "") + (worker and f"-{worker}")
         self._xwayland = xwayland
         # What ends with the desktop, and what ends with the test that started it.
         self._resources = self._for_now = contextlib.ExitStack()
@@ -464,6 +465,13 @@ def remove_tree(path: Path) -> None:
     wait_until(removed, 5, f"the end of {path}")
 
 
+def open_to_all(path: Path) -> None:
+    """Lets every user into a directory, or at a program, below the temporary directory: pytest's own are root's alone."""
+    top = Path(tempfile.gettempdir())
+    for it in itertools.takewhile(lambda it: it != top, (path, *path.parents)):
+        it.chmod(0o755)
+
+
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """Ends a process that leads a group of its own, and the group: politely first."""
     for how, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
@@ -479,13 +487,20 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 def _ensure_user(name: str) -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(name)
+    # Two at a time would wait for each other by the second.
+    with open(f"/run/lock/{USER_PREFIX}.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _add_user(name)
+    return pwd.getpwnam(name)
+
+
+def _add_user(name: str) -> None:
     subprocess.run(
         ["useradd", "--system", "--user-group", "--create-home", "--home-dir", f"/var/lib/{name}",
          "--shell", "/bin/bash", name],
         check=True,
         capture_output=True,
     )  # fmt: skip
-    return pwd.getpwnam(name)
 
 
 def _wait_for_address(bus: subprocess.Popen[bytes], what: str) -> None:

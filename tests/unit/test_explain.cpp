@@ -1,6 +1,6 @@
-#include "core/explain.h"
+#include "judge/explain.h"
 
-#include <gmock/gmock.h>
+#include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
 namespace {
@@ -19,15 +19,8 @@ std::string text(const std::vector<Fact>& facts, const std::string& name) {
   return found ? found->text : "(no such fact)";
 }
 
-Event output_at(Time time) {
-  Event event;
-  event.kind = Event::Kind::output;
-  event.time = time;
-  return event;
-}
-
 TEST(Explain, ASessionThatNothingIsKnownOf) {
-  const auto facts = describe(begin(10s), {}, 12s);
+  const auto facts = explain(begin(10s), {}, 12s);
   EXPECT_FALSE(fact(facts, "last_output"));
   EXPECT_FALSE(fact(facts, "last_input"));
   EXPECT_FALSE(fact(facts, "echo_window"));
@@ -38,10 +31,9 @@ TEST(Explain, ASessionThatNothingIsKnownOf) {
 }
 
 TEST(Explain, AgesAndWindows) {
-  Session session = step(begin(0s), output_at(10s), {}).session;
-  session.last_input = 10s;
-  session.last_resize = 1s;
-  const auto facts = describe(session, {}, 10s + 100ms);
+  Course course;
+  course.events({resized(1s), reads(10s, 1), writes(10s)});
+  const auto facts = explain(course.session(), {}, 10s + 100ms);
   EXPECT_NEAR(std::get<double>(fact(facts, "last_output")->value), 0.1, 1e-9);
   EXPECT_THAT(text(facts, "last_output"), HasSubstr("0.1 s ago"));
   EXPECT_NEAR(std::get<double>(fact(facts, "echo_window")->value), 0.2, 1e-9);
@@ -51,42 +43,37 @@ TEST(Explain, AgesAndWindows) {
 }
 
 TEST(Explain, ABlockedRead) {
-  Event read;
-  read.kind = Event::Kind::read_enter;
-  read.time = 2s;
-  read.tid = 7;
-  read.line_mode = true;
-  const auto facts = describe(step(begin(0s), read, {}).session, {}, 5s);
+  Course course;
+  course.events({asks(2s, 7)});
+  const auto facts = explain(course.session(), {}, 5s);
   EXPECT_EQ(std::get<int64_t>(fact(facts, "blocked_reads")->value), 1);
   EXPECT_EQ(text(facts, "blocked_reads"), "1, the oldest for 3.0 s");
 }
 
 TEST(Explain, HowLongASilenceMustBe) {
   Rules rules;
-  Session session = begin(0s);
-  EXPECT_EQ(text(describe(session, rules, 0s), "patience"), "1.0 s in a read is a wait now");
+  EXPECT_EQ(text(explain(begin(0s), rules, 0s), "patience"), "1.0 s in a read is a wait now");
   // It draws every 200 ms, and its sockets say nothing meanwhile.
-  session.habits.uses_sockets();
-  session.state = State::working;
-  session.habits.begin_work();
-  for (Time time = 0s; time < 9s; time += 200ms)
-    session = step(std::move(session), output_at(time), rules).session;
-  EXPECT_EQ(text(describe(session, rules, 9s), "patience"), "1.0 s of silence is a wait now");
+  Course course;
+  course.events(together({{writes(0s), sends(1ms, 50)}, animates(200ms, 12s, 200ms)}));
+  EXPECT_EQ(text(explain(course.session(), rules, 12s), "patience"),
+            "1.0 s of silence is a wait now");
   rules.adaptive = true;
-  const auto facts = describe(session, rules, 9s);
+  const auto facts = explain(course.session(), rules, 12s);
   EXPECT_EQ(text(facts, "wait_threshold"), "1.0 s (auto)");
   EXPECT_NEAR(std::get<double>(fact(facts, "patience")->value), 0.55, 1e-9);
   EXPECT_EQ(text(facts, "patience"), "0.6 s of silence is a wait now: shorter, by auto");
-  Session still = step(begin(0s), output_at(1s), {}).session;
-  still.habits.worked_in_silence();
-  EXPECT_EQ(text(describe(still, {}, 9s), "patience"),
+  // It is asked, and answers after 11 s of silence.
+  Course still;
+  still.events({writes(0s), reads(3s, 1), sends(3020ms, 2000), writes(14s)});
+  EXPECT_EQ(text(explain(still.session(), {}, 14s), "patience"),
             "2.5 s of silence is a wait now: longer, by its habits");
 }
 
 TEST(Explain, EveryTextFitsBesideItsName) {
-  Session session = step(begin(0s), output_at(10s), {}).session;
-  session.last_input = session.last_resize = 10s;
-  for (const Fact& fact : describe(session, {}, 100h))
+  Course course;
+  course.events({resized(10s), reads(10s, 1), writes(10s)});
+  for (const Fact& fact : explain(course.session(), {}, 100h))
     EXPECT_LE(fact.text.size(), 58U) << fact.text;
 }
 

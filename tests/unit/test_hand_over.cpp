@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "app/hand_over.h"
+#include "judged_session.h"
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
@@ -17,38 +20,48 @@ class HandOver : public testing::Test {
 };
 
 TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
-  KeptSession kept{{77, 123456789012}, "claude", judge::begin(4s), 1795287883.98, "no output", 3};
-  judge::Event event;
-  event.kind = judge::Event::Kind::output;
-  event.pid = 77;
-  for (event.time = 4s; event.time < 6s; event.time += 100ms)
-    kept.judge = judge::step(kept.judge, event, {}).session;
-  kept.judge.request = 5s;
-  kept.judge.children = {78, 79};
-  ASSERT_EQ(kept.judge.state, State::working);
+  judge::Course course;
+  course.events(judge::together(
+      {{judge::writes(1s), judge::reads(4s, 1), judge::sends(4020ms, 2000)},
+       judge::animates(5s, 8s),
+       {judge::at(judge::Kind::child, 6s, 78), judge::at(judge::Kind::child, 7s, 79)}}));
+  const KeptSession kept{.id = {77, 123456789012},
+                         .name = "claude",
+                         .judged = course.session(),
+                         .since = 1795287883.98,
+                         .why = "no output",
+                         .unseen = 3};
+  ASSERT_EQ(kept.judged.state(), State::working);
   ASSERT_TRUE(hand_over(file_, {kept, {}}));
   const auto taken = take_over(file_);
   ASSERT_THAT(taken, SizeIs(2));
   EXPECT_EQ(taken[0].id, kept.id);
   EXPECT_EQ(taken[0].name, kept.name);
-  EXPECT_EQ(nlohmann::json(taken[0].judge), nlohmann::json(kept.judge));
-  EXPECT_EQ(taken[0].judge.state, State::working);
-  EXPECT_EQ(taken[0].judge.last_output, kept.judge.last_output);
-  EXPECT_EQ(taken[0].judge.last_resize, std::nullopt);
-  EXPECT_EQ(taken[0].judge.request, judge::Time(5s));
-  EXPECT_EQ(taken[0].judge.children, kept.judge.children);
+  const judge::Session& judged = taken[0].judged;
+  EXPECT_EQ(nlohmann::json(judged), nlohmann::json(kept.judged));
+  EXPECT_EQ(judged.state(), State::working);
+  EXPECT_EQ(judged.standing.stage, judge::Stage::asked);
+  EXPECT_EQ(judged.drawing.last(), 7900ms);
+  EXPECT_EQ(judged.input.last_key(), 4s);
+  EXPECT_EQ(judged.input.last_resize(), std::nullopt);
+  EXPECT_FALSE(judged.line_reads.line_mode());
+  ASSERT_TRUE(judged.requests.pending());
+  EXPECT_EQ(judged.requests.pending()->sent, 4020ms);
+  EXPECT_TRUE(judged.requests.asked_model());
+  EXPECT_EQ(judged.processes.children(), (std::set<pid_t>{78, 79}));
+  EXPECT_EQ(judged.animation.longest_gap(), course.session().animation.longest_gap());
   EXPECT_EQ(taken[0].since, kept.since);
   EXPECT_EQ(taken[0].why, kept.why);
   EXPECT_EQ(taken[0].unseen, kept.unseen);
-  EXPECT_EQ(taken[1].judge.state, State::unknown);
+  EXPECT_EQ(taken[1].judged.state(), State::unknown);
   EXPECT_THAT(take_over(file_), IsEmpty());
 }
 
 TEST_F(HandOver, WhatIsNoneOfOursIsNothing) {
   EXPECT_THAT(take_over(""), IsEmpty());
   for (const char* text :
-       {"", "{", "[]", "null", R"({"format":3,"sessions":[]})", R"({"format":2})",
-        R"({"format":2,"sessions":[{"pid":"x"}]})", R"({"format":2,"sessions":[7]})"}) {
+       {"", "{", "[]", "null", R"({"format":2,"sessions":[]})", R"({"format":3})",
+        R"({"format":3,"sessions":[{"pid":"x"}]})", R"({"format":3,"sessions":[7]})"}) {
     write_file(file_, text);
     EXPECT_THAT(take_over(file_), IsEmpty()) << text;
   }

@@ -1,4 +1,4 @@
-#include "core/replay.h"
+#include "judge/replay.h"
 
 #include <gmock/gmock.h>
 

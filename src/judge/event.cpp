@@ -1,17 +1,17 @@
-#include "core/session_events.h"
+#include "judge/event.h"
 
-namespace ebpf_ai_monitor {
+namespace ebpf_ai_monitor::judge {
 
-std::optional<judge::Event> judge_event(const agent_event& event) {
-  using Kind = judge::Event::Kind;
-  judge::Event result;
-  result.time = judge::Time(event.time_ns);
+std::optional<Event> event_of(const agent_event& event) {
+  using Kind = Event::Kind;
+  Event result;
+  result.time = Time(event.time_ns);
   result.pid = static_cast<pid_t>(event.pid);
   result.tid = static_cast<pid_t>(event.tid);
   switch (event.type) {
     case AGENT_OUTPUT:
       result.kind = Kind::output;
-      result.previous = judge::Time(event.output.previous_ns);
+      result.previous = Time(event.output.previous_ns);
       result.line_mode = event.output.line_mode != 0;
       return result;
     case AGENT_READ_ENTER:
@@ -50,14 +50,4 @@ std::optional<judge::Event> judge_event(const agent_event& event) {
   }
 }
 
-std::optional<judge::Event> unreported_output(const judge::Session& session,
-                                              judge::Time last_write) {
-  if (!session.last_output || last_write <= *session.last_output) return std::nullopt;
-  judge::Event event;
-  event.kind = judge::Event::Kind::output;
-  event.time = event.previous = last_write;
-  event.line_mode = session.line_mode;
-  return event;
-}
-
-}  // namespace ebpf_ai_monitor
+}  // namespace ebpf_ai_monitor::judge

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/judge.h"
+#include "judge/verdict.h"
 
 namespace ebpf_ai_monitor::judge {
 
@@ -17,6 +17,6 @@ struct Fact {
 };
 
 // In the order in which they matter. What is not known is no fact, or one without an age.
-std::vector<Fact> describe(const Session& session, const Rules& rules, Time now);
+std::vector<Fact> explain(const Session& session, const Rules& rules, Time now);
 
 }  // namespace ebpf_ai_monitor::judge

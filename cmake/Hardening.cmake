@@ -1,0 +1,19 @@
+# The hardening that Debian gives its packages (dpkg-buildflags, hardening=+all), also where nothing sets it:
+# what this builds runs as root. Not for sanitizers, which have their own ways to see the same faults.
+include(CheckCXXCompilerFlag)
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES CXX)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# The compiler defines it by itself in some distributions, to another value. It wants optimisation.
+add_compile_options("$<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
+add_compile_definitions($<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:_GLIBCXX_ASSERTIONS>)
+add_compile_options(-Wformat -Werror=format-security)
+# Of the processor, or of the compiler: not everywhere.
+foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard)
+  string(MAKE_C_IDENTIFIER "HAS${flag}" has)
+  check_cxx_compiler_flag(${flag} ${has})
+  if(${has})
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:${flag}>)
+  endif()
+endforeach()
+add_link_options(LINKER:-z,relro,-z,now)

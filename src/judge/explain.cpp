@@ -1,0 +1,109 @@
+#include "judge/explain.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+double seconds(Time time) { return std::chrono::duration<double>(time).count(); }
+
+std::string text_of(Time time) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f s", seconds(std::max(time, Time{})));
+  return text;
+}
+
+std::string ago(Time now, Time then) { return text_of(now - then) + " ago"; }
+
+// How long a window that `cause` opened is still open.
+Time left(const std::optional<Time>& cause, Time window, Time now) {
+  return cause ? std::max(*cause + window - now, Time{}) : Time{};
+}
+
+const char* in_words(Animation::Kind animation) {
+  switch (animation) {
+    case Animation::shown:
+      return "yes: its silence proves a wait soon";
+    case Animation::absent:
+      return "no: its silence proves little, it is let wait";
+    case Animation::slow:
+      return "slowly: its longest gap says when it has ended";
+    case Animation::unproven:
+      break;
+  }
+  return "not known yet: taken for yes";
+}
+
+// What it has shown of itself so far.
+void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
+  const Animation& animation = session.animation;
+  facts.push_back({"animates", animation.animates(), in_words(animation.kind())});
+  if (const auto period = animation.period())
+    facts.push_back({"period", seconds(*period), "draws every " + text_of(*period) + " or faster"});
+  if (const auto& request = session.requests.pending())
+    facts.push_back({"last_request", seconds(now - request->sent),
+                     ago(now, request->sent) + ": it sent something after input"});
+  const size_t children = session.processes.children().size();
+  facts.push_back(
+      {"begun_since_input", static_cast<int64_t>(children),
+       children == 0 ? "no process" : std::to_string(children) + " of its processes still run"});
+  const bool stopped = session.processes.stopped();
+  facts.push_back({"stopped", stopped, stopped ? "yes: nothing is judged until it goes on" : "no"});
+  const bool has_waited = session.has_waited();
+  facts.push_back({"has_waited", has_waited,
+                   has_waited ? "yes: the wait after work that it is asked for is its end"
+                              : "not yet: the first wait asks for nothing"});
+}
+
+}  // namespace
+
+std::vector<Fact> explain(const Session& session, const Rules& rules, Time now) {
+  std::vector<Fact> facts;
+  const auto age = [&](const char* name, const std::optional<Time>& then, const std::string& what) {
+    if (then) facts.push_back({name, seconds(now - *then), ago(now, *then) + what});
+  };
+  const auto window = [&](const char* name, const std::optional<Time>& cause, Time length,
+                          const std::string& what) {
+    const Time open = left(cause, length, now);
+    if (cause)
+      facts.push_back({name, seconds(open),
+                       open > Time{} ? "open for " + text_of(open) + ": output is " + what
+                                     : "closed: output would not be " + what});
+  };
+  const Drawing& drawing = session.drawing;
+  age("last_output", drawing.last(),
+      drawing.flows_steadily() ? ", part of a steady flow" : ", a lone write");
+  age("last_steady_output", drawing.last_steady(), "");
+  const auto& input = session.input.last();
+  age("last_input", input, "");
+  window("echo_window", input, rule::echo_window, "the echo of input");
+  const auto& resize = session.input.last_resize();
+  age("last_resize", resize, "");
+  window("repaint_window", resize, rule::repaint_window, "a repaint");
+  const bool line_mode = session.line_reads.line_mode();
+  facts.push_back({"line_mode", line_mode,
+                   line_mode ? "on: a wait is a blocked read of a whole line"
+                             : "off: a full-screen program; silence is a wait"});
+  const size_t blocked = session.line_reads.blocked();
+  const auto oldest = session.line_reads.oldest();
+  facts.push_back(
+      {"blocked_reads", static_cast<int64_t>(blocked),
+       oldest ? std::to_string(blocked) + ", the oldest for " + text_of(now - *oldest) : "none"});
+  const int writes = drawing.burst_writes();
+  facts.push_back({"unexplained_writes", int64_t{writes},
+                   std::to_string(writes) + " lately; " + std::to_string(rule::work_writes) +
+                       " over " + text_of(rule::work_spread) + " are work"});
+  facts.push_back({"wait_threshold", seconds(rules.wait_threshold),
+                   text_of(rules.wait_threshold) + (rules.adaptive ? " (auto)" : "")});
+  const Time needed = patience(session, rules);
+  facts.push_back({"patience", seconds(needed),
+                   text_of(needed) + (line_mode ? " in a read" : " of silence") + " is a wait now" +
+                       (needed < rules.wait_threshold   ? ": shorter, by auto"
+                        : needed > rules.wait_threshold ? ": longer, by its habits"
+                                                        : "")});
+  add_habits(facts, session, now);
+  return facts;
+}
+
+}  // namespace ebpf_ai_monitor::judge

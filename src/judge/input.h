@@ -1,0 +1,49 @@
+// Witness: what reaches the session from its user. Keys, the terminal's reports, pastes, resizes:
+// output that follows one of them at once may be its echo, and proves nothing.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "judge/event.h"
+
+namespace ebpf_ai_monitor::judge {
+
+class Input {
+ public:
+  // Bytes that were read. 0 is the end of input, or a terminal that was hung up: no answer.
+  static bool is_input(const Event& event);
+  // Of its inputs, what is no report and no paste; Esc may be reported like a mouse (kitty's
+  // keyboard protocol), and is none then.
+  static bool is_key(const Event& event);
+  // Until then output may be the echo of `event`; none: it makes nothing be drawn.
+  static std::optional<Time> explains_until(const Event& event);
+
+  void take(const Event& event);
+
+  // Whether what is drawn then may be an echo or a repaint.
+  bool explains(Time time) const;
+  // Whether a key came so shortly before.
+  bool key_within(Time time, Time window) const { return within(time, last_key_, window); }
+  bool any_within(Time time, Time window) const { return within(time, last_, window); }
+  bool any_since(Time time) const { return last_ > time; }
+  bool resized_since(Time time) const { return last_resize_ > time; }
+  // The last input stands alone, as Esc does.
+  bool last_is_alone() const;
+  const std::optional<Time>& last() const { return last_; }
+  const std::optional<Time>& last_key() const { return last_key_; }
+  const std::optional<Time>& last_resize() const { return last_resize_; }
+
+  friend void to_json(nlohmann::json& to, const Input& from);
+  friend void from_json(const nlohmann::json& from, Input& to);
+
+ private:
+  template <typename Self, typename Visit>
+  static void each_field(Self& of, const Visit& visit);
+
+  std::optional<Time> last_;
+  std::optional<Time> before_last_;
+  std::optional<Time> last_key_;
+  std::optional<Time> last_resize_;
+};
+
+}  // namespace ebpf_ai_monitor::judge

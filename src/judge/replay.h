@@ -1,0 +1,77 @@
+// A recorded session: what the kernel programs and the daemon would have made of a trace's lines.
+// The same membership, the same coalescing, the same watch, and the same looks: what they found is
+// in the trace.
+#pragma once
+
+#include <functional>
+#include <istream>
+#include <map>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "core/trace.h"
+#include "judge/watch.h"
+
+namespace ebpf_ai_monitor {
+
+struct ReplayedTransition {
+  judge::Transition transition;  // its time is on the trace's clock
+  pid_t pid = 0;                 // the session's leader
+};
+
+// Takes a trace line by line, in order of time. While a trace is recorded, the recorder feeds one
+// with each line that it writes: so it knows when the daemon would look.
+class RecordedSession {
+ public:
+  using Tell = std::function<void(const ReplayedTransition&)>;
+
+  // `agent`: the name of the trace's header.
+  RecordedSession(std::string agent, const judge::Rules& rules, Tell tell);
+
+  void take(const trace::Line& line);
+  // Whatever was due by then, where nothing was found.
+  void advance(judge::Time time);
+  // A look into the running system: `eyes` need not know of the last write or of the terminal.
+  void look(judge::Time now, judge::Eyes& eyes);
+
+  bool has_begun() const { return leader_ != 0; }
+  const std::string& agent() const { return agent_; }
+  const judge::Watch& watch() const { return watch_; }
+
+ private:
+  struct Member {
+    bool draws = false;
+    socket_window sent{};
+    socket_window received{};
+  };
+  class TraceEyes;
+
+  void begin(pid_t pid, judge::Time time);
+  void take_event(const trace::Line& line);
+  bool becomes_event(Member& member, agent_event& event);
+  void found(const trace::Line& line);
+  void look(judge::Time now, std::optional<trace::Look> found, judge::Eyes* live);
+  void tell(const judge::Transition& transition);
+
+  const std::string agent_;
+  const judge::Rules rules_;
+  const Tell tell_;
+  std::map<pid_t, Member> members_;
+  pid_t leader_ = 0;
+  bool line_mode_ = true;
+  output_window output_{};
+  judge::Watch watch_;
+  // At its beginning, when everything is known that a trace tells of that moment.
+  std::optional<judge::Time> first_look_;
+};
+
+struct Replayed {
+  uint64_t lost = 0;  // events that the recorder lost: the daemon may have judged otherwise
+};
+
+// The error says the line and what is wrong with it: no trace, cut off, not in order of time.
+// Transitions up to that line have been told.
+tl::expected<Replayed, std::string> replay(std::istream& trace, const judge::Rules& rules,
+                                           const RecordedSession::Tell& tell);
+
+}  // namespace ebpf_ai_monitor

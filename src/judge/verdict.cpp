@@ -1,0 +1,489 @@
+// How the judge decides.
+//
+// What it rests on was measured on real agents (tests/traces):
+//
+//  1. A full-screen agent animates while it works, and once it waits it writes only in answer to
+//     something: a key that it read, a resize. So
+//       - silence that lasts is a wait;
+//       - sustained output that nothing explains is work.
+//  2. What is drawn right after input or a resize is taken for its echo. It proves no work, and
+//  while
+//     the agent works it only puts the verdict off.
+//  3. Lone writes, once a second or more rarely, are a clock or a blinking title. They neither
+//  prolong
+//     work nor begin any.
+//  4. A line-mode program (a REPL, `read`, `input()`) may be silent and busy. There a wait is a
+//  thread
+//     that is blocked in a read of the terminal, and work begins with the line that it gets.
+//  5. An agent whose animation is switched off is silent at work, too. Once a session has shown
+//  that,
+//       - its sockets say that work begins: a key after which a message leaves;
+//       - a silence is a wait only if it lasts longer, and if something was drawn since that
+//       message:
+//         an answer, a dialog;
+//       - while a tool runs, and after it has ended, silence proves less still: the model has yet
+//       to
+//         say something;
+//       - a wait that ends by itself was a pause of its work, and as long a pause proves nothing
+//       then.
+//  6. What it does while it waits (ticks, sends, begins processes by itself) it may do at any time:
+//     that is no sign of work from then on.
+//  7. Silence that is none of its choice counts for nothing: while it is stopped, while it has no
+//     processor, while its program loads.
+//  8. A wait is a completion if it ends work that was asked for. The first wait after the start is
+//     none, nor are those of a start that draws, pauses and draws on.
+//
+// A step, in this order: what was written unseen; what has become true without an event (`settle`);
+// then the witnesses hear the event, and `weigh` says what it means. Every change goes through
+// `change`. How long a silence must be is `patience`, when it is so long `deadline`.
+#include "judge/verdict.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+std::string seconds(Time time) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f s", std::chrono::duration<double>(time).count());
+  return text;
+}
+
+Time times(Time time, double factor) { return std::chrono::duration_cast<Time>(time * factor); }
+
+// A step in progress.
+class Verdict {
+ public:
+  Verdict(Session session, const Rules& rules) : now_(std::move(session)), rules_(rules) {}
+
+  void take(const Event& event);
+  void change(State to, Time time, std::string why);
+  Time patience() const;
+  Step result() &&;
+
+ private:
+  State state() const { return now_.standing.state; }
+
+  void settle(Time time);
+  std::optional<Time> deadline() const;
+  std::optional<Time> wait_due() const;
+  double still_patience() const;
+
+  void weigh(const Event& event);
+  void output(const Event& event);
+  void wrote(Time time);
+  void burst(Time time);
+  void answer(Time time);
+  void hidden_work(Time time);
+  void read(const Event& event);
+  void sent(const Event& event);
+  void message_after_input(Time time, bool large);
+  void began(const Event& child);
+  void tool_ended(Time time);
+  void restarted(Time time);
+  void stop_or_resume(Time time);
+  void begin_after_message(Time time);
+
+  bool unanswered() const;
+  bool starts_up(Time time) const;
+  bool runs_tool() const;
+  bool words_are_due() const;
+  bool only_steady_counts() const;
+  bool only_lone_writes() const;
+  bool waited_in_vain() const;
+
+  Session now_;
+  const Rules& rules_;
+  std::vector<Transition> transitions_;
+};
+
+// ---- a step ----
+
+void Verdict::take(const Event& event) {
+  // What a look has found missing is void before anything is concluded from it.
+  if (event.kind == Event::Kind::gone) return now_.processes.take(event);
+  if (event.kind == Event::Kind::reads_anew) now_.line_reads.take(event);
+  // A write that was coalesced into this event happened before it: no silence in between.
+  if (event.kind == Event::Kind::output && now_.drawing.last() &&
+      event.previous > *now_.drawing.last())
+    wrote(event.previous);
+  if (event.kind == Event::Kind::busy) now_.standing.busy_until = event.time + rule::busy_look;
+  settle(event.time);
+  weigh(event);
+}
+
+// What has become true by `time` without an event.
+void Verdict::settle(Time time) {
+  const auto due = deadline();
+  if (!due || time < *due) return;
+  if (state() == State::waiting) return begin_after_message(*due);
+  const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
+                    : unanswered()              ? "no answer to what it was asked for "
+                    : only_lone_writes()        ? "nothing but lone writes for "
+                                                : "no output for ";
+  change(State::waiting, *due, why + seconds(patience()));
+}
+
+void Verdict::begin_after_message(Time time) {
+  const Requests::Request request = *now_.requests.pending();
+  change(State::working, time, "a message left after input");
+  // A small one may have done no more than close a menu.
+  if (!request.large) now_.standing.words_due_since = request.sent;
+}
+
+void Verdict::change(State to, Time time, std::string why) {
+  Standing& standing = now_.standing;
+  if (standing.state == to || standing.state == State::exited) return;
+  Transition transition{standing.state, to, time, false, std::move(why)};
+  if (to == State::waiting) {
+    const bool worked = standing.state == State::working;
+    transition.completion = worked && standing.stage >= Stage::asked && standing.work_is_shown;
+    standing.stage = transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
+    if (worked && words_are_due()) now_.idle.no_words_came();
+    standing.work_is_shown = false;
+    standing.silent_since = now_.drawing.last().value_or(time);
+    now_.requests.forget();
+    now_.idle.begin_wait(time);
+  }
+  if (to == State::working) {
+    // Whoever asks by another way than the terminal (an editor, a script) does so later.
+    if (now_.has_waited() && !starts_up(time))
+      standing.stage = std::max(standing.stage, Stage::asked);
+    standing.words_due_since = {};
+    now_.animation.begin_work();
+    now_.idle.begin_work();
+  }
+  standing.state = to;
+  standing.changed = time;
+  now_.drawing.forget_burst();
+  transitions_.push_back(std::move(transition));
+}
+
+// ---- how long is long enough? ----
+
+// How long a silence, or a read, must be to be a wait.
+Time Verdict::patience() const {
+  const Time threshold = rules_.wait_threshold;
+  if (now_.line_reads.line_mode()) return threshold;
+  if (unanswered()) return rule::unanswered_limit;
+  if (now_.animation.kind() == Animation::absent) return times(threshold, still_patience());
+  // What draws more slowly has to be waited for.
+  const Time slow = times(now_.animation.longest_gap(), rule::slow_periods);
+  Time patience = threshold;
+  if (const auto period = now_.animation.period(); rules_.adaptive && period)
+    patience = std::max(rule::least_silence, times(*period, rule::silent_periods));
+  return std::clamp(slow, std::min(patience, threshold), times(threshold, rule::still_patience));
+}
+
+// Of an agent without an animation, in thresholds.
+double Verdict::still_patience() const {
+  if (runs_tool() && !now_.drawing.talked_since(now_.processes.last_began()))
+    return rule::tool_patience;
+  if (runs_tool() || (words_are_due() && now_.idle.talks_after_steps())) return rule::step_patience;
+  // It has paused for as long in the midst of its work.
+  const double pause = std::chrono::duration<double>(now_.idle.longest_pause()) /
+                       std::chrono::duration<double>(rules_.wait_threshold);
+  return std::clamp(pause * rule::longer_than_pause, rule::still_patience, rule::step_patience);
+}
+
+// When the state changes if nothing happens until then.
+std::optional<Time> Verdict::deadline() const {
+  if (state() == State::exited || now_.processes.stopped()) return std::nullopt;
+  if (state() != State::waiting) return wait_due();
+  // No further key: what was sent was not one of many that happened to leave while it was typed.
+  const auto& request = now_.requests.pending();
+  if (!request || now_.animation.animates()) return std::nullopt;
+  return request->sent + rule::echo_window;
+}
+
+// When the present silence, or the present read, becomes a wait. Either may be older than the
+// state: of two threads that read, one has got its line; a program has left line mode in silence.
+std::optional<Time> Verdict::wait_due() const {
+  const Standing& standing = now_.standing;
+  const Drawing& drawing = now_.drawing;
+  if (now_.line_reads.line_mode()) {
+    const auto since = now_.line_reads.prompting_since();
+    if (!since) return std::nullopt;
+    return std::max({*since, standing.changed, standing.silence_from}) + patience();
+  }
+  if (unanswered()) return now_.requests.pending()->sent + patience();
+  const auto since = only_steady_counts() ? drawing.last_steady() : drawing.last();
+  if (!since) return std::nullopt;
+  const Time due = std::max({*since, standing.changed, standing.silence_from}) + patience();
+  // After a hiccup of an animation, time for its next picture.
+  if (!only_lone_writes()) return std::max(due, standing.busy_until);
+  const Time next_picture =
+      *drawing.last() +
+      std::min(rules_.wait_threshold / rule::lone_write_share, rule::steady_gap_of_ticking);
+  return std::max({due, standing.busy_until, next_picture});
+}
+
+// It was asked for something while it waited, and has drawn nothing since.
+bool Verdict::unanswered() const {
+  return state() == State::working && now_.requests.asked_model() && !now_.animation.animates() &&
+         !now_.drawing.unexplained_since(now_.requests.pending()->sent);
+}
+
+bool Verdict::starts_up(Time time) const {
+  return now_.standing.stage < Stage::proven && time - now_.standing.began <= rule::start_up;
+}
+
+// Processes that it begins while it waits, too, say nothing: a command for a status line.
+bool Verdict::runs_tool() const {
+  return now_.processes.tool_runs() && !now_.idle.begins_processes();
+}
+
+bool Verdict::words_are_due() const {
+  const Time since = now_.standing.words_due_since;
+  return since > Time{} && !now_.drawing.talked_since(since);
+}
+
+// A slow count of seconds may be all that an agent without an animation shows of its work; unless
+// it counts while it waits, too.
+bool Verdict::only_steady_counts() const { return now_.animation.animates() || now_.idle.ticks(); }
+
+bool Verdict::only_lone_writes() const {
+  return only_steady_counts() && now_.drawing.only_lone_writes();
+}
+
+// ---- what an event means ----
+
+void Verdict::weigh(const Event& event) {
+  using Kind = Event::Kind;
+  const bool was_stopped = now_.processes.stopped();
+  const bool was_tool = now_.processes.runs(event.pid);
+  now_.line_reads.take(event);
+  now_.input.take(event);
+  now_.processes.take(event);
+  now_.animation.take(event);
+  now_.idle.take(event);
+  if (now_.processes.stopped() != was_stopped) stop_or_resume(event.time);
+
+  switch (event.kind) {
+    case Kind::output:
+      return output(event);
+    case Kind::read_exit:
+      return read(event);
+    case Kind::sent:
+      return sent(event);
+    case Kind::received:
+      if (state() == State::working && now_.processes.draws(event.pid))
+        now_.animation.received(event.time);
+      return;
+    case Kind::child:
+      return began(event);
+    case Kind::end:
+      if (was_tool) tool_ended(event.time);
+      return;
+    case Kind::mode:
+      // It may have drawn before it was watched, and be silent from now on until its user comes.
+      if (!event.line_mode) now_.drawing.assume(event.time);
+      return;
+    case Kind::age:
+      now_.standing.began = event.previous;
+      return;
+    case Kind::restart:
+      return restarted(event.time);
+    case Kind::exit:
+      return change(State::exited, event.time,
+                    event.exit_signal ? "killed by signal " + std::to_string(event.exit_signal)
+                                      : "exit status " + std::to_string(event.exit_code));
+    default:
+      return;
+  }
+}
+
+// A program that is stopped neither works nor waits.
+void Verdict::stop_or_resume(Time time) {
+  if (now_.processes.stopped()) {
+    change(State::unknown, time, "stopped");
+  } else {
+    now_.standing.silence_from = time;
+  }
+}
+
+// ---- it draws ----
+
+void Verdict::wrote(Time time) {
+  now_.requests.drew(time, now_.drawing.last());
+  now_.drawing.wrote(time, now_.idle.ticks() ? rule::steady_gap_of_ticking : rule::steady_gap);
+}
+
+void Verdict::output(const Event& event) {
+  const Time time = event.time;
+  wrote(time);
+  if (now_.input.explains(time)) return hidden_work(time);
+  now_.drawing.unexplained(time);
+  // While it works, an echo does not say that it still works, nor that it has ended: it delays the
+  // verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over it.
+  if (state() == State::working) {
+    const bool flows = now_.drawing.flows_steadily();
+    now_.animation.drew(time, event.previous, !flows);
+    now_.standing.work_is_shown |= flows || !now_.idle.ticks();
+    return;
+  }
+  if (now_.line_reads.prompting_since()) return;
+  answer(time);
+  burst(time);
+}
+
+// Writes that nothing explains, one after the other.
+void Verdict::burst(Time time) {
+  Drawing& drawing = now_.drawing;
+  if (drawing.add_to_burst(time, now_.idle.ticks()) && state() == State::waiting)
+    now_.idle.ticked(time);
+  if (!drawing.burst_is_work()) return;
+  now_.standing.work_is_shown = true;
+  const Time silence = drawing.burst_began() - now_.standing.silent_since;
+  // Where no socket was ever seen, an agent that goes on by itself is as likely.
+  if (waited_in_vain() && silence <= times(rules_.wait_threshold, rule::step_patience) &&
+      now_.animation.uses_sockets()) {
+    now_.animation.worked_in_silence();
+    now_.idle.paused(silence);
+  }
+  change(State::working, time,
+         std::to_string(drawing.burst_writes()) + " unexplained writes over " +
+             seconds(drawing.burst_spread()));
+}
+
+// A wait that ends work, and ends without its user, was a pause of that work.
+bool Verdict::waited_in_vain() const {
+  const Time changed = now_.standing.changed;
+  return state() == State::waiting && now_.standing.stage == Stage::proven &&
+         !now_.input.any_since(changed) && !now_.input.resized_since(changed);
+}
+
+// It sent something when it got its last input, and draws now. An animation would have begun long
+// ago.
+void Verdict::answer(Time time) {
+  if (!now_.requests.pending()) return;
+  const Requests::Request request = *now_.requests.pending();
+  if (!now_.requests.is_late_answer(time)) {
+    if (now_.animation.animates()) now_.requests.drew_at_once();
+    return;
+  }
+  if (request.drawn_at_once) return;
+  now_.requests.forget();
+  if (state() != State::waiting || time - request.sent > rule::unanswered_limit) return;
+  now_.animation.worked_in_silence();
+  now_.standing.work_is_shown = true;
+  if (!now_.animation.animates())
+    change(State::working, time, "output " + seconds(time - request.sent) + " after a request");
+}
+
+// Its user keeps the terminal busy (drags its border, moves the mouse): each picture has a cause.
+// But they have flowed since a request left, and it is no typing that they come of.
+void Verdict::hidden_work(Time time) {
+  if (state() != State::waiting || !now_.requests.asked_model() ||
+      !now_.requests.pending()->flows_since || !now_.requests.is_late_answer(time) ||
+      now_.input.key_within(time, rule::echo_window))
+    return;
+  change(State::working, time,
+         "a request left " + seconds(time - now_.requests.pending()->sent) +
+             " ago, and it draws since");
+}
+
+// ---- it is told something ----
+
+void Verdict::read(const Event& event) {
+  if (!Input::is_input(event)) return;
+  Standing& standing = now_.standing;
+  if (state() == State::waiting) {
+    const bool key = Input::is_key(event);
+    // What is typed while it starts may be all that makes the start look like work.
+    if (key || !starts_up(event.time)) standing.stage = std::max(standing.stage, Stage::asked);
+    // Reports come while it is asked: the mouse moves on after Enter.
+    if (key) now_.requests.forget();
+    now_.processes.forget_children();
+  }
+  if (!event.line_mode) return;
+  standing.work_is_shown = true;
+  change(State::working, event.time, "a line was read");
+}
+
+// ---- it sends something ----
+
+void Verdict::sent(const Event& event) {
+  if (!now_.processes.draws(event.pid)) return;
+  now_.animation.sockets_are_seen();
+  Standing& standing = now_.standing;
+  const Time time = event.time;
+  const auto message = Requests::read(event, now_.input, state() == State::working);
+  const bool unusual = now_.idle.is_unusual_message(event.bytes);
+  if (state() == State::working && message.large && unusual) standing.words_due_since = time;
+  if (message.asks && now_.has_waited()) standing.stage = std::max(standing.stage, Stage::asked);
+  if ((message.acts || message.asks) && unusual) {
+    message_after_input(time, message.asks);
+  } else if (state() == State::waiting && !starts_up(time + rule::start_up_messages) &&
+             !now_.requests.pending() && !now_.input.any_within(time, rules_.wait_threshold)) {
+    now_.idle.sent_by_itself(event.bytes);
+  }
+}
+
+void Verdict::message_after_input(Time time, bool large) {
+  if (state() == State::waiting) {
+    if (now_.requests.pending() || (!large && now_.animation.animates())) return;
+    now_.requests.begin(time, large);
+    now_.standing.work_is_shown = large;
+  } else if (unanswered() && now_.input.last_is_alone()) {
+    now_.requests.forget();  // taken back
+  }
+}
+
+// ---- its processes ----
+
+void Verdict::began(const Event& child) {
+  if (!now_.processes.is_tool(child)) return;
+  if (!now_.idle.begins_processes() && (state() == State::working || now_.requests.pending()))
+    now_.standing.work_is_shown = true;
+  if (state() == State::waiting && !now_.input.any_within(child.time, rule::late_answer))
+    now_.idle.began_process_by_itself(child.time);
+}
+
+void Verdict::tool_ended(Time time) {
+  if (now_.idle.begins_processes() || now_.animation.animates()) return;
+  now_.standing.silence_from = time;
+  // A model is told what a tool has found. Not where its user has ended it.
+  if (state() == State::working && !now_.input.key_within(time, rule::late_answer))
+    now_.standing.words_due_since = time;
+}
+
+// It starts up: it loads in silence, and what it draws then is nothing that it was asked for. Work
+// that went on before goes on.
+void Verdict::restarted(Time time) {
+  Standing& standing = now_.standing;
+  if (state() == State::working) {
+    standing.silence_from = time + rule::load_time;
+  } else {
+    standing.began = time;
+    standing.stage = std::min(standing.stage, Stage::ready);
+  }
+}
+
+Step Verdict::result() && {
+  const auto next = deadline();
+  return {std::move(now_), std::move(transitions_), next};
+}
+
+}  // namespace
+
+Step step(Session session, const Event& event, const Rules& rules) {
+  Verdict verdict(std::move(session), rules);
+  verdict.take(event);
+  return std::move(verdict).result();
+}
+
+Time patience(const Session& session, const Rules& rules) {
+  return Verdict(session, rules).patience();
+}
+
+Step close(Session session, Time time, std::string why) {
+  const Rules rules;
+  Verdict verdict(std::move(session), rules);
+  verdict.change(State::exited, time, std::move(why));
+  return std::move(verdict).result();
+}
+
+}  // namespace ebpf_ai_monitor::judge

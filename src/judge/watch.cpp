@@ -1,0 +1,123 @@
+#include "judge/watch.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+// Seconds from the beginning of work to its end, which is known only after a silence.
+double work_time(const Session& session, Time began, Time waits, Time threshold) {
+  Time ended = waits - threshold;
+  if (!session.line_reads.line_mode()) ended = session.drawing.last().value_or(ended);
+  return std::max(0.0, std::chrono::duration<double>(ended - began).count());
+}
+
+}  // namespace
+
+Watch::Watch(const Rules& rules, Time now)
+    : rules_(rules), session_(begin(now)), second_look_(now + rules.wait_threshold) {}
+
+Watch::Watch(const Rules& rules, Session session, uint32_t unseen, Time now)
+    : rules_(rules),
+      session_(go_on(std::move(session), now)),
+      second_look_(now + rules.wait_threshold),
+      attention_{.unseen = unseen} {}
+
+void Watch::take(const Event& event, const Tell& tell) {
+  if (drew_unwatched(event)) {
+    Event busy = event;
+    busy.kind = Event::Kind::busy;
+    do_step(busy, tell);
+  }
+  do_step(event, tell);
+}
+
+void Watch::do_step(const Event& event, const Tell& tell) {
+  const Time changed = session_.standing.changed;
+  adopt(step(std::move(session_), event, rules_), changed, event.kind == Event::Kind::exit, tell);
+}
+
+void Watch::close(Time now, std::string why, const Tell& tell) {
+  const Time changed = session_.standing.changed;
+  adopt(judge::close(std::move(session_), now, std::move(why)), changed, false, tell);
+}
+
+void Watch::adopt(Step step, Time changed, bool exited, const Tell& tell) {
+  session_ = std::move(step.session);
+  deadline_ = step.deadline;
+  for (const Transition& transition : step.transitions) {
+    if (transition.completion) ++attention_.unseen;
+    attention_.worked = transition.completion
+                            ? work_time(session_, changed, transition.time, rules_.wait_threshold)
+                            : 0;
+    attention_.ended_at_work = exited && transition.from == State::working;
+    // Who answers has seen it. Work that begins by itself has not been seen by anyone.
+    if (transition.to == State::working && session_.input.any_since(changed)) attention_.unseen = 0;
+    changed = transition.time;
+    tell(transition);
+  }
+}
+
+void Watch::look(Time now, Eyes& eyes, const Tell& tell) {
+  if (second_look_ && *second_look_ <= now) {
+    second_look_.reset();
+    if (session_.processes.stopped()) {
+      look_for_stop(now, now, eyes, tell);
+    } else if (state() == State::unknown) {
+      look_at_terminal(now, eyes, tell);
+    }
+  }
+  if (!deadline_ || *deadline_ > now) return;
+  Event tick;
+  tick.time = now;
+  const auto write = unreported_output(eyes.last_write());
+  if (!write) {
+    if (state() != State::waiting && eyes.busy(session_, now - *deadline_))
+      tick.kind = Event::Kind::busy;
+    // What holds it has done so before its silence was long enough.
+    look_for_stop(*deadline_ - Time(1), now, eyes, tell);
+  }
+  take(write.value_or(tick), tell);
+}
+
+void Watch::look_at_terminal(Time now, Eyes& eyes, const Tell& tell) {
+  if (const auto write = unreported_output(eyes.last_write())) take(*write, tell);
+  for (const Event& found : eyes.terminal(session_, now)) take(found, tell);
+}
+
+// No event tells that a debugger holds a process, nor that it was stopped where its parent does not
+// care; nor then that it goes on.
+void Watch::look_for_stop(Time since, Time now, Eyes& eyes, const Tell& tell) {
+  Event event;
+  event.time = since;
+  event.pid = session_.processes.drawer();
+  const bool stopped = eyes.stopped(session_);
+  event.kind = stopped ? Event::Kind::stop : Event::Kind::resume;
+  if (session_.processes.stopped() != stopped) take(event, tell);
+  if (session_.processes.stopped()) second_look_ = now + rules_.wait_threshold;
+}
+
+std::optional<Time> Watch::next_look() const {
+  if (!deadline_ || !second_look_) return deadline_ ? deadline_ : second_look_;
+  return std::min(*deadline_, *second_look_);
+}
+
+bool Watch::drew_unwatched(const Event& event) const {
+  return event.kind == Event::Kind::output && state() == State::working && deadline_ &&
+         event.time > *deadline_;
+}
+
+// The last write, where it was coalesced and is still without an event: what must be asked before
+// silence is taken for a wait. Its first write is always an event.
+std::optional<Event> Watch::unreported_output(std::optional<Time> last_write) const {
+  const auto& known = session_.drawing.last();
+  if (!last_write || !known || *last_write <= *known) return std::nullopt;
+  Event event;
+  event.kind = Event::Kind::output;
+  event.time = event.previous = *last_write;
+  event.line_mode = session_.line_reads.line_mode();
+  return event;
+}
+
+}  // namespace ebpf_ai_monitor::judge

@@ -1,0 +1,33 @@
+// What only a look tells of a session: into /proc, and into the kernel programs' maps. The tracker
+// looks with these eyes, and the recorder writes down what they have seen.
+#pragma once
+
+#include <vector>
+
+#include "judge/watch.h"
+#include "kernel/agent_monitor.h"
+#include "session/agent_finder.h"
+
+namespace ebpf_ai_monitor {
+
+class SessionLooks : public judge::Eyes {
+ public:
+  // All of them stay their owners' and live longer. `members`: its descendants, where they are
+  // known.
+  SessionLooks(AgentMonitor& monitor, const AgentFinder& finder, const FoundAgent& agent,
+               std::optional<std::vector<pid_t>> members = std::nullopt)
+      : monitor_(monitor), finder_(finder), agent_(agent), members_(std::move(members)) {}
+
+  std::optional<judge::Time> last_write() override;
+  bool busy(const judge::Session& session, judge::Time late) override;
+  bool stopped(const judge::Session& session) override;
+  std::vector<judge::Event> terminal(const judge::Session& session, judge::Time now) override;
+
+ private:
+  AgentMonitor& monitor_;
+  const AgentFinder& finder_;
+  const FoundAgent& agent_;
+  const std::optional<std::vector<pid_t>> members_;
+};
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,74 @@
+#include "judge/drawing.h"
+
+#include <gmock/gmock.h>
+
+#include "judge/rules.h"
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+Drawing drawn(std::initializer_list<Time> times) {
+  Drawing drawing;
+  for (const Time time : times) drawing.wrote(time, rule::steady_gap);
+  return drawing;
+}
+
+TEST(Drawing, AFlowIsSteadyAndAClockIsNot) {
+  EXPECT_TRUE(drawn({0s, 300ms, 600ms}).flows_steadily());
+  EXPECT_FALSE(drawn({0s, 300ms, 600ms}).only_lone_writes());
+  const Drawing clock = drawn({0s, 300ms, 1300ms});
+  EXPECT_FALSE(clock.flows_steadily());
+  EXPECT_TRUE(clock.only_lone_writes());
+  EXPECT_EQ(clock.last(), 1300ms);
+  EXPECT_EQ(clock.last_steady(), 300ms);
+}
+
+TEST(Drawing, WritesOfOnePictureAreAsTheFirstOfThem) {
+  const Drawing picture = drawn({0s, 1s, 1020ms, 1040ms});
+  EXPECT_FALSE(picture.flows_steadily()) << "three writes, one lone picture";
+  EXPECT_EQ(picture.last_steady(), 0s);
+}
+
+TEST(Drawing, ALateWriteDoesNotTurnTimeBack) { EXPECT_EQ(drawn({2s, 1990ms}).last(), 2s); }
+
+TEST(Drawing, ABurstIsWorkIfItIsLongAndWideEnough) {
+  Drawing drawing;
+  EXPECT_TRUE(drawing.add_to_burst(3s, false)) << "the first";
+  EXPECT_FALSE(drawing.add_to_burst(3100ms, false));
+  EXPECT_FALSE(drawing.burst_is_work()) << "two writes";
+  drawing.add_to_burst(3200ms, false);
+  EXPECT_FALSE(drawing.burst_is_work()) << "over 0.20 s";
+  drawing.add_to_burst(3250ms, false);
+  EXPECT_TRUE(drawing.burst_is_work());
+  EXPECT_EQ(drawing.burst_writes(), 4);
+  EXPECT_EQ(drawing.burst_spread(), 250ms);
+  EXPECT_TRUE(drawing.add_to_burst(4001ms, false)) << "0.751 s later: another";
+  EXPECT_EQ(drawing.burst_writes(), 1);
+}
+
+TEST(Drawing, OfWhatTicksABurstFitsBetweenTwoTicks) {
+  Drawing drawing;
+  for (const Time time : std::initializer_list<Time>{3s, 3500ms}) drawing.add_to_burst(time, true);
+  EXPECT_TRUE(drawing.add_to_burst(3951ms, true));
+}
+
+TEST(Drawing, WordsComeAWhileAfterWhatTheyAnswer) {
+  Drawing drawing;
+  EXPECT_FALSE(drawing.talked_since(0s));
+  drawing.unexplained(5s);
+  EXPECT_TRUE(drawing.talked_since(4s));
+  EXPECT_FALSE(drawing.talked_since(4001ms)) << "part of what was drawn then";
+  EXPECT_TRUE(drawing.unexplained_since(4999ms));
+  EXPECT_FALSE(drawing.unexplained_since(5s));
+}
+
+TEST(Drawing, WhatWasDrawnUnseenIsAssumedOnce) {
+  Drawing drawing;
+  drawing.assume(5s);
+  drawing.assume(6s);
+  EXPECT_EQ(drawing.last(), 5s);
+  EXPECT_EQ(drawing.last_steady(), 5s);
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor::judge

@@ -1,0 +1,83 @@
+#include "judge/idle_habits.h"
+
+#include "judge/rules.h"
+#include "judged_session.h"
+
+namespace ebpf_ai_monitor::judge {
+namespace {
+
+TEST(IdleHabits, ThreeTicksInAWaitAreAHabit) {
+  IdleHabits idle;
+  idle.begin_wait(0s);
+  for (const Time time : std::initializer_list<Time>{1s, 4s}) idle.ticked(time);
+  EXPECT_FALSE(idle.ticks());
+  idle.ticked(8s);
+  EXPECT_TRUE(idle.ticks());
+}
+
+TEST(IdleHabits, TicksThatAreFarApartAreNone) {
+  IdleHabits idle;
+  idle.begin_wait(0s);
+  for (const Time time : std::initializer_list<Time>{10s, 20s, 30s, 40s}) idle.ticked(time);
+  EXPECT_FALSE(idle.ticks());
+}
+
+// The wait before was quiet for 2 s, until its user came.
+IdleHabits after_a_quiet_wait() {
+  IdleHabits idle;
+  idle.begin_wait(0s);
+  idle.take(reads(2s, 1));
+  idle.begin_work();
+  return idle;
+}
+
+TEST(IdleHabits, ABlinkThatOtherWaitsDoNotHaveAsks) {
+  IdleHabits idle = after_a_quiet_wait();
+  idle.begin_wait(10s);
+  for (const Time time : std::initializer_list<Time>{11s, 12001ms}) idle.ticked(time);
+  EXPECT_FALSE(idle.blinks()) << "one period";
+  idle.ticked(13002ms);
+  EXPECT_TRUE(idle.blinks());
+  idle.begin_wait(20s);
+  EXPECT_FALSE(idle.blinks()) << "another wait";
+}
+
+TEST(IdleHabits, ABlinkInEveryWaitAsksNothing) {
+  IdleHabits idle;
+  idle.begin_wait(0s);
+  for (const Time time : std::initializer_list<Time>{1s, 2s, 3s, 4s}) idle.ticked(time);
+  EXPECT_FALSE(idle.blinks());
+}
+
+TEST(IdleHabits, ProcessesAtRegularTimesAreAHabit) {
+  IdleHabits regular, irregular;
+  for (const Time time : std::initializer_list<Time>{0s, 10s, 20s, 30s, 40s, 50s}) regular.began_process_by_itself(time);
+  for (const Time time : std::initializer_list<Time>{0s, 1s, 10s, 12s, 30s, 31s}) irregular.began_process_by_itself(time);
+  EXPECT_TRUE(regular.begins_processes());
+  EXPECT_FALSE(irregular.begins_processes());
+}
+
+TEST(IdleHabits, AMessageIsUnusualIfItIsClearlyLarger) {
+  IdleHabits idle;
+  EXPECT_TRUE(idle.is_unusual_message(1));
+  idle.begin_wait(0s);
+  idle.sent_by_itself(1000);
+  EXPECT_FALSE(idle.is_unusual_message(1500));
+  EXPECT_TRUE(idle.is_unusual_message(1501));
+}
+
+TEST(IdleHabits, AWaitThatWasNoneTeachesThePause) {
+  IdleHabits idle;
+  idle.no_words_came();
+  idle.no_words_came();
+  EXPECT_FALSE(idle.talks_after_steps());
+  idle.begin_wait(0s);
+  idle.sent_by_itself(1000);
+  idle.paused(5s);
+  EXPECT_EQ(idle.longest_pause(), 5s);
+  EXPECT_TRUE(idle.talks_after_steps());
+  EXPECT_TRUE(idle.is_unusual_message(1000)) << "it was part of its work";
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor::judge
