@@ -9,7 +9,7 @@ namespace {
 TEST(IdleHabits, ThreeTicksInAWaitAreAHabit) {
   IdleHabits idle;
   idle.begin_wait(0s);
-  for (const Time time : std::initializer_list<Time>{1s, 4s}) idle.ticked(time);
+  for (const Time time : {1s, 4s}) idle.ticked(time);
   EXPECT_FALSE(idle.ticks());
   idle.ticked(8s);
   EXPECT_TRUE(idle.ticks());
@@ -18,15 +18,15 @@ TEST(IdleHabits, ThreeTicksInAWaitAreAHabit) {
 TEST(IdleHabits, TicksThatAreFarApartAreNone) {
   IdleHabits idle;
   idle.begin_wait(0s);
-  for (const Time time : std::initializer_list<Time>{10s, 20s, 30s, 40s}) idle.ticked(time);
+  for (const Time time : {10s, 20s, 30s, 40s}) idle.ticked(time);
   EXPECT_FALSE(idle.ticks());
 }
 
 // The wait before was quiet for 2 s, until its user came.
 IdleHabits after_a_quiet_wait() {
   IdleHabits idle;
-  idle.begin_wait(0s);
-  idle.take(reads(2s, 1));
+  idle.begin_wait(1s);
+  idle.take(reads(3s, 1));
   idle.begin_work();
   return idle;
 }
@@ -34,7 +34,7 @@ IdleHabits after_a_quiet_wait() {
 TEST(IdleHabits, ABlinkThatOtherWaitsDoNotHaveAsks) {
   IdleHabits idle = after_a_quiet_wait();
   idle.begin_wait(10s);
-  for (const Time time : std::initializer_list<Time>{11s, 12001ms}) idle.ticked(time);
+  for (const Time time : {Time(11s), Time(12001ms)}) idle.ticked(time);
   EXPECT_FALSE(idle.blinks()) << "one period";
   idle.ticked(13002ms);
   EXPECT_TRUE(idle.blinks());
@@ -45,14 +45,14 @@ TEST(IdleHabits, ABlinkThatOtherWaitsDoNotHaveAsks) {
 TEST(IdleHabits, ABlinkInEveryWaitAsksNothing) {
   IdleHabits idle;
   idle.begin_wait(0s);
-  for (const Time time : std::initializer_list<Time>{1s, 2s, 3s, 4s}) idle.ticked(time);
+  for (const Time time : {1s, 2s, 3s, 4s}) idle.ticked(time);
   EXPECT_FALSE(idle.blinks());
 }
 
 TEST(IdleHabits, ProcessesAtRegularTimesAreAHabit) {
   IdleHabits regular, irregular;
-  for (const Time time : std::initializer_list<Time>{0s, 10s, 20s, 30s, 40s, 50s}) regular.began_process_by_itself(time);
-  for (const Time time : std::initializer_list<Time>{0s, 1s, 10s, 12s, 30s, 31s}) irregular.began_process_by_itself(time);
+  for (const Time time : {0s, 10s, 20s, 30s, 40s, 50s}) regular.began_process_by_itself(time);
+  for (const Time time : {0s, 1s, 10s, 12s, 30s, 31s}) irregular.began_process_by_itself(time);
   EXPECT_TRUE(regular.begins_processes());
   EXPECT_FALSE(irregular.begins_processes());
 }
