@@ -197,14 +197,14 @@ TEST(Replay, ALookDoesNotUndoWhatWasDueBefore) {
 TEST(Replay, TheAgentsAge) {
   // It is asked at 2 s; what one that has just started draws then may be its start.
   const auto asked_at_start = [](Trace trace) {
-    trace.read(2, "tty_read_exit", 6).animate(3, 5);
-    return trace.silence(9);
+    trace.read(2, "tty_read_exit", 6).animate(3, 5).silence(9);
+    return trace;
   };
   Trace old;
   old.begin().line(0, "age", {{"pid", 10}, {"seconds", 100}});
   old.line(0, "tty_mode", {{"pid", 10}, {"fd", 0}}).write(0);
   EXPECT_EQ(completions(asked_at_start(agent())), 0);
-  EXPECT_EQ(completions(asked_at_start(old)), 1);
+  EXPECT_EQ(completions(asked_at_start(std::move(old))), 1);
 }
 
 TEST(Replay, WhatWasLost) {
