@@ -292,6 +292,7 @@ def test_bus_that_never_answers(desktop: Desktop, stand_in: str, measure: Measur
 # The bridge
 
 
+@pytest.mark.long
 def test_bridge_that_is_killed_again_and_again(scene: Scene) -> None:
     scene.work()
     bridge = 0
@@ -304,6 +305,7 @@ def test_bridge_that_is_killed_again_and_again(scene: Scene) -> None:
     assert len(re.findall(r"error: the bridge .* ended", scene.daemon.log())) == 1
 
 
+@pytest.mark.long
 def test_bridge_that_stops_while_agents_come_and_go(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the daemon keeps for it has an end."""
     program = tmp_path_factory.mktemp("agent") / NAME
