@@ -2,7 +2,7 @@
 # /usr/local): cmake --install build/release --prefix /usr.
 install(FILES systemd/ebpf-ai-monitor.service DESTINATION lib/systemd/system)
 install(FILES systemd/org.ebpf_ai_monitor1.conf DESTINATION ${CMAKE_INSTALL_DATADIR}/dbus-1/system.d)
-install(FILES docs/badge.schema.json docs/trace-format.md README.md packaging/debian/copyright
+install(FILES docs/badge.schema.json docs/trace-format.md README.md CHANGELOG.md packaging/debian/copyright
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES docs/config.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES completions/ebpf-ai-monitor.bash
@@ -27,6 +27,12 @@ foreach(source IN LISTS man_sources)
   list(APPEND man_pages ${page})
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${CMAKE_MATCH_2})
 endforeach()
+# A package's own changelog wants the date of its version: that of the latest in CHANGELOG.md.
+file(STRINGS CHANGELOG.md releases REGEX "^## \\[[0-9.]+\\] - ")
+list(GET releases 0 latest)
+string(REGEX MATCH "[0-9]+-[0-9]+-[0-9]+$" release_date "${latest}")
+execute_process(COMMAND date --utc --rfc-email --date=${release_date} OUTPUT_VARIABLE release_date
+                OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY ENCODING UTF-8)
 configure_file(packaging/debian/changelog.in changelog)
 add_custom_command(
   OUTPUT ${PROJECT_BINARY_DIR}/changelog.gz
@@ -36,7 +42,7 @@ add_custom_command(
 install(FILES ${PROJECT_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR})
 add_custom_target(documentation ALL DEPENDS ${man_pages} ${PROJECT_BINARY_DIR}/changelog.gz)
 
-# cpack -G DEB, cpack -G RPM, in the build directory.
+# cpack -G DEB, cpack -G RPM, in the build directory; or ./dev package.
 set(CPACK_PACKAGE_VENDOR "The ebpf-ai-monitor developers")
 set(CPACK_PACKAGE_CONTACT "The ebpf-ai-monitor developers <maintainers@ebpf-ai-monitor.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
@@ -45,12 +51,13 @@ set(CPACK_PACKAGE_DESCRIPTION
 terminal works or waits, and shows it as a badge of the agent's Sway window.
 No agent, shell or terminal is configured for it.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+# The program is stripped, and its symbols are in ebpf-ai-monitor-dbgsym.
+set(CPACK_DEBIAN_DEBUGINFO_PACKAGE ON)
 # bubblewrap: the commands of diagnose run in it.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "dbus, bubblewrap")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "sway, tmux")
@@ -62,6 +69,8 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
 set(CPACK_RPM_PACKAGE_LICENSE MIT)
+# CPACK_STRIP_FILES is for one generator alone: the other strips by itself, once it has the symbols.
+set(CPACK_PROJECT_CONFIG_FILE ${packaging}/cpack.cmake)
 # CPACK_RPM_PACKAGE_RECOMMENDS is CMake's since 3.31.
 set(CPACK_RPM_SPEC_MORE_DEFINE "Recommends: bubblewrap")
 set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE ${packaging}/rpm/post)

@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "app/commands.h"
-#include "wire/messages.h"
 #include "desktop/bridge.h"
+#include "wire/messages.h"
 
 namespace ebpf_ai_monitor {
 

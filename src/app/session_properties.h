@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "app/control_interface.h"
-#include "judge/explain.h"
 #include "core/state.h"
+#include "judge/explain.h"
 #include "session/session_tracker.h"
 #include "wire/messages.h"
 

@@ -35,7 +35,7 @@ struct Header {
 
 // What a look at the session found: only a process that is looked up tells it.
 struct Look {
-  Time due{};  // silence was to be taken for a wait then
+  Time due{};  // it was to be looked at then
   bool busy = false;
   bool stopped = false;
 };

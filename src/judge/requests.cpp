@@ -7,7 +7,7 @@
 
 namespace ebpf_ai_monitor::judge {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Requests::Request, sent, large, drawn_at_once,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PendingRequest, sent, large, drawn_at_once,
                                                 flows_since)
 
 Requests::Message Requests::read(const Event& sent, const Input& input, bool at_work) {

@@ -9,15 +9,16 @@
 
 namespace ebpf_ai_monitor::judge {
 
+// A message to which an input made the session, as far as work may have begun with that.
+struct PendingRequest {
+  Time sent{};
+  bool large = false;          // of a size that only work begins with
+  bool drawn_at_once = false;  // as an animation does
+  bool flows_since = true;     // its output, steadily, whatever explains it
+};
+
 class Requests {
  public:
-  // A message to which an input made the session, as far as work may have begun with that.
-  struct Request {
-    Time sent{};
-    bool large = false;          // of a size that only work begins with
-    bool drawn_at_once = false;  // as an animation does
-    bool flows_since = true;     // its output, steadily, whatever explains it
-  };
   // What a message says of itself.
   struct Message {
     bool large = false;  // of a size that a request to a model has
@@ -26,14 +27,14 @@ class Requests {
   };
   static Message read(const Event& sent, const Input& input, bool at_work);
 
-  void begin(Time time, bool large) { pending_ = Request{time, large, false, true}; }
+  void begin(Time time, bool large) { pending_ = PendingRequest{.sent = time, .large = large}; }
   void forget() { pending_.reset(); }
   // It drew, last at `before`. A pause ends the flow.
   void drew(Time time, const std::optional<Time>& before);
   // What it drew was unexplained, and it animates as far as is known: the request began no silence.
   void drew_at_once();
 
-  const std::optional<Request>& pending() const { return pending_; }
+  const std::optional<PendingRequest>& pending() const { return pending_; }
   // Somebody has asked a model for something.
   bool asked_model() const { return pending_ && pending_->large; }
   // So late after the request that it cannot be an animation's beginning.
@@ -46,7 +47,7 @@ class Requests {
   template <typename Self, typename Visit>
   static void each_field(Self& of, const Visit& visit);
 
-  std::optional<Request> pending_;
+  std::optional<PendingRequest> pending_;
 };
 
 }  // namespace ebpf_ai_monitor::judge

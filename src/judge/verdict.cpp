@@ -127,7 +127,7 @@ void Verdict::settle(Time time) {
 }
 
 void Verdict::begin_after_message(Time time) {
-  const Requests::Request request = *now_.requests.pending();
+  const PendingRequest request = *now_.requests.pending();
   change(State::working, time, "a message left after input");
   // A small one may have done no more than close a menu.
   if (!request.large) now_.standing.words_due_since = request.sent;
@@ -359,7 +359,7 @@ bool Verdict::waited_in_vain() const {
 // ago.
 void Verdict::answer(Time time) {
   if (!now_.requests.pending()) return;
-  const Requests::Request request = *now_.requests.pending();
+  const PendingRequest request = *now_.requests.pending();
   if (!now_.requests.is_late_answer(time)) {
     if (now_.animation.animates()) now_.requests.drew_at_once();
     return;

@@ -31,19 +31,21 @@ class NotingLooks : public SessionLooks {
  public:
   using SessionLooks::SessionLooks;
   bool busy(const judge::Session& session, judge::Time late) override {
-    return busy_ = SessionLooks::busy(session, late);
+    const bool busy = SessionLooks::busy(session, late);
+    found_busy_ |= busy;
+    return busy;
   }
   bool stopped(const judge::Session& session) override {
     const bool stopped = SessionLooks::stopped(session);
-    stop_changed_ = stopped != session.processes.stopped();
+    found_stop_ |= stopped != session.processes.stopped();
     return stopped;
   }
-  bool found_news() const { return busy_ || stop_changed_; }
-  bool found_busy() const { return busy_; }
+  bool found_busy() const { return found_busy_; }
+  bool found_news() const { return found_busy_ || found_stop_; }
 
  private:
-  bool busy_ = false;
-  bool stop_changed_ = false;
+  bool found_busy_ = false;
+  bool found_stop_ = false;  // or the end of one
 };
 
 agent_event blank_event(uint16_t type, pid_t pid) {
@@ -223,11 +225,12 @@ void Recorder::on_look() {
   if (!agent_ || ended_) return;
   const trace::Time now = trace_time(monotonic_now());
   const judge::Watch& watch = recorded_->watch();
-  const trace::Time due = std::min(watch.deadline().value_or(now), now);
+  const auto due = watch.next_look();
+  if (!due || *due > now) return rearm();
   NotingLooks looks(monitor_, finder_, *agent_);
   recorded_->look(now, looks);
   if (looks.found_news())
-    listener_.write(trace::look_text({.due = due,
+    listener_.write(trace::look_text({.due = *due,
                                       .busy = looks.found_busy(),
                                       .stopped = watch.session().processes.stopped()},
                                      agent_->id.pid, now) +

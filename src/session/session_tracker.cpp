@@ -317,7 +317,8 @@ void SessionTracker::tell_of_blink(const AgentSession& session, bool blinked) {
 void SessionTracker::on_deadline() {
   catch_up();
   const judge::Time now = monotonic_now();
-  for (auto& [pid, session] : sessions_) {
+  for (auto& entry : sessions_) {
+    AgentSession& session = entry.second;  // clang 14 takes no structured binding into a lambda
     SessionLooks looks(monitor_, finder_, session.agent);
     const bool blinked = session.watch.session().blinks();
     session.watch.look(now, looks, [&](const judge::Transition& transition) {

@@ -304,7 +304,7 @@ class Recorded : public Sessions {
   void record(const Actor& agent) {
     const AgentFinder finder(*AgentNames::from({agent_name()}), Proc());
     recorder_ = std::make_unique<Recorder>(
-        loop_, load({.everything = true}), finder,
+        loop_, load({.names = {}, .users = {}, .everything = true}), finder,
         Recorder::Listener{[](const FoundAgent&) {},
                            [this](const std::string& line) { trace_ += line; }, [] {}});
     const auto found = finder.look_at(agent.pid());

@@ -1,6 +1,7 @@
 // A model's reply: text that a stranger may have had a hand in, read by root.
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 
 #include "diagnose/request.h"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -49,6 +51,38 @@ def test_the_deb_holds_everything(deb: Path) -> None:
     assert "bubblewrap" in run("dpkg-deb", "--field", deb, "Recommends")
 
 
+@pytest.fixture(scope="module")
+def packaged_program(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("installed")
+    run("dpkg-deb", "--extract", deb, root)
+    return root / "usr/bin/ebpf-ai-monitor"
+
+
+def build_id(program: Path) -> str:
+    [found] = re.findall(r"Build ID: ([0-9a-f]+)", run("readelf", "--notes", program))
+    return found
+
+
+def test_the_program_is_hardened(packaged_program: Path) -> None:
+    facts = run("readelf", "--wide", "--file-header", "--program-headers", "--dynamic", packaged_program)
+    assert re.search(r"Type: +DYN .*Position-Independent Executable", facts)
+    assert "GNU_RELRO" in facts and re.search(r"\(FLAGS_1\) .*\bNOW\b", facts)
+    assert re.search(r"GNU_STACK .* RW +0x", facts)
+    imported = run("nm", "--dynamic", "--undefined-only", packaged_program)
+    assert "__stack_chk_fail" in imported and "__memcpy_chk" in imported
+    if platform.machine() == "x86_64":  # CET: a function that is called by its address begins so
+        assert "endbr64" in run("objdump", "--disassemble", "--section=.text", packaged_program)
+
+
+def test_the_symbols_are_in_a_package_of_their_own(deb: Path, packaged_program: Path, tmp_path: Path) -> None:
+    assert not re.search(r"\.(symtab|debug_\w+)", run("readelf", "--wide", "--sections", packaged_program))
+    [symbols] = deb.parent.glob("*-dbgsym_*.ddeb")
+    run("dpkg-deb", "--extract", symbols, tmp_path)
+    [found] = tmp_path.rglob("*.debug")
+    assert build_id(found) == build_id(packaged_program)
+    assert ".debug_line" in run("readelf", "--wide", "--sections", found)
+
+
 def test_lintian_finds_no_error(deb: Path) -> None:
     print(run("lintian", "--fail-on", "error", deb))
 
@@ -57,10 +91,15 @@ def test_the_rpm_holds_everything(tmp_path: Path) -> None:
     rpm = package("RPM", tmp_path)
     assert set(run("rpm", "--query", "--list", "--package", rpm).split()) >= INSTALLED
     assert run("rpm", "--query", "--recommends", "--package", rpm).split() == ["bubblewrap"]
+    program = tmp_path / "program"
+    with subprocess.Popen(["rpm2cpio", rpm], stdout=subprocess.PIPE) as archive, open(program, "wb") as output:
+        subprocess.run(["cpio", "--extract", "--quiet", "--to-stdout", "./usr/bin/ebpf-ai-monitor"],
+                       stdin=archive.stdout, stdout=output, check=True)  # fmt: skip
+    assert not re.search(r"\.(symtab|debug_\w+)", run("readelf", "--wide", "--sections", program))
 
 
 def test_an_install_by_hand_is_the_same(tmp_path: Path) -> None:
-    run("cmake", "--install", BUILD, "--prefix", "/usr", DESTDIR=str(tmp_path))
+    run("cmake", "--install", BUILD, "--prefix", "/usr", "--strip", DESTDIR=str(tmp_path))
     assert {f"/{path.relative_to(tmp_path)}" for path in tmp_path.rglob("*") if path.is_file()} >= INSTALLED
 
 

@@ -17,8 +17,8 @@ Animation at_work(Time until, Time period) {
 
 TEST(Animation, IsShownByPicturesThatNothingElseExplains) {
   EXPECT_EQ(at_work(1400ms, 100ms).kind(), Animation::unproven) << "not yet 1.5 s of quiet";
-  EXPECT_EQ(at_work(3s, 100ms).kind(), Animation::shown) << "twice five pictures and more";
-  EXPECT_TRUE(at_work(3s, 100ms).animates());
+  EXPECT_EQ(at_work(4s, 100ms).kind(), Animation::shown) << "twice five pictures and more";
+  EXPECT_TRUE(at_work(4s, 100ms).animates());
 }
 
 TEST(Animation, ACountOfSecondsIsSlow) {
@@ -67,7 +67,7 @@ TEST(Animation, SilentWorkShowsThatThereIsNone) {
   Animation animation;
   animation.worked_in_silence();
   EXPECT_EQ(animation.kind(), Animation::absent);
-  Animation shown = at_work(3s, 100ms);
+  Animation shown = at_work(4s, 100ms);
   shown.worked_in_silence();
   EXPECT_EQ(shown.kind(), Animation::shown) << "for good";
 }

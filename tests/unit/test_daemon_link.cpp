@@ -109,11 +109,11 @@ TEST_F(DaemonLinkTest, WhatIsNoMessageEndsIt) {
 
 TEST_F(DaemonLinkTest, MessageThatIsTooLongEndsIt) {
   tell(wire::encode(wire::Agent{.id = {1, 1},
-                                  .agent = {},
-                                  .project = std::string(70'000, 'x'),
-                                  .directory = {},
-                                  .tmux = {},
-                                  .tmux_pane = {}}));
+                                .agent = {},
+                                .project = std::string(70'000, 'x'),
+                                .directory = {},
+                                .tmux = {},
+                                .tmux_pane = {}}));
   EXPECT_EQ(closed_, std::vector<bool>{true});
   EXPECT_TRUE(told_.empty());
 }

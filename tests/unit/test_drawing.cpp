@@ -48,7 +48,7 @@ TEST(Drawing, ABurstIsWorkIfItIsLongAndWideEnough) {
 
 TEST(Drawing, OfWhatTicksABurstFitsBetweenTwoTicks) {
   Drawing drawing;
-  for (const Time time : {3s, 3500ms}) drawing.add_to_burst(time, true);
+  for (const Time time : {Time(3s), Time(3500ms)}) drawing.add_to_burst(time, true);
   EXPECT_TRUE(drawing.add_to_burst(3951ms, true));
 }
 

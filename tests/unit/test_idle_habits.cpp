@@ -25,8 +25,8 @@ TEST(IdleHabits, TicksThatAreFarApartAreNone) {
 // The wait before was quiet for 2 s, until its user came.
 IdleHabits after_a_quiet_wait() {
   IdleHabits idle;
-  idle.begin_wait(0s);
-  idle.take(reads(2s, 1));
+  idle.begin_wait(1s);
+  idle.take(reads(3s, 1));
   idle.begin_work();
   return idle;
 }
@@ -34,7 +34,7 @@ IdleHabits after_a_quiet_wait() {
 TEST(IdleHabits, ABlinkThatOtherWaitsDoNotHaveAsks) {
   IdleHabits idle = after_a_quiet_wait();
   idle.begin_wait(10s);
-  for (const Time time : {11s, 12001ms}) idle.ticked(time);
+  for (const Time time : {Time(11s), Time(12001ms)}) idle.ticked(time);
   EXPECT_FALSE(idle.blinks()) << "one period";
   idle.ticked(13002ms);
   EXPECT_TRUE(idle.blinks());

@@ -158,7 +158,7 @@ std::vector<Time> writes_in(const std::vector<Event>& events, Time begin, Time e
   std::vector<Time> times;
   for (const Event& event : events) {
     if (event.kind != Kind::output) continue;
-    for (const Time time : {event.previous, event.time})
+    for (const Time time : std::initializer_list<Time>{event.previous, event.time})
       if (time > begin && time <= end) times.push_back(time);
   }
   std::ranges::sort(times);

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "diagnose/diagnosis.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 

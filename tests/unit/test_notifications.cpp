@@ -198,8 +198,8 @@ TEST_F(NotificationsTest, TheNextOfTheSameWindowReplacesIt) {
   const auto first = notifications_.wanted();
   update({done(1), done(2, 5, 300), done(3, 6, 301)});
   ASSERT_THAT(summaries(), SizeIs(2));
-  const auto replaced = notifications_.wanted().find(first.begin()->first);
-  ASSERT_NE(replaced, notifications_.wanted().end());
+  const auto wanted = notifications_.wanted();
+  ASSERT_TRUE(wanted.contains(first.begin()->first));
   EXPECT_EQ(notifications_.agent(first.begin()->first)->id.pid, 2);
 }
 

@@ -58,6 +58,15 @@ class Trace {
   std::ostringstream lines_;
 };
 
+int completions(const Trace& recorded) {
+  std::istringstream trace(recorded.text());
+  int count = 0;
+  EXPECT_TRUE(replay(trace, {}, [&](const ReplayedTransition& replayed) {
+    count += replayed.transition.completion;
+  }));
+  return count;
+}
+
 // A full-screen agent has set the mode of its terminal.
 Trace agent() {
   Trace trace;
@@ -156,6 +165,46 @@ TEST(Replay, LineModeAsTheDaemonFindsIt) {
   Trace line;
   line.begin(5).line(5, "tty_mode", {{"pid", 10}, {"fd", 0}, {"line_mode", true}});
   EXPECT_EQ(line.silence(9).told(), "");
+}
+
+json look(double due, bool busy, bool stopped) {
+  return {{"pid", 10}, {"due", due}, {"busy", busy}, {"stopped", stopped}};
+}
+
+// Its last write is at 4.90 s: its silence is due to be a wait at 5.90 s.
+TEST(Replay, ALookThatFoundItBusyPutsTheWaitOff) {
+  EXPECT_EQ(agent().animate(3, 5).line(5.901, "look", look(5.9, true, false)).silence(9).told(),
+            "1.00 waiting, 3.30 working, 6.00 waiting");
+  // However late it was: the machine stood still.
+  EXPECT_EQ(agent().animate(3, 5).line(7, "look", look(5.9, true, false)).silence(9).told(),
+            "1.00 waiting, 3.30 working, 7.10 waiting");
+}
+
+TEST(Replay, ALookThatFoundItStopped) {
+  Trace trace = agent();
+  trace.animate(3, 5).line(5.901, "look", look(5.9, false, true));
+  EXPECT_EQ(trace.silence(9).told(), "1.00 waiting, 3.30 working, 5.90 unknown");
+  EXPECT_EQ(trace.line(9.903, "look", look(9.901, false, false)).silence(15).told(),
+            "1.00 waiting, 3.30 working, 5.90 unknown, 10.90 waiting");
+}
+
+// A look is the recorder's; by another threshold it comes at another time.
+TEST(Replay, ALookDoesNotUndoWhatWasDueBefore) {
+  EXPECT_EQ(agent().animate(3, 5).line(8, "look", look(7, true, false)).silence(9).told(),
+            "1.00 waiting, 3.30 working, 5.90 waiting");
+}
+
+TEST(Replay, TheAgentsAge) {
+  // It is asked at 2 s; what one that has just started draws then may be its start.
+  const auto asked_at_start = [](Trace trace) {
+    trace.read(2, "tty_read_exit", 6).animate(3, 5).silence(9);
+    return trace;
+  };
+  Trace old;
+  old.begin().line(0, "age", {{"pid", 10}, {"seconds", 100}});
+  old.line(0, "tty_mode", {{"pid", 10}, {"fd", 0}}).write(0);
+  EXPECT_EQ(completions(asked_at_start(agent())), 0);
+  EXPECT_EQ(completions(asked_at_start(std::move(old))), 1);
 }
 
 TEST(Replay, WhatWasLost) {

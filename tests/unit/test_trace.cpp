@@ -109,6 +109,26 @@ TEST(TraceText, OfWhatWasLostIsReadBack) {
   EXPECT_FALSE(line->event);
 }
 
+TEST(TraceText, OfALookIsReadBack) {
+  const auto line = parse_line(look_text({.due = 2s, .busy = true, .stopped = false}, 7, 2500ms));
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->time, 2500ms);
+  ASSERT_TRUE(line->look);
+  EXPECT_EQ(line->look->due, 2s);
+  EXPECT_TRUE(line->look->busy);
+  EXPECT_FALSE(line->look->stopped);
+  EXPECT_FALSE(line->event);
+  EXPECT_FALSE(parse_line(R"({"t":1,"ev":"look","pid":7,"due":1,"busy":true})")) << "cut off";
+}
+
+TEST(TraceText, OfAnAgeIsReadBack) {
+  const auto line = parse_line(age_text(100s, 7, 2s));
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->age, 100s);
+  EXPECT_FALSE(line->look);
+  EXPECT_FALSE(parse_line(R"({"t":1,"ev":"age","seconds":100})")) << "whose?";
+}
+
 TEST(TraceText, OfAnEndIsATimeAlone) {
   const auto line = parse_line(end_text(2s));
   ASSERT_TRUE(line);
