@@ -194,17 +194,17 @@ TEST(Replay, ALookDoesNotUndoWhatWasDueBefore) {
             "1.00 waiting, 3.30 working, 5.90 waiting");
 }
 
+// Asked by a script while it starts, it may have drawn what its start does; later it has been
+// asked.
 TEST(Replay, TheAgentsAge) {
-  // It is asked at 2 s; what one that has just started draws then may be its start.
-  const auto asked_at_start = [](Trace trace) {
-    trace.read(2, "tty_read_exit", 6).animate(3, 5).silence(9);
-    return trace;
+  const auto completions_at = [](double age) {
+    Trace trace;
+    trace.begin().line(0, "age", {{"pid", 10}, {"seconds", age}});
+    trace.line(0, "tty_mode", {{"pid", 10}, {"fd", 0}}).write(0);
+    return completions(trace.read(2, "tty_read_exit", 6).animate(3, 5).silence(9));
   };
-  Trace old;
-  old.begin().line(0, "age", {{"pid", 10}, {"seconds", 100}});
-  old.line(0, "tty_mode", {{"pid", 10}, {"fd", 0}}).write(0);
-  EXPECT_EQ(completions(asked_at_start(agent())), 0);
-  EXPECT_EQ(completions(asked_at_start(std::move(old))), 1);
+  EXPECT_EQ(completions_at(0), 0);
+  EXPECT_EQ(completions_at(100), 1);
 }
 
 TEST(Replay, WhatWasLost) {
