@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "diagnose/target.h"
+#include "diagnose/target_list.h"
 #include "sockets.h"
 #include "tracing.h"
 
