@@ -92,7 +92,9 @@ def test_the_module_knows_the_programs_own_defaults() -> None:
     source = (ROOT / "src/app/daemon_settings.h").read_text()
     assert f"wait_threshold = \"{settings()['wait-threshold']}\";" in source
     assert f'log_level = "{settings()["log-level"]}";' in source
-    assert "processes{" + ", ".join(f'"{name}"' for name in settings()["processes"]) + "};" in source
+    agents = (ROOT / "src/core/agents.cpp").read_text()
+    watched = re.findall(r'\.name = "(\w+)"[^}]*\.watched_by_default = true', agents)
+    assert sorted(watched) == sorted(settings()["processes"])
 
 
 def test_every_setting_of_the_module_is_one_of_the_program() -> None:
