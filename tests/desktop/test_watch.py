@@ -198,11 +198,15 @@ def test_waybar_shows_it(desktop: Desktop) -> None:
         wait_until(lambda: pixels(desktop, attention) == 0, SECONDS, "a module that asks for none")
         # The shell that waybar starts for it is its parent, or has become it.
         shells = [it.pid for it in proc.find(lambda it: it.parent == waybar.pid)]
-        [module] = proc.find(lambda it: it.name == BINARY.name[:15] and {it.pid, it.parent} & {waybar.pid, *shells} != set())
+        modules = [
+            it.pid for it in proc.find(lambda it: it.name == BINARY.name[:15])
+            if {it.pid, it.parent} & {waybar.pid, *shells}
+        ]  # fmt: skip
+        assert modules  # one on each output
         assert waybar.poll() is None
         os.kill(waybar.pid, signal.SIGTERM)
         waybar.wait(SECONDS)
-    wait_until(lambda: not Path(f"/proc/{module.pid}").exists(), SECONDS, "the end of its command")
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in modules), SECONDS, "the end of its commands")
     assert not re.findall(r"\[(?:error|warning)\].*|.*[Cc]ritical.*", desktop.read_logs("waybar")), desktop.read_logs("waybar")
 
 
@@ -258,7 +262,7 @@ def test_tmux_shows_it_in_its_status_line(desktop: Desktop) -> None:
     _, agent = window_with_agent(desktop)
     inner = "tmux -L inner -f /dev/null"
     config = EXAMPLES / "tmux" / "agents.conf"
-    command = f"env -u TMUX {inner} new-session 'sleep 1000' ';' set -g status-right-length 80 ';' source-file {config}"
+    command = f"env -u TMUX {inner} new-session 'sleep 1000' ';' set -g status-right-length 80 ';' set -g status-interval 1 ';' source-file {config}"
     outer = ["tmux", "-L", "outer", "-f", "/dev/null"]
     desktop.run([*outer, "new-session", "-d", "-x", "100", "-y", "10", command], WITH_PROGRAM)
 
