@@ -69,7 +69,8 @@ Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
         error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner")
       return fail("the daemon does not run; start it with\n  systemctl start ebpf-ai-monitor");
     if (error.getName() == control::not_watched) return fail(error.getMessage());
-    return fail(std::string("cannot ask the daemon over the system bus: ") + error.what());
+    return fail(std::string("cannot ask the daemon over the system bus: ") + error.what() +
+                "\nif it does not run: systemctl start ebpf-ai-monitor");
   }
 }
 
