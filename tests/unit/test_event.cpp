@@ -7,7 +7,7 @@ namespace {
 
 using Kind = Event::Kind;
 
-agent_event event(agent_event_type type, uint32_t pid = 11) {
+agent_event event(uint16_t type, uint32_t pid = 11) {
   agent_event event{};
   event.type = type;
   event.time_ns = 5'000;
@@ -83,8 +83,8 @@ TEST(EventOfTheKernel, SocketsAndStops) {
 }
 
 TEST(EventOfTheKernel, WhatSaysNothingAboutTheState) {
-  EXPECT_FALSE(event_of(event(static_cast<agent_event_type>(0))));
-  EXPECT_FALSE(event_of(event(static_cast<agent_event_type>(999))));
+  EXPECT_FALSE(event_of(event(0)));
+  EXPECT_FALSE(event_of(event(999)));
 }
 
 }  // namespace
