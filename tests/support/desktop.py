@@ -266,7 +266,8 @@ class Desktop:
 
     def close(self, window: Window) -> None:
         self.sway.command(f"[con_id={window.con_id}] kill")
-        window.process.wait(timeout=STARTUP_SECONDS)
+        # foot itself gives a client that does not heed SIGHUP a minute before it kills it.
+        window.process.wait(timeout=2 * STARTUP_SECONDS)
 
     def resize(self, window: Window, width: int) -> None:
         """Gives a tiled window another width, at its neighbours' cost; back when Sway shows it so.

@@ -20,7 +20,7 @@ from .stand_in import NAME, SECONDS
 # "rename". Its work is asked for, as far as the kernel can tell: it reads its terminal's answer like keys, byte by
 # byte.
 PLAYER = """#!/usr/bin/python3 -IS
-import ctypes, os, select, signal, sys, threading, time, tty
+import ctypes, os, select, signal, sys, termios, threading, time, tty
 
 PR_SET_NAME = 15
 
@@ -29,7 +29,7 @@ def in_foreground():
 
 def resumed(*_):
     if in_foreground():
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSANOW)  # it may be in ask(): the answer that came while it was stopped must stay
         os.write(1, b"again> ")
 
 def ask():
