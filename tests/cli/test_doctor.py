@@ -19,6 +19,8 @@ import pytest
 from support.binary import BINARY
 
 HIDE_TYPES = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh")
+# Only one at a time looks for the bus of nobody, which one of these tests makes silent.
+pytestmark = pytest.mark.xdist_group("doctor")
 NOBODY = 65534
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
