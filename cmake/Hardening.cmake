@@ -1,5 +1,5 @@
 # The hardening that Debian gives its packages (dpkg-buildflags, hardening=+all), also where nothing sets it:
-# what this builds runs as root. Not for sanitizers, which have their own ways to see the same faults.
+# what this builds runs as root. Not for what only developers run: it compiles faster so.
 include(CheckCXXCompilerFlag)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
@@ -8,7 +8,8 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 add_compile_options("$<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
 add_compile_definitions($<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:_GLIBCXX_ASSERTIONS>)
 add_compile_options(-Wformat -Werror=format-security)
-# Of the processor, or of the compiler: not everywhere.
+# Of the processor, or of the compiler: not everywhere. Clang only warns of one that it does not use.
+set(CMAKE_REQUIRED_FLAGS -Werror)
 foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard)
   string(MAKE_C_IDENTIFIER "HAS${flag}" has)
   check_cxx_compiler_flag(${flag} ${has})
@@ -16,4 +17,5 @@ foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection -
     add_compile_options($<$<COMPILE_LANGUAGE:CXX>:${flag}>)
   endif()
 endforeach()
+unset(CMAKE_REQUIRED_FLAGS)
 add_link_options(LINKER:-z,relro,-z,now)

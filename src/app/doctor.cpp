@@ -29,9 +29,9 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr auto answer_within = std::chrono::seconds(5);
+constexpr auto desktop_answers_within = std::chrono::seconds(5);
 // A user may have stopped the process that asks in their place.
-constexpr auto child_ends_within = 3 * answer_within;
+constexpr auto child_ends_within = 3 * desktop_answers_within;
 constexpr const char* notification_server = "org.freedesktop.Notifications";
 
 // What is found out as the user that it is about, and told as these flags: root takes nothing else
@@ -47,10 +47,10 @@ bool sway_answers(const User& user) {
   EventLoop loop;
   const Sway sway(loop, user.runtime_directory(), user.uid,
                   {.windows_changed = [] {}, .focus_changed = [] {}});
-  const Nanoseconds deadline = monotonic_now() + answer_within;
+  const Nanoseconds deadline = monotonic_now() + desktop_answers_within;
   const EventSourcePtr timer = loop.add_timer([] {});
   timer->arm(deadline);
-  while (!sway.settled() && monotonic_now() < deadline) loop.run_once(answer_within);
+  while (!sway.settled() && monotonic_now() < deadline) loop.run_once(desktop_answers_within);
   return sway.connected();
 }
 

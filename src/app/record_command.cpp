@@ -61,10 +61,10 @@ class ActingAs {
 };
 
 // A new file, never one that is there; or stdout.
-class Output {
+class TraceOutput {
  public:
-  static Result<Output> create(const std::string& path) {
-    Output output;
+  static Result<TraceOutput> create(const std::string& path) {
+    TraceOutput output;
     if (path == "-") {
       output.file_.reset(stdout);
       return output;
@@ -107,7 +107,7 @@ class Output {
 
 class Recording {
  public:
-  Recording(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Output output)
+  Recording(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, TraceOutput output)
       : loop_(loop),
         output_(std::move(output)),
         recorder_(loop, std::move(monitor), std::move(finder),
@@ -182,7 +182,7 @@ class Recording {
   }
 
   EventLoop& loop_;
-  Output output_;
+  TraceOutput output_;
   bool began_ = false;
   bool failed_ = false;
   bool in_progress_ = false;
@@ -265,7 +265,7 @@ int run_record_command(const RecordArguments& options) {
     say(monitor.error().message);
     return 1;
   }
-  auto output = Output::create(options.output);
+  auto output = TraceOutput::create(options.output);
   if (!output) {
     say(output.error().message);
     return 1;

@@ -6,11 +6,11 @@
 namespace ebpf_ai_monitor::judge {
 namespace {
 
-double seconds(Time time) { return std::chrono::duration<double>(time).count(); }
+double in_seconds(Time time) { return std::chrono::duration<double>(time).count(); }
 
 std::string text_of(Time time) {
   char text[32];
-  std::snprintf(text, sizeof(text), "%.1f s", seconds(std::max(time, Time{})));
+  std::snprintf(text, sizeof(text), "%.1f s", in_seconds(std::max(time, Time{})));
   return text;
 }
 
@@ -40,9 +40,10 @@ void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
   const Animation& animation = session.animation;
   facts.push_back({"animates", animation.animates(), in_words(animation.kind())});
   if (const auto period = animation.period())
-    facts.push_back({"period", seconds(*period), "draws every " + text_of(*period) + " or faster"});
+    facts.push_back(
+        {"period", in_seconds(*period), "draws every " + text_of(*period) + " or faster"});
   if (const auto& request = session.requests.pending())
-    facts.push_back({"last_request", seconds(now - request->sent),
+    facts.push_back({"last_request", in_seconds(now - request->sent),
                      ago(now, request->sent) + ": it sent something after input"});
   const size_t children = session.processes.children().size();
   facts.push_back(
@@ -61,13 +62,13 @@ void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
 std::vector<Fact> explain(const Session& session, const Rules& rules, Time now) {
   std::vector<Fact> facts;
   const auto age = [&](const char* name, const std::optional<Time>& then, const std::string& what) {
-    if (then) facts.push_back({name, seconds(now - *then), ago(now, *then) + what});
+    if (then) facts.push_back({name, in_seconds(now - *then), ago(now, *then) + what});
   };
   const auto window = [&](const char* name, const std::optional<Time>& cause, Time length,
                           const std::string& what) {
     const Time open = left(cause, length, now);
     if (cause)
-      facts.push_back({name, seconds(open),
+      facts.push_back({name, in_seconds(open),
                        open > Time{} ? "open for " + text_of(open) + ": output is " + what
                                      : "closed: output would not be " + what});
   };
@@ -94,10 +95,10 @@ std::vector<Fact> explain(const Session& session, const Rules& rules, Time now) 
   facts.push_back({"unexplained_writes", int64_t{writes},
                    std::to_string(writes) + " lately; " + std::to_string(rule::work_writes) +
                        " over " + text_of(rule::work_spread) + " are work"});
-  facts.push_back({"wait_threshold", seconds(rules.wait_threshold),
+  facts.push_back({"wait_threshold", in_seconds(rules.wait_threshold),
                    text_of(rules.wait_threshold) + (rules.adaptive ? " (auto)" : "")});
   const Time needed = patience(session, rules);
-  facts.push_back({"patience", seconds(needed),
+  facts.push_back({"patience", in_seconds(needed),
                    text_of(needed) + (line_mode ? " in a read" : " of silence") + " is a wait now" +
                        (needed < rules.wait_threshold   ? ": shorter, by auto"
                         : needed > rules.wait_threshold ? ": longer, by its habits"

@@ -7,7 +7,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace agent_finder_tests {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -241,5 +241,5 @@ TEST_F(Finder, WhatItsUserGaveItIsBounded) {
   EXPECT_LE(finder_.context(10).project.size(), 4096U);
 }
 
-}  // namespace
+}  // namespace agent_finder_tests
 }  // namespace ebpf_ai_monitor

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace agents_tests {
 
 using testing::HasSubstr;
 
@@ -123,5 +123,5 @@ TEST(AgentProfiles, SayWhoIsWatchedByDefault) {
   EXPECT_EQ(names_watched_by_default(), (std::vector<std::string>{"claude", "codex"}));
 }
 
-}  // namespace
+}  // namespace agents_tests
 }  // namespace ebpf_ai_monitor

@@ -4,7 +4,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace animation_tests {
 
 // At work from 0 s on, and one of its sockets was seen.
 Animation at_work(Time until, Time period) {
@@ -72,5 +72,5 @@ TEST(Animation, SilentWorkShowsThatThereIsNone) {
   EXPECT_EQ(shown.kind(), Animation::shown) << "for good";
 }
 
-}  // namespace
+}  // namespace animation_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -10,7 +10,7 @@
 #include <string>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace architecture_tests {
 
 namespace fs = std::filesystem;
 using Layers = std::map<std::string, std::set<std::string>>;
@@ -95,5 +95,5 @@ TEST(Architecture, WhatItPointsAtExists) {
   EXPECT_GT(named, 20U);
 }
 
-}  // namespace
+}  // namespace architecture_tests
 }  // namespace ebpf_ai_monitor

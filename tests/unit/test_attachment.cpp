@@ -5,7 +5,7 @@
 #include <cstring>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace attachment_tests {
 
 using nlohmann::json;
 
@@ -52,5 +52,5 @@ TEST(DiagnoseAttachment, SystemCallsHaveTheirOwnTypeAndDecoder) {
   EXPECT_EQ(decode_event(raw, attachment, 0).data, json::object());
 }
 
-}  // namespace
+}  // namespace attachment_tests
 }  // namespace ebpf_ai_monitor

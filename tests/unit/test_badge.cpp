@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace badge_tests {
 
 BadgeAgent agent(pid_t pid, State state, uint32_t unseen = 0, double since = 100) {
   return {.id = {.pid = pid, .start_ticks = 1},
@@ -86,5 +86,5 @@ TEST(Badge, ComparesWhatItShows) {
   EXPECT_NE(badge, badge_of(agent(1, working, 1)));
 }
 
-}  // namespace
+}  // namespace badge_tests
 }  // namespace ebpf_ai_monitor

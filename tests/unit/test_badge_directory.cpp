@@ -15,7 +15,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace badge_directory_tests {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
@@ -239,5 +239,5 @@ TEST_F(BadgeDirectoryTest, FullDiskIsNamedAndLeavesNoTemporary) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
-}  // namespace
+}  // namespace badge_directory_tests
 }  // namespace ebpf_ai_monitor

@@ -11,7 +11,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace badge_reader_tests {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
@@ -176,5 +176,5 @@ TEST_F(BadgeReaderTest, TheRuntimeDirectoryMustBeThere) {
   EXPECT_FALSE(leaves->update());
 }
 
-}  // namespace
+}  // namespace badge_reader_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace claims_tests {
 
 // An agent with an environment in a /proc of the test's own, and with a session file.
 class ClaimsTest : public testing::Test {
@@ -90,5 +90,5 @@ TEST_F(ClaimsTest, ABlinkIsOneOfThoseForWhomItMeansOne) {
   EXPECT_EQ(says(), WaitsFor::permission);
 }
 
-}  // namespace
+}  // namespace claims_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include <fstream>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace claude_status_tests {
 
 constexpr ProcessId agent{.pid = 4711, .start_ticks = 123456};
 
@@ -80,5 +80,5 @@ TEST_F(ClaudeStatusFile, MayBeAnything) {
   EXPECT_EQ(says(), WaitsFor::unknown) << "too long";
 }
 
-}  // namespace
+}  // namespace claude_status_tests
 }  // namespace ebpf_ai_monitor

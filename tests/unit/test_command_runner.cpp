@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace command_runner_tests {
 
 TEST(Denied, AnyWordCounts) {
   const std::vector<std::string> deny{"rm", "/usr/bin/tee"};
@@ -15,5 +15,5 @@ TEST(Denied, AnyWordCounts) {
   EXPECT_FALSE(denied_word("", deny));
 }
 
-}  // namespace
+}  // namespace command_runner_tests
 }  // namespace ebpf_ai_monitor

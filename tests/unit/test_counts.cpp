@@ -5,7 +5,7 @@
 #include <cstring>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace counts_tests {
 
 diagnose_count counted(const char* name, uint64_t count) {
   diagnose_count cpu{};
@@ -46,5 +46,5 @@ TEST(DiagnoseCounts, AProcessHasTheNameOfWhereItWasMost) {
   EXPECT_EQ(process.count, 9U);
 }
 
-}  // namespace
+}  // namespace counts_tests
 }  // namespace ebpf_ai_monitor

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace daemon_link_tests {
 
 using testing::HasSubstr;
 using wire::ReportKind;
@@ -118,5 +118,5 @@ TEST_F(DaemonLinkTest, MessageThatIsTooLongEndsIt) {
   EXPECT_TRUE(told_.empty());
 }
 
-}  // namespace
+}  // namespace daemon_link_tests
 }  // namespace ebpf_ai_monitor

@@ -5,7 +5,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace daemon_settings_tests {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -141,5 +141,5 @@ TEST(SplitAtCommas, KeepsEveryPiece) {
   EXPECT_THAT(split_at_commas(" a, b c ,  "), ElementsAre("a", "b c", "")) << "no space around one";
 }
 
-}  // namespace
+}  // namespace daemon_settings_tests
 }  // namespace ebpf_ai_monitor

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace decoder_tests {
 
 using nlohmann::json;
 
@@ -98,5 +98,5 @@ TEST(DiagnoseFormats, BrokenOnesAreAnError) {
   EXPECT_EQ((*decoder)->decode(event), (json{{"a", 1}}));
 }
 
-}  // namespace
+}  // namespace decoder_tests
 }  // namespace ebpf_ai_monitor

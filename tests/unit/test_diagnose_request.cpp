@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace diagnose_request_tests {
 
 using nlohmann::json;
 using testing::AllOf;
@@ -201,5 +201,5 @@ TEST(Quotes, HoldNothingThatMovesACursor) {
   EXPECT_LT(in_quotes(std::string(5000, 'x')).size(), 100U);
 }
 
-}  // namespace
+}  // namespace diagnose_request_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include "diagnose/prompt.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace diagnosis_tests {
 
 using nlohmann::json;
 using testing::HasSubstr;
@@ -92,5 +92,5 @@ TEST(Prompt, SaysTheLimitsThatHold) {
               HasSubstr("may talk to the network"));
 }
 
-}  // namespace
+}  // namespace diagnosis_tests
 }  // namespace ebpf_ai_monitor

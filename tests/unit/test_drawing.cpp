@@ -5,7 +5,7 @@
 #include "judge/rules.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace drawing_tests {
 
 Drawing drawn(std::initializer_list<Time> times) {
   Drawing drawing;
@@ -70,5 +70,5 @@ TEST(Drawing, WhatWasDrawnUnseenIsAssumedOnce) {
   EXPECT_EQ(drawing.last_steady(), 5s);
 }
 
-}  // namespace
+}  // namespace drawing_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace event_tests {
 
 using Kind = Event::Kind;
 
@@ -87,5 +87,5 @@ TEST(EventOfTheKernel, WhatSaysNothingAboutTheState) {
   EXPECT_FALSE(event_of(event(999)));
 }
 
-}  // namespace
+}  // namespace event_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -13,7 +13,7 @@
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace event_loop_tests {
 
 using namespace std::chrono_literals;
 
@@ -186,5 +186,5 @@ TEST(EventLoop, ThrowsAtMisuse) {
   EXPECT_THROW(loop.add_io(-1, EPOLLIN, [](uint32_t) {}), std::system_error);
 }
 
-}  // namespace
+}  // namespace event_loop_tests
 }  // namespace ebpf_ai_monitor

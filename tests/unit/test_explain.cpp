@@ -3,7 +3,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace explain_tests {
 
 using testing::HasSubstr;
 
@@ -77,5 +77,5 @@ TEST(Explain, EveryTextFitsBesideItsName) {
     EXPECT_LE(fact.text.size(), 58U) << fact.text;
 }
 
-}  // namespace
+}  // namespace explain_tests
 }  // namespace ebpf_ai_monitor::judge

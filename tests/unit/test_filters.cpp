@@ -6,7 +6,7 @@
 #include <thread>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace filters_tests {
 
 using testing::HasSubstr;
 
@@ -37,5 +37,5 @@ TEST(DiagnoseFilters, OnlyADirectoryOfCgroup2IsAGroup) {
   EXPECT_THAT(open_cgroup("/no/such/group").error().message, HasSubstr("/no/such/group"));
 }
 
-}  // namespace
+}  // namespace filters_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace hand_over_tests {
 
 using namespace std::chrono_literals;
 using testing::IsEmpty;
@@ -73,5 +73,5 @@ TEST_F(HandOver, AFileThatCannotBeWrittenIsNamed) {
   EXPECT_THAT(status.error().message, testing::HasSubstr(file_));
 }
 
-}  // namespace
+}  // namespace hand_over_tests
 }  // namespace ebpf_ai_monitor

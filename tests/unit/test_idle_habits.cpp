@@ -4,7 +4,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace idle_habits_tests {
 
 TEST(IdleHabits, ThreeTicksInAWaitAreAHabit) {
   IdleHabits idle;
@@ -79,5 +79,5 @@ TEST(IdleHabits, AWaitThatWasNoneTeachesThePause) {
   EXPECT_TRUE(idle.is_unusual_message(1000)) << "it was part of its work";
 }
 
-}  // namespace
+}  // namespace idle_habits_tests
 }  // namespace ebpf_ai_monitor::judge

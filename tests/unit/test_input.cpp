@@ -3,7 +3,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace input_tests {
 
 Input told(const Events& events) {
   Input input;
@@ -44,5 +44,5 @@ TEST(Input, AKeyAloneIsEsc) {
   EXPECT_FALSE(told({reads(3s, 1), reads(4999ms, 1)}).last_is_alone()) << "a prompt's Enter";
 }
 
-}  // namespace
+}  // namespace input_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -1,14 +1,17 @@
 // What holds of the judge whatever happens: random sessions, each a list of events that a kernel
 // could tell. What is evidence is said here once more, from the rules alone.
+#include <cstdlib>
 #include <functional>
 #include <random>
 
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace judge_properties_tests {
 
-constexpr int sessions = 3000;
+// How many: more than those of each run of the tests where a run may take longer.
+const unsigned sessions =
+    getenv("RANDOM_SESSIONS") != nullptr ? strtoul(getenv("RANDOM_SESSIONS"), nullptr, 10) : 500;
 Rules rules;
 
 // The shortest silence that may be a wait.
@@ -549,5 +552,5 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, AnySequence, testing::Range(1U, 21U));
 
-}  // namespace
+}  // namespace judge_properties_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -6,7 +6,7 @@
 #include <cstring>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace kernel_event_tests {
 
 std::span<const std::byte> bytes(const agent_event& event, size_t size = sizeof(agent_event)) {
   return std::as_bytes(std::span(&event, 1)).first(size);
@@ -55,5 +55,5 @@ TEST(StartTicks, AreHundredthsOfASecond) {
   EXPECT_EQ(start_ticks(event), 1234U);
 }
 
-}  // namespace
+}  // namespace kernel_event_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace kernel_symbols_tests {
 
 using testing::HasSubstr;
 
@@ -39,5 +39,5 @@ TEST(DiagnoseSymbols, HiddenAddressesAreAnError) {
   EXPECT_THAT(symbols.error().message, HasSubstr("kptr_restrict"));
 }
 
-}  // namespace
+}  // namespace kernel_symbols_tests
 }  // namespace ebpf_ai_monitor

@@ -3,7 +3,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace line_reads_tests {
 
 LineReads told(const Events& events) {
   LineReads reads;
@@ -37,5 +37,5 @@ TEST(LineReads, AreVoidWhereALookTellsThemAnew) {
   EXPECT_EQ(told({asks(1s, 1), asks(2s, 2), at(Kind::reads_anew, 3s)}).blocked(), 0U);
 }
 
-}  // namespace
+}  // namespace line_reads_tests
 }  // namespace ebpf_ai_monitor::judge

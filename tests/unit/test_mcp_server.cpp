@@ -7,7 +7,7 @@
 #include "diagnose/diagnosis.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace mcp_server_tests {
 
 using nlohmann::json;
 using testing::HasSubstr;
@@ -203,5 +203,5 @@ TEST_F(McpCalls, AnIdIsFreeOnceItsCallIsCancelled) {
   EXPECT_FALSE(result["exit_code"].is_null() && result["error"].is_null()) << "it has not run yet";
 }
 
-}  // namespace
+}  // namespace mcp_server_tests
 }  // namespace ebpf_ai_monitor

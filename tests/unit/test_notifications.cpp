@@ -4,7 +4,7 @@
 #include <signal.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace notifications_tests {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -386,5 +386,5 @@ TEST(DurationText, HasTwoUnits) {
     EXPECT_EQ(duration_text(seconds), text);
 }
 
-}  // namespace
+}  // namespace notifications_tests
 }  // namespace ebpf_ai_monitor

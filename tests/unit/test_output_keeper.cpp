@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace output_keeper_tests {
 
 TEST(Output, KeepsHeadAndTail) {
   OutputKeeper keeper(10);
@@ -33,5 +33,5 @@ TEST(Output, WhatFitsIsWhole) {
   }
 }
 
-}  // namespace
+}  // namespace output_keeper_tests
 }  // namespace ebpf_ai_monitor

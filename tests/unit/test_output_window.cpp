@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace output_window_tests {
 
 constexpr __u64 begin = 1'000'000'000;
 constexpr __u64 ms = 1'000'000;
@@ -80,4 +80,4 @@ TEST(OutputWindow, OfManyWritersAtATimeForgetsNoneAndTellsEachOnce) {
   EXPECT_EQ(bytes + window.pending_bytes, __u64{threads} * writes * 3);
 }
 
-}  // namespace
+}  // namespace output_window_tests

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace panel_tests {
 
 using nlohmann::json;
 
@@ -175,5 +175,5 @@ TEST_F(Panel, TableFitsInto80Columns) {
   EXPECT_EQ(panel_table({}), "No window has an agent.\n");
 }
 
-}  // namespace
+}  // namespace panel_tests
 }  // namespace ebpf_ai_monitor

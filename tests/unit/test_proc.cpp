@@ -7,7 +7,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace proc_tests {
 
 using namespace std::string_literals;
 using testing::ElementsAre;
@@ -189,5 +189,5 @@ TEST(ProcItself, KnowsThisProcess) {
   EXPECT_GT(started, static_cast<double>(time(nullptr)) - 3600);
 }
 
-}  // namespace
+}  // namespace proc_tests
 }  // namespace ebpf_ai_monitor

@@ -3,7 +3,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace processes_tests {
 
 Processes told(const Events& events) {
   Processes processes;
@@ -42,5 +42,5 @@ TEST(Processes, AStopIsTheDrawers) {
   EXPECT_FALSE(told({writes(1s), at(Kind::stop, 2s), at(Kind::end, 3s)}).stopped());
 }
 
-}  // namespace
+}  // namespace processes_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -6,7 +6,7 @@
 #include <sstream>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace replay_tests {
 
 using nlohmann::json;
 using testing::HasSubstr;
@@ -228,5 +228,5 @@ TEST(Replay, SaysWhichLineIsWrong) {
   EXPECT_THAT(result.error(), HasSubstr("empty"));
 }
 
-}  // namespace
+}  // namespace replay_tests
 }  // namespace ebpf_ai_monitor

@@ -3,7 +3,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace requests_tests {
 
 Requests::Message message(const Event& cause, Time time, int64_t bytes, bool at_work = false) {
   Input input;
@@ -50,5 +50,5 @@ TEST(Requests, APauseEndsTheFlowSince) {
   EXPECT_FALSE(requests.pending()->flows_since);
 }
 
-}  // namespace
+}  // namespace requests_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace results_tests {
 
 using nlohmann::json;
 using testing::HasSubstr;
@@ -183,5 +183,5 @@ TEST(DiagnoseResults, OfWhatWasNotArmedSayWhy) {
   EXPECT_EQ(result.aggregates["by_process"], json::array());
 }
 
-}  // namespace
+}  // namespace results_tests
 }  // namespace ebpf_ai_monitor

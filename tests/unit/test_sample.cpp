@@ -5,7 +5,7 @@
 #include <string>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace sample_tests {
 
 using testing::ElementsAre;
 
@@ -54,5 +54,5 @@ TEST(DiagnoseSample, FirstHitsThatDoNotFitAreNoSample) {
   EXPECT_THAT(texts(sample), ElementsAre("a", "b"));
 }
 
-}  // namespace
+}  // namespace sample_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace substitutes_tests {
 
 TEST(DiagnoseSubstitutes, FollowRenamedFunctions) {
   const TemporaryDirectory directory;
@@ -33,5 +33,5 @@ TEST(DiagnoseSubstitutes, StandInForCallsWhereThereAreNoKprobes) {
   EXPECT_FALSE(stand_in("vfs_read"));
 }
 
-}  // namespace
+}  // namespace substitutes_tests
 }  // namespace ebpf_ai_monitor

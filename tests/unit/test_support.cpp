@@ -6,7 +6,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace support_tests {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -69,5 +69,5 @@ TEST_F(Support, WithoutTracefs) {
               AllOf(HasSubstr("mount -t tracefs"), HasSubstr("CONFIG_FTRACE_SYSCALLS=y")));
 }
 
-}  // namespace
+}  // namespace support_tests
 }  // namespace ebpf_ai_monitor

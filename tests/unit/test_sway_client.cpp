@@ -17,7 +17,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace sway_client_tests {
 
 using namespace std::chrono_literals;
 using sway::MessageType;
@@ -349,5 +349,5 @@ TEST_F(SwayClient, WhatIsNoSocketOfTheUsersIsLeftAlone) {
   EXPECT_EQ(log_.str(), "");
 }
 
-}  // namespace
+}  // namespace sway_client_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include <random>
 
 namespace ebpf_ai_monitor::sway {
-namespace {
+namespace sway_ipc_tests {
 
 using namespace std::string_view_literals;
 using testing::ElementsAre;
@@ -264,5 +264,5 @@ TEST(SwayEvents, Success) {
   EXPECT_FALSE(parse_success("success"));
 }
 
-}  // namespace
+}  // namespace sway_ipc_tests
 }  // namespace ebpf_ai_monitor::sway

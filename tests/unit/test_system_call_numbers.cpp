@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace system_call_numbers_tests {
 
 TEST(DiagnoseSystemCalls, AreNumberedAsTheKernelDoes) {
   EXPECT_EQ(system_call_number("read"), unsigned{SYS_read});
@@ -15,5 +15,5 @@ TEST(DiagnoseSystemCalls, AreNumberedAsTheKernelDoes) {
   EXPECT_FALSE(system_call_number("no_such_call"));
 }
 
-}  // namespace
+}  // namespace system_call_numbers_tests
 }  // namespace ebpf_ai_monitor

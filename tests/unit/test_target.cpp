@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace target_tests {
 
 using testing::HasSubstr;
 
@@ -36,5 +36,5 @@ TEST(DiagnoseTargets, OthersAreRefusedByName) {
   }
 }
 
-}  // namespace
+}  // namespace target_tests
 }  // namespace ebpf_ai_monitor

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace task_queue_tests {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -45,5 +45,5 @@ TEST(TaskQueue, ForgetsAllOfAnAgent) {
   EXPECT_TRUE(tasks.has(Task::refresh));
 }
 
-}  // namespace
+}  // namespace task_queue_tests
 }  // namespace ebpf_ai_monitor

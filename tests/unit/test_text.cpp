@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace text_tests {
 
 TEST(Text, PrintableMovesNoCursor) {
   EXPECT_EQ(printable("a\x1b[2J\n\tb\x7f"), "a?[2J??b?");
@@ -25,5 +25,5 @@ TEST(Text, CellHasItsWidth) {
 
 TEST(Text, MarkupIsEscaped) { EXPECT_EQ(escape_markup("<b>\"&'"), "&lt;b&gt;&quot;&amp;&#39;"); }
 
-}  // namespace
+}  // namespace text_tests
 }  // namespace ebpf_ai_monitor

@@ -9,7 +9,7 @@
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace tmux_tests {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -183,5 +183,5 @@ TEST_F(TmuxQueryTest, NoTmuxIsAnAnswer) {
   EXPECT_EQ(answer->error().message, "tmux: No such file or directory");
 }
 
-}  // namespace
+}  // namespace tmux_tests
 }  // namespace ebpf_ai_monitor

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace ebpf_ai_monitor::trace {
-namespace {
+namespace trace_tests {
 
 using testing::HasSubstr;
 using namespace std::chrono_literals;
@@ -258,5 +258,5 @@ TEST(TraceFile, ALineThatNeverEndsIsNotTakenIn) {
             "line 2: not JSON; is the file cut off?");
 }
 
-}  // namespace
+}  // namespace trace_tests
 }  // namespace ebpf_ai_monitor::trace

@@ -8,7 +8,7 @@
 #include <cstring>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace values_tests {
 
 template <typename T>
 Bytes bytes_of(const T& value) {
@@ -68,5 +68,5 @@ TEST(DiagnoseValues, Paths) {
   EXPECT_EQ(show_path({.inode = 7, .mode = S_IFSOCK, .deleted = 0}, {"TCP"}), "socket:[7]");
 }
 
-}  // namespace
+}  // namespace values_tests
 }  // namespace ebpf_ai_monitor

@@ -4,7 +4,7 @@
 #include "timeline.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace verdict_tests {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -833,5 +833,5 @@ TEST(Clocks, WhenTheMachineWasBootedIsNothingToTheJudge) {
   }
 }
 
-}  // namespace
+}  // namespace verdict_tests
 }  // namespace ebpf_ai_monitor::judge

@@ -3,7 +3,7 @@
 #include "judged_session.h"
 
 namespace ebpf_ai_monitor::judge {
-namespace {
+namespace watch_tests {
 
 // Waits first at 1.00 s, is asked at 2 s, and works from 3.30 s on: its last write is at 4.90 s, so
 // that its silence is due to be a wait at 5.90 s.
@@ -123,5 +123,5 @@ TEST(Watch, IsClosedForAReason) {
   EXPECT_EQ(told.at(0).why, "not watched any more");
 }
 
-}  // namespace
+}  // namespace watch_tests
 }  // namespace ebpf_ai_monitor::judge

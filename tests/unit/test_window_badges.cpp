@@ -7,7 +7,7 @@
 #include "desktop/sway.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace window_badges_tests {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -110,5 +110,5 @@ TEST_F(WindowBadgesTest, WhatIsOutOfViewIsNotSeen) {
   EXPECT_THAT(looks({7}, {7}, 9s).seen, ElementsAre(agents_[1].agent.id));
 }
 
-}  // namespace
+}  // namespace window_badges_tests
 }  // namespace ebpf_ai_monitor

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace window_learner_tests {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -207,5 +207,5 @@ TEST_F(WindowTiesTest, WindowThatIsGone) {
   EXPECT_NE(ties_.find(other_agent), nullptr);
 }
 
-}  // namespace
+}  // namespace window_learner_tests
 }  // namespace ebpf_ai_monitor

@@ -5,7 +5,7 @@
 #include "window_resolver_fixture.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace window_resolver_tests {
 
 using testing::IsEmpty;
 using wire::NoWindow;
@@ -260,5 +260,5 @@ TEST_F(InMultiplexer, WithoutALeaderItIsItsOwn) {
   EXPECT_EQ(resolve(30).subject.pid, 30);
 }
 
-}  // namespace
+}  // namespace window_resolver_tests
 }  // namespace ebpf_ai_monitor

@@ -5,7 +5,7 @@
 #include "window_resolver_fixture.h"
 
 namespace ebpf_ai_monitor {
-namespace {
+namespace window_resolver_tmux_tests {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -245,5 +245,5 @@ TEST_F(InNestedTmux, ThousandsOfClientsAreNotAllLookedAt) {
   expect_none(resolve(30, {tmux_a, "%0"}), NoWindow::no_owner);
 }
 
-}  // namespace
+}  // namespace window_resolver_tmux_tests
 }  // namespace ebpf_ai_monitor

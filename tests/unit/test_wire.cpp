@@ -5,7 +5,7 @@
 #include "wire/messages.h"
 
 namespace ebpf_ai_monitor::wire {
-namespace {
+namespace wire_tests {
 
 const Agent agent{.id = {.pid = 4711, .start_ticks = 18'446'744'073'709'551'615U},
                   .agent = "claude",
@@ -122,5 +122,5 @@ TEST(Wire, TheErrorNamesTheMember) {
   EXPECT_NE(no_tmux.error().message.find("'tmux'"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace wire_tests
 }  // namespace ebpf_ai_monitor::wire
