@@ -81,14 +81,20 @@ const std::vector<AgentProfile>& agent_profiles() {
        .display_name = "Claude Code",
        .badge_source = "claude-code",
        .watched_by_default = true,
-       .has_session_file = true},
+       .has_session_file = true,
+       .titles = {.working = {}, .asks = {}, .idle = {"✳"}}},
       // Its terminal's title blinks while it asks.
       {.name = "codex",
        .display_name = "Codex",
        .badge_source = "codex",
        .watched_by_default = true,
-       .blink_means = WaitsFor::permission},
-      {.name = "gemini", .display_name = "Gemini CLI"},
+       .blink_means = WaitsFor::permission,
+       .titles = {.working = {},
+                  .asks = {"[ . ] Action Required", "[ ! ] Action Required"},
+                  .idle = {}}},
+      {.name = "gemini",
+       .display_name = "Gemini CLI",
+       .titles = {.working = {"✦"}, .asks = {"✋"}, .idle = {"◇"}}},
       {.name = "opencode", .display_name = "OpenCode"},
   };
   return profiles;

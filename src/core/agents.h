@@ -38,6 +38,11 @@ class AgentNames {
 // The badges of all agents that have no source of their own.
 constexpr std::string_view generic_badge_source = "generic";
 
+// How an agent's terminal title begins in each of its states. No prefix: its title does not say so.
+struct TitleRules {
+  std::vector<std::string> working, asks, idle;
+};
+
 // What is known of one kind of agent.
 struct AgentProfile {
   std::string name;          // it is matched by
@@ -49,6 +54,7 @@ struct AgentProfile {
   bool has_session_file = false;
   // What it waits for while it blinks: draws once a second, as it does not in its other waits.
   WaitsFor blink_means = WaitsFor::unknown;
+  TitleRules titles = {};
 };
 
 const std::vector<AgentProfile>& agent_profiles();
