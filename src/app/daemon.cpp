@@ -200,6 +200,8 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
     findings.reason = report.reason;
     findings.how = wire::text_in(report);
     control_.session_changed(uid, properties(*session));
+  } else if (report.kind == wire::ReportKind::title && report.title <= TitleSays::idle) {
+    tracker_.hear_title(id, report.title, judge::Time(report.time));
   } else if (report.kind == wire::ReportKind::waits_for &&
              session->watch.state() == State::waiting && report.waits_for <= WaitsFor::answer) {
     findings_[id].waits_for = report.waits_for;

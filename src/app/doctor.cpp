@@ -46,7 +46,9 @@ enum DesktopFlags : uint8_t {
 bool sway_answers(const User& user) {
   EventLoop loop;
   const Sway sway(loop, user.runtime_directory(), user.uid,
-                  {.windows_changed = [] {}, .focus_changed = [] {}});
+                  {.windows_changed = [] {},
+                   .focus_changed = [] {},
+                   .title_changed = [](int64_t, std::string_view) {}});
   const Nanoseconds deadline = monotonic_now() + desktop_answers_within;
   const EventSourcePtr timer = loop.add_timer([] {});
   timer->arm(deadline);

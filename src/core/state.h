@@ -20,6 +20,28 @@ enum class WaitsFor : unsigned {
   answer,      // to another question
 };
 
+// What the title of an agent's terminal says of the agent.
+enum class TitleSays : unsigned {
+  nothing,
+  working,
+  asks,  // for a permission, or a question
+  idle,  // it is done
+};
+
+constexpr std::string_view name_of(TitleSays says) {
+  switch (says) {
+    case TitleSays::working:
+      return "working";
+    case TitleSays::asks:
+      return "asks";
+    case TitleSays::idle:
+      return "idle";
+    case TitleSays::nothing:
+      break;
+  }
+  return "none";
+}
+
 constexpr std::string_view name_of(State state) {
   switch (state) {
     case State::working:

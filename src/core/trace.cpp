@@ -82,6 +82,16 @@ class Keys {
     return "";
   }
 
+  TitleSays title(const char* key) {
+    const std::string said = text(key);
+    for (const auto says :
+         {TitleSays::nothing, TitleSays::working, TitleSays::asks, TitleSays::idle}) {
+      if (said == name_of(says)) return says;
+    }
+    complain(key, "must be 'working', 'asks', 'idle' or 'none'");
+    return TitleSays::nothing;
+  }
+
   bool truth(const char* key) {
     const json* value = find(key);
     if (value != nullptr && value->is_boolean()) return value->get<bool>();
@@ -206,7 +216,8 @@ tl::expected<Line, std::string> parse_line(std::string_view text) {
   if (kind == "lost") line.lost = keys.integer<uint64_t>("count", 1, INT64_MAX);
   if (kind == "look") line.look = {keys.time("due"), keys.truth("busy"), keys.truth("stopped")};
   if (kind == "age") line.age = keys.time("seconds");
-  if (line.look || line.age) keys.pid("pid");
+  if (kind == "title") line.title = keys.title("state");
+  if (line.look || line.age || line.title) keys.pid("pid");
   if (!keys.complaint().empty()) return Failure(keys.complaint());
   return line;
 }
@@ -312,6 +323,10 @@ std::string look_text(const Look& look, pid_t pid, Time time) {
                {"due", seconds(look.due)},
                {"busy", look.busy},
                {"stopped", look.stopped}});
+}
+
+std::string title_text(TitleSays says, pid_t pid, Time time) {
+  return dump({{"t", seconds(time)}, {"ev", "title"}, {"pid", pid}, {"state", name_of(says)}});
 }
 
 std::string age_text(Time age, pid_t pid, Time time) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
+#include "core/state.h"
 #include "ebpf_ai_monitor/events.h"
 
 namespace ebpf_ai_monitor::trace {
@@ -50,7 +51,8 @@ struct Line {
   std::optional<bool> line_mode;
   uint64_t lost = 0;  // events that the recorder lost before this line
   std::optional<Look> look;
-  std::optional<Time> age;  // of the session, which ran before it was recorded
+  std::optional<TitleSays> title;  // it has changed, and says this now
+  std::optional<Time> age;         // of the session, which ran before it was recorded
 };
 
 // One line without its line end. The error says what is wrong with it.
@@ -68,6 +70,7 @@ std::string header_text(const Header& header);
 std::string event_text(const agent_event& event, Time time);
 std::string lost_text(uint64_t count, Time time);
 std::string look_text(const Look& look, pid_t pid, Time time);
+std::string title_text(TitleSays says, pid_t pid, Time time);
 std::string age_text(Time age, pid_t pid, Time time);
 std::string end_text(Time time);
 

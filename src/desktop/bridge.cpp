@@ -14,9 +14,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "core/agents.h"
 #include "desktop/badge_writer.h"
 #include "desktop/claims.h"
 #include "desktop/notification_client.h"
@@ -24,6 +26,7 @@
 #include "desktop/reporter.h"
 #include "desktop/sway.h"
 #include "desktop/task_queue.h"
+#include "desktop/terminal_titles.h"
 #include "desktop/tmux_switcher.h"
 #include "desktop/window_badges.h"
 #include "desktop/window_finder.h"
@@ -62,6 +65,8 @@ class Bridge {
   void on_told(const wire::Input& input);
   void on_told(const wire::TmuxRan&);
   void on_focus_changed();
+  void on_title_changed(int64_t window, std::string_view title);
+  void tell_titles();
   void refresh_later() { tasks_.add(Task::refresh); }
 
   void stop(int exit_code);
@@ -85,6 +90,7 @@ class Bridge {
   std::map<ProcessId, wire::Agent> agents_;
   WindowFinder finder_;
   Claims claims_;
+  TerminalTitles titles_;
   WindowBadges badges_;
   BadgeWriter badge_writer_;
   std::set<int64_t> looked_at_;  // windows that had the focus since the last refresh
@@ -96,6 +102,7 @@ class Bridge {
 
   std::optional<int> exit_code_;  // it stops
   bool synced_ = false;           // all has been told
+  EventSourcePtr title_timer_;
   EventSourcePtr look_timer_;
   EventSourcePtr reminder_timer_;
   EventSourcePtr stop_timer_;
@@ -115,7 +122,9 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
              .writable = [this] { refresh_later(); }}),
       sway_(loop, runtime_directory, user,
             {.windows_changed = [this] { finder_.on_windows_changed(); },
-             .focus_changed = [this] { on_focus_changed(); }}),
+             .focus_changed = [this] { on_focus_changed(); },
+             .title_changed = [this](int64_t window,
+                                     std::string_view title) { on_title_changed(window, title); }}),
       finder_(loop, proc_, sway_, tasks_),
       claims_(loop, proc_, [this] { refresh_later(); }),
       badge_writer_(loop, runtime_directory, user),
@@ -134,6 +143,7 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
   spdlog::set_default_logger(std::move(logger));
   for (const int signal : {SIGTERM, SIGINT, SIGHUP})
     signals_.push_back(loop_.add_signal(signal, [this] { stop(0); }));
+  title_timer_ = loop_.add_timer([this] { tell_titles(); });
   look_timer_ = loop_.add_timer([this] { refresh_later(); });
   reminder_timer_ = loop_.add_timer([this] { refresh_later(); });
   stop_timer_ = loop_.add_timer([this] { loop_.exit(*exit_code_); });
@@ -175,7 +185,7 @@ void Bridge::on_told(const wire::Agent& agent) {
     claims_.begin(agent);
     reporter_.begin(agent.id, Claims::may_claim(agent));
   }
-  claims_.update(agent);
+  claims_.update(agent, titles_.says(agent.id));
   tasks_.take(Task::tell_seen, agent.id);
 }
 
@@ -215,7 +225,27 @@ void Bridge::on_focus_changed() {
   refresh_later();
 }
 
+// At once: nothing else follows from a title but what the daemon then says.
+void Bridge::on_title_changed(int64_t window, std::string_view title) {
+  const auto id = finder_.only_agent_in(window);
+  if (!id) return;
+  const wire::Agent& agent = agents_.at(*id);
+  titles_.changed(*id, title, profile_of(agent.agent).titles, monotonic_now());
+  tell_titles();
+}
+
+void Bridge::tell_titles() {
+  for (const TerminalTitles::News& news : titles_.take(monotonic_now())) {
+    reporter_.tell_title(news);
+    const WaitsFor before = claims_.of(news.id);
+    claims_.update(agents_.at(news.id), news.says);
+    if (claims_.of(news.id) != before) refresh_later();
+  }
+  if (const auto next = titles_.next()) title_timer_->arm(*next);
+}
+
 void Bridge::forget(const ProcessId& id) {
+  titles_.forget(id);
   finder_.forget(id);
   claims_.forget(id);
   reporter_.forget(id);

@@ -22,7 +22,10 @@ void Claims::begin(const wire::Agent& agent) {
   expect(claim);
 }
 
-void Claims::update(const wire::Agent& agent) {
+void Claims::update(const wire::Agent& agent, TitleSays title) {
+  // A title says no more than that it asks: for a permission, most often.
+  if (agent.state == State::waiting && title == TitleSays::asks)
+    claims_.at(agent.id).waits_for = WaitsFor::permission;
   const WaitsFor blink_means = profile_of(agent.agent).blink_means;
   if (agent.blinks && blink_means != WaitsFor::unknown)
     claims_.at(agent.id).waits_for = blink_means;

@@ -25,8 +25,8 @@ class Claims {
 
   // It has come, or is in another state: what it said before counts no more.
   void begin(const wire::Agent& agent);
-  // The daemon has told of it again.
-  void update(const wire::Agent& agent);
+  // The daemon has told of it again, or its title has changed.
+  void update(const wire::Agent& agent, TitleSays title);
   // Its terminal was read: that may have answered what it asks.
   void on_input(const wire::Agent& agent);
   void forget(const ProcessId& id) { claims_.erase(id); }

@@ -51,4 +51,12 @@ bool Reporter::tell_seen(const ProcessId& id) {
   return link_.send({.kind = ReportKind::seen, .start_ticks = id.start_ticks, .pid = id.pid});
 }
 
+void Reporter::tell_title(const TerminalTitles::News& news) {
+  link_.send({.kind = ReportKind::title,
+              .start_ticks = news.id.start_ticks,
+              .pid = news.id.pid,
+              .title = news.says,
+              .time = news.time.count()});
+}
+
 }  // namespace ebpf_ai_monitor

@@ -8,6 +8,7 @@
 
 #include "core/process_id.h"
 #include "core/state.h"
+#include "desktop/terminal_titles.h"
 #include "desktop/window_resolver.h"
 #include "wire/daemon_link.h"
 #include "wire/messages.h"
@@ -29,6 +30,8 @@ class Reporter {
   bool tell_place(const ProcessId& id, const ResolverAnswer& place);
   bool tell_waits_for(const ProcessId& id, WaitsFor waits_for);
   bool tell_seen(const ProcessId& id);
+  // Lost if the link is full: the next change will be told.
+  void tell_title(const TerminalTitles::News& news);
 
  private:
   struct Known {

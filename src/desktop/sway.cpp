@@ -269,6 +269,9 @@ Status SwayConnection::handle_window_event(const std::string& payload) {
       // says `focused` here, and then not in the tree.
       request_tree();
       break;
+    case sway::WindowEvent::Change::titled:
+      callbacks_.title_changed(container.id, event->title);
+      break;
     case sway::WindowEvent::Change::other:
       break;
   }
@@ -385,6 +388,10 @@ void Sway::look() {
                   [this] {
                     merge();
                     callbacks_.focus_changed();
+                  },
+              .title_changed =
+                  [this, connection = &instance](int64_t id, std::string_view title) {
+                    callbacks_.title_changed(id + (connection->number << number_shift), title);
                   },
               .dropped = [this, connection = &instance] { on_drop(*connection); }});
     }

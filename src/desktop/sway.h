@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "desktop/sway_ipc.h"
@@ -25,6 +26,8 @@ class SwayConnection {
     std::function<void()> windows_changed;
     // Another container has the focus, maybe for a moment only.
     std::function<void()> focus_changed;
+    // A window's title is another one.
+    std::function<void(int64_t window, std::string_view title)> title_changed;
     // It is not connected any more, or could not be understood from the beginning.
     std::function<void()> dropped;
   };
@@ -90,6 +93,7 @@ class Sway {
     // As SwayConnection's; the first also when it turned out that there is no Sway.
     std::function<void()> windows_changed;
     std::function<void()> focus_changed;
+    std::function<void(int64_t window, std::string_view title)> title_changed;
   };
 
   // Sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, an existing one.

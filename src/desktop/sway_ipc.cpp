@@ -21,6 +21,7 @@ class Content {
   std::string change;
   bool success = false;
   Window container;
+  std::string title;  // of the container
   std::vector<Window> windows;
   std::string error;
   bool stopped = false;
@@ -54,6 +55,15 @@ class Content {
   }
 
   bool string(std::string& value) {
+    // In the event of a title's change, nothing after the title is of interest. The id comes
+    // before.
+    if (levels_.size() == 2 && change == "title" && levels_.front().key == Key::container &&
+        levels_.back().key == Key::name) {
+      title = std::move(value);
+      container = levels_.back().node;
+      stopped = true;
+      return false;
+    }
     if (levels_.size() != 1 || levels_.back().key != Key::change) return true;
     change = value;
     if (!interesting_changes) return true;
@@ -73,6 +83,7 @@ class Content {
     if (name == "focused") key = Key::focused;
     if (name == "change") key = Key::change;
     if (name == "container") key = Key::container;
+    if (name == "name") key = Key::name;
     if (name == "success") key = Key::success;
     return true;
   }
@@ -97,7 +108,7 @@ class Content {
   }
 
  private:
-  enum class Key { other, id, pid, focused, change, container, success };
+  enum class Key { other, id, pid, focused, change, container, name, success };
   struct Level {
     Key key = Key::other;  // the last one read; in an array always `other`
     Window node;
@@ -176,11 +187,13 @@ Result<std::vector<Window>> parse_tree(std::string_view payload) {
 }
 
 Result<WindowEvent> parse_window_event(std::string_view payload) {
-  static const std::vector<std::string_view> changes = {"new", "close", "focus", "move"};
-  return read(payload, &changes).map([](const Content& content) {
+  static const std::vector<std::string_view> changes = {"new", "close", "focus", "move", "title"};
+  return read(payload, &changes).map([](Content content) {
     using Change = WindowEvent::Change;
-    if (content.stopped || content.container.id <= 0) return WindowEvent{};
-    WindowEvent event{.change = Change::other, .container = content.container};
+    if (content.container.id <= 0) return WindowEvent{};
+    WindowEvent event{
+        .change = Change::other, .container = content.container, .title = std::move(content.title)};
+    if (content.change == "title") event.change = Change::titled;
     if (content.change == "new") event.change = Change::opened;
     if (content.change == "close") event.change = Change::closed;
     if (content.change == "focus") event.change = Change::focused;

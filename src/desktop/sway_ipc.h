@@ -67,10 +67,12 @@ struct Window {
 Result<std::vector<Window>> parse_tree(std::string_view payload);
 
 struct WindowEvent {
-  enum class Change { opened, closed, focused, moved, other };
+  enum class Change { opened, closed, focused, moved, titled, other };
   Change change = Change::other;
-  // The container that it is about; without a pid where that is a split. Not filled in for `other`.
+  // The container that it is about; without a pid where that is a split, or where it is `titled`.
+  // Not filled in for `other`.
   Window container;
+  std::string title;  // of one that is `titled`, as the terminal's program has set it
 };
 Result<WindowEvent> parse_window_event(std::string_view payload);
 

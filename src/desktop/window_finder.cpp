@@ -52,6 +52,16 @@ void WindowFinder::on_tmux_ran() {
   for (auto& [socket, server] : tmux_servers_) server.ask_for_a_while();
 }
 
+std::optional<ProcessId> WindowFinder::only_agent_in(int64_t window) const {
+  std::optional<ProcessId> found;
+  for (const auto& [id, agent] : agents_) {
+    if (agent.place.window != window) continue;
+    if (found || !agent.place.tmux_sockets.empty()) return std::nullopt;
+    found = id;
+  }
+  return found;
+}
+
 bool WindowFinder::wants_inputs(const ProcessId& id) const {
   return place(id).learnable || !place(id).tmux_sockets.empty();
 }

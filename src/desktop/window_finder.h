@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "desktop/sway.h"
@@ -37,6 +38,8 @@ class WindowFinder {
   const ResolverAnswer& last_window(const ProcessId& id) const {
     return agents_.at(id).last_window;
   }
+  // Whose title a window shows: where one agent alone is in it, in no tmux pane.
+  std::optional<ProcessId> only_agent_in(int64_t window) const;
   // Whether reads from its terminal tell anything of its window.
   bool wants_inputs(const ProcessId& id) const;
 

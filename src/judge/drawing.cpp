@@ -20,9 +20,9 @@ void Drawing::assume(Time time) {
   if (!last_) last_ = last_steady_ = time;
 }
 
-bool Drawing::add_to_burst(Time time, bool ticks_while_idle) {
+bool Drawing::add_to_burst(Time time, Time steady_gap, bool ticks_while_idle) {
   // Of what ticks anyway, the writes must be closer than its ticks.
-  const bool too_late = time - burst_.latest > rule::steady_gap ||
+  const bool too_late = time - burst_.latest > steady_gap ||
                         (ticks_while_idle && time - burst_.began > rule::clock_tick);
   const bool first = burst_.writes == 0 || too_late;
   if (first) burst_ = {0, time, time};

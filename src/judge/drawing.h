@@ -19,7 +19,7 @@ class Drawing {
 
   // One more unexplained write where none was expected: the next of a burst, or, if it comes too
   // long after the others, the first of a new one (true).
-  bool add_to_burst(Time time, bool ticks_while_idle);
+  bool add_to_burst(Time time, Time steady_gap, bool ticks_while_idle);
   void forget_burst() { burst_.writes = 0; }
   // The burst is so long and so wide that it is work.
   bool burst_is_work() const;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/state.h"
 #include "ebpf_ai_monitor/events.h"
 
 namespace ebpf_ai_monitor::judge {
@@ -29,6 +30,7 @@ struct Event {
     received,    // a socket gave it bytes
     stop,        // a process was stopped: by job control, by a debugger
     resume,      // and goes on
+    title,       // its terminal's title has changed, as `title` says; maybe not by its doing
     // Only a look finds these.
     mode,        // of the terminal: only `line_mode` counts
     age,         // it began at `previous`, before it was watched
@@ -45,6 +47,7 @@ struct Event {
   Time previous{};         // output: the write before this one, 0: none; age: the beginning
   int64_t bytes = 0;       // read_exit: bytes read, or -errno; sent: of the largest message
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
+  TitleSays title = TitleSays::nothing;  // title
   int exit_code = 0;
   int exit_signal = 0;
 };

@@ -35,6 +35,20 @@ const char* in_words(Animation::Kind animation) {
   return "not known yet: taken for yes";
 }
 
+const char* in_words(TitleSays title) {
+  switch (title) {
+    case TitleSays::working:
+      return "says that it works";
+    case TitleSays::asks:
+      return "says that it asks";
+    case TitleSays::idle:
+      return "says that it is done";
+    case TitleSays::nothing:
+      break;
+  }
+  return "says nothing, or is not its own";
+}
+
 // What it has shown of itself so far.
 void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
   const Animation& animation = session.animation;
@@ -49,6 +63,8 @@ void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
   facts.push_back(
       {"begun_since_input", static_cast<int64_t>(children),
        children == 0 ? "no process" : std::to_string(children) + " of its processes still run"});
+  const TitleSays title = session.titles.says();
+  facts.push_back({"title", std::string(name_of(title)), in_words(title)});
   const bool stopped = session.processes.stopped();
   facts.push_back({"stopped", stopped, stopped ? "yes: nothing is judged until it goes on" : "no"});
   const bool has_waited = session.has_waited();

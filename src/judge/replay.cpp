@@ -49,7 +49,7 @@ void RecordedSession::take(const trace::Line& line) {
   // The look took the place of what would have become true at its deadline.
   advance(line.look ? line.look->due - rounding : line.time);
   if (line.event) take_event(line);
-  if (!members_.empty() && (line.look || line.age)) found(line);
+  if (!members_.empty() && (line.look || line.age || line.title)) found(line);
 }
 
 void RecordedSession::take_event(const trace::Line& line) {
@@ -72,9 +72,17 @@ void RecordedSession::take_event(const trace::Line& line) {
   if (event.type == AGENT_EXIT) pid == leader_ ? members_.clear() : void(members_.erase(pid));
 }
 
-// What no event told, but a look of the recorder's.
+// What no event of the kernel told.
 void RecordedSession::found(const trace::Line& line) {
   if (line.look) return look(line.time, line.look, nullptr);
+  if (line.title) {
+    judge::Event title;
+    title.kind = judge::Event::Kind::title;
+    title.time = line.time;
+    title.title = *line.title;
+    TraceEyes eyes(*this, std::nullopt, nullptr);
+    return watch_.hear(title, eyes, [this](const auto& transition) { tell(transition); });
+  }
   judge::Event age;
   age.kind = judge::Event::Kind::age;
   age.time = line.time;

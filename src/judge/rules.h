@@ -89,6 +89,20 @@ constexpr Time late_answer = 1s;
 // largest of them by this.
 constexpr int64_t clearly_larger(int64_t bytes) { return bytes * 3 / 2; }
 
+// ---- titles ----
+
+// A title that changes so soon after the session wrote is its own: Sway tells of it 20 to 70 ms
+// after the write.
+constexpr Time title_window = 500ms;
+// A spinner turns once a second (Claude Code) or ten times (Codex), and the bridge tells that it
+// turns once a second at the most.
+constexpr Time title_spins = 2500ms;
+// What it says of a wait has stood for so long, beside so long a silence.
+constexpr Time title_stands = 250ms;
+constexpr Time title_silence = 200ms;
+// Of an agent whose title says that it waits, so much unexplained output is work all the same.
+constexpr Time work_spread_against_title = 2s;
+
 // ---- start ----
 
 // An agent may draw, pause and draw on for so long when it starts, and its terminal answers what it

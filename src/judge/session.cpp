@@ -26,7 +26,8 @@ void to_json(nlohmann::json& to, const Session& from) {
   to = {{"standing", from.standing},   {"line_reads", from.line_reads},
         {"drawing", from.drawing},     {"input", from.input},
         {"requests", from.requests},   {"processes", from.processes},
-        {"animation", from.animation}, {"idle", from.idle}};
+        {"animation", from.animation}, {"idle", from.idle},
+        {"titles", from.titles}};
 }
 
 void from_json(const nlohmann::json& from, Session& to) {
@@ -38,6 +39,7 @@ void from_json(const nlohmann::json& from, Session& to) {
   from.at("processes").get_to(to.processes);
   from.at("animation").get_to(to.animation);
   from.at("idle").get_to(to.idle);
+  from.at("titles").get_to(to.titles);
 }
 
 }  // namespace ebpf_ai_monitor::judge

@@ -12,6 +12,7 @@
 #include "judge/line_reads.h"
 #include "judge/processes.h"
 #include "judge/requests.h"
+#include "judge/titles.h"
 
 namespace ebpf_ai_monitor::judge {
 
@@ -48,6 +49,7 @@ struct Session {
   Processes processes;
   Animation animation;
   IdleHabits idle;
+  Titles titles;
 
   State state() const { return standing.state; }
   bool has_waited() const { return standing.stage >= Stage::ready; }

@@ -7,31 +7,29 @@
 //       - silence that lasts is a wait;
 //       - sustained output that nothing explains is work.
 //  2. What is drawn right after input or a resize is taken for its echo. It proves no work, and
-//  while
-//     the agent works it only puts the verdict off.
+//     while the agent works it only puts the verdict off.
 //  3. Lone writes, once a second or more rarely, are a clock or a blinking title. They neither
-//  prolong
-//     work nor begin any.
+//     prolong work nor begin any.
 //  4. A line-mode program (a REPL, `read`, `input()`) may be silent and busy. There a wait is a
-//  thread
-//     that is blocked in a read of the terminal, and work begins with the line that it gets.
+//     thread that is blocked in a read of the terminal, and work begins with the line that it gets.
 //  5. An agent whose animation is switched off is silent at work, too. Once a session has shown
-//  that,
+//     that,
 //       - its sockets say that work begins: a key after which a message leaves;
 //       - a silence is a wait only if it lasts longer, and if something was drawn since that
-//       message:
-//         an answer, a dialog;
+//         message: an answer, a dialog;
 //       - while a tool runs, and after it has ended, silence proves less still: the model has yet
-//       to
-//         say something;
+//         to say something;
 //       - a wait that ends by itself was a pause of its work, and as long a pause proves nothing
-//       then.
+//         then.
 //  6. What it does while it waits (ticks, sends, begins processes by itself) it may do at any time:
 //     that is no sign of work from then on.
 //  7. Silence that is none of its choice counts for nothing: while it is stopped, while it has no
 //     processor, while its program loads.
 //  8. A wait is a completion if it ends work that was asked for. The first wait after the start is
 //     none, nor are those of a start that draws, pauses and draws on.
+//  9. A terminal's title is the agent's own word. While it says that the agent works, and keeps
+//     changing, the agent works. Where it says that the agent asks or is done, a short silence, or
+//     one with nothing but a blink, is a wait. A title that stopped changing says nothing.
 //
 // A step, in this order: what was written unseen; what has become true without an event (`settle`);
 // then the witnesses hear the event, and `weigh` says what it means. Every change goes through
@@ -69,12 +67,15 @@ class Verdict {
   void settle(Time time);
   std::optional<Time> deadline() const;
   std::optional<Time> wait_due() const;
+  std::optional<Time> silence_due() const;
+  std::optional<Time> title_due() const;
   double still_patience() const;
 
   void weigh(const Event& event);
   void output(const Event& event);
   void wrote(Time time);
   void burst(Time time);
+  void title_changed(Time time);
   void answer(Time time);
   void hidden_work(Time time);
   void read(const Event& event);
@@ -90,6 +91,7 @@ class Verdict {
   bool starts_up(Time time) const;
   bool runs_tool() const;
   bool words_are_due() const;
+  bool may_blink() const;
   bool only_steady_counts() const;
   bool only_lone_writes() const;
   bool waited_in_vain() const;
@@ -119,6 +121,10 @@ void Verdict::settle(Time time) {
   const auto due = deadline();
   if (!due || time < *due) return;
   if (state() == State::waiting) return begin_after_message(*due);
+  if (title_due() == due)
+    return change(
+        State::waiting, *due,
+        now_.titles.asks() ? "its title says that it asks" : "its title says that it is done");
   const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
                     : unanswered()              ? "no answer to what it was asked for "
                     : only_lone_writes()        ? "nothing but lone writes for "
@@ -198,9 +204,28 @@ std::optional<Time> Verdict::deadline() const {
   return request->sent + rule::echo_window;
 }
 
+// When the session waits if nothing happens until then.
+std::optional<Time> Verdict::wait_due() const {
+  auto due = silence_due();
+  if (now_.line_reads.line_mode()) return due;
+  if (const auto works = now_.titles.says_work_until(); due && works) due = std::max(*due, *works);
+  const auto by_title = title_due();
+  return due && by_title ? std::min(*due, *by_title) : due ? due : by_title;
+}
+
+// When the title, which says that it waits, has stood for long enough, beside a silence.
+std::optional<Time> Verdict::title_due() const {
+  const auto since = now_.titles.says_wait_since();
+  if (!since || now_.line_reads.line_mode()) return std::nullopt;
+  const Standing& standing = now_.standing;
+  const Time silent = now_.drawing.last_steady().value_or(*since);
+  return std::max({*since + rule::title_stands, silent + rule::title_silence, standing.changed,
+                   standing.silence_from, standing.busy_until});
+}
+
 // When the present silence, or the present read, becomes a wait. Either may be older than the
 // state: of two threads that read, one has got its line; a program has left line mode in silence.
-std::optional<Time> Verdict::wait_due() const {
+std::optional<Time> Verdict::silence_due() const {
   const Standing& standing = now_.standing;
   const Drawing& drawing = now_.drawing;
   if (now_.line_reads.line_mode()) {
@@ -240,6 +265,10 @@ bool Verdict::words_are_due() const {
   return since > Time{} && !now_.drawing.talked_since(since);
 }
 
+// What it draws from time to time may be no work: it has done so while it waited, or its title says
+// that it waits.
+bool Verdict::may_blink() const { return now_.idle.ticks() || now_.titles.says_wait_since(); }
+
 // A slow count of seconds may be all that an agent without an animation shows of its work; unless
 // it counts while it waits, too.
 bool Verdict::only_steady_counts() const { return now_.animation.animates() || now_.idle.ticks(); }
@@ -259,6 +288,7 @@ void Verdict::weigh(const Event& event) {
   now_.processes.take(event);
   now_.animation.take(event);
   now_.idle.take(event);
+  now_.titles.take(event, now_.drawing.last());
   if (now_.processes.stopped() != was_stopped) stop_or_resume(event.time);
 
   switch (event.kind) {
@@ -286,6 +316,8 @@ void Verdict::weigh(const Event& event) {
       return;
     case Kind::restart:
       return restarted(event.time);
+    case Kind::title:
+      return title_changed(event.time);
     case Kind::exit:
       return change(State::exited, event.time,
                     event.exit_signal ? "killed by signal " + std::to_string(event.exit_signal)
@@ -304,11 +336,17 @@ void Verdict::stop_or_resume(Time time) {
   }
 }
 
+void Verdict::title_changed(Time time) {
+  if (!now_.titles.says_work_until() || state() == State::exited) return;
+  now_.standing.work_is_shown = true;
+  change(State::working, time, "its title says that it works");
+}
+
 // ---- it draws ----
 
 void Verdict::wrote(Time time) {
   now_.requests.drew(time, now_.drawing.last());
-  now_.drawing.wrote(time, now_.idle.ticks() ? rule::steady_gap_of_ticking : rule::steady_gap);
+  now_.drawing.wrote(time, may_blink() ? rule::steady_gap_of_ticking : rule::steady_gap);
 }
 
 void Verdict::output(const Event& event) {
@@ -332,9 +370,14 @@ void Verdict::output(const Event& event) {
 // Writes that nothing explains, one after the other.
 void Verdict::burst(Time time) {
   Drawing& drawing = now_.drawing;
-  if (drawing.add_to_burst(time, now_.idle.ticks()) && state() == State::waiting)
+  const bool title_says_wait = now_.titles.says_wait_since().has_value();
+  const Time gap = title_says_wait ? rule::steady_gap_of_ticking : rule::steady_gap;
+  if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !title_says_wait) &&
+      state() == State::waiting)
     now_.idle.ticked(time);
-  if (!drawing.burst_is_work()) return;
+  if (!drawing.burst_is_work() ||
+      (title_says_wait && drawing.burst_spread() < rule::work_spread_against_title))
+    return;
   now_.standing.work_is_shown = true;
   const Time silence = drawing.burst_began() - now_.standing.silent_since;
   // Where no socket was ever seen, an agent that goes on by itself is as likely.

@@ -81,6 +81,12 @@ void Watch::look(Time now, Eyes& eyes, const Tell& tell) {
   take(write.value_or(tick), tell);
 }
 
+// The title counts where the session has just written.
+void Watch::hear(const Event& title, Eyes& eyes, const Tell& tell) {
+  if (const auto write = unreported_output(eyes.last_write())) take(*write, tell);
+  take(title, tell);
+}
+
 void Watch::look_at_terminal(Time now, Eyes& eyes, const Tell& tell) {
   if (const auto write = unreported_output(eyes.last_write())) take(*write, tell);
   for (const Event& found : eyes.terminal(session_, now)) take(found, tell);

@@ -46,6 +46,8 @@ class Watch {
   void take(const Event& event, const Tell& tell);
   // What is due by then: a look at the terminal, at a stop, at a silence that is long enough.
   void look(Time now, Eyes& eyes, const Tell& tell);
+  // Its terminal's title has changed.
+  void hear(const Event& title, Eyes& eyes, const Tell& tell);
   // Where events were lost, or none came yet.
   void look_at_terminal(Time now, Eyes& eyes, const Tell& tell);
   // It is over, for a reason that no event tells.

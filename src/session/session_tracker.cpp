@@ -19,6 +19,8 @@ constexpr int max_sessions_a_user = 64;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
 constexpr size_t changes_kept = 8;
+// From a title's change to its report.
+constexpr auto longest_delay = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -165,6 +167,24 @@ std::vector<judge::Fact> SessionTracker::explain(const AgentSession& session) co
 void SessionTracker::mark_seen(const ProcessId& id) {
   const auto found = sessions_.find(id.pid);
   if (found != sessions_.end() && found->second.agent.id == id) found->second.watch.mark_seen();
+}
+
+void SessionTracker::hear_title(const ProcessId& id, TitleSays says, judge::Time time) {
+  // What it did before is told first.
+  catch_up();
+  const auto found = sessions_.find(id.pid);
+  if (found == sessions_.end() || found->second.agent.id != id) return;
+  AgentSession& session = found->second;
+  SessionLooks looks(monitor_, finder_, session.agent);
+  judge::Event title;
+  title.kind = judge::Event::Kind::title;
+  // Nothing is told of the past that has been judged.
+  title.time = std::clamp(time, monotonic_now() - longest_delay, monotonic_now());
+  title.title = says;
+  session.watch.hear(title, looks, [&](const judge::Transition& transition) {
+    on_transition(session, transition);
+  });
+  rearm();
 }
 
 void SessionTracker::on_event(const agent_event& event) {

@@ -79,6 +79,8 @@ class SessionTracker {
   std::string why_no_agent(pid_t pid) const;
   // What its judge knows now, and what /proc tells beside: in words and as values.
   std::vector<judge::Fact> explain(const AgentSession& session) const;
+  // The title of its terminal has changed.
+  void hear_title(const ProcessId& id, TitleSays says, judge::Time time);
   // The user of `id` has seen its completions.
   void mark_seen(const ProcessId& id);
   const AgentMonitor& monitor() const { return monitor_; }

@@ -95,6 +95,7 @@ enum class ReportKind : uint32_t {
   log = 3,        // `text`, for the daemon's log
   inputs = 4,     // from now on tell of inputs (`inputs` 1) or not (0); as a bridge starts: not
   waits_for = 5,  // what the waiting `id` wants is `waits_for`
+  title = 6,      // the title of the terminal of `id` has changed at `time`, and says `title`
 };
 
 struct Report {
@@ -105,10 +106,12 @@ struct Report {
   int32_t pid = 0;
   uint32_t inputs = 0;
   WaitsFor waits_for = WaitsFor::unknown;  // may be out of its range, as `reason` may
+  TitleSays title = TitleSays::nothing;    // the same
+  int64_t time = 0;                        // CLOCK_MONOTONIC, nanoseconds
   uint32_t log_level = 0;                  // spdlog's numbers: 0 trace … 4 error
   char text[200] = {};  // NUL-terminated; the daemon cuts and cleans it all the same
 };
-static_assert(sizeof(Report) == 240);
+static_assert(sizeof(Report) == 256);
 
 // A user may have written it: one line of printable ASCII.
 std::string text_in(const Report& report);

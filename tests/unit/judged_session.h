@@ -56,6 +56,12 @@ inline Event mode(Time time, bool line_mode) {
   return event;
 }
 
+inline Event titled(Time time, TitleSays says) {
+  Event event = at(Kind::title, time);
+  event.title = says;
+  return event;
+}
+
 inline Event in_line_mode(Event event, pid_t tid = agent) {
   event.line_mode = true;
   event.tid = tid;

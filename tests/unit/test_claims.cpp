@@ -80,13 +80,13 @@ TEST_F(ClaimsTest, ABlinkIsOneOfThoseForWhomItMeansOne) {
   say("idle");
   claims_.begin(agent_);
   agent_.blinks = true;
-  claims_.update(agent_);
+  claims_.update(agent_, TitleSays::nothing);
   EXPECT_EQ(says(), WaitsFor::prompt);
   agent_.agent = "codex";
   EXPECT_FALSE(Claims::may_claim(agent_)) << "it has no session file";
   claims_.begin(agent_);
   EXPECT_EQ(says(), WaitsFor::unknown);
-  claims_.update(agent_);
+  claims_.update(agent_, TitleSays::nothing);
   EXPECT_EQ(says(), WaitsFor::permission);
 }
 

@@ -33,23 +33,23 @@ TEST(Drawing, ALateWriteDoesNotTurnTimeBack) { EXPECT_EQ(drawn({2s, 1990ms}).las
 
 TEST(Drawing, ABurstIsWorkIfItIsLongAndWideEnough) {
   Drawing drawing;
-  EXPECT_TRUE(drawing.add_to_burst(3s, false)) << "the first";
-  EXPECT_FALSE(drawing.add_to_burst(3100ms, false));
+  EXPECT_TRUE(drawing.add_to_burst(3s, 750ms, false)) << "the first";
+  EXPECT_FALSE(drawing.add_to_burst(3100ms, 750ms, false));
   EXPECT_FALSE(drawing.burst_is_work()) << "two writes";
-  drawing.add_to_burst(3200ms, false);
+  drawing.add_to_burst(3200ms, 750ms, false);
   EXPECT_FALSE(drawing.burst_is_work()) << "over 0.20 s";
-  drawing.add_to_burst(3250ms, false);
+  drawing.add_to_burst(3250ms, 750ms, false);
   EXPECT_TRUE(drawing.burst_is_work());
   EXPECT_EQ(drawing.burst_writes(), 4);
   EXPECT_EQ(drawing.burst_spread(), 250ms);
-  EXPECT_TRUE(drawing.add_to_burst(4001ms, false)) << "0.751 s later: another";
+  EXPECT_TRUE(drawing.add_to_burst(4001ms, 750ms, false)) << "0.751 s later: another";
   EXPECT_EQ(drawing.burst_writes(), 1);
 }
 
 TEST(Drawing, OfWhatTicksABurstFitsBetweenTwoTicks) {
   Drawing drawing;
-  for (const Time time : {Time(3s), Time(3500ms)}) drawing.add_to_burst(time, true);
-  EXPECT_TRUE(drawing.add_to_burst(3951ms, true));
+  for (const Time time : {Time(3s), Time(3500ms)}) drawing.add_to_burst(time, 750ms, true);
+  EXPECT_TRUE(drawing.add_to_burst(3951ms, 750ms, true));
 }
 
 TEST(Drawing, WordsComeAWhileAfterWhatTheyAnswer) {

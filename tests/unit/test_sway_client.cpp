@@ -56,7 +56,11 @@ class SwayClient : public testing::Test {
   void start() {
     sway_.emplace(loop_, runtime_.path().string(), getuid(),
                   Sway::Callbacks{.windows_changed = [this] { ++windows_changes_; },
-                                  .focus_changed = [this] { focus_.push_back(focused()); }});
+                                  .focus_changed = [this] { focus_.push_back(focused()); },
+                                  .title_changed =
+                                      [this](int64_t window, std::string_view title) {
+                                        titles_[window] = title;
+                                      }});
   }
 
   template <typename Condition>
@@ -144,6 +148,7 @@ class SwayClient : public testing::Test {
   std::optional<Sway> sway_;
   int windows_changes_ = 0;
   std::vector<int64_t> focus_;
+  std::map<int64_t, std::string> titles_;
 };
 
 TEST_F(SwayClient, AsksForEventsThenForTheTree) {
@@ -171,12 +176,14 @@ TEST_F(SwayClient, FollowsEvents) {
   Peer peer = connected_peer(listening);
   focus_.clear();
   peer.send(MessageType::window_event, R"({"change":"new","container":{"id":7,"pid":10}})");
-  peer.send(MessageType::window_event, R"({"change":"title","container":{"id":7,"pid":10}})");
+  peer.send(MessageType::window_event,
+            R"({"change":"title","container":{"id":7,"name":"shop","pid":10}})");
   peer.send(MessageType::window_event, R"({"change":"focus","container":{"id":7,"pid":10}})");
   peer.send(MessageType::window_event, R"({"change":"focus","container":{"id":5,"pid":10}})");
   peer.send(MessageType::window_event, R"({"change":"close","container":{"id":6,"pid":20}})");
   run_until([&] { return windows_changes_ == 3; });
   EXPECT_THAT(ids(), ElementsAre(5, 7));
+  EXPECT_EQ(titles_[7], "shop");
   EXPECT_THAT(focus_, ElementsAre(7, 5));  // each, though they came together
   EXPECT_EQ(focused(), 5);
   peer.send(MessageType::window_event, R"({"change":"focus","container":{"id":9}})");

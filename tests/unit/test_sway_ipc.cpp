@@ -220,13 +220,27 @@ TEST(SwayWindowEvent, Changes) {
 }
 
 TEST(SwayWindowEvent, OthersAreNotReadToTheirEnd) {
-  for (const char* name : {"title", "fullscreen_mode", "floating", "urgent", "mark", "novelty"}) {
+  for (const char* name : {"fullscreen_mode", "floating", "urgent", "mark", "novelty"}) {
     const auto event = parse_window_event(window_event(name));
     ASSERT_TRUE(event) << event.error().message;
     EXPECT_EQ(event->change, Change::other) << name;
   }
-  EXPECT_TRUE(parse_window_event(R"({ "change": "title", "container": { "id")"));
+  EXPECT_TRUE(parse_window_event(R"({ "change": "mark", "container": { "id")"));
   EXPECT_FALSE(parse_window_event(R"({ "change": "focus", "container": { "id")"));
+}
+
+TEST(SwayWindowEvent, ATitleIsReadToItsEnd) {
+  const auto event = parse_window_event(
+      R"({"change": "title", "container": {"id": 9, "name": "\u280b \"shop\"", "nodes": [)");
+  ASSERT_TRUE(event) << event.error().message;
+  EXPECT_EQ(event->change, Change::titled);
+  EXPECT_EQ(event->container.id, 9);
+  EXPECT_EQ(event->title, "⠋ \"shop\"");
+  const auto none = parse_window_event(window_event("title"));
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_EQ(none->change, Change::titled);
+  EXPECT_EQ(none->title, "");
+  EXPECT_FALSE(parse_window_event(R"({ "change": "title", "container": { "id")"));
 }
 
 TEST(SwayWindowEvent, ContainerIsTheOuterOne) {

@@ -44,6 +44,10 @@ inline Event event_in_words(Time time, const std::string& what, int number, pid_
   if (what == "sends") return sends(time, number);
   if (what == "raw-mode") return mode(time, false);
   if (what == "line-mode") return mode(time, true);
+  if (what == "title-works") return titled(time, TitleSays::working);
+  if (what == "title-asks") return titled(time, TitleSays::asks);
+  if (what == "title-idle") return titled(time, TitleSays::idle);
+  if (what == "title-of-nothing") return titled(time, TitleSays::nothing);
   if (what == "exits") return exits(time, number);
   if (what == "killed") return exits(time, 0, number);
   throw std::invalid_argument("no event: " + what);

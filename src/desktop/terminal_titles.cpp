@@ -1,0 +1,77 @@
+#include "desktop/terminal_titles.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using namespace std::chrono_literals;
+
+// As fast as a state can mean anything to a person.
+constexpr Nanoseconds between_changes = 100ms;
+// The judge lets a spinner be still for some of these (rule::title_spins).
+constexpr Nanoseconds between_signs_of_work = 1s;
+
+// U+2801 to U+28FF (braille) and U+25D0 to U+25D3 (half circles), in UTF-8.
+bool begins_with_spinner(std::string_view title) {
+  if (title.size() < 3 || title[0] != '\xe2') return false;
+  const auto second = static_cast<unsigned char>(title[1]);
+  const auto third = static_cast<unsigned char>(title[2]);
+  return (second >= 0xa0 && second <= 0xa3 && !(second == 0xa0 && third == 0x80)) ||
+         (second == 0x97 && third >= 0x90 && third <= 0x93);
+}
+
+bool begins_with_one_of(std::string_view title, const std::vector<std::string>& beginnings) {
+  return std::ranges::any_of(
+      beginnings, [&](const std::string& beginning) { return title.starts_with(beginning); });
+}
+
+}  // namespace
+
+TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before) {
+  if (begins_with_one_of(title, rules.asks)) return TitleSays::asks;
+  if (begins_with_one_of(title, rules.idle)) return TitleSays::idle;
+  if (begins_with_one_of(title, rules.working) || begins_with_spinner(title))
+    return TitleSays::working;
+  return before == TitleSays::nothing ? TitleSays::nothing : TitleSays::idle;
+}
+
+void TerminalTitles::changed(const ProcessId& id, std::string_view title, const TitleRules& rules,
+                     Nanoseconds now) {
+  Agent& agent = agents_[id];
+  agent.says = title_says(title, rules, agent.says);
+  agent.time = now;
+  agent.is_news = agent.says != agent.told || agent.says == TitleSays::working;
+}
+
+TitleSays TerminalTitles::says(const ProcessId& id) const {
+  const auto agent = agents_.find(id);
+  return agent == agents_.end() ? TitleSays::nothing : agent->second.says;
+}
+
+Nanoseconds TerminalTitles::due(const Agent& agent) {
+  return agent.told_at + (agent.says == agent.told ? between_signs_of_work : between_changes);
+}
+
+std::vector<TerminalTitles::News> TerminalTitles::take(Nanoseconds now) {
+  std::vector<News> news;
+  for (auto& [id, agent] : agents_) {
+    if (!agent.is_news || due(agent) > now) continue;
+    news.push_back({.id = id, .says = agent.says, .time = agent.time});
+    agent.told = agent.says;
+    agent.told_at = now;
+    agent.is_news = false;
+  }
+  return news;
+}
+
+std::optional<Nanoseconds> TerminalTitles::next() const {
+  std::optional<Nanoseconds> next;
+  for (const auto& [id, agent] : agents_) {
+    if (agent.is_news) next = std::min(next.value_or(due(agent)), due(agent));
+  }
+  return next;
+}
+
+}  // namespace ebpf_ai_monitor

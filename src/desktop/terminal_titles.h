@@ -1,0 +1,53 @@
+// What terminals' titles say of the agents in them. A title is content: it is looked at as it
+// comes, and neither kept nor passed on.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/agents.h"
+#include "core/process_id.h"
+#include "core/state.h"
+#include "system/event_loop.h"
+
+namespace ebpf_ai_monitor {
+
+// By the agent's own rules, and by what all have in common: a spinner as the first character means
+// work. `before`: what the title said until now. A spinner that is gone is the end of the work.
+TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before);
+
+// Says when the daemon is to be told: of each change, and from time to time that a title which says
+// work goes on changing; but not too often, whatever a title does.
+class TerminalTitles {
+ public:
+  struct News {
+    ProcessId id;
+    TitleSays says = TitleSays::nothing;
+    Nanoseconds time{};  // at which the title changed
+  };
+
+  void changed(const ProcessId& id, std::string_view title, const TitleRules& rules,
+               Nanoseconds now);
+  TitleSays says(const ProcessId& id) const;
+  void forget(const ProcessId& id) { agents_.erase(id); }
+
+  // What the daemon is to be told by now. To be called again at next().
+  std::vector<News> take(Nanoseconds now);
+  std::optional<Nanoseconds> next() const;
+
+ private:
+  struct Agent {
+    TitleSays says = TitleSays::nothing;
+    TitleSays told = TitleSays::nothing;
+    Nanoseconds time{};  // of its last change
+    Nanoseconds told_at{};
+    bool is_news = false;
+  };
+  static Nanoseconds due(const Agent& agent);
+
+  std::map<ProcessId, Agent> agents_;
+};
+
+}  // namespace ebpf_ai_monitor

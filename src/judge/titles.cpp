@@ -1,0 +1,37 @@
+#include "judge/titles.h"
+
+#include "judge/json.h"
+#include "judge/rules.h"
+
+namespace ebpf_ai_monitor::judge {
+
+void Titles::take(const Event& event, const std::optional<Time>& written) {
+  if (event.kind != Event::Kind::title) return;
+  const TitleSays says =
+      within(event.time, written, rule::title_window) ? event.title : TitleSays::nothing;
+  if (says != says_) since_ = event.time;
+  says_ = says;
+  changed_ = event.time;
+}
+
+std::optional<Time> Titles::says_wait_since() const {
+  if (says_ != TitleSays::asks && says_ != TitleSays::idle) return std::nullopt;
+  return since_;
+}
+
+std::optional<Time> Titles::says_work_until() const {
+  if (says_ != TitleSays::working) return std::nullopt;
+  return changed_ + rule::title_spins;
+}
+
+template <typename Self, typename Visit>
+void Titles::each_field(Self& of, const Visit& visit) {
+  visit("says", of.says_);
+  visit("since", of.since_);
+  visit("changed", of.changed_);
+}
+
+void to_json(nlohmann::json& to, const Titles& from) { Titles::each_field(from, WriteField{to}); }
+void from_json(const nlohmann::json& from, Titles& to) { Titles::each_field(to, ReadField{from}); }
+
+}  // namespace ebpf_ai_monitor::judge

@@ -1,0 +1,130 @@
+#include "judge/titles.h"
+
+#include "judge/rules.h"
+#include "judged_session.h"
+#include "timeline.h"
+
+namespace ebpf_ai_monitor::judge {
+namespace titles_tests {
+
+TEST(Titles, AreTheSessionsOwnRightAfterItWrote) {
+  Titles titles;
+  titles.take(titled(3500ms, TitleSays::idle), 3s);
+  EXPECT_EQ(titles.says_wait_since(), 3500ms);
+  titles.take(titled(3501ms, TitleSays::asks), 3s);
+  EXPECT_EQ(titles.says(), TitleSays::nothing) << "another tab's";
+  titles.take(titled(4s, TitleSays::asks), std::nullopt);
+  EXPECT_EQ(titles.says(), TitleSays::nothing) << "it has never written";
+}
+
+TEST(Titles, SayThatItWorksAsLongAsTheyChange) {
+  Titles titles;
+  titles.take(titled(3s, TitleSays::working), 3s);
+  titles.take(titled(4s, TitleSays::working), 4s);
+  EXPECT_EQ(titles.says_work_until(), 4s + rule::title_spins);
+  EXPECT_EQ(titles.says_wait_since(), std::nullopt);
+  titles.take(titled(5s, TitleSays::idle), 5s);
+  EXPECT_EQ(titles.says_work_until(), std::nullopt);
+}
+
+TEST(Titles, SayThatItWaitsSinceTheyFirstSaidSo) {
+  Titles titles;
+  titles.take(titled(3s, TitleSays::asks), 3s);
+  titles.take(titled(4s, TitleSays::asks), 4s);
+  EXPECT_EQ(titles.says_wait_since(), 3s);
+}
+
+struct Case {
+  const char* name;
+  const char* table;
+};
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
+class TitledCourse : public testing::TestWithParam<Case> {};
+
+TEST_P(TitledCourse, Tells) {
+  const auto [events, told] = timeline(GetParam().table);
+  EXPECT_EQ(Course().events(events).until(30s).told(), told);
+}
+
+const Case courses[] = {{"tells_the_end_at_once", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   2.50  draws every 0.10 until 5.00
+   4.95  title-idle
+   5.20                                 -> waiting, completed)"},
+                        {"a_dialog_that_blinks_is_a_wait", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   2.50  draws every 0.10 until 5.00
+   4.90  title-asks
+   5.15                                 -> waiting, completed
+   5.60  draws every 0.60 until 20.00)"},
+                        {"its_user_looks_at_it_and_it_blinks_on", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   2.50  draws every 0.10 until 5.00
+   4.90  title-asks
+   5.15                                 -> waiting, completed
+   9.00  reads 3
+   9.50  draws every 0.10 until 10.30
+  10.60  draws every 0.60 until 20.00)"},
+                        {"a_silence_is_work_while_the_title_spins", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   3.40  draws every 1.00 until 12.00
+   3.42  title-works every 1.00 until 12.00
+  11.60  draws
+  11.62  title-idle
+  11.87                                 -> waiting, completed)"},
+                        {"a_title_that_stands_still_proves_nothing", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   4.92                                 -> waiting, completed)"},
+                        {"another_tabs_title_is_not_heard", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   5.00  title-works every 0.50 until 9.00)"},
+                        {"idle_for_a_moment_between_two_tools", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   2.50  draws every 0.10 until 5.00
+   3.52  title-idle
+   3.72  title-works every 0.50 until 5.00
+   5.02  title-idle
+   5.27                                 -> waiting, completed)"},
+                        {"animates_though_the_title_says_that_it_is_done", R"(
+   0.00  draws
+   0.02  title-idle
+   0.27                                 -> waiting
+   9.00  draws every 0.10 until 14.00
+  11.00                                 -> working
+  14.10                                 -> waiting)"},
+                        {"a_line_mode_program_is_judged_by_its_reads", R"(
+   0.50  line-mode
+   1.00  prints
+   1.02  title-idle)"}};
+INSTANTIATE_TEST_SUITE_P(Titles, TitledCourse, testing::ValuesIn(courses),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace titles_tests
+}  // namespace ebpf_ai_monitor::judge
