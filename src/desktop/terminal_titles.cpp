@@ -38,7 +38,7 @@ TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays 
 }
 
 void TerminalTitles::changed(const ProcessId& id, std::string_view title, const TitleRules& rules,
-                     Nanoseconds now) {
+                             Nanoseconds now) {
   Agent& agent = agents_[id];
   agent.says = title_says(title, rules, agent.says);
   agent.time = now;

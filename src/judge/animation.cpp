@@ -1,6 +1,7 @@
 #include "judge/animation.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "judge/input.h"
@@ -70,7 +71,12 @@ void Animation::worked_in_silence() {
   if (kind_ == unproven) kind_ = absent;
 }
 
-Time Animation::longest_gap() const { return *std::ranges::max_element(longest_gaps_.times); }
+// But the longest of all: it may have been kept from drawing once.
+Time Animation::longest_gap() const {
+  auto gaps = longest_gaps_.times;
+  std::ranges::nth_element(gaps, gaps.begin() + 1, std::greater());
+  return gaps[1];
+}
 
 std::optional<Time> Animation::period() const {
   if (kind_ != shown || gaps_.seen < rule::gaps_for_period) return std::nullopt;

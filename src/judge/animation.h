@@ -39,7 +39,8 @@ class Animation {
   // As far as is known: it is taken for animated until it shows that it is not.
   bool animates() const { return kind_ == shown || kind_ == unproven; }
   bool uses_sockets() const { return uses_sockets_; }
-  // Between pictures of its latest work, where nothing but its work explains them.
+  // Between pictures of its latest work, where nothing but its work explains them. It was there
+  // twice at least.
   Time longest_gap() const;
   // Nine of ten gaps between its latest pictures are not longer. None: it has not animated, or not
   // for long enough to know.

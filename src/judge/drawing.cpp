@@ -1,19 +1,50 @@
 #include "judge/drawing.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "judge/json.h"
 #include "judge/rules.h"
 
 namespace ebpf_ai_monitor::judge {
 
-void Drawing::wrote(Time time, Time steady_gap) {
+void Drawing::wrote(Time time, int64_t bytes, Time steady_gap) {
   if (last_ && time - picture_began_ > rule::picture) {
     steady_ = time - *last_ <= steady_gap;
+    add_to_blink(time);
     picture_began_ = time;
+    picture_bytes_ = 0;
   }
+  picture_bytes_ += bytes;
   last_ = std::max(last_.value_or(time), time);
   if (steady_) last_steady_ = last_;
+}
+
+// A new picture: it ends the gap after the one before.
+void Drawing::add_to_blink(Time time) {
+  const Time gap = time - picture_began_;
+  const bool is_next = blink_.in_a_row > 0 &&
+                       std::chrono::abs(gap - blink_.period) <= blink_.period / rule::blink_share &&
+                       std::abs(picture_bytes_ - blink_.bytes) <= rule::blink_bytes;
+  if (is_next) {
+    ++blink_.in_a_row;
+  } else {
+    const bool is_slow = gap >= rule::steady_gap_of_ticking && gap <= rule::steady_gap;
+    blink_ = {
+        .in_a_row = is_slow ? 1 : 0, .period = gap, .bytes = picture_bytes_, .before = *last_};
+  }
+}
+
+bool Drawing::blinks() const {
+  return blink_.in_a_row >= rule::gaps_for_blink && fast_pictures_ >= rule::fast_before_blink;
+}
+
+void Drawing::unexplained(Time time) {
+  // The first write of a picture that came soon after another.
+  if (time == picture_began_ && last_unexplained_ &&
+      time - *last_unexplained_ < rule::steady_gap_of_ticking)
+    ++fast_pictures_;
+  last_unexplained_ = time;
 }
 
 void Drawing::assume(Time time) {

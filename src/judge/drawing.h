@@ -11,9 +11,11 @@ namespace ebpf_ai_monitor::judge {
 class Drawing {
  public:
   // A write. It is part of a flow if it comes at most `steady_gap` after the one before.
-  void wrote(Time time, Time steady_gap);
+  void wrote(Time time, int64_t bytes, Time steady_gap);
   // That write has neither input nor a resize to explain it.
-  void unexplained(Time time) { last_unexplained_ = time; }
+  void unexplained(Time time);
+  // A stretch of work has ended.
+  void forget_speed() { fast_pictures_ = 0; }
   // It has drawn before it was watched.
   void assume(Time time);
 
@@ -28,6 +30,10 @@ class Drawing {
   bool flows_steadily() const { return steady_; }
   // What was written since the last flow stands alone.
   bool only_lone_writes() const { return last_ > last_steady_; }
+  // Its latest pictures are of one size, at one period, too slow for an animation: a dot that
+  // blinks, say. They began after `last_before_blink()`, where it had drawn faster.
+  bool blinks() const;
+  Time last_before_blink() const { return blink_.before; }
   // Something unexplained was drawn so late after `time` that it is news, no part of what was then.
   bool talked_since(Time time) const;
   bool unexplained_since(Time time) const { return last_unexplained_ > time; }
@@ -38,7 +44,7 @@ class Drawing {
   Time burst_began() const { return burst_.began; }
   Time burst_spread() const { return burst_.latest - burst_.began; }
 
-  // Not the burst of the moment.
+  // Not the burst and the blink of the moment.
   friend void to_json(nlohmann::json& to, const Drawing& from);
   friend void from_json(const nlohmann::json& from, Drawing& to);
 
@@ -53,11 +59,23 @@ class Drawing {
     Time latest{};
   };
 
+  struct Blink {
+    int in_a_row = 0;  // gaps
+    Time period{};
+    int64_t bytes = 0;
+    Time before{};
+  };
+
+  void add_to_blink(Time time);
+
   std::optional<Time> last_;
   std::optional<Time> last_steady_;
   std::optional<Time> last_unexplained_;
   Time picture_began_{};
+  int64_t picture_bytes_ = 0;
   bool steady_ = true;
+  int fast_pictures_ = 0;  // unexplained ones of the present work
+  Blink blink_;
   Burst burst_;
 };
 

@@ -12,6 +12,7 @@ std::optional<Event> event_of(const agent_event& event) {
     case AGENT_OUTPUT:
       result.kind = Kind::output;
       result.previous = Time(event.output.previous_ns);
+      result.bytes = event.output.bytes;
       result.line_mode = event.output.line_mode != 0;
       return result;
     case AGENT_READ_ENTER:

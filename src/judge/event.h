@@ -43,9 +43,10 @@ struct Event {
   Time time{};
   pid_t pid = 0;
   pid_t tid = 0;
-  pid_t parent = 0;        // child: who began it; 0: not known
-  Time previous{};         // output: the write before this one, 0: none; age: the beginning
-  int64_t bytes = 0;       // read_exit: bytes read, or -errno; sent: of the largest message
+  pid_t parent = 0;  // child: who began it; 0: not known
+  Time previous{};   // output: the write before this one, 0: none; age: the beginning
+  // output: written since the last event; read_exit: read, or -errno; sent: of the largest message
+  int64_t bytes = 0;
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
   TitleSays title = TitleSays::nothing;  // title
   int exit_code = 0;

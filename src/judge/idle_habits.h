@@ -19,6 +19,8 @@ class IdleHabits {
   void ticked(Time time);
   // While it waits, and its user did nothing: one of its sockets took bytes.
   void sent_by_itself(int64_t bytes);
+  // What it drew in its wait until now was a blink.
+  void blinked() { ticks_.are_habit = true; }
   // The same: it began a process.
   void began_process_by_itself(Time time);
   // It was taken for waiting, and went on by itself after this long a silence.

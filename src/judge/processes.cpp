@@ -21,6 +21,7 @@ void Processes::take(const Event& event) {
       break;
     case Kind::end:
       if (event.pid == drawer_) stopped_ = false;
+      last_end_ = event.time;
       children_.erase(event.pid);
       drawers_.erase(event.pid);
       break;
@@ -48,6 +49,7 @@ void Processes::each_field(Self& of, const Visit& visit) {
   visit("stopped", of.stopped_);
   visit("children", of.children_);
   visit("last_began", of.last_began_);
+  visit("last_end", of.last_end_);
 }
 
 void to_json(nlohmann::json& to, const Processes& from) {

@@ -21,6 +21,8 @@ class Processes {
   bool tool_runs() const { return !children_.empty(); }
   bool runs(pid_t pid) const { return children_.contains(pid); }
   Time last_began() const { return last_began_; }
+  // Not the agent's own.
+  std::optional<Time> last_end() const { return last_end_; }
   const std::set<pid_t>& children() const { return children_; }
 
   // Whose sockets are the agent's: its processes that drew.
@@ -42,6 +44,7 @@ class Processes {
   bool stopped_ = false;
   std::set<pid_t> children_;
   Time last_began_{};
+  std::optional<Time> last_end_;
 };
 
 }  // namespace ebpf_ai_monitor::judge

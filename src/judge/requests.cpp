@@ -8,7 +8,8 @@
 namespace ebpf_ai_monitor::judge {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PendingRequest, sent, large, drawn_at_once,
-                                                flows_since)
+                                                flows_since, slow_pictures, fast_pictures,
+                                                longest_gap, draws_slowly)
 
 Requests::Message Requests::read(const Event& sent, const Input& input, bool at_work) {
   // While it waits, a report of the mouse asks for nothing.
@@ -17,14 +18,31 @@ Requests::Message Requests::read(const Event& sent, const Input& input, bool at_
   Message message;
   message.large = sent.bytes >= rule::request_bytes;
   message.acts = sent.bytes >= rule::act_bytes && after_input;
-  message.asks = message.large && input.key_within(sent.time, rule::request_window);
+  message.asks = (message.large && input.key_within(sent.time, rule::request_window)) ||
+                 (sent.bytes >= rule::whole_request_bytes &&
+                  input.any_within(sent.time, rule::whole_request_window));
   return message;
 }
 
 void Requests::drew(Time time, const std::optional<Time>& before) {
-  if (pending_ && time - std::max(pending_->sent, before.value_or(time)) > rule::steady_gap)
-    pending_->flows_since = false;
+  if (!pending_) return;
+  const Time gap = time - std::max(pending_->sent, before.value_or(time));
+  if (gap > rule::steady_gap) pending_->flows_since = false;
+  if (gap <= rule::picture) return;
+  pending_->longest_gap = std::max(pending_->longest_gap, gap);
+  ++(gap < rule::steady_gap_of_ticking ? pending_->fast_pictures : pending_->slow_pictures);
+  pending_->draws_slowly |= pending_->large && pending_->slow_pictures >= rule::slow_pictures &&
+                            pending_->fast_pictures < rule::fast_pictures &&
+                            pending_->longest_gap > rule::steady_gap &&
+                            pending_->longest_gap <= rule::longest_slow_gap &&
+                            time - pending_->sent >= rule::slow_since_request;
 }
+
+bool Requests::may_ask(int64_t bytes) const {
+  return !are_seen() || bytes * rule::least_share_of_request >= asked_bytes_;
+}
+
+bool Requests::are_seen() const { return asked_bytes_ >= rule::whole_request_bytes; }
 
 void Requests::drew_at_once() {
   if (pending_) pending_->drawn_at_once = true;
@@ -37,6 +55,7 @@ bool Requests::is_late_answer(Time time) const {
 template <typename Self, typename Visit>
 void Requests::each_field(Self& of, const Visit& visit) {
   visit("pending", of.pending_);
+  visit("asked_bytes", of.asked_bytes_);
 }
 
 void to_json(nlohmann::json& to, const Requests& from) {

@@ -28,6 +28,15 @@ constexpr Time steady_gap = 750ms;
 // Where something ticks also while the agent waits, a tick may come that soon after its work: there
 // it is little more than an animation's longest gap.
 constexpr Time steady_gap_of_ticking = 400ms;
+// The same where its animation is known to be as fast as that: then a slower one is a blink, such
+// as the dot in Claude Code's permission dialog, every 0.6 s (claude-permission-dialog-blinks).
+constexpr Time fast_period = 200ms;
+// A blink: so many gaps in a row that differ from the first by less than this share, between
+// pictures whose sizes differ by no more than this.
+constexpr int gaps_for_blink = 3;
+constexpr int blink_share = 10;
+constexpr int64_t blink_bytes = 8;
+constexpr int fast_before_blink = 1;
 // Writes this close are one picture: twice what the kernel programs coalesce (output_window.h).
 constexpr Time picture = 100ms;
 // Work is at least this many unexplained writes, spread over at least this time. A repaint for a
@@ -59,8 +68,10 @@ constexpr double slow_periods = 1.5;
 // Where nothing but lone writes have come, the last of them is so many thresholds old at least, in
 // which an animation would have drawn again; or `steady_gap_of_ticking`, if that is less.
 constexpr int lone_write_share = 4;
-// So soon it is looked at again what had no time to draw.
+// So soon it is looked at again what had no time to draw; but not for ever: Qwen Code's node always
+// has a thread that runs (qwen-busy).
 constexpr Time busy_look = 100ms;
+constexpr int busy_looks = 2;
 // Of agents without an animation, in thresholds: pauses of a stream are shorter. Claude Code's
 // count of seconds, with reduced motion, has gaps of 0.99 s.
 constexpr double still_patience = 2.5;
@@ -83,8 +94,21 @@ constexpr int64_t act_bytes = 40;
 // A request to a model may take longer to leave (0.32 s) but is larger (910 bytes and more).
 constexpr Time request_window = 400ms;
 constexpr int64_t request_bytes = 512;
+// One that is as large as this is a request whatever came in: a key may be read together with a
+// report of the terminal, and leave late on a busy machine (0.79 s). Claude Code's first is 56 KB,
+// Qwen Code's 88 KB.
+constexpr int64_t whole_request_bytes = 16 * 1024;
+constexpr Time whole_request_window = 1s;
 // An animation begins sooner than this after a request, and the words of a model come later.
 constexpr Time late_answer = 1s;
+// What draws as slowly as this since a request left, works: Claude Code with reduced motion, every
+// 0.96 s. So many pictures at the least, and not so many faster ones.
+constexpr int slow_pictures = 2;
+constexpr int fast_pictures = 3;
+constexpr Time slow_since_request = 1400ms;
+// A model is sent all that was said before: what is smaller by this than the request that began the
+// work asks it for nothing.
+constexpr int64_t least_share_of_request = 4;
 // A message is none of those that it sends by itself, telemetry say, if it is larger than the
 // largest of them by this.
 constexpr int64_t clearly_larger(int64_t bytes) { return bytes * 3 / 2; }
@@ -97,9 +121,10 @@ constexpr Time title_window = 500ms;
 // A spinner turns once a second (Claude Code) or ten times (Codex), and the bridge tells that it
 // turns once a second at the most.
 constexpr Time title_spins = 2500ms;
-// What it says of a wait has stood for so long, beside so long a silence.
-constexpr Time title_stands = 250ms;
-constexpr Time title_silence = 200ms;
+// What it says of a wait has stood for so long, beside so long a silence. Claude Code 2.1.332's
+// does not flicker between tools; its terminal is silent within 0.1 s of the change.
+constexpr Time title_stands = 150ms;
+constexpr Time title_silence = 150ms;
 // Of an agent whose title says that it waits, so much unexplained output is work all the same.
 constexpr Time work_spread_against_title = 2s;
 

@@ -35,9 +35,11 @@ struct Standing {
   Time silent_since{};  // the last output before the present wait
   Time silence_from{};  // silence before counts for nothing
   Time busy_until{};    // its silence until then was none of its choice
+  int busy_looks = 0;   // at its present silence
   // In its present work a tool has ended, or it has sent something by itself: the model has yet to
   // say something to that. 0: no.
   Time words_due_since{};
+  bool words_due_to_tool = false;  // and a request to the model has yet to follow
 };
 
 struct Session {

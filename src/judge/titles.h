@@ -30,7 +30,7 @@ class Titles {
   static void each_field(Self& of, const Visit& visit);
 
   TitleSays says_ = TitleSays::nothing;
-  Time since_{};   // it says so
+  Time since_{};  // it says so
   Time changed_{};
 };
 

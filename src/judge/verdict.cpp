@@ -73,7 +73,7 @@ class Verdict {
 
   void weigh(const Event& event);
   void output(const Event& event);
-  void wrote(Time time);
+  void wrote(Time time, int64_t bytes);
   void burst(Time time);
   void title_changed(Time time);
   void answer(Time time);
@@ -92,6 +92,7 @@ class Verdict {
   bool runs_tool() const;
   bool words_are_due() const;
   bool may_blink() const;
+  bool blinks() const;
   bool only_steady_counts() const;
   bool only_lone_writes() const;
   bool waited_in_vain() const;
@@ -110,8 +111,9 @@ void Verdict::take(const Event& event) {
   // A write that was coalesced into this event happened before it: no silence in between.
   if (event.kind == Event::Kind::output && now_.drawing.last() &&
       event.previous > *now_.drawing.last())
-    wrote(event.previous);
-  if (event.kind == Event::Kind::busy) now_.standing.busy_until = event.time + rule::busy_look;
+    wrote(event.previous, 0);
+  if (event.kind == Event::Kind::busy && now_.standing.busy_looks++ < rule::busy_looks)
+    now_.standing.busy_until = event.time + rule::busy_look;
   settle(event.time);
   weigh(event);
 }
@@ -127,8 +129,10 @@ void Verdict::settle(Time time) {
         now_.titles.asks() ? "its title says that it asks" : "its title says that it is done");
   const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
                     : unanswered()              ? "no answer to what it was asked for "
+                    : blinks()                  ? "nothing but a blink for "
                     : only_lone_writes()        ? "nothing but lone writes for "
                                                 : "no output for ";
+  if (blinks()) now_.idle.blinked();
   change(State::waiting, *due, why + seconds(patience()));
 }
 
@@ -151,6 +155,7 @@ void Verdict::change(State to, Time time, std::string why) {
     standing.work_is_shown = false;
     standing.silent_since = now_.drawing.last().value_or(time);
     now_.requests.forget();
+    now_.drawing.forget_speed();
     now_.idle.begin_wait(time);
   }
   if (to == State::working) {
@@ -176,7 +181,10 @@ Time Verdict::patience() const {
   if (unanswered()) return rule::unanswered_limit;
   if (now_.animation.kind() == Animation::absent) return times(threshold, still_patience());
   // What draws more slowly has to be waited for.
-  const Time slow = times(now_.animation.longest_gap(), rule::slow_periods);
+  Time longest = now_.animation.longest_gap();
+  if (now_.requests.draws_slowly())
+    longest = std::max(longest, now_.requests.pending()->longest_gap);
+  const Time slow = times(longest, rule::slow_periods);
   Time patience = threshold;
   if (const auto period = now_.animation.period(); rules_.adaptive && period)
     patience = std::max(rule::least_silence, times(*period, rule::silent_periods));
@@ -234,11 +242,13 @@ std::optional<Time> Verdict::silence_due() const {
     return std::max({*since, standing.changed, standing.silence_from}) + patience();
   }
   if (unanswered()) return now_.requests.pending()->sent + patience();
-  const auto since = only_steady_counts() ? drawing.last_steady() : drawing.last();
+  const auto since = blinks()               ? drawing.last_before_blink()
+                     : only_steady_counts() ? drawing.last_steady()
+                                            : drawing.last();
   if (!since) return std::nullopt;
   const Time due = std::max({*since, standing.changed, standing.silence_from}) + patience();
   // After a hiccup of an animation, time for its next picture.
-  if (!only_lone_writes()) return std::max(due, standing.busy_until);
+  if (!only_lone_writes() && !blinks()) return std::max(due, standing.busy_until);
   const Time next_picture =
       *drawing.last() +
       std::min(rules_.wait_threshold / rule::lone_write_share, rule::steady_gap_of_ticking);
@@ -260,18 +270,31 @@ bool Verdict::runs_tool() const {
   return now_.processes.tool_runs() && !now_.idle.begins_processes();
 }
 
+// Where its requests are seen, a tool's end is none: the model knows nothing of it yet.
 bool Verdict::words_are_due() const {
   const Time since = now_.standing.words_due_since;
-  return since > Time{} && !now_.drawing.talked_since(since);
+  return since > Time{} && !now_.drawing.talked_since(since) &&
+         !(now_.standing.words_due_to_tool && now_.requests.are_seen());
 }
 
-// What it draws from time to time may be no work: it has done so while it waited, or its title says
-// that it waits.
-bool Verdict::may_blink() const { return now_.idle.ticks() || now_.titles.says_wait_since(); }
+// What it draws from time to time may be no work: it has done so while it waited, it draws faster
+// when it works, or its title says that it waits.
+bool Verdict::may_blink() const {
+  const auto period = now_.animation.period();
+  return now_.idle.ticks() || now_.titles.says_wait_since() ||
+         (period && *period <= rule::fast_period);
+}
 
 // A slow count of seconds may be all that an agent without an animation shows of its work; unless
 // it counts while it waits, too.
-bool Verdict::only_steady_counts() const { return now_.animation.animates() || now_.idle.ticks(); }
+bool Verdict::only_steady_counts() const {
+  return (now_.animation.animates() && !now_.requests.draws_slowly()) || now_.idle.ticks();
+}
+
+// What it draws at work is faster than a blink.
+bool Verdict::blinks() const {
+  return now_.drawing.blinks() && now_.animation.animates() && !now_.requests.draws_slowly();
+}
 
 bool Verdict::only_lone_writes() const {
   return only_steady_counts() && now_.drawing.only_lone_writes();
@@ -281,6 +304,10 @@ bool Verdict::only_lone_writes() const {
 
 void Verdict::weigh(const Event& event) {
   using Kind = Event::Kind;
+  // A tool has a terminal of its own.
+  if (event.kind == Kind::resize && !now_.processes.drawers().empty() &&
+      !now_.processes.draws(event.pid))
+    return;
   const bool was_stopped = now_.processes.stopped();
   const bool was_tool = now_.processes.runs(event.pid);
   now_.line_reads.take(event);
@@ -344,14 +371,15 @@ void Verdict::title_changed(Time time) {
 
 // ---- it draws ----
 
-void Verdict::wrote(Time time) {
+void Verdict::wrote(Time time, int64_t bytes) {
+  now_.standing.busy_looks = 0;
   now_.requests.drew(time, now_.drawing.last());
-  now_.drawing.wrote(time, may_blink() ? rule::steady_gap_of_ticking : rule::steady_gap);
+  now_.drawing.wrote(time, bytes, may_blink() ? rule::steady_gap_of_ticking : rule::steady_gap);
 }
 
 void Verdict::output(const Event& event) {
   const Time time = event.time;
-  wrote(time);
+  wrote(time, event.bytes);
   if (now_.input.explains(time)) return hidden_work(time);
   now_.drawing.unexplained(time);
   // While it works, an echo does not say that it still works, nor that it has ended: it delays the
@@ -371,7 +399,9 @@ void Verdict::output(const Event& event) {
 void Verdict::burst(Time time) {
   Drawing& drawing = now_.drawing;
   const bool title_says_wait = now_.titles.says_wait_since().has_value();
-  const Time gap = title_says_wait ? rule::steady_gap_of_ticking : rule::steady_gap;
+  const Time gap = title_says_wait || (may_blink() && !now_.idle.ticks())
+                       ? rule::steady_gap_of_ticking
+                       : rule::steady_gap;
   if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !title_says_wait) &&
       state() == State::waiting)
     now_.idle.ticked(time);
@@ -380,8 +410,12 @@ void Verdict::burst(Time time) {
     return;
   now_.standing.work_is_shown = true;
   const Time silence = drawing.burst_began() - now_.standing.silent_since;
-  // Where no socket was ever seen, an agent that goes on by itself is as likely.
-  if (waited_in_vain() && silence <= times(rules_.wait_threshold, rule::step_patience) &&
+  // Where no socket was ever seen, an agent that goes on by itself is as likely; and what ended in
+  // the background gives it work of its own.
+  const bool is_told = !now_.idle.begins_processes() &&
+                       within(drawing.burst_began(), now_.processes.last_end(), rule::late_answer);
+  if (waited_in_vain() && !is_told &&
+      silence <= times(rules_.wait_threshold, rule::step_patience) &&
       now_.animation.uses_sockets()) {
     now_.animation.worked_in_silence();
     now_.idle.paused(silence);
@@ -402,6 +436,11 @@ bool Verdict::waited_in_vain() const {
 // ago.
 void Verdict::answer(Time time) {
   if (!now_.requests.pending()) return;
+  if (now_.requests.draws_slowly() && !now_.idle.ticks() &&
+      now_.animation.kind() != Animation::shown) {
+    now_.standing.work_is_shown = true;
+    return change(State::working, time, "it draws slowly since a request");
+  }
   const PendingRequest request = *now_.requests.pending();
   if (!now_.requests.is_late_answer(time)) {
     if (now_.animation.animates()) now_.requests.drew_at_once();
@@ -455,7 +494,11 @@ void Verdict::sent(const Event& event) {
   const Time time = event.time;
   const auto message = Requests::read(event, now_.input, state() == State::working);
   const bool unusual = now_.idle.is_unusual_message(event.bytes);
-  if (state() == State::working && message.large && unusual) standing.words_due_since = time;
+  if (message.asks) now_.requests.asked(event.bytes);
+  if (state() == State::working && message.large && unusual && now_.requests.may_ask(event.bytes)) {
+    standing.words_due_since = time;
+    standing.words_due_to_tool = false;
+  }
   if (message.asks && now_.has_waited()) standing.stage = std::max(standing.stage, Stage::asked);
   if ((message.acts || message.asks) && unusual) {
     message_after_input(time, message.asks);
@@ -489,8 +532,10 @@ void Verdict::tool_ended(Time time) {
   if (now_.idle.begins_processes() || now_.animation.animates()) return;
   now_.standing.silence_from = time;
   // A model is told what a tool has found. Not where its user has ended it.
-  if (state() == State::working && !now_.input.key_within(time, rule::late_answer))
+  if (state() == State::working && !now_.input.key_within(time, rule::late_answer)) {
     now_.standing.words_due_since = time;
+    now_.standing.words_due_to_tool = true;
+  }
 }
 
 // It starts up: it loads in silence, and what it draws then is nothing that it was asked for. Work

@@ -35,7 +35,7 @@ Measure = Callable[[str, float], None]
 
 def runs() -> Iterator[object]:
     for agent, terminal in itertools.product(AGENTS, TERMINALS):
-        name = f"{agent.name}-{terminal}"
+        name = f"{agent.prefix}{agent.name}-{terminal}"
         # Each agent once, and each terminal: the others repeat what these show.
         long = [] if name in ("claude-foot", "codex-tmux") else [pytest.mark.long]
         yield pytest.param((agent, terminal), id=name, marks=[pytest.mark.xdist_group(name), *long])

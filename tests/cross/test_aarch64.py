@@ -30,7 +30,8 @@ def types() -> Path:
     """The kernel's types, once the program is built."""
     root, types = sysroot.make()
     run("cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "--toolchain", ROOT / "cmake/aarch64.cmake",
-        f"-DSYSROOT={root}", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release")  # fmt: skip
+        f"-DSYSROOT={root}", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0",
+        "-DCMAKE_UNITY_BUILD=ON")  # fmt: skip
     run("cmake", "--build", BUILD, f"-j{os.cpu_count()}")
     return types
 

@@ -19,7 +19,7 @@ from support.desktop import Desktop
 SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
-_REPORT = struct.Struct("=IIqQiIII200s")
+_REPORT = struct.Struct("=IIqQiIIIqI200s4x")
 _WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR = 1, 2, 3, 4, 5
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
@@ -191,7 +191,7 @@ class Bridge:
     def _take(self, packet: bytes) -> None:
         if not packet:
             raise EOFError("\n".join(["the bridge has ended; its log:", *self.log]))
-        kind, reason, window, start_ticks, pid, inputs, waits_for, level, text = _REPORT.unpack(packet)
+        kind, reason, window, start_ticks, pid, inputs, waits_for, title, _, level, text = _REPORT.unpack(packet)
         self.reports += 1
         if kind == _WINDOW:
             self.places[Process(pid, start_ticks)] = (window, REASONS[reason])
@@ -203,5 +203,7 @@ class Bridge:
             self.wants_inputs = inputs == 1
         elif kind == _WAITS_FOR:
             self.waits_for[Process(pid, start_ticks)] = waits_for
+        elif kind == _TITLE:
+            self.titles.setdefault(Process(pid, start_ticks), []).append(_TITLES[title])
         else:
             raise ValueError(f"a report of kind {kind}")

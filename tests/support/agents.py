@@ -19,6 +19,7 @@ from .desktop import Desktop
 from .standin_api import StandInApi
 
 _VERSIONS = Path(__file__).parent.parent / "agents" / "package.json"
+_OLDER_VERSIONS = Path(__file__).parent.parent / "agents" / "older" / "package.json"
 # Those that only `./dev bench judgement` runs.
 _MORE_VERSIONS = Path(__file__).parents[2] / "bench" / "package.json"
 _CACHE = Path(os.environ.get("EBPF_AI_MONITOR_TEST_CACHE", "/var/cache/ebpf-ai-monitor-tests"))
@@ -66,6 +67,8 @@ class Agent(ABC):
     version: str
     # The key that says yes in a permission dialog; "": the agent is given no commands to run.
     approve_key: str
+    # Tells it from a newer version of the same agent.
+    prefix = ""
     # How many Escapes interrupt it.
     escapes = 1
     # Where its version is.
@@ -103,13 +106,23 @@ class ClaudeCode(Agent):
             "mcpServers": self._servers,
         }
         desktop.write_home_file(".claude.json", json.dumps(settings).replace("$HOME", str(desktop.home)))
-        desktop.write_home_file(".claude/settings.json", json.dumps(self._settings))
+        # Since 2.1.300 or so it starts in a mode that asks for nothing.
+        asks = {"permissions": {"defaultMode": "default"} | self._settings.get("permissions", {})}
+        desktop.write_home_file(".claude/settings.json", json.dumps(self._settings | asks))
         return {
             "ANTHROPIC_BASE_URL": api.url,
             "ANTHROPIC_API_KEY": _API_KEY,
             "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         }
+
+
+class OlderClaudeCode(ClaudeCode):
+    """It does not draw full screen, and its title's spinner is of braille."""
+
+    prefix = "older-"
+    package = _OLDER_VERSIONS
+    version = _version_of("@anthropic-ai/claude-code", _OLDER_VERSIONS)
 
 
 class Codex(Agent):
@@ -188,4 +201,4 @@ class OpenCode(Agent):
         return {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
 
 
-AGENTS: tuple[Agent, ...] = (ClaudeCode(), Codex())
+AGENTS: tuple[Agent, ...] = (ClaudeCode(), Codex(), OlderClaudeCode())

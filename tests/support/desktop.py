@@ -489,7 +489,7 @@ def _ensure_user(name: str) -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(name)
     # Two at a time would wait for each other by the second.
-    with open(f"/run/lock/{USER_PREFIX}.lock", "wb") as lock:
+    with open(f"/run/lock/{USER_PREFIX}-useradd.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _add_user(name)
     return pwd.getpwnam(name)

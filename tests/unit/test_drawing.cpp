@@ -9,7 +9,7 @@ namespace drawing_tests {
 
 Drawing drawn(std::initializer_list<Time> times) {
   Drawing drawing;
-  for (const Time time : times) drawing.wrote(time, rule::steady_gap);
+  for (const Time time : times) drawing.wrote(time, 0, rule::steady_gap);
   return drawing;
 }
 

@@ -46,6 +46,7 @@ class Generator {
   // Coalesced: the writes of the 50 ms after an event are told with the next one, by the last.
   void output() {
     Event& event = add(Kind::output);
+    event.bytes = between(1, 4000);  // of one size they may be a blink
     if (told_ > 0s && now_ > told_ && chance(2))
       event.previous = std::min(told_ + milliseconds(0, 50), now_);
     told_ = now_;
@@ -65,7 +66,7 @@ class Generator {
 
   void drag() {
     for (int steps = between(1, 20); steps > 0; --steps, now_ += milliseconds(5, 300)) {
-      add(Kind::resize);
+      for (const pid_t pid : {agent, agent + 1}) add(Kind::resize).pid = pid;
       if (!chance(4)) output();
     }
   }

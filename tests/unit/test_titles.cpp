@@ -56,7 +56,7 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    2.42  title-works                    -> working
    2.50  draws every 0.10 until 5.00
    4.95  title-idle
-   5.20                                 -> waiting, completed)"},
+   5.10                                 -> waiting, completed)"},
                         {"a_dialog_that_blinks_is_a_wait", R"(
    0.00  draws
    1.00                                 -> waiting
@@ -65,7 +65,7 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    2.42  title-works                    -> working
    2.50  draws every 0.10 until 5.00
    4.90  title-asks
-   5.15                                 -> waiting, completed
+   5.05                                 -> waiting, completed
    5.60  draws every 0.60 until 20.00)"},
                         {"its_user_looks_at_it_and_it_blinks_on", R"(
    0.00  draws
@@ -75,7 +75,7 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    2.42  title-works                    -> working
    2.50  draws every 0.10 until 5.00
    4.90  title-asks
-   5.15                                 -> waiting, completed
+   5.05                                 -> waiting, completed
    9.00  reads 3
    9.50  draws every 0.10 until 10.30
   10.60  draws every 0.60 until 20.00)"},
@@ -89,7 +89,7 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    3.42  title-works every 1.00 until 12.00
   11.60  draws
   11.62  title-idle
-  11.87                                 -> waiting, completed)"},
+  11.77                                 -> waiting, completed)"},
                         {"a_title_that_stands_still_proves_nothing", R"(
    0.00  draws
    1.00                                 -> waiting
@@ -111,14 +111,14 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    3.52  title-idle
    3.72  title-works every 0.50 until 5.00
    5.02  title-idle
-   5.27                                 -> waiting, completed)"},
+   5.17                                 -> waiting, completed)"},
                         {"animates_though_the_title_says_that_it_is_done", R"(
    0.00  draws
    0.02  title-idle
-   0.27                                 -> waiting
+   0.17                                 -> waiting
    9.00  draws every 0.10 until 14.00
   11.00                                 -> working
-  14.10                                 -> waiting)"},
+  14.05                                 -> waiting)"},
                         {"a_line_mode_program_is_judged_by_its_reads", R"(
    0.50  line-mode
    1.00  prints
