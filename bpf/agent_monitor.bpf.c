@@ -62,7 +62,7 @@ const volatile __u32 sockets_by_call = 0;
 
 // ---- maps ----
 
-// Names of agents, NUL-padded.
+// What agents may be called, cut as a comm is, NUL-padded.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, AGENT_NAMES_MAX + 1);
@@ -129,7 +129,7 @@ struct {
 struct word_scan {
   char text[ARGS_SCANNED];
   struct agent_name word;
-  __u32 length;  // of the word so far; AGENT_COMM_LEN: too long
+  __u32 length;  // of what is kept of the word so far
   __u32 found;
 };
 
@@ -431,15 +431,16 @@ static bool is_agent_name(const struct agent_name* name) {
 }
 
 // One character of a command line. A word is what follows a '/' or the start of an argument, up to
-// the argument's end or any '.': `/usr/bin/codex` and `codex.js` both have `codex`. More matches
-// here than is an agent (`vim claude.md`): user space decides, this only must not miss.
+// the argument's end or any '.': `/usr/bin/codex` and `codex.js` both have `codex`. Of a longer one
+// the first bytes count, for so the names are cut. More matches here than is an agent
+// (`vim claude.md`): user space decides, this only must not miss.
 static long scan_character(__u32 i, void* context) {
   struct word_scan* scan = bpf_map_lookup_elem(&word_scans, &zero);
   char c;
 
   if (!scan || i >= ARGS_SCANNED) return 1;
   c = scan->text[i];
-  if ((c == '\0' || c == '.') && scan->length < AGENT_COMM_LEN && is_agent_name(&scan->word)) {
+  if ((c == '\0' || c == '.') && is_agent_name(&scan->word)) {
     scan->found = 1;
     return 1;
   }
@@ -449,8 +450,6 @@ static long scan_character(__u32 i, void* context) {
   } else if (scan->length < AGENT_COMM_LEN - 1) {
     scan->word.text[scan->length & (AGENT_COMM_LEN - 1)] = c;
     scan->length++;
-  } else {
-    scan->length = AGENT_COMM_LEN;
   }
   return 0;
 }
@@ -475,12 +474,9 @@ static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
   bpf_probe_read_kernel_str(name.text, sizeof(name.text), task->comm);
   if (is_agent_name(&name)) return true;
   __builtin_memset(&name, 0, sizeof(name));
-  // A longer name is cut here, and then is none of ours: those have at most 15 bytes.
-  if (bpf_probe_read_kernel_str(name.text, sizeof(name.text),
-                                BPF_CORE_READ(bprm, file, f_path.dentry, d_name.name)) <
-          AGENT_COMM_LEN &&
-      is_agent_name(&name))
-    return true;
+  bpf_probe_read_kernel_str(name.text, sizeof(name.text),
+                            BPF_CORE_READ(bprm, file, f_path.dentry, d_name.name));
+  if (is_agent_name(&name)) return true;
   return command_line_names_agent(task->mm);
 }
 

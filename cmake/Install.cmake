@@ -5,6 +5,8 @@ install(FILES systemd/org.ebpf_ai_monitor1.conf DESTINATION ${CMAKE_INSTALL_DATA
 install(FILES docs/badge.schema.json docs/trace-format.md README.md CHANGELOG.md packaging/debian/copyright
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES docs/config.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES data/agents.toml DESTINATION ${CMAKE_INSTALL_DATADIR}/ebpf-ai-monitor)
+install(DIRECTORY data/icons DESTINATION ${CMAKE_INSTALL_DATADIR})
 install(FILES completions/ebpf-ai-monitor.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
         RENAME ebpf-ai-monitor)
@@ -79,6 +81,7 @@ set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE ${packaging}/rpm/postun)
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
     /usr/lib/systemd /usr/lib/systemd/system /usr/share/bash-completion
     /usr/share/bash-completion/completions /usr/share/dbus-1 /usr/share/dbus-1/system.d /usr/share/fish
-    /usr/share/fish/vendor_completions.d /usr/share/man /usr/share/man/man1 /usr/share/man/man5
+    /usr/share/fish/vendor_completions.d /usr/share/icons /usr/share/icons/hicolor
+    /usr/share/icons/hicolor/scalable /usr/share/icons/hicolor/scalable/apps /usr/share/man /usr/share/man/man1 /usr/share/man/man5
     /usr/share/zsh /usr/share/zsh/site-functions)
 include(CPack)

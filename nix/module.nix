@@ -56,9 +56,10 @@ let
   };
   settings = lib.filterAttrs (name: value: value != null) fromOptions // cfg.settings;
   configFile = toml.generate "config.toml" (
-    # An empty list of users is every user, and the file says that by saying nothing.
-    lib.filterAttrs (name: value: !(name == "user" && value == [ ])) settings
+    # An empty list is every user, or every agent, and the file says that by saying nothing.
+    lib.filterAttrs (name: value: value != [ ]) settings
   );
+  agentsFile = toml.generate "agents.toml" cfg.agents;
 in
 {
   options.services.ebpf-ai-monitor = {
@@ -72,11 +73,23 @@ in
     };
     processes = mkOption {
       type = types.listOf processName;
-      default = [
+      default = [ ];
+      example = [
         "claude"
         "codex"
       ];
-      description = "Names of agents, of at most 15 bytes each.";
+      description = "Names of agents, of at most 15 bytes each. Empty: every agent that is known.";
+    };
+    agents = mkOption {
+      type = types.attrsOf types.anything;
+      default = { };
+      example = {
+        my-agent = {
+          names = [ "my-agent" ];
+          display-name = "My Agent";
+        };
+      };
+      description = "Rows for the table of agents, or other values for known ones: see ebpf-ai-monitor-agents(5).";
     };
     waitThreshold = mkOption {
       type = milliseconds;
@@ -133,16 +146,11 @@ in
       ++ map (name: {
         assertion = config.users.users ? ${name};
         message = "services.ebpf-ai-monitor.users: there is no user ${name} in users.users";
-      }) cfg.users
-      ++ [
-        {
-          assertion = cfg.processes != [ ];
-          message = "services.ebpf-ai-monitor.processes is empty: there would be nothing to watch for";
-        }
-      ];
+      }) cfg.users;
 
     environment.systemPackages = [ cfg.package ];
     environment.etc."ebpf-ai-monitor/config.toml".source = configFile;
+    environment.etc."ebpf-ai-monitor/agents.toml".source = agentsFile;
     services.dbus.packages = [ cfg.package ];
 
     # The unit that the package ships; only what NixOS must say is added.
@@ -150,8 +158,11 @@ in
     systemd.services.ebpf-ai-monitor = {
       wantedBy = [ "multi-user.target" ];
       reloadTriggers = [ configFile ];
-      # A reload keeps the kernel programs.
-      restartTriggers = [ (settings.probes or "auto") ];
+      # A reload keeps the kernel programs, and the table of agents.
+      restartTriggers = [
+        (settings.probes or "auto")
+        agentsFile
+      ];
       path = [ pkgs.tmux ];
       serviceConfig = {
         # The empty one takes the shipped one away.

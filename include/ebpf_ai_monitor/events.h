@@ -11,8 +11,8 @@
 
 // Length of a comm with its terminating NUL: TASK_COMM_LEN of <linux/sched.h>.
 #define AGENT_COMM_LEN 16
-// How many names of agents can be watched for.
-#define AGENT_NAMES_MAX 64
+// How many names can be watched for: some for each agent, in six forms. They are looked up by hash.
+#define AGENT_NAMES_MAX 1024
 
 enum agent_event_type {
   AGENT_FORK = 1,        // `fork`: a member made a process, which is a member from now on

@@ -2,13 +2,12 @@
 // than any subcommand does.
 #include "app/command_line.h"
 
-#include <spdlog/fmt/ranges.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "app/agent_table.h"
 #include "app/commands.h"
 #include "app/daemon_settings.h"
-#include "core/agents.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -28,8 +27,7 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
                  std::string("TOML file with these options as keys [") + config_file + "]");
   add_users(app, line.users, "Watch only this user's agents (repeatable) [all users]");
   app.add_option("--processes", line.processes,
-                 fmt::format("Names of agents, separated by commas [{}]",
-                             fmt::join(names_watched_by_default(), ",")));
+                 "Names of agents, separated by commas [every agent that is known]");
   app.add_option("--wait-threshold", line.wait_threshold,
                  "Silence of this many milliseconds is a wait; auto: sooner where an agent's "
                  "animation allows it [1000]");
@@ -129,6 +127,16 @@ struct Arguments {
   std::optional<std::string> config;  // of mcp
 };
 
+// Of what needs the table of agents.
+template <typename Run>
+int with_agents(Run run) {
+  if (const auto loaded = load_agents(); !loaded) {
+    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", loaded.error().message.c_str());
+    return 2;
+  }
+  return run();
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -152,10 +160,10 @@ int run_command_line(int argc, char** argv) {
 
   app.require_subcommand(0, 1);
   add_daemon(add(app, "daemon", "Watch the agents of this machine's users",
-                 [&] { return run_daemon_command(arguments.daemon); }),
+                 [&] { return with_agents([&] { return run_daemon_command(arguments.daemon); }); }),
              arguments.daemon);
   // Not for people: without a daemon it has nothing to do.
-  add(app, "bridge", "", run_bridge_command).group("");
+  add(app, "bridge", "", [] { return with_agents(run_bridge_command); }).group("");
   add(app, "doctor", "Whether everything is there that is needed here", [&] {
     return run_doctor_command(arguments.json);
   }).add_flag("--json", arguments.json, "As one JSON object");
@@ -163,14 +171,14 @@ int run_command_line(int argc, char** argv) {
     return run_status_command(arguments.json);
   }).add_flag("--json", arguments.json, "As one JSON object");
   add_watch(add(app, "watch", "Print your windows' badges at once and at every change, for a panel",
-                [&] { return run_watch_command(arguments.watch); }),
+                [&] { return with_agents([&] { return run_watch_command(arguments.watch); }); }),
             arguments.watch);
   add_explain(add(app, "explain", "What the judge knows of an agent, and why it says what it does",
                   [&] { return run_explain_command(arguments.explain); }),
               arguments.explain);
   add_record(add(app, "record",
                  "Write what the kernel sees of one agent as a trace: times and sizes, no content",
-                 [&] { return run_record_command(arguments.record); }),
+                 [&] { return with_agents([&] { return run_record_command(arguments.record); }); }),
              arguments.record);
   add_replay(add(app, "replay", "Run a recorded trace through the judge",
                  [&] { return run_replay_command(arguments.replay); }),

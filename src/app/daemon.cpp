@@ -30,9 +30,9 @@ std::set<uid_t> ids(const std::vector<User>& users) {
   return result;
 }
 
-std::vector<std::string> watched_names(const DaemonOptions& options) {
-  std::vector<std::string> names = options.names.all();
-  names.emplace_back(tmux_name);
+std::set<std::string> watched_names(const DaemonOptions& options) {
+  std::set<std::string> names = options.names.for_kernel();
+  names.emplace(tmux_name);
   return names;
 }
 

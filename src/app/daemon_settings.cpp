@@ -1,40 +1,19 @@
 #include "app/daemon_settings.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
+
+#include "app/toml_file.h"
 
 namespace ebpf_ai_monitor {
 namespace {
-
-std::string place(const std::string& path, const toml::source_region& source) {
-  return path + ", line " + std::to_string(source.begin.line) + ": ";
-}
-
-// A string ("a,b" where `split`), or an array of strings.
-Result<std::vector<std::string>> strings(const toml::node& node, bool split) {
-  if (const auto one = node.value_exact<std::string>())
-    return split ? split_at_commas(*one) : std::vector<std::string>{*one};
-  const toml::array* array = node.as_array();
-  std::vector<std::string> result;
-  if (array != nullptr) {
-    for (const toml::node& element : *array) {
-      if (const auto text = element.value_exact<std::string>()) result.push_back(*text);
-    }
-  }
-  if (array == nullptr || result.size() != array->size())
-    return fail("must be a string or an array of strings");
-  return result;
-}
 
 // The table of what the sandbox of `diagnose` and `mcp` lets commands do.
 Status read_commands(const toml::node& node, CommandSettings& commands) {
   if (!node.is_table()) return fail("must be a table: [commands]");
   for (const auto& [key, value] : *node.as_table()) {
     if (key == "deny") {
-      auto list = strings(value, false);
+      auto list = one_or_more_strings(value);
       if (!list || std::ranges::find(*list, "") != list->end())
         return fail("has a deny that is no array of programs");
       commands.deny = std::move(*list);
@@ -52,8 +31,9 @@ Status read_commands(const toml::node& node, CommandSettings& commands) {
 // Sets one key; the error says what is wrong with its value.
 Status set(DaemonSettings& settings, std::string_view key, const toml::node& node) {
   if (key == "user" || key == "processes") {
-    auto list = strings(node, key == "processes");
+    auto list = one_or_more_strings(node);
     if (!list) return tl::make_unexpected(list.error());
+    if (key == "processes" && node.is_string()) list = split_at_commas(list->front());
     (key == "user" ? settings.users : settings.processes) = std::move(*list);
   } else if (key == "wait-threshold") {
     const auto number = node.value_exact<int64_t>();
@@ -107,18 +87,12 @@ std::vector<std::string> split_at_commas(const std::string& list) {
 }
 
 Status read_config(const std::string& path, DaemonSettings& settings) {
-  std::error_code ignored;  // whatever it is, opening the file will tell
-  // It would read like an empty file.
-  if (std::filesystem::is_directory(path, ignored)) return fail(path + " is a directory");
-  try {
-    for (const auto& [key, node] : toml::parse_file(path)) {
-      if (auto status = set(settings, key.str(), node); !status)
-        return fail(place(path, node.source()) + "'" + std::string(key.str()) + "' " +
-                    status.error().message);
-    }
-  } catch (const toml::parse_error& error) {
-    if (!error.source().begin) return fail(path + ": " + std::string(error.description()));
-    return fail(place(path, error.source()) + std::string(error.description()));
+  const auto table = parse_toml_file(path);
+  if (!table) return tl::make_unexpected(table.error());
+  for (const auto& [key, node] : *table) {
+    if (auto status = set(settings, key.str(), node); !status)
+      return fail(place(path, node.source()) + "'" + std::string(key.str()) + "' " +
+                  status.error().message);
   }
   return {};
 }

@@ -185,7 +185,7 @@ int run_demo_command() {
     return 2;
   }
   auto names = AgentNames::from({demo_agent_name});
-  auto monitor = AgentMonitor::load({names->all(), {getuid()}});
+  auto monitor = AgentMonitor::load({names->for_kernel(), {getuid()}});
   if (!monitor) {
     std::fprintf(stderr, "ebpf-ai-monitor: %s\n", monitor.error().message.c_str());
     return 1;

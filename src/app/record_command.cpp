@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <grp.h>
-#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -256,7 +255,7 @@ int run_record_command(const RecordArguments& options) {
   }
   AgentMonitor::Options kernel;
   // Of a session that runs, nothing else begins another.
-  if (!*agent) kernel.names = checked->names.all();
+  if (!*agent) kernel.names = checked->names.for_kernel();
   kernel.users = users;
   kernel.ring_bytes = ring_bytes;
   kernel.everything = true;
@@ -280,7 +279,7 @@ int run_record_command(const RecordArguments& options) {
     return 1;
   }
   if (!*agent)
-    say("waiting for " + fmt::format("{}", fmt::join(checked->names.all(), " or ")) + " to start");
+    say("waiting for " + (options.agent.empty() ? "an agent" : options.agent) + " to start");
   return recording.run();
 }
 

@@ -41,7 +41,7 @@ void print_table(const json& answer) {
   const auto row = [&](const std::string& agent, const std::string& pid, const std::string& state,
                        const std::string& since, const std::string& project,
                        const std::string& terminal, const std::string& window) {
-    std::printf("%s %s %s %s %s %s %s\n", cell(agent, 11).c_str(), cell(pid, 7).c_str(),
+    std::printf("%s %s %s %s %s %s %s\n", cell(agent, 12).c_str(), cell(pid, 7).c_str(),
                 cell(state, state_width).c_str(), cell(since, 11).c_str(),
                 cell(project, 12).c_str(), cell(terminal, 7).c_str(), window.c_str());
   };

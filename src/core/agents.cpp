@@ -8,7 +8,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr size_t max_name = 15;  // TASK_COMM_LEN of <linux/sched.h> less the NUL
+constexpr size_t max_name = AGENT_COMM_LEN - 1;
 
 constexpr std::array interpreters = {"node", "nodejs", "bun",  "deno", "python", "ruby",
                                      "perl", "bash",   "dash", "sh",   "zsh",    "fish"};
@@ -27,20 +27,39 @@ bool is_interpreter(std::string_view exe) {
 }
 
 // What an interpreter runs: `node --flag SCRIPT …`, `python3 -m MODULE …`; "" for neither.
-std::string_view script_name(const std::vector<std::string>& arguments) {
+std::string_view script_of(const std::vector<std::string>& arguments) {
   for (size_t i = 1; i < arguments.size(); ++i) {
     std::string_view argument = arguments[i];
     if (argument == "-m" && i + 1 < arguments.size()) return arguments[i + 1];
     if (argument == "-c" || argument == "-e") return "";  // the program itself follows
     if (argument.empty() || argument.front() == '-') continue;
-    argument = basename(argument);
-    for (const std::string_view extension : extensions) {
-      if (argument.ends_with(extension))
-        return argument.substr(0, argument.size() - extension.size());
-    }
     return argument;
   }
   return "";
+}
+
+std::string_view script_name(std::string_view script) {
+  script = basename(script);
+  for (const std::string_view extension : extensions) {
+    if (script.ends_with(extension)) return script.substr(0, script.size() - extension.size());
+  }
+  return script;
+}
+
+// What the program of that name is called where a wrapper has its name: by nixpkgs' makeWrapper
+// (which appends '_' for a wrapper's wrapper), by npm's packages of executables, and by hand.
+std::vector<std::string> forms_of(const std::string& name) {
+  return {name,
+          "." + name + "-wrapped",
+          "." + name + "-wrapped_",
+          "." + name + "-unwrapped",
+          name + ".exe",
+          name + "-raw"};
+}
+
+std::vector<AgentProfile>& table() {
+  static std::vector<AgentProfile> rows;
+  return rows;
 }
 
 }  // namespace
@@ -48,9 +67,6 @@ std::string_view script_name(const std::vector<std::string>& arguments) {
 tl::expected<AgentNames, std::string> AgentNames::from(std::vector<std::string> names) {
   const auto refuse = [](std::string why) { return tl::make_unexpected(std::move(why)); };
   if (names.empty()) return refuse("no process name given");
-  if (names.size() > AGENT_NAMES_MAX)
-    return refuse(std::to_string(names.size()) + " process names; at most " +
-                  std::to_string(AGENT_NAMES_MAX) + " can be watched for");
   for (const std::string& name : names) {
     if (name.empty()) return refuse("an empty process name");
     if (name.size() > max_name)
@@ -60,7 +76,28 @@ tl::expected<AgentNames, std::string> AgentNames::from(std::vector<std::string> 
       return refuse("process name '" + name + "' is a path; give its last part");
   }
   AgentNames result;
+  const auto add = [&](const std::vector<std::string>& called, Bearer bearer) {
+    for (const std::string& name : called) {
+      for (const std::string& form : forms_of(name)) {
+        result.bearers_.emplace(form, bearer);
+        if (form.size() > max_name) result.bearers_.emplace(form.substr(0, max_name), bearer);
+      }
+    }
+  };
+  for (size_t i = 0; i < names.size(); ++i) {
+    const AgentProfile& profile = profile_of(names[i]);
+    if (profile.id == names[i]) {
+      add(profile.names, {.name = i, .shared = false});
+      add(profile.shared_names, {.name = i, .shared = true});
+    } else {
+      add({names[i]}, {.name = i, .shared = false});
+    }
+  }
   result.names_ = std::move(names);
+  if (const size_t count = result.for_kernel().size(); count > AGENT_NAMES_MAX)
+    return refuse(std::to_string(result.names_.size()) + " process names are " +
+                  std::to_string(count) + " with those of wrapped programs; at most " +
+                  std::to_string(AGENT_NAMES_MAX) + " can be watched for");
   return result;
 }
 
@@ -69,41 +106,51 @@ const std::string* AgentNames::find(std::string_view name) const {
   return found == names_.end() ? nullptr : &*found;
 }
 
-const std::string* AgentNames::match(const ProcessNames& process) const {
-  if (const auto* name = find(process.comm)) return name;
-  if (const auto* name = find(basename(process.exe))) return name;
-  return is_interpreter(process.exe) ? find(script_name(process.arguments)) : nullptr;
+std::set<std::string> AgentNames::for_kernel() const {
+  std::set<std::string> names;
+  for (const auto& [name, bearer] : bearers_) names.insert(name.substr(0, max_name));
+  return names;
 }
 
-const std::vector<AgentProfile>& agent_profiles() {
-  static const std::vector<AgentProfile> profiles = {
-      {.name = "claude",
-       .display_name = "Claude Code",
-       .badge_source = "claude-code",
-       .watched_by_default = true,
-       .has_session_file = true,
-       .titles = {.working = {}, .asks = {}, .idle = {"✳"}}},
-      // Its terminal's title blinks while it asks.
-      {.name = "codex",
-       .display_name = "Codex",
-       .badge_source = "codex",
-       .watched_by_default = true,
-       .blink_means = WaitsFor::permission,
-       .titles = {.working = {},
-                  .asks = {"[ . ] Action Required", "[ ! ] Action Required"},
-                  .idle = {}}},
-      {.name = "gemini",
-       .display_name = "Gemini CLI",
-       .titles = {.working = {"✦"}, .asks = {"✋"}, .idle = {"◇"}}},
-      {.name = "opencode", .display_name = "OpenCode"},
+const std::string* AgentNames::match(const ProcessNames& process) const {
+  const std::vector<std::string>& arguments = process.arguments;
+  const std::string_view first = arguments.empty() ? std::string_view() : arguments[0];
+  const std::string_view script = is_interpreter(process.exe) ? script_of(arguments) : "";
+  const auto is_agent = [&](const Bearer& bearer) {
+    const AgentProfile& profile = profile_of(names_[bearer.name]);
+    if (arguments.size() > 1 &&
+        std::ranges::find(profile.helpers, arguments[1]) != profile.helpers.end())
+      return false;
+    return !bearer.shared || std::ranges::any_of(profile.packages, [&](const std::string& package) {
+      return process.exe.find(package) != std::string::npos ||
+             first.find(package) != std::string_view::npos ||
+             script.find(package) != std::string_view::npos;
+    });
   };
-  return profiles;
+  for (const std::string_view name : {std::string_view(process.comm), basename(process.exe),
+                                      basename(first), script_name(script)}) {
+    const auto [begin, end] = bearers_.equal_range(name);
+    const auto found =
+        std::find_if(begin, end, [&](const auto& entry) { return is_agent(entry.second); });
+    if (found != end) return &names_[found->second.name];
+  }
+  return nullptr;
 }
+
+const std::vector<AgentProfile>& agent_profiles() { return table(); }
+
+void set_agent_profiles(std::vector<AgentProfile> rows) { table() = std::move(rows); }
 
 const AgentProfile& profile_of(std::string_view agent) {
   static const AgentProfile unknown;
-  const auto found = std::ranges::find(agent_profiles(), agent, &AgentProfile::name);
-  return found == agent_profiles().end() ? unknown : *found;
+  const auto& rows = agent_profiles();
+  auto found = std::ranges::find(rows, agent, &AgentProfile::id);
+  // Who is watched for by one of its names alone.
+  if (found == rows.end())
+    found = std::ranges::find_if(rows, [&](const AgentProfile& row) {
+      return std::ranges::find(row.names, agent) != row.names.end();
+    });
+  return found == rows.end() ? unknown : *found;
 }
 
 const AgentProfile* profile_of_badge(std::string_view badge_source) {
@@ -114,9 +161,7 @@ const AgentProfile* profile_of_badge(std::string_view badge_source) {
 
 std::vector<std::string> names_watched_by_default() {
   std::vector<std::string> names;
-  for (const AgentProfile& profile : agent_profiles()) {
-    if (profile.watched_by_default) names.push_back(profile.name);
-  }
+  for (const AgentProfile& profile : agent_profiles()) names.push_back(profile.id);
   return names;
 }
 

@@ -74,7 +74,7 @@ std::string summary(const PanelBadges& badges) {
 
 std::string agent_of(const Badge& badge) {
   const AgentProfile* profile = profile_of_badge(badge.source);
-  return profile == nullptr ? "agent" : display_name(profile->name);
+  return profile == nullptr ? "agent" : display_name(profile->id);
 }
 
 std::string state_of(const PanelBadge& shown) {

@@ -47,8 +47,8 @@ bool says_no_server(sd_bus_message* reply) {
 // Where the Icon Theme Specification has what fits into any theme.
 std::vector<std::string> icon_directories(const std::string& home) {
   std::vector<std::string> directories;
-  for (const auto& data :
-       {home + "/.local/share", std::string("/usr/local/share"), std::string("/usr/share")})
+  for (const auto& data : {home + "/.local/share", std::string("/usr/local/share"),
+                           std::string("/usr/share"), std::string(DATA_DIRECTORY)})
     directories.push_back(data + "/icons/hicolor/scalable/apps/");
   return directories;
 }
@@ -56,12 +56,16 @@ std::vector<std::string> icon_directories(const std::string& home) {
 // The path of an icon that exists, or a name that every theme has.
 std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
   if (notification.crash) return crash_icon;
-  const std::string& source = profile_of(notification.agent).badge_source;
-  const std::string& name = source == generic_badge_source ? notification.agent : source;
-  for (const auto& directory : directories) {
-    std::string path = directory + name + ".svg";
-    std::error_code ignored;
-    if (std::filesystem::is_regular_file(path, ignored)) return path;
+  const AgentProfile& profile = profile_of(notification.agent);
+  const bool is_generic = profile.badge_source == generic_badge_source;
+  // What its user has put there, before our own.
+  for (const std::string& name :
+       {is_generic ? notification.agent : profile.badge_source, profile.icon}) {
+    for (const auto& directory : directories) {
+      std::string path = directory + name + ".svg";
+      std::error_code ignored;
+      if (std::filesystem::is_regular_file(path, ignored)) return path;
+    }
   }
   return fallback_icon;
 }

@@ -158,8 +158,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options, Probes probes) {
   return monitor;
 }
 
-Status AgentMonitor::watch_for(const std::vector<std::string>& names,
-                               const std::set<uid_t>& users) {
+Status AgentMonitor::watch_for(const std::set<std::string>& names, const std::set<uid_t>& users) {
   std::vector<agent_name> keys;
   for (const std::string& text : names)
     text.copy(keys.emplace_back().text, sizeof(agent_name::text) - 1);

@@ -40,8 +40,8 @@ constexpr std::string_view name_of(Probes probes) {
 class AgentMonitor {
  public:
   struct Options {
-    // Names of agents, of at most 15 bytes.
-    std::vector<std::string> names;
+    // What agents may be called, in at most 15 bytes each: AgentNames::for_kernel().
+    std::set<std::string> names;
     // Watch only these users' processes; empty: everyone's.
     std::set<uid_t> users;
     // Size of the ring buffer: a power of two and a multiple of the page size. An animated agent
@@ -65,7 +65,7 @@ class AgentMonitor {
 
   Probes probes() const { return probes_; }
   // Watches for other names and users from now on.
-  Status watch_for(const std::vector<std::string>& names, const std::set<uid_t>& users);
+  Status watch_for(const std::set<std::string>& names, const std::set<uid_t>& users);
 
   // Readable when there are events that want to be looked at now.
   int fd() const;

@@ -77,7 +77,7 @@ std::vector<KeptSession> SessionTracker::keep() const {
   return kept;
 }
 
-Status SessionTracker::reconfigure(const std::vector<std::string>& watched, AgentNames names,
+Status SessionTracker::reconfigure(const std::set<std::string>& watched, AgentNames names,
                                    std::set<uid_t> users, const judge::Rules& rules) {
   if (auto status = monitor_.watch_for(watched, users); !status) return status;
   finder_.set_names(std::move(names));

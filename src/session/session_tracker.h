@@ -64,8 +64,8 @@ class SessionTracker {
   void scan(const std::vector<KeptSession>& kept = {});
   std::vector<KeptSession> keep() const;
   // Goes by other names, users and rules from now on. A session that is none by these ends.
-  Status reconfigure(const std::vector<std::string>& watched, AgentNames names,
-                     std::set<uid_t> users, const judge::Rules& rules);
+  Status reconfigure(const std::set<std::string>& watched, AgentNames names, std::set<uid_t> users,
+                     const judge::Rules& rules);
   // Handles what the kernel has told by now, also what did not want to wake anybody.
   void catch_up();
 

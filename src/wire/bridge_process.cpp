@@ -50,8 +50,13 @@ constexpr size_t max_behind = 1000;
   const char* search = getenv("PATH");
   const std::string path =
       std::string("PATH=") + (search != nullptr ? search : "/usr/local/bin:/usr/bin:/bin");
-  const char* const environment[] = {runtime.c_str(), bus.c_str(),  home.c_str(),
-                                     name.c_str(),    path.c_str(), nullptr};
+  const char* table = getenv("EBPF_AI_MONITOR_AGENTS");  // ours is its table, too
+  const std::string agents =
+      std::string("EBPF_AI_MONITOR_AGENTS=") + (table != nullptr ? table : "");
+  const char* const environment[] = {runtime.c_str(), bus.c_str(),
+                                     home.c_str(),    name.c_str(),
+                                     path.c_str(),    table != nullptr ? agents.c_str() : nullptr,
+                                     nullptr};
   const char* const arguments[] = {"ebpf-ai-monitor", "bridge", nullptr};
   syscall(SYS_execveat, high_program, "", arguments, environment, AT_EMPTY_PATH);
   _exit(127);

@@ -131,7 +131,7 @@ std::string ProgramDirectory::script(const std::string& name, const std::string&
   return path_ / name;
 }
 
-std::string agent_name() { return "t-agent-" + std::to_string(getpid()); }
+std::string agent_name() { return "tagent-" + std::to_string(getpid()); }
 
 Actor::Actor(const Terminal& terminal, Start start) : terminal_(terminal) {
   if (start.arguments.empty()) start.arguments = {start.program};

@@ -62,7 +62,7 @@ class ProgramDirectory {
   std::filesystem::path path_;
 };
 
-// "t-agent-<pid of this test>": tests may run beside each other.
+// "tagent-<pid of this test>", of at most 14 bytes: tests may run beside each other.
 std::string agent_name();
 
 // A child process on a terminal. Gone when its test ends.

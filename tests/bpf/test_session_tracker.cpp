@@ -109,9 +109,9 @@ class Sessions : public RootTest {
   }
 
   void watch(AgentMonitor::Options options = {}, const std::vector<KeptSession>& kept = {}) {
-    options.names = {agent_name()};
+    const auto names = AgentNames::from({agent_name()});
+    options.names = names->for_kernel();
     const std::set<uid_t> users = options.users;
-    auto names = AgentNames::from(options.names);
     tracker_ = std::make_unique<SessionTracker>(
         loop_, load(options), AgentFinder(*names, Proc()), users, judge::Rules{},
         SessionTracker::Listener{
@@ -690,6 +690,71 @@ TEST_F(Sessions, OthersThatRunAlreadyAreLeftAlone) {
 }
 
 // ---- attached on demand ----
+
+// ---- behind wrappers ----
+
+class Wrapped : public Sessions {
+ protected:
+  void SetUp() override {
+    Sessions::SetUp();
+    set_agent_profiles({{.id = agent_name(),
+                         .names = {agent_name()},
+                         .shared_names = {"index"},
+                         .packages = {"@" + agent_name() + "/"}}});
+  }
+  void TearDown() override {
+    set_agent_profiles({});
+    Sessions::TearDown();
+  }
+
+  // As packagers start an agent, or it itself.
+  std::vector<Actor::Start> starts() const {
+    const std::string name = agent_name();
+    const std::string wrapped = programs_.copy("." + name + "-wrapped");
+    const std::string node = programs_.copy("bin/node");
+    return {
+        {.program = wrapped, .arguments = {name}},  // by a wrapper that is a binary
+        {.program = programs_.script("bin/" + name, "#!/bin/bash\nexec -a \"$0\" " + wrapped)},
+        {.program = node, .arguments = {"node", "/x/." + name + "-wrapped"}},
+        {.program = programs_.copy("." + name + "-unwrapped")},
+        {.program = programs_.copy(name + ".exe")},
+        {.program = programs_.copy(name + "-raw")},
+        {.program = programs_.copy("bin/other"), .arguments = {"/x/" + name}},
+        {.program = node, .arguments = {"node", "/x/@" + name + "/agent/index.js"}},
+    };
+  }
+};
+
+TEST_F(Wrapped, AnAgentThatStarts) {
+  watch();
+  // For which the terminal programs stay: the kernel needs a moment between their end and a new
+  // start.
+  const Actor another(terminal_, {.program = agent_});
+  until(another, std::nullopt);
+  for (const Actor::Start& start : starts()) {
+    const Terminal terminal;
+    const Actor agent(terminal, start);
+    EXPECT_EQ(until(agent, std::nullopt).agent, agent_name()) << start.program;
+  }
+}
+
+TEST_F(Wrapped, AnAgentThatRunsAlready) {
+  for (const Actor::Start& start : starts()) {
+    const Terminal terminal;
+    const Actor agent(terminal, start);
+    tracker_.reset();  // a daemon that starts anew
+    watch();
+    EXPECT_EQ(until(agent, std::nullopt).agent, agent_name()) << start.program;
+  }
+}
+
+TEST_F(Wrapped, ANameThatOthersBearIsNoAgent) {
+  watch();
+  const Actor other(terminal_, {.program = programs_.copy("bin/node"),
+                                .arguments = {"node", "/srv/shop/index.js"}});
+  run_until_event(AGENT_EXEC, other.pid());
+  EXPECT_THAT(agents(), IsEmpty());
+}
 
 TEST_F(Sessions, TheTerminalProgramsAreAttachedOnlyWhileThereIsASession) {
   watch();

@@ -65,7 +65,7 @@ NAMES = [
     ("ä" * 8, "ä" * 8),  # 8 characters, 16 bytes
     ("claude, ", "empty"),
     ("/usr/bin/claude", "/usr/bin/claude"),
-    (",".join(f"agent-{i}" for i in range(65)), "65"),
+    (",".join(f"agent-{i}" for i in range(300)), "300"),
 ]
 LEVELS = ["loud", "", "INFO ", "5"]
 
@@ -170,6 +170,15 @@ def test_config_is_unreadable(run: Run, tmp_path: Path) -> None:
 def test_the_command_line_wins_over_the_config(run: Run, tmp_path: Path) -> None:
     arguments = config(tmp_path, 'user = "no-such-user-in-config"\n')
     refused(run, [*arguments, "--user=no-such-user-in-option"], ["no-such-user-in-option"])
+
+# ---- the table of agents ----
+
+@pytest.mark.parametrize("command", [["daemon"], ["bridge"], ["watch"], ["record", "--output", "-"]], ids=" ".join)
+def test_a_bad_row_of_the_table_of_agents(run: Run, tmp_path: Path, command: list[str]) -> None:
+    table = tmp_path / "agents.toml"
+    table.write_text('[my-agent]\nnames = ["my-agent"]\nsource = "mine"\n')
+    says = [str(table), "line 3", "[my-agent]", "source"]
+    refused(run, command, says, wrapper=("env", f"EBPF_AI_MONITOR_AGENTS={table}"))
 
 # ---- what the kernel lacks: status 1 ----
 

@@ -21,6 +21,18 @@ def test_every_setting_is_in_the_manual() -> None:
     assert options == set(re.findall(r"^\*([a-z-]+)\* =", page, re.MULTILINE))
 
 
+def test_every_key_of_an_agent_is_in_the_manual(tmp_path: Path) -> None:
+    page = (MAN / "ebpf-ai-monitor-agents.5.scd").read_text()
+    table = tmp_path / "agents.toml"
+    table.write_text("[mine]\nno-such-key = 1\n")
+    watch = subprocess.run(
+        ["env", f"EBPF_AI_MONITOR_AGENTS={table}", str(BINARY), "watch"], capture_output=True, text=True, check=False
+    )
+    keys = re.split(", | and ", watch.stderr.strip().partition("there are ")[2])
+    assert len(keys) > 5
+    assert set(keys) == set(re.findall(r"\*([a-z-]+)\* = _", page))
+
+
 def test_every_command_is_in_the_manual() -> None:
     page = (MAN / "ebpf-ai-monitor.1.scd").read_text()
     commands = re.findall(r"^  ([a-z]+) ", help_of().partition("Subcommands:")[2], re.MULTILINE)

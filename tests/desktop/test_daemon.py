@@ -396,6 +396,20 @@ def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch,
         assert calls.count() == 2
 
 
+def test_a_row_of_the_table_is_an_agent(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
+    """By default all rows are watched; the daemon's table is its bridge's, too."""
+    table = desktop.root / "agents.toml"
+    table.write_text(f'[my-agent]\nnames = ["{NAME}"]\ndisplay-name = "My Agent"\n')
+    with Daemon(desktop, ("--notify-after", "0"), table) as daemon, Mako(desktop) as mako:
+        window = desktop.open_foot(stand_in)
+        wait_for_badge(badges, window, state="stopped", source="generic")
+        [session] = daemon.status()["sessions"]
+        assert (session["agent"], session["name"]) == ("my-agent", "My Agent")
+        desktop.open_foot("sleep", "1000")
+        os.kill(agent_in(window), signal.SIGUSR1)
+        mako.wait_for("My Agent is ready")
+
+
 def test_a_reload_changes_what_is_told_and_keeps_the_bridge(
     desktop: Desktop, badges: BadgeWatch, stand_in: str
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from tmux_server import Tmux
 SECONDS = 60.0
 # A message of sd-bus that waits to be sent takes more than 1 KiB.
 MANY = 4000
+ICONS = Path(__file__).parents[2] / "data/icons/hicolor/scalable/apps"
 # WaitsFor of core/state.h
 PROMPT, PERMISSION = 1, 2
 
@@ -59,6 +61,22 @@ def assert_nothing_is_told(desktop: Desktop, mako: Mako, bridge: Bridge) -> None
     bridge.tell(later)
     complete(bridge, later)
     mako.wait_for("later is ready")
+
+
+def test_each_agent_has_its_icon(desktop: Desktop, mako: Mako, bridge: Bridge) -> None:
+    folder = ".local/share/icons/hicolor/scalable/apps"
+    ours = ICONS / "ebpf-ai-monitor-pi.svg"
+    desktop.write_home_file(f"{folder}/{ours.name}", ours.read_text())
+    agent = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="pi")
+    bridge.tell(agent)
+    complete(bridge, agent)
+    assert mako.wait_for("pi is ready").app_icon == f"{desktop.home}/{folder}/{ours.name}"
+    # The user's own comes first.
+    desktop.write_home_file(f"{folder}/pi.svg", ours.read_text())
+    bridge.tell_change(agent, state="working")
+    mako.wait_for_none()
+    complete(bridge, agent)
+    assert mako.wait_for("pi is ready").app_icon == f"{desktop.home}/{folder}/pi.svg"
 
 
 def test_a_completion_is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> None:

@@ -73,10 +73,11 @@ def test_what_a_reload_does_not_change_restarts_the_service() -> None:
         return system(options)["systemd"]["services"]["ebpf-ai-monitor"]["restartTriggers"]
 
     assert triggers() == triggers("waitThreshold = 7;") != triggers('settings.probes = "fentry";')
+    assert triggers() != triggers('agents.mine.names = [ "mine" ];')
 
 
 def test_options_are_keys_of_the_configuration() -> None:
-    assert settings() == {"processes": ["claude", "codex"], "wait-threshold": 1000, "log-level": "info"}
+    assert settings() == {"wait-threshold": 1000, "log-level": "info"}
     assert settings(
         'users = [ "ada" ]; processes = [ "gemini" ]; waitThreshold = 1500; logLevel = "debug";'
         "notifications = { enable = true; after = 5; remindAfter = 60; urgent = true; };"
@@ -92,9 +93,12 @@ def test_the_module_knows_the_programs_own_defaults() -> None:
     source = (ROOT / "src/app/daemon_settings.h").read_text()
     assert f"wait_threshold = \"{settings()['wait-threshold']}\";" in source
     assert f'log_level = "{settings()["log-level"]}";' in source
-    agents = (ROOT / "src/core/agents.cpp").read_text()
-    watched = re.findall(r'\.name = "(\w+)"[^}]*\.watched_by_default = true', agents)
-    assert sorted(watched) == sorted(settings()["processes"])
+
+
+def test_rows_of_the_table_of_agents() -> None:
+    made = system('agents.my-agent = { names = [ "ma" ]; titles.idle = [ "*" ]; };')
+    table = made["environment"]["etc"]["ebpf-ai-monitor/agents.toml"]["source"]["value"]
+    assert table == {"my-agent": {"names": ["ma"], "titles": {"idle": ["*"]}}}
 
 
 def test_every_setting_of_the_module_is_one_of_the_program() -> None:
@@ -112,7 +116,6 @@ def test_every_setting_of_the_module_is_one_of_the_program() -> None:
         ('waitThreshold = "1000";', "services.ebpf-ai-monitor.waitThreshold"),
         ('logLevel = "loud";', "services.ebpf-ai-monitor.logLevel"),
         ('processes = "claude";', "services.ebpf-ai-monitor.processes"),
-        ("processes = [ ];", "services.ebpf-ai-monitor.processes"),
         ('processes = [ "bin/claude" ];', "services.ebpf-ai-monitor.processes"),
         ('processes = [ "a-name-of-16-byt" ];', "services.ebpf-ai-monitor.processes"),
         ("users = [ 7 ];", "services.ebpf-ai-monitor.users"),

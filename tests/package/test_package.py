@@ -17,10 +17,13 @@ INSTALLED = {
     "/usr/share/dbus-1/system.d/org.ebpf_ai_monitor1.conf",
     "/usr/share/man/man1/ebpf-ai-monitor.1.gz",
     "/usr/share/man/man5/ebpf-ai-monitor-config.5.gz",
+    "/usr/share/man/man5/ebpf-ai-monitor-agents.5.gz",
     "/usr/share/man/man5/ebpf-ai-monitor-badge.5.gz",
     "/usr/share/bash-completion/completions/ebpf-ai-monitor",
     "/usr/share/zsh/site-functions/_ebpf-ai-monitor",
     "/usr/share/fish/vendor_completions.d/ebpf-ai-monitor.fish",
+    "/usr/share/ebpf-ai-monitor/agents.toml",
+    "/usr/share/icons/hicolor/scalable/apps/ebpf-ai-monitor-claude.svg",
 }
 
 

@@ -30,7 +30,9 @@ TEST(AgentNames, RefusesWhatIsNoName) {
   EXPECT_THAT(refused({}), HasSubstr("no process name"));
   EXPECT_THAT(refused({""}), HasSubstr("empty"));
   EXPECT_THAT(refused({"claude", ""}), HasSubstr("empty"));
-  EXPECT_THAT(refused(std::vector<std::string>(65, "claude")), HasSubstr("65 process names"));
+  std::vector<std::string> many;
+  for (int i = 0; i < 300; ++i) many.push_back("agent-" + std::to_string(i));
+  EXPECT_THAT(refused(many), HasSubstr("300 process names are 1500"));
   EXPECT_THAT(refused({"/usr/bin/codex"}), HasSubstr("'/usr/bin/codex' is a path"));
 }
 
@@ -88,8 +90,72 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"empty_arguments", {"node", "/usr/bin/node", {"node", "", "", "codex"}}, "codex"},
         Case{
             "a_script_that_is_a_directory", {"node", "/usr/bin/node", {"node", "codex/"}}, nullptr},
-        Case{"deleted_executable", {"x", "/usr/bin/codex (deleted)", {"x"}}, nullptr}),
+        Case{"deleted_executable", {"x", "/usr/bin/codex (deleted)", {"x"}}, nullptr},
+        Case{"argv0", {"x", "/opt/x", {"/usr/bin/codex"}}, "codex"},
+        Case{"nixos_wrapped_binary",
+             {".codex-wrapped", "/nix/store/x/bin/.codex-wrapped", {"codex"}},
+             "codex"},
+        Case{"nixos_wrapped_script",
+             {".gemini-wrapped", "/bin/node", {"node", "/nix/store/x/bin/.gemini-wrapped"}},
+             "gemini"},
+        Case{"wrapped_twice", {"x", "/x/.codex-wrapped_", {"x"}}, "codex"},
+        Case{"cut_comm", {".gemini-unwrapp", "/opt/x", {"x"}}, "gemini"},
+        Case{"unwrapped", {"x", "/x/.claude-unwrapped", {"x"}}, "claude"},
+        Case{"raw", {"x", "/x/codex-raw", {"x"}}, "codex"},
+        Case{"npms_executable",
+             {"claude.exe", "/x/bin/claude.exe", {"/x/bin/claude.exe"}},
+             "claude"},
+        Case{"service", {"claude", "/x/claude.exe", {"claude", "--bg-spare", "x"}}, nullptr},
+        Case{"word_of_a_service", {"claude", "/x/claude", {"claude", "-p", "daemon"}}, "claude"}),
     [](const auto& test) { return test.param.what; });
+
+// Names that others bear, too.
+class Shared : public testing::TestWithParam<Case> {};
+
+TEST_P(Shared, NeedsASecondSign) {
+  const AgentNames agents = AgentNames::from(names_watched_by_default()).value();
+  const std::string* name = agents.match(GetParam().process);
+  EXPECT_EQ(name ? *name : "none", GetParam().matched ? GetParam().matched : "none");
+}
+
+constexpr const char* node = "/usr/bin/node";
+
+INSTANTIATE_TEST_SUITE_P(
+    Processes, Shared,
+    testing::Values(
+        Case{"copilot", {"node", node, {"node", "/x/@github/copilot/index.js"}}, "copilot"},
+        Case{"cursor",
+             {"node", "/x/cursor-agent/versions/1/node", {"agent", "--x", "/y/index.js"}},
+             "cursor"},
+        Case{"some_index", {"node", node, {"node", "/srv/shop/index.js"}}, nullptr},
+        Case{"some_agent", {"agent", "/usr/sbin/agent", {"agent"}}, nullptr},
+        Case{"amp", {"amp", "/x/node_modules/@ampcode/cli/bin/amp.exe", {"amp"}}, "amp"},
+        Case{"some_amp", {"amp", "/usr/bin/amp", {"amp"}}, nullptr},
+        Case{"pi", {"pi", node, {"pi"}}, "pi"},
+        Case{"some_pi", {"pi", "/usr/games/pi", {"pi"}}, nullptr},
+        Case{"goose", {"goose", "/home/ada/.local/bin/goose", {"goose"}}, "goose"},
+        Case{"some_goose", {"goose", "/home/ada/go/bin/goose", {"goose", "up"}}, nullptr},
+        Case{"kilo", {"node", node, {"node", "/usr/bin/kilo"}}, "kilo"},
+        Case{"kilos_executable", {".kilo", "/x/.kilo", {".kilo"}}, "kilo"},
+        Case{"some_kilo", {"kilo", "/usr/bin/kilo", {"kilo", "notes"}}, nullptr},
+        Case{"vibe",
+             {"vibe", "/usr/bin/python3.12", {"/x/mistral-vibe/bin/python", "/x/bin/vibe"}},
+             "vibe"}),
+    [](const auto& test) { return test.param.what; });
+
+TEST(AgentNames, AnIdStandsForItsRow) {
+  const AgentNames cursor = names({"cursor"});
+  EXPECT_NE(cursor.match({"cursor-agent", "/x", {"x"}}), nullptr);
+  EXPECT_EQ(cursor.match({"cursor", "/x", {"x"}}), nullptr) << "no process has that name";
+  // Whoever names `agent` means it.
+  EXPECT_NE(names({"agent"}).match({"agent", "/x", {"x"}}), nullptr);
+}
+
+TEST(AgentNames, ForTheKernelAreTheFormsCutAsACommIs) {
+  EXPECT_THAT(names({"opencode"}).for_kernel(),
+              testing::UnorderedElementsAre("opencode", ".opencode-wrapp", ".opencode-unwra",
+                                            "opencode.exe", "opencode-raw"));
+}
 
 TEST(AgentProfiles, HaveANameForPeople) {
   EXPECT_EQ(display_name("claude"), "Claude Code");
@@ -107,7 +173,7 @@ TEST(AgentProfiles, HaveTheSourceOfTheirBadges) {
 
 TEST(AgentProfiles, AreFoundByTheSourceThatIsTheirOwn) {
   ASSERT_NE(profile_of_badge("claude-code"), nullptr);
-  EXPECT_EQ(profile_of_badge("claude-code")->name, "claude");
+  EXPECT_EQ(profile_of_badge("claude-code")->id, "claude");
   EXPECT_EQ(profile_of_badge("generic"), nullptr);
   EXPECT_EQ(profile_of_badge("claude"), nullptr);
 }
@@ -119,8 +185,8 @@ TEST(AgentProfiles, SayWhatTheirWaitsAreFor) {
   EXPECT_EQ(profile_of("my-agent").blink_means, WaitsFor::unknown);
 }
 
-TEST(AgentProfiles, SayWhoIsWatchedByDefault) {
-  EXPECT_EQ(names_watched_by_default(), (std::vector<std::string>{"claude", "codex"}));
+TEST(AgentProfiles, AreFoundByOneOfTheirNames) {
+  EXPECT_EQ(display_name("cursor-agent"), "Cursor CLI");
 }
 
 }  // namespace agents_tests

@@ -54,7 +54,7 @@ TEST_F(Config, OneStringServesForAList) {
 TEST_F(Config, AnEmptyFileLeavesTheDefaults) {
   ASSERT_TRUE(read(""));
   EXPECT_THAT(settings_.users, IsEmpty());
-  EXPECT_THAT(settings_.processes, ElementsAre("claude", "codex"));
+  EXPECT_EQ(settings_.processes, names_watched_by_default());
   EXPECT_EQ(settings_.wait_threshold, "1000");
   EXPECT_EQ(settings_.log_level, "info");
   EXPECT_TRUE(settings_.notifications);
@@ -91,7 +91,7 @@ TEST(Settings, TheDefaultsAreGood) {
   const auto options = check({});
   ASSERT_TRUE(options) << options.error().message;
   EXPECT_THAT(options->users, IsEmpty()) << "everyone's";
-  EXPECT_THAT(options->names.all(), ElementsAre("claude", "codex"));
+  EXPECT_EQ(options->names.all(), names_watched_by_default());
   EXPECT_EQ(options->rules.wait_threshold, std::chrono::seconds(1));
 }
 

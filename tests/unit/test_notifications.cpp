@@ -97,10 +97,10 @@ TEST_F(NotificationsTest, WhatItAsksForIsToldWhereItIsKnown) {
 
 TEST_F(NotificationsTest, WhatCannotBeSaidIsLeftOut) {
   auto agent = done(1);
-  agent.agent = "aider";
+  agent.agent = "my-agent";
   agent.project = "";
   update({agent});
-  EXPECT_EQ(only().summary, "aider is ready");
+  EXPECT_EQ(only().summary, "my-agent is ready");
   EXPECT_EQ(only().body, "Worked for 42 s");
 }
 
