@@ -115,8 +115,8 @@ constexpr int64_t clearly_larger(int64_t bytes) { return bytes * 3 / 2; }
 
 // ---- titles ----
 
-// A title that changes so soon after the session wrote is its own: Sway tells of it 20 to 70 ms
-// after the write.
+// A title that changes within this of the session's last write is its own: Sway tells of it 20 to
+// 70 ms after the write.
 constexpr Time title_window = 500ms;
 // A spinner turns once a second (Claude Code) or ten times (Codex), and the bridge tells that it
 // turns once a second at the most.

@@ -7,8 +7,9 @@ namespace ebpf_ai_monitor::judge {
 
 void Titles::take(const Event& event, const std::optional<Time>& written) {
   if (event.kind != Event::Kind::title) return;
-  const TitleSays says =
-      within(event.time, written, rule::title_window) ? event.title : TitleSays::nothing;
+  // It may have written on before the title's change was told.
+  const bool is_own = written && std::chrono::abs(event.time - *written) <= rule::title_window;
+  const TitleSays says = is_own ? event.title : TitleSays::nothing;
   if (says != says_) since_ = event.time;
   says_ = says;
   changed_ = event.time;

@@ -10,8 +10,8 @@ namespace ebpf_ai_monitor::judge {
 
 class Titles {
  public:
-  // A title is the session's own where the session has just written, last at `written`; else it is
-  // another tab's, or a shell's.
+  // A title is the session's own where the session writes, last at `written`, as it changes; else
+  // it is another tab's, or a shell's.
   void take(const Event& event, const std::optional<Time>& written);
 
   // It says that the agent asks, or is done. None: it does not.

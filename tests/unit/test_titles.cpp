@@ -11,6 +11,8 @@ TEST(Titles, AreTheSessionsOwnRightAfterItWrote) {
   Titles titles;
   titles.take(titled(3500ms, TitleSays::idle), 3s);
   EXPECT_EQ(titles.says_wait_since(), 3500ms);
+  titles.take(titled(2990ms, TitleSays::asks), 3s);
+  EXPECT_TRUE(titles.asks()) << "it wrote on before the change was told";
   titles.take(titled(3501ms, TitleSays::asks), 3s);
   EXPECT_EQ(titles.says(), TitleSays::nothing) << "another tab's";
   titles.take(titled(4s, TitleSays::asks), std::nullopt);
