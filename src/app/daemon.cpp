@@ -129,6 +129,10 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                 .on_blink =
                     [this](const AgentSession& session) {
                       bridges_.tell(session.agent.user, message_of(session));
+                    },
+                .on_doubt =
+                    [this](const AgentSession& session) {
+                      bridges_.offer(session.agent.user, wire::TitleAsked{session.agent.id});
                     }}),
       control_(loop, {.sessions = [this](uid_t caller) { return list(caller); },
                       .explain = [this](uid_t caller, pid_t pid) { return explain(caller, pid); },
@@ -200,8 +204,15 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
     findings.reason = report.reason;
     findings.how = wire::text_in(report);
     control_.session_changed(uid, properties(*session));
-  } else if (report.kind == wire::ReportKind::title && report.title <= TitleSays::idle) {
-    tracker_.hear_title(id, report.title, judge::Time(report.time));
+  } else if ((report.kind == wire::ReportKind::title ||
+              report.kind == wire::ReportKind::pane_title) &&
+             report.title <= TitleSays::idle) {
+    judge::Event title;
+    title.kind = judge::Event::Kind::title;
+    title.time = judge::Time(report.time);
+    title.title = report.title;
+    title.is_own_title = report.kind == wire::ReportKind::pane_title;
+    tracker_.hear_title(id, title);
   } else if (report.kind == wire::ReportKind::waits_for &&
              session->watch.state() == State::waiting && report.waits_for <= WaitsFor::answer) {
     findings_[id].waits_for = report.waits_for;

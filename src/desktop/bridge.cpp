@@ -63,6 +63,7 @@ class Bridge {
   void on_told(const wire::Gone& gone);
   void on_told(const wire::Synced& synced);
   void on_told(const wire::Input& input);
+  void on_told(const wire::TitleAsked& asked);
   void on_told(const wire::TmuxRan&);
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
@@ -217,6 +218,8 @@ void Bridge::on_told(const wire::Input& input) {
   finder_.on_input(input);
 }
 
+void Bridge::on_told(const wire::TitleAsked& asked) { finder_.on_title_asked(asked.id); }
+
 void Bridge::on_told(const wire::TmuxRan&) { finder_.on_tmux_ran(); }
 
 void Bridge::on_focus_changed() {
@@ -256,6 +259,9 @@ void Bridge::forget(const ProcessId& id) {
 void Bridge::refresh() {
   if (!synced_) return;
   finder_.find();
+  for (const auto& [id, title] : finder_.take_pane_titles())
+    titles_.found(id, title, profile_of(agents_.at(id).agent).titles, monotonic_now());
+  tell_titles();
   tell_inputs();
   update_badges();
   update_notifications();

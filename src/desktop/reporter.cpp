@@ -52,7 +52,7 @@ bool Reporter::tell_seen(const ProcessId& id) {
 }
 
 void Reporter::tell_title(const TerminalTitles::News& news) {
-  link_.send({.kind = ReportKind::title,
+  link_.send({.kind = news.is_pane ? ReportKind::pane_title : ReportKind::title,
               .start_ticks = news.id.start_ticks,
               .pid = news.id.pid,
               .title = news.says,

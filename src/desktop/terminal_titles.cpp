@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -12,6 +13,8 @@ using namespace std::chrono_literals;
 constexpr Nanoseconds between_changes = 100ms;
 // The judge lets a spinner be still for some of these (rule::title_spins).
 constexpr Nanoseconds between_signs_of_work = 1s;
+// A pane's spinner is found as it was by chance at most so many times in a row.
+constexpr int same_at_work = 3;
 
 // U+2801 to U+28FF (braille) and U+25D0 to U+25D3 (half circles), in UTF-8.
 bool begins_with_spinner(std::string_view title) {
@@ -45,6 +48,20 @@ void TerminalTitles::changed(const ProcessId& id, std::string_view title, const 
   agent.is_news = agent.says != agent.told || agent.says == TitleSays::working;
 }
 
+void TerminalTitles::found(const ProcessId& id, std::string_view title, const TitleRules& rules,
+                           Nanoseconds now) {
+  Agent& agent = agents_[id];
+  const size_t hash = std::hash<std::string_view>()(title);
+  agent.times_found = hash == agent.hash ? agent.times_found + 1 : 1;
+  agent.hash = hash;
+  agent.is_pane = true;
+  agent.says = title_says(title, rules, agent.says);
+  const bool stands_still = agent.says == TitleSays::working && agent.times_found > same_at_work;
+  if (stands_still) agent.says = TitleSays::nothing;
+  agent.time = now;
+  agent.is_news = agent.says != TitleSays::nothing || agent.told != TitleSays::nothing;
+}
+
 TitleSays TerminalTitles::says(const ProcessId& id) const {
   const auto agent = agents_.find(id);
   return agent == agents_.end() ? TitleSays::nothing : agent->second.says;
@@ -58,7 +75,7 @@ std::vector<TerminalTitles::News> TerminalTitles::take(Nanoseconds now) {
   std::vector<News> news;
   for (auto& [id, agent] : agents_) {
     if (!agent.is_news || due(agent) > now) continue;
-    news.push_back({.id = id, .says = agent.says, .time = agent.time});
+    news.push_back({.id = id, .says = agent.says, .time = agent.time, .is_pane = agent.is_pane});
     agent.told = agent.says;
     agent.told_at = now;
     agent.is_news = false;

@@ -25,11 +25,14 @@ class TerminalTitles {
   struct News {
     ProcessId id;
     TitleSays says = TitleSays::nothing;
-    Nanoseconds time{};  // at which the title changed
+    Nanoseconds time{};    // at which the title changed, or was found
+    bool is_pane = false;  // it is a tmux pane's
   };
 
   void changed(const ProcessId& id, std::string_view title, const TitleRules& rules,
                Nanoseconds now);
+  // A tmux pane's, found as it was asked for: its state is known anew.
+  void found(const ProcessId& id, std::string_view title, const TitleRules& rules, Nanoseconds now);
   TitleSays says(const ProcessId& id) const;
   void forget(const ProcessId& id) { agents_.erase(id); }
 
@@ -44,6 +47,10 @@ class TerminalTitles {
     Nanoseconds time{};  // of its last change
     Nanoseconds told_at{};
     bool is_news = false;
+    bool is_pane = false;
+    // Of a pane: what it was when it was last found. A title that stands still proves nothing.
+    size_t hash = 0;
+    int times_found = 0;
   };
   static Nanoseconds due(const Agent& agent);
 

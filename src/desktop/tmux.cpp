@@ -32,6 +32,8 @@ constexpr size_t max_watched_processes = 64;
 constexpr std::string_view pane_format =
     "pane #{pane_id} #{session_id} #{?window_active,#{?window_zoomed_flag,#{pane_active},1},0} "
     "#{pane_pid} #{pane_tty} #{window_id} #{window_index} #{session_name}";
+// By itself: a title may hold anything, and so may a session's name.
+constexpr std::string_view title_format = "title #{pane_id} #{pane_title}";
 constexpr std::string_view client_format =
     "client #{client_pid} #{client_activity} #{session_id} #{client_name}";
 
@@ -83,6 +85,14 @@ bool parse_pane(std::string_view line, TmuxState& state) {
   place.shown = shown != 0;
   place.target = std::string(session).append(":").append(window).append(".").append(id);
   place.name = std::string(line) + ":" + std::to_string(index);
+  return true;
+}
+
+bool parse_title(std::string_view line, TmuxState& state) {
+  if (take(line) != "title") return false;
+  const std::string_view id = take(line);
+  if (!is_id(id, '%')) return false;
+  state.panes[std::string(id)].title = line;
   return true;
 }
 
@@ -169,6 +179,11 @@ std::vector<std::string> tmux_arguments(const std::string& socket) {
           "-F",
           std::string(pane_format),
           ";",
+          "list-panes",
+          "-a",
+          "-F",
+          std::string(title_format),
+          ";",
           "list-clients",
           "-F",
           std::string(client_format)};
@@ -184,7 +199,7 @@ Result<TmuxState> parse_tmux(std::string_view output) {
   TmuxState state;
   while (!output.empty()) {
     const std::string_view line = take(output, '\n');
-    if (!parse_pane(line, state) && !parse_client(line, state))
+    if (!parse_pane(line, state) && !parse_title(line, state) && !parse_client(line, state))
       return fail("tmux printed '" + first_line(line) + "'");
   }
   // Activity is in whole seconds and tmux lists clients as they attached: of equals the later one.
@@ -308,6 +323,15 @@ void TmuxServer::ask() {
   } else {
     ask_timer_->arm(std::max(monotonic_now(), answered_at_ + least_interval));
   }
+}
+
+std::map<std::string, std::string> TmuxServer::take_titles() {
+  std::map<std::string, std::string> titles;
+  if (!answer_ || !*answer_) return titles;
+  for (auto& [id, pane] : (*answer_)->panes) {
+    if (!pane.title.empty()) titles.emplace(id, std::exchange(pane.title, {}));
+  }
+  return titles;
 }
 
 void TmuxServer::ask_for_a_while() {

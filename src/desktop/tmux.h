@@ -43,6 +43,7 @@ struct TmuxPane {
   std::string terminal;  // as terminal_name() has it: "pts/4"
   // By session ("$1"); its window may be linked to several.
   std::map<std::string, TmuxPlace> sessions;
+  std::string title = {};  // as its program has set it
 };
 
 struct TmuxState {
@@ -128,6 +129,8 @@ class TmuxServer {
   void ask_for_a_while();
   // None: it has not answered yet.
   const std::optional<Result<TmuxState>>& answer() const { return answer_; }
+  // Of the panes in its answer, by their ids; once.
+  std::map<std::string, std::string> take_titles();
   bool busy() const { return query_ != nullptr; }
 
  private:

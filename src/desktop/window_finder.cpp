@@ -62,6 +62,24 @@ std::optional<ProcessId> WindowFinder::only_agent_in(int64_t window) const {
   return found;
 }
 
+void WindowFinder::on_title_asked(const ProcessId& id) {
+  if (agents_.contains(id)) tasks_.add(Task::ask_tmux, id);
+}
+
+std::vector<std::pair<ProcessId, std::string>> WindowFinder::take_pane_titles() {
+  std::vector<std::pair<ProcessId, std::string>> found;
+  for (auto& [socket, server] : tmux_servers_) {
+    const auto titles = server.take_titles();
+    if (titles.empty()) continue;
+    for (const auto& [id, agent] : agents_) {
+      if (tmux_socket(agent.question.tmux) != socket) continue;
+      const auto title = titles.find(agent.question.tmux_pane);
+      if (title != titles.end()) found.emplace_back(id, title->second);
+    }
+  }
+  return found;
+}
+
 bool WindowFinder::wants_inputs(const ProcessId& id) const {
   return place(id).learnable || !place(id).tmux_sockets.empty();
 }

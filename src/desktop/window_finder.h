@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "desktop/sway.h"
 #include "desktop/task_queue.h"
@@ -29,6 +31,10 @@ class WindowFinder {
   void on_focus_changed();
   void on_input(const wire::Input& input);
   void on_tmux_ran();
+  void on_title_asked(const ProcessId& id);
+
+  // What the titles of agents' tmux panes are, where their servers have answered: each once.
+  std::vector<std::pair<ProcessId, std::string>> take_pane_titles();
 
   // Does what is to be done, once it is known which windows there are.
   void find();

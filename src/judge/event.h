@@ -49,6 +49,7 @@ struct Event {
   int64_t bytes = 0;
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
   TitleSays title = TitleSays::nothing;  // title
+  bool is_own_title = false;  // title: it is known to be the session's own, whatever it wrote
   int exit_code = 0;
   int exit_signal = 0;
 };

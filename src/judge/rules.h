@@ -121,6 +121,11 @@ constexpr Time title_window = 500ms;
 // A spinner turns once a second (Claude Code) or ten times (Codex), and the bridge tells that it
 // turns once a second at the most.
 constexpr Time title_spins = 2500ms;
+// A title that has to be asked for (tmux tells none by itself) is asked for at so long a silence,
+// and again while it lasts; and where it stands against what the terminal shows.
+constexpr Time title_doubt = 400ms;
+constexpr Time title_asked_again = 1s;
+constexpr Time title_contradicted = 300ms;
 // What it says of a wait has stood for so long, beside so long a silence. Claude Code 2.1.332's
 // does not flicker between tools; its terminal is silent within 0.1 s of the change.
 constexpr Time title_stands = 150ms;

@@ -8,7 +8,8 @@ namespace ebpf_ai_monitor::judge {
 void Titles::take(const Event& event, const std::optional<Time>& written) {
   if (event.kind != Event::Kind::title) return;
   // It may have written on before the title's change was told.
-  const bool is_own = written && std::chrono::abs(event.time - *written) <= rule::title_window;
+  const bool is_own = event.is_own_title ||
+                      (written && std::chrono::abs(event.time - *written) <= rule::title_window);
   const TitleSays says = is_own ? event.title : TitleSays::nothing;
   if (says != says_) since_ = event.time;
   says_ = says;
@@ -16,7 +17,9 @@ void Titles::take(const Event& event, const std::optional<Time>& written) {
 }
 
 std::optional<Time> Titles::says_wait_since() const {
-  if (says_ != TitleSays::asks && says_ != TitleSays::idle) return std::nullopt;
+  if ((says_ != TitleSays::asks && says_ != TitleSays::idle) || work_began_ == Time{} ||
+      since_ < work_began_)
+    return std::nullopt;
   return since_;
 }
 
@@ -30,6 +33,7 @@ void Titles::each_field(Self& of, const Visit& visit) {
   visit("says", of.says_);
   visit("since", of.since_);
   visit("changed", of.changed_);
+  visit("work_began", of.work_began_);
 }
 
 void to_json(nlohmann::json& to, const Titles& from) { Titles::each_field(from, WriteField{to}); }

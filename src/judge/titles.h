@@ -14,7 +14,11 @@ class Titles {
   // it is another tab's, or a shell's.
   void take(const Event& event, const std::optional<Time>& written);
 
-  // It says that the agent asks, or is done. None: it does not.
+  // A stretch of work begins.
+  void begin_work(Time time) { work_began_ = time; }
+
+  // It says that the agent asks, or is done. None: it does not. Where it has said so since before
+  // the latest work, it says nothing: Claude Code's shows `✳` at work, too, in tmux.
   std::optional<Time> says_wait_since() const;
   bool asks() const { return says_ == TitleSays::asks; }
   // It says that the agent works, and has changed so lately that it will go on to do so. Until
@@ -32,6 +36,7 @@ class Titles {
   TitleSays says_ = TitleSays::nothing;
   Time since_{};  // it says so
   Time changed_{};
+  Time work_began_{};
 };
 
 }  // namespace ebpf_ai_monitor::judge

@@ -165,6 +165,7 @@ void Verdict::change(State to, Time time, std::string why) {
     standing.words_due_since = {};
     now_.animation.begin_work();
     now_.idle.begin_work();
+    now_.titles.begin_work(time);
   }
   standing.state = to;
   standing.changed = time;

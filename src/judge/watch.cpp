@@ -68,6 +68,7 @@ void Watch::look(Time now, Eyes& eyes, const Tell& tell) {
       look_at_terminal(now, eyes, tell);
     }
   }
+  look_for_title(now, eyes, tell);
   if (!deadline_ || *deadline_ > now) return;
   Event tick;
   tick.time = now;
@@ -92,6 +93,30 @@ void Watch::look_at_terminal(Time now, Eyes& eyes, const Tell& tell) {
   for (const Event& found : eyes.terminal(session_, now)) take(found, tell);
 }
 
+// When its title would tell what is in doubt.
+std::optional<Time> Watch::title_due() const {
+  const Drawing& drawing = session_.drawing;
+  if (!asks_for_titles_ || !drawing.last() || session_.line_reads.line_mode()) return std::nullopt;
+  if (state() == State::working)
+    return std::max(*drawing.last() + rule::title_doubt, title_asked_ + rule::title_asked_again);
+  if (state() != State::waiting || !session_.titles.says_wait_since() || !drawing.burst_is_work())
+    return std::nullopt;
+  const Time due = std::max(*drawing.last(), title_asked_ + rule::title_contradicted);
+  return due <= *drawing.last() + rule::title_asked_again ? std::optional(due) : std::nullopt;
+}
+
+void Watch::look_for_title(Time now, Eyes& eyes, const Tell& tell) {
+  auto due = title_due();
+  if (!due || *due > now) return;
+  if (const auto write = unreported_output(eyes.last_write())) {
+    take(*write, tell);
+    due = title_due();
+    if (!due || *due > now) return;
+  }
+  title_asked_ = now;
+  eyes.ask_for_title();
+}
+
 // No event tells that a debugger holds a process, nor that it was stopped where its parent does not
 // care; nor then that it goes on.
 void Watch::look_for_stop(Time since, Time now, Eyes& eyes, const Tell& tell) {
@@ -105,8 +130,11 @@ void Watch::look_for_stop(Time since, Time now, Eyes& eyes, const Tell& tell) {
 }
 
 std::optional<Time> Watch::next_look() const {
-  if (!deadline_ || !second_look_) return deadline_ ? deadline_ : second_look_;
-  return std::min(*deadline_, *second_look_);
+  std::optional<Time> next;
+  for (const auto& due : {deadline_, second_look_, title_due()}) {
+    if (due) next = std::min(next.value_or(*due), *due);
+  }
+  return next;
 }
 
 bool Watch::drew_unwatched(const Event& event) const {

@@ -25,6 +25,8 @@ class Eyes {
   virtual bool stopped(const Session& session) = 0;
   // The terminal as it is now, and what is there beside: events of that time, in their order.
   virtual std::vector<Event> terminal(const Session& session, Time now) = 0;
+  // Has its terminal's title told.
+  virtual void ask_for_title() {}
 };
 
 // What the session's user has yet to see of it.
@@ -55,6 +57,8 @@ class Watch {
   // From the next event on.
   void set_rules(const Rules& rules) { rules_ = rules; }
   void mark_seen() { attention_.unseen = 0; }
+  // Its title is told only when it is asked for.
+  void ask_for_titles() { asks_for_titles_ = true; }
 
   const Session& session() const { return session_; }
   State state() const { return session_.state(); }
@@ -67,6 +71,8 @@ class Watch {
   bool drew_unwatched(const Event& event) const;
 
  private:
+  std::optional<Time> title_due() const;
+  void look_for_title(Time now, Eyes& eyes, const Tell& tell);
   void look_for_stop(Time since, Time now, Eyes& eyes, const Tell& tell);
   std::optional<Event> unreported_output(std::optional<Time> last_write) const;
   void do_step(const Event& event, const Tell& tell);
@@ -78,6 +84,8 @@ class Watch {
   // Once, early on: no event tells when a program leaves line mode, and it may never draw after.
   // And while it is stopped.
   std::optional<Time> second_look_;
+  bool asks_for_titles_ = false;
+  Time title_asked_{};
   Attention attention_;
 };
 

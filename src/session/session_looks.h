@@ -2,6 +2,7 @@
 // looks with these eyes, and the recorder writes down what they have seen.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "judge/watch.h"
@@ -15,19 +16,28 @@ class SessionLooks : public judge::Eyes {
   // All of them stay their owners' and live longer. `members`: its descendants, where they are
   // known.
   SessionLooks(AgentMonitor& monitor, const AgentFinder& finder, const FoundAgent& agent,
-               std::optional<std::vector<pid_t>> members = std::nullopt)
-      : monitor_(monitor), finder_(finder), agent_(agent), members_(std::move(members)) {}
+               std::optional<std::vector<pid_t>> members = std::nullopt,
+               std::function<void()> ask_for_title = {})
+      : monitor_(monitor),
+        finder_(finder),
+        agent_(agent),
+        members_(std::move(members)),
+        ask_for_title_(std::move(ask_for_title)) {}
 
   std::optional<judge::Time> last_write() override;
   bool busy(const judge::Session& session, judge::Time late) override;
   bool stopped(const judge::Session& session) override;
   std::vector<judge::Event> terminal(const judge::Session& session, judge::Time now) override;
+  void ask_for_title() override {
+    if (ask_for_title_) ask_for_title_();
+  }
 
  private:
   AgentMonitor& monitor_;
   const AgentFinder& finder_;
   const FoundAgent& agent_;
   const std::optional<std::vector<pid_t>> members_;
+  const std::function<void()> ask_for_title_;
 };
 
 }  // namespace ebpf_ai_monitor

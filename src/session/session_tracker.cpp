@@ -169,19 +169,17 @@ void SessionTracker::mark_seen(const ProcessId& id) {
   if (found != sessions_.end() && found->second.agent.id == id) found->second.watch.mark_seen();
 }
 
-void SessionTracker::hear_title(const ProcessId& id, TitleSays says, judge::Time time) {
+void SessionTracker::hear_title(const ProcessId& id, const judge::Event& title) {
   // What it did before is told first.
   catch_up();
   const auto found = sessions_.find(id.pid);
   if (found == sessions_.end() || found->second.agent.id != id) return;
   AgentSession& session = found->second;
   SessionLooks looks(monitor_, finder_, session.agent);
-  judge::Event title;
-  title.kind = judge::Event::Kind::title;
+  judge::Event heard = title;
   // Nothing is told of the past that has been judged.
-  title.time = std::clamp(time, monotonic_now() - longest_delay, monotonic_now());
-  title.title = says;
-  session.watch.hear(title, looks, [&](const judge::Transition& transition) {
+  heard.time = std::clamp(title.time, monotonic_now() - longest_delay, monotonic_now());
+  session.watch.hear(heard, looks, [&](const judge::Transition& transition) {
     on_transition(session, transition);
   });
   rearm();
@@ -275,6 +273,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
       .why = kept != nullptr ? kept->why : "",
   };
   AgentSession& session = sessions_.emplace(leader, std::move(fresh)).first->second;
+  if (!session.context.tmux.empty()) session.watch.ask_for_titles();
   if (kept != nullptr) monitor_.set_quiet(leader, session.watch.state() == State::working);
   if (found.interactive) listener_.on_change(session, nullptr);
   look_at_terminal(session, members, std::max(now, monotonic_now()));
@@ -339,7 +338,9 @@ void SessionTracker::on_deadline() {
   const judge::Time now = monotonic_now();
   for (auto& entry : sessions_) {
     AgentSession& session = entry.second;  // clang 14 takes no structured binding into a lambda
-    SessionLooks looks(monitor_, finder_, session.agent);
+    SessionLooks looks(monitor_, finder_, session.agent, std::nullopt, [&] {
+      if (listener_.on_doubt && session.agent.interactive) listener_.on_doubt(session);
+    });
     const bool blinked = session.watch.session().blinks();
     session.watch.look(now, looks, [&](const judge::Transition& transition) {
       on_transition(session, transition);

@@ -54,6 +54,8 @@ class SessionTracker {
     std::function<void(const agent_event&)> on_event;
     // One that waits has begun to blink. May be empty.
     std::function<void(const AgentSession&)> on_blink = {};
+    // What its tmux pane's title says would help. May be empty.
+    std::function<void(const AgentSession&)> on_doubt = {};
   };
 
   // An empty `users` is everyone's.
@@ -80,7 +82,7 @@ class SessionTracker {
   // What its judge knows now, and what /proc tells beside: in words and as values.
   std::vector<judge::Fact> explain(const AgentSession& session) const;
   // The title of its terminal has changed.
-  void hear_title(const ProcessId& id, TitleSays says, judge::Time time);
+  void hear_title(const ProcessId& id, const judge::Event& title);
   // The user of `id` has seen its completions.
   void mark_seen(const ProcessId& id);
   const AgentMonitor& monitor() const { return monitor_; }

@@ -56,6 +56,8 @@ json json_of(const NotificationRules& rules) {
 
 json json_of(const Synced& synced) { return {{"news_since", synced.news_since}}; }
 
+json json_of(const TitleAsked& asked) { return json_of(asked.id); }
+
 json json_of(const TmuxRan&) { return json::object(); }
 
 constexpr const char* kind_of(const Agent&) { return "agent"; }
@@ -63,6 +65,7 @@ constexpr const char* kind_of(const Gone&) { return "gone"; }
 constexpr const char* kind_of(const Input&) { return "input"; }
 constexpr const char* kind_of(const NotificationRules&) { return "rules"; }
 constexpr const char* kind_of(const Synced&) { return "synced"; }
+constexpr const char* kind_of(const TitleAsked&) { return "title_asked"; }
 constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
 
 // Takes the members out of an object and remembers the first that is missing or of another type.
@@ -182,6 +185,11 @@ Result<Told> decode_told(std::string_view packet) {
     Synced synced;
     reader.read("news_since", synced.news_since);
     return reader.status().map([&] { return Told(synced); });
+  }
+  if (kind == "title_asked") {
+    TitleAsked asked;
+    reader.read(asked.id);
+    return reader.status().map([&] { return Told(asked); });
   }
   if (kind == "tmux_ran") return Told(TmuxRan{});
   return fail("a message of the daemon is of the unknown kind '" + kind + "'");

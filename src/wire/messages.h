@@ -68,11 +68,16 @@ struct Input {
   uint32_t line_mode = 0;  // 1: a whole line
 };
 
+// What the title of its tmux pane says would help to judge `id`. Only offered as well.
+struct TitleAsked {
+  ProcessId id;
+};
+
 // The user ran a tmux command in a terminal: what their tmux servers said may have changed. Only
 // offered as well.
 struct TmuxRan {};
 
-using Told = std::variant<NotificationRules, Agent, Gone, Synced, Input, TmuxRan>;
+using Told = std::variant<NotificationRules, Agent, Gone, Synced, Input, TitleAsked, TmuxRan>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);
@@ -90,12 +95,13 @@ enum class NoWindow : uint32_t {
 std::string_view text_of(NoWindow reason);
 
 enum class ReportKind : uint32_t {
-  window = 1,     // `id` is shown in `window`, or in none for `reason`; `text`: how that is known
-  seen = 2,       // the user has seen the completions of `id`
-  log = 3,        // `text`, for the daemon's log
-  inputs = 4,     // from now on tell of inputs (`inputs` 1) or not (0); as a bridge starts: not
-  waits_for = 5,  // what the waiting `id` wants is `waits_for`
-  title = 6,      // the title of the terminal of `id` has changed at `time`, and says `title`
+  window = 1,      // `id` is shown in `window`, or in none for `reason`; `text`: how that is known
+  seen = 2,        // the user has seen the completions of `id`
+  log = 3,         // `text`, for the daemon's log
+  inputs = 4,      // from now on tell of inputs (`inputs` 1) or not (0); as a bridge starts: not
+  waits_for = 5,   // what the waiting `id` wants is `waits_for`
+  title = 6,       // the title of the terminal of `id` has changed at `time`, and says `title`
+  pane_title = 7,  // the same of its tmux pane, which nobody else writes to
 };
 
 struct Report {

@@ -20,7 +20,8 @@ SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
 _REPORT = struct.Struct("=IIqQiIIIqI200s4x")
-_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR = 1, 2, 3, 4, 5
+_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR, _TITLE, _PANE_TITLE = 1, 2, 3, 4, 5, 6, 7
+_TITLES = ("none", "working", "asks", "idle")
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
 
@@ -79,6 +80,7 @@ class Bridge:
         self._rules = rules
         self._env = env
         self.waits_for: dict[Process, int] = {}
+        self.titles: dict[Process, list[str]] = {}
         # What waits since an earlier time is no news to its user.
         self.news_since = time.time()
         self.places: dict[Process, tuple[int, str]] = {}
@@ -203,7 +205,7 @@ class Bridge:
             self.wants_inputs = inputs == 1
         elif kind == _WAITS_FOR:
             self.waits_for[Process(pid, start_ticks)] = waits_for
-        elif kind == _TITLE:
+        elif kind in (_TITLE, _PANE_TITLE):
             self.titles.setdefault(Process(pid, start_ticks), []).append(_TITLES[title])
         else:
             raise ValueError(f"a report of kind {kind}")

@@ -9,6 +9,7 @@ namespace titles_tests {
 
 TEST(Titles, AreTheSessionsOwnRightAfterItWrote) {
   Titles titles;
+  titles.begin_work(1s);
   titles.take(titled(3500ms, TitleSays::idle), 3s);
   EXPECT_EQ(titles.says_wait_since(), 3500ms);
   titles.take(titled(2990ms, TitleSays::asks), 3s);
@@ -31,9 +32,22 @@ TEST(Titles, SayThatItWorksAsLongAsTheyChange) {
 
 TEST(Titles, SayThatItWaitsSinceTheyFirstSaidSo) {
   Titles titles;
+  titles.begin_work(1s);
   titles.take(titled(3s, TitleSays::asks), 3s);
   titles.take(titled(4s, TitleSays::asks), 4s);
   EXPECT_EQ(titles.says_wait_since(), 3s);
+}
+
+TEST(Titles, SayNothingWhereTheySaidSoBeforeTheWork) {
+  Titles titles;
+  titles.take(titled(3s, TitleSays::idle), 3s);
+  EXPECT_EQ(titles.says_wait_since(), std::nullopt) << "it has not worked";
+  titles.begin_work(5s);
+  titles.take(titled(9s, TitleSays::idle), 9s);
+  EXPECT_EQ(titles.says_wait_since(), std::nullopt) << "as ever";
+  titles.take(titled(10s, TitleSays::working), 10s);
+  titles.take(titled(11s, TitleSays::idle), 11s);
+  EXPECT_EQ(titles.says_wait_since(), 11s);
 }
 
 struct Case {
@@ -116,11 +130,25 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    5.17                                 -> waiting, completed)"},
                         {"animates_though_the_title_says_that_it_is_done", R"(
    0.00  draws
-   0.02  title-idle
-   0.17                                 -> waiting
+   1.00                                 -> waiting
+   2.00  key
+   2.40  draws
+   2.42  title-works                    -> working
+   2.50  draws every 0.10 until 4.00
+   3.92  title-idle
+   4.07                                 -> waiting, completed
    9.00  draws every 0.10 until 14.00
   11.00                                 -> working
-  14.05                                 -> waiting)"},
+  14.90                                 -> waiting, completed)"},
+                        {"the_title_says_always_that_it_is_done", R"(
+   0.00  draws
+   0.02  title-idle
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+   3.92  title-idle
+   5.90                                 -> waiting, completed)"},
                         {"a_line_mode_program_is_judged_by_its_reads", R"(
    0.50  line-mode
    1.00  prints

@@ -16,6 +16,14 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
+TEST(TmuxOutput, TitlesMayHoldAnything) {
+  const auto state = parse_tmux(
+      "pane %0 $0 1 9321 /dev/pts/4 @0 0 main\ntitle %0 ⠋ pane %1 \"shop\"\ntitle %7 \n");
+  ASSERT_TRUE(state) << state.error().message;
+  EXPECT_EQ(state->panes.at("%0").title, "⠋ pane %1 \"shop\"");
+  EXPECT_FALSE(parse_tmux("title 0 x\n"));
+}
+
 TEST(Tmux, SocketIsWhatComesBeforeTheLastTwoCommas) {
   EXPECT_EQ(tmux_socket("/tmp/tmux-1000/default,4711,0"), "/tmp/tmux-1000/default");
   EXPECT_EQ(tmux_socket("/tmp/a,b,c/s,4711,0"), "/tmp/a,b,c/s");
