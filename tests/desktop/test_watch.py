@@ -188,7 +188,7 @@ def test_waybar_shows_it(desktop: Desktop) -> None:
     with Bridge(desktop) as bridge:
         waybar = desktop.spawn(
             ["waybar", "-c", str(EXAMPLES / "waybar" / "config"), "-s", str(EXAMPLES / "waybar" / "style.css")],
-            WITH_PROGRAM,
+            WITH_PROGRAM | {"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address},  # it warns without one
         )
         desktop.open_foot("sleep", "1000")  # takes the focus
         bridge.tell(agent)
