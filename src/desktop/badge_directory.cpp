@@ -28,10 +28,9 @@ bool is_number(std::string_view text) {
 }
 
 bool is_ours(std::string_view name) {
-  if (name.starts_with('.') && name.ends_with(temporary_suffix)) {
-    name.remove_prefix(1);
+  if (name.ends_with(temporary_suffix)) {
     name.remove_suffix(temporary_suffix.size());
-    return is_number(name);
+    return name.starts_with('.') && is_number(name.substr(1));
   }
   if (!name.ends_with(file_suffix)) return false;
   name.remove_suffix(file_suffix.size());

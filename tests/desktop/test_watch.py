@@ -155,7 +155,7 @@ def test_it_says_who_asks_for_permission(desktop: Desktop) -> None:
             with watching(desktop, "--format", "text", env=bus) as text:
                 wait_until(lambda: read_line(text.stdout) == b"1 asks for permission\n", SECONDS, "it in words")
             table = desktop.run([str(BINARY), "status"], bus).splitlines()
-            assert re.match(rf"Claude Code {pid} +asks for permission +\d+ s ", table[1]), table
+            assert re.match(rf"Claude Code +{pid} +asks for permission +\d+ s ", table[1]), table
             assert [line for line in table if len(line) > 80] == []
             os.kill(pid, signal.SIGUSR1)
             working = wait_for_line(watch, lambda line: line["working"] == 1)
@@ -188,7 +188,7 @@ def test_waybar_shows_it(desktop: Desktop) -> None:
     with Bridge(desktop) as bridge:
         waybar = desktop.spawn(
             ["waybar", "-c", str(EXAMPLES / "waybar" / "config"), "-s", str(EXAMPLES / "waybar" / "style.css")],
-            WITH_PROGRAM,
+            WITH_PROGRAM | {"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address},  # it warns without one
         )
         desktop.open_foot("sleep", "1000")  # takes the focus
         bridge.tell(agent)

@@ -136,7 +136,7 @@ class SwayIpc:
     def _request(self, kind: int, payload: str = "") -> Any:
         data = payload.encode()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(5)
+            connection.settimeout(60)  # ends what hangs, and not what is slow
             connection.connect(str(self._path))
             connection.sendall(self._HEADER.pack(self._MAGIC, len(data), kind) + data)
             _, size, _ = self._HEADER.unpack(self._read(connection, self._HEADER.size))
@@ -496,9 +496,10 @@ def _ensure_user(name: str) -> pwd.struct_passwd:
 
 
 def _add_user(name: str) -> None:
+    # Others pass through its home to the tests' system bus; newer Debians would keep them out.
     subprocess.run(
         ["useradd", "--system", "--user-group", "--create-home", "--home-dir", f"/var/lib/{name}",
-         "--shell", "/bin/bash", name],
+         "--key", "HOME_MODE=0755", "--shell", "/bin/bash", name],
         check=True,
         capture_output=True,
     )  # fmt: skip

@@ -16,6 +16,8 @@ from .desktop import Desktop, end_process, wait_until
 
 SECONDS = 60.0
 SERVICE = "org.freedesktop.Notifications"
+# As `makoctl list` asked until mako 1.10, which writes text of its own.
+_LIST = [*"busctl --user --json=short call".split(), SERVICE, "/fr/emersion/Mako", "fr.emersion.Mako", "ListNotifications"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Mako:
 
     def shown(self) -> list[Shown]:
         """The newest first."""
-        listed = json.loads(self._desktop.run(["makoctl", "list"]))["data"][0]
+        [listed] = json.loads(self._desktop.run(_LIST))["data"]
         return [_shown({name: value["data"] for name, value in fields.items()}) for fields in listed]
 
     def wait_for(self, summary: str, other_than: int = 0) -> Shown:

@@ -23,6 +23,11 @@ def fact(text: str) -> None:
     say("FACT", text)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # It is of the plugin that run leaves out, and what explains a failed assertion asks for it.
+    parser.addoption("--verbose", action="store", type=int, default=0)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kernel: depends on the kernel, so that it is tried on each that there is")
 

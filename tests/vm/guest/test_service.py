@@ -573,7 +573,8 @@ TARGETS = {
 @pytest.mark.kernel
 @pytest.mark.parametrize("kind", TARGETS)
 def test_every_target_of_the_guide_is_armed(kind: str) -> None:
-    programs = [{"name": target, "type": kind, "target": target, "duration": 1} for target in TARGETS[kind].split()]
+    targets = enumerate(TARGETS[kind].split())  # the answer is in the order of the names
+    programs = [{"name": f"p{number:02}", "type": kind, "target": it, "duration": 1} for number, it in targets]
     request = {"response_type": "diagnostic", "ebpf_programs": programs}
     done = subprocess.run(
         ["ebpf-ai-monitor", "diagnose", "run", "-"], input=json.dumps(request), capture_output=True, text=True, timeout=300,
