@@ -52,6 +52,7 @@ void IdleHabits::began_process_by_itself(Time time) {
 void IdleHabits::paused(Time silence) {
   messages_.largest = messages_.largest_before_wait;  // what it sent meanwhile was part of its work
   pauses_.vain_steps = 0;
+  runs_ = false;
   pauses_.longest = std::max(pauses_.longest, silence);
 }
 
@@ -82,6 +83,7 @@ void IdleHabits::each_field(Self& of, const Visit& visit) {
   visit("processes", of.processes_);
   visit("messages", of.messages_);
   visit("pauses", of.pauses_);
+  visit("runs", of.runs_);
 }
 
 void to_json(nlohmann::json& to, const IdleHabits& from) {

@@ -19,6 +19,8 @@ class IdleHabits {
   void ticked(Time time);
   // While it waits, and its user did nothing: one of its sockets took bytes.
   void sent_by_itself(int64_t bytes);
+  // Its wait began, and it was still busy.
+  void ran() { runs_ = true; }
   // What it drew in its wait until now was a blink.
   void blinked() { ticks_.are_habit = true; }
   // The same: it began a process.
@@ -35,6 +37,8 @@ class IdleHabits {
   bool blinks() const;
   // It begins processes on a timer, too: for a clock, a status line.
   bool begins_processes() const { return processes_.are_habit; }
+  // It is busy also while it waits.
+  bool runs() const { return runs_; }
   bool talks_after_steps() const;
   Time longest_pause() const { return pauses_.longest; }
   // A message so large is none of those that it sends by itself: keep-alives, telemetry.
@@ -77,6 +81,7 @@ class IdleHabits {
   Starts processes_;
   Messages messages_;
   Pauses pauses_;
+  bool runs_ = false;
 };
 
 }  // namespace ebpf_ai_monitor::judge

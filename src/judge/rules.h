@@ -68,9 +68,9 @@ constexpr double slow_periods = 1.5;
 // Where nothing but lone writes have come, the last of them is so many thresholds old at least, in
 // which an animation would have drawn again; or `steady_gap_of_ticking`, if that is less.
 constexpr int lone_write_share = 4;
-// So soon it is looked at again what had no time to draw; but not for ever: Qwen Code's node always
-// has a thread that runs (qwen-busy).
-constexpr Time busy_look = 100ms;
+// So soon it is looked at again what had no time to draw; but not for ever: Qwen Code's node has a
+// thread that runs also while it waits (qwen-busy).
+constexpr Time busy_look = 500ms;
 constexpr int busy_looks = 2;
 // Of agents without an animation, in thresholds: pauses of a stream are shorter. Claude Code's
 // count of seconds, with reduced motion, has gaps of 0.99 s.

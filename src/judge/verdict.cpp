@@ -112,7 +112,8 @@ void Verdict::take(const Event& event) {
   if (event.kind == Event::Kind::output && now_.drawing.last() &&
       event.previous > *now_.drawing.last())
     wrote(event.previous, 0);
-  if (event.kind == Event::Kind::busy && now_.standing.busy_looks++ < rule::busy_looks)
+  if (event.kind == Event::Kind::busy && !now_.idle.runs() &&
+      now_.standing.busy_looks++ < rule::busy_looks)
     now_.standing.busy_until = event.time + rule::busy_look;
   settle(event.time);
   weigh(event);
@@ -157,6 +158,7 @@ void Verdict::change(State to, Time time, std::string why) {
     now_.requests.forget();
     now_.drawing.forget_speed();
     now_.idle.begin_wait(time);
+    if (standing.busy_looks > rule::busy_looks) now_.idle.ran();
   }
   if (to == State::working) {
     // Whoever asks by another way than the terminal (an editor, a script) does so later.
@@ -229,7 +231,7 @@ std::optional<Time> Verdict::title_due() const {
   const Standing& standing = now_.standing;
   const Time silent = now_.drawing.last_steady().value_or(*since);
   return std::max({*since + rule::title_stands, silent + rule::title_silence, standing.changed,
-                   standing.silence_from, standing.busy_until});
+                   standing.silence_from});
 }
 
 // When the present silence, or the present read, becomes a wait. Either may be older than the

@@ -288,7 +288,7 @@ TEST_F(Sessions, SilenceOfOneThatComputesIsNoWait) {
   const AgentSession& session = *tracker_->agents().at(agent.pid());
   run_until("looks at its silence", [&] {
     const judge::Session& judged = session.watch.session();
-    return judged.standing.busy_until > *judged.drawing.last() + 2 * judge::Rules{}.wait_threshold;
+    return judged.standing.busy_until > *judged.drawing.last() + judge::Rules{}.wait_threshold;
   });
   EXPECT_EQ(session.watch.state(), State::working);
   agent.tell("pipe");
@@ -365,7 +365,7 @@ TEST_F(Recorded, ABusyAgentReplaysAsTheDaemonHasSeenIt) {
   run_until("looks at a silence that has lasted", [&] {
     const judge::Session& judged = tracker_->agents().at(agent.pid())->watch.session();
     return trace_has(R"("busy":true)") &&
-           judged.standing.busy_until > *judged.drawing.last() + 2 * judge::Rules{}.wait_threshold;
+           judged.standing.busy_until > *judged.drawing.last() + judge::Rules{}.wait_threshold;
   });
   agent.tell("pipe");
   EXPECT_EQ(agent.answer(), "0");

@@ -174,10 +174,10 @@ json look(double due, bool busy, bool stopped) {
 // Its last write is at 4.90 s: its silence is due to be a wait at 5.90 s.
 TEST(Replay, ALookThatFoundItBusyPutsTheWaitOff) {
   EXPECT_EQ(agent().animate(3, 5).line(5.901, "look", look(5.9, true, false)).silence(9).told(),
-            "1.00 waiting, 3.30 working, 6.00 waiting");
+            "1.00 waiting, 3.30 working, 6.40 waiting");
   // However late it was: the machine stood still.
   EXPECT_EQ(agent().animate(3, 5).line(7, "look", look(5.9, true, false)).silence(9).told(),
-            "1.00 waiting, 3.30 working, 7.10 waiting");
+            "1.00 waiting, 3.30 working, 7.50 waiting");
 }
 
 TEST(Replay, ALookThatFoundItStopped) {

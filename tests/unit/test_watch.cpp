@@ -41,10 +41,21 @@ TEST(Watch, ABusyAgentsSilenceIsNoWaitYet) {
   course.eyes.is_busy = true;
   course.look(5900ms);
   EXPECT_EQ(course.state(), State::working);
-  EXPECT_EQ(course.deadline(), 6s) << "looked at again soon";
+  EXPECT_EQ(course.deadline(), 6400ms) << "looked at again soon";
   course.eyes.is_busy = false;
   course.until(10s);
-  EXPECT_EQ(course.told(), "1.00 waiting, 3.30 working, 6.00 waiting!");
+  EXPECT_EQ(course.told(), "1.00 waiting, 3.30 working, 6.40 waiting!");
+}
+
+TEST(Watch, OneThatIsBusyWhileItWaitsIsLookedAtTwiceOnce) {
+  Course course;
+  course.events(at_work);
+  course.eyes.is_busy = true;
+  course.until(10s);
+  EXPECT_EQ(course.told(), "1.00 waiting, 3.30 working, 6.90 waiting!");
+  course.events(together({{reads(20s, 1)}, animates(21s, 23s)})).until(30s);
+  EXPECT_EQ(course.told(),
+            "1.00 waiting, 3.30 working, 6.90 waiting!, 21.30 working, 23.90 waiting!");
 }
 
 TEST(Watch, AStopThatALookFindsWasThereBefore) {
