@@ -124,6 +124,23 @@ class Reader {
   std::string bad_;
 };
 
+Agent agent_in(Reader& reader) {
+  Agent agent;
+  reader.read(agent.id);
+  reader.read("agent", agent.agent);
+  reader.read("project", agent.project);
+  reader.read("directory", agent.directory);
+  reader.read("tmux", agent.tmux);
+  reader.read("tmux_pane", agent.tmux_pane);
+  reader.read("state", agent.state);
+  reader.read("since", agent.since);
+  reader.read("worked", agent.worked);
+  reader.read("started", agent.started);
+  reader.read("unseen", agent.unseen);
+  reader.read("blinks", agent.blinks);
+  return agent;
+}
+
 }  // namespace
 
 std::string encode(const Told& told) {
@@ -141,19 +158,7 @@ Result<Told> decode_told(std::string_view packet) {
   Reader reader(*content.begin());
   const std::string& kind = content.begin().key();
   if (kind == "agent") {
-    Agent agent;
-    reader.read(agent.id);
-    reader.read("agent", agent.agent);
-    reader.read("project", agent.project);
-    reader.read("directory", agent.directory);
-    reader.read("tmux", agent.tmux);
-    reader.read("tmux_pane", agent.tmux_pane);
-    reader.read("state", agent.state);
-    reader.read("since", agent.since);
-    reader.read("worked", agent.worked);
-    reader.read("started", agent.started);
-    reader.read("unseen", agent.unseen);
-    reader.read("blinks", agent.blinks);
+    const Agent agent = agent_in(reader);
     return reader.status().map([&] { return Told(agent); });
   }
   if (kind == "gone") {

@@ -137,6 +137,9 @@ class Bridge:
         key = {"time": time.monotonic_ns(), "previous": 0, "bytes": 1, "line_mode": 0}
         self._send("input", vars(agent.process) | key)
 
+    def ask_for_title(self, agent: Agent) -> None:
+        self._send("title_asked", vars(agent.process))
+
     def tell_tmux_ran(self) -> None:
         """That the user ran a tmux command."""
         self._send("tmux_ran", {})

@@ -1,0 +1,106 @@
+"""What the bridge reads out of titles, and what it tells the daemon of them: of windows, and of tmux panes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from agents_in_windows import agent_in
+from fake_daemon import Agent, Bridge
+from support.badges import BadgeWatch
+from support.desktop import Desktop, Window
+from tmux_server import Tmux
+
+# The terminal's title is each line that is written to the pipe.
+SHOW_TITLES = r"""while read -r title; do printf '\033]0;%s\007' "$title"; done < "$0"; exec sleep 600"""
+
+
+class Titled:
+    """A window whose title is what it is told to be."""
+
+    def __init__(self, desktop: Desktop, name: str) -> None:
+        path = desktop.home / name
+        os.mkfifo(path)
+        os.chown(path, desktop.uid, desktop.uid)
+        self.window: Window = desktop.open_foot("sh", "-c", SHOW_TITLES, str(path))
+        self._pipe: TextIO = path.open("w", buffering=1)
+        self._path: Path = path
+
+    def say(self, *titles: str) -> None:
+        self._pipe.write("".join(title + "\n" for title in titles))
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._path.unlink()
+
+
+@pytest.fixture
+def titled(desktop: Desktop) -> Iterator[Titled]:
+    titled = Titled(desktop, "titles")
+    yield titled
+    titled.end()
+
+
+@pytest.fixture
+def agent(bridge: Bridge, titled: Titled) -> Agent:
+    agent = agent_in(titled.window, agent="codex", state="working")
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, titled.window.con_id)
+    return agent
+
+
+def wait_for_titles(bridge: Bridge, agent: Agent, *said: str) -> None:
+    bridge.wait_until(lambda: bridge.titles.get(agent.process, []) == list(said), f"titles that say {said}")
+
+
+def test_each_change_of_what_a_title_says(bridge: Bridge, agent: Agent, titled: Titled) -> None:
+    titled.say("⠋ web-shop")
+    wait_for_titles(bridge, agent, "working")
+    titled.say("[ ! ] Action Required | web-shop")
+    wait_for_titles(bridge, agent, "working", "asks")
+    titled.say("web-shop")
+    wait_for_titles(bridge, agent, "working", "asks", "idle")
+
+
+def test_a_title_that_asks_is_what_it_waits_for(bridge: Bridge, agent: Agent, titled: Titled) -> None:
+    titled.say("[ ! ] Action Required | web-shop")
+    wait_for_titles(bridge, agent, "asks")
+    bridge.tell_change(agent, state="waiting")
+    bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == 2, "that it waits for a permission")
+
+
+def test_a_flood_of_titles_becomes_a_few_reports(bridge: Bridge, agent: Agent, titled: Titled) -> None:
+    for _ in range(20):
+        titled.say(*["⠋ x" * 300, "web-shop"] * 100)
+    titled.say("[ ! ] Action Required | web-shop")
+    bridge.wait_until(lambda: bridge.titles.get(agent.process, [""])[-1] == "asks", "the last word")
+    assert len(bridge.titles[agent.process]) < 400
+
+
+def test_whose_title_it_is_must_be_known(bridge: Bridge, agent: Agent, desktop: Desktop, titled: Titled) -> None:
+    beside = Titled(desktop, "beside")
+    # Two agents in one window: a terminal with tabs.
+    second = agent_in(beside.window, agent="codex", state="working")
+    bridge.tell(second)
+    bridge.wait_for_place(second, beside.window.con_id)
+    beside.say("⠋ beside")
+    wait_for_titles(bridge, second, "working")
+    assert agent.process not in bridge.titles
+    beside.end()
+
+
+def test_a_panes_title_is_told_where_it_is_asked_for(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux) -> None:
+    agent = tmux.new_detached("work", agent="claude", state="working")
+    bridge.tell(agent)
+    window = tmux.attach("work")
+    bridge.wait_for_place(agent, window.con_id)
+    tmux.run("select-pane", "-t", "work", "-T", "◐ web-shop")
+    bridge.ask_for_title(agent)
+    bridge.wait_until(lambda: "working" in bridge.titles.get(agent.process, []), "a title that says work")
+    tmux.run("select-pane", "-t", "work", "-T", "✳ web-shop")
+    bridge.ask_for_title(agent)
+    bridge.wait_until(lambda: bridge.titles[agent.process][-1] == "idle", "a title that says that it is done")
