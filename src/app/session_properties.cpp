@@ -22,6 +22,7 @@ SessionProperties properties_of(const AgentSession& session, const Findings& fin
       {"started", Variant(session.started)},
       {"why", Variant(session.why)},
       {"waits_for", Variant(std::string(name_of(findings.waits_for)))},
+      {"background", Variant(static_cast<uint32_t>(session.watch.session().in_background()))},
       {"project", Variant(session.context.project)},
       {"directory", Variant(session.context.directory)},
       {"terminal", Variant(terminal_name(agent.terminal))},

@@ -57,6 +57,12 @@ void print_table(const json& answer) {
         window != 0 ? std::to_string(window) : "none");
   }
   for (const json& session : sessions) {
+    const auto processes = session["background"].get<uint32_t>();
+    if (processes == 0) continue;
+    std::printf("%u goes on in the background: %u %s\n", session["pid"].get<uint32_t>(), processes,
+                processes == 1 ? "process" : "processes");
+  }
+  for (const json& session : sessions) {
     if (session["window"] != 0) continue;
     std::printf("%u has no window: %s\n", session["pid"].get<uint32_t>(),
                 session["no_window"].get<std::string>().c_str());

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -15,6 +17,8 @@ using nlohmann::json;
 
 // Some 500 bytes are usual.
 constexpr size_t max_file_bytes = 16UL * 1024;
+// A launcher's descendants that are looked at.
+constexpr size_t max_processes = 16;
 
 std::string text(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -36,19 +40,44 @@ WaitsFor parse_claude_status(std::string_view content, const ProcessId& id) {
                                                                             : WaitsFor::answer;
 }
 
-WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id) {
-  const auto variables = proc.environment(id.pid, {"CLAUDE_CONFIG_DIR", "HOME"});
-  const std::string directory = variables[0].empty() ? variables[1] + "/.claude" : variables[0];
-  const std::string path = directory + "/sessions/" + std::to_string(id.pid) + ".json";
+namespace {
+
+// What was found out of the file at `path`, which is the user's: it may be anything.
+std::string content_of(const std::string& path) {
   // A fifo or a device in its place must not hold up the bridge.
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat about {};
-  if (!file || fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode)) return WaitsFor::unknown;
+  if (!file || fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode)) return "";
   std::string content(max_file_bytes, '\0');
   const ssize_t size = read(file.get(), content.data(), content.size());
-  if (size <= 0) return WaitsFor::unknown;
-  content.resize(static_cast<size_t>(size));
-  return parse_claude_status(content, id);
+  content.resize(static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  return content;
+}
+
+WaitsFor of_process(const Proc& proc, const ProcessId& id, const std::string& directory) {
+  // In a container of its own it knows itself by another id.
+  const pid_t own = proc.innermost_pid(id.pid).value_or(id.pid);
+  return parse_claude_status(content_of(directory + "/sessions/" + std::to_string(own) + ".json"),
+                             {.pid = own, .start_ticks = id.start_ticks});
+}
+
+}  // namespace
+
+WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id) {
+  const auto variables = proc.environment(id.pid, {"CLAUDE_CONFIG_DIR", "HOME"});
+  const std::string directory = variables[0].empty() ? variables[1] + "/.claude" : variables[0];
+  // It may have been found by a launcher that stays its parent: pnpm's, say.
+  std::deque<ProcessId> processes{id};
+  for (size_t looked_at = 0; !processes.empty() && looked_at < max_processes; ++looked_at) {
+    const ProcessId process = processes.front();
+    processes.pop_front();
+    if (const WaitsFor says = of_process(proc, process, directory); says != WaitsFor::unknown)
+      return says;
+    for (const pid_t child : proc.children(process.pid)) {
+      if (const auto stat = proc.stat(child)) processes.push_back(stat->id);
+    }
+  }
+  return WaitsFor::unknown;
 }
 
 }  // namespace ebpf_ai_monitor

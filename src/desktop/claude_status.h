@@ -1,9 +1,10 @@
 // What Claude Code itself says it waits for, where desktop/claims.h has its claims from.
 //
 // It keeps `sessions/<pid>.json` in its configuration directory ($CLAUDE_CONFIG_DIR, else
-// ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid`, `procStart` (field
-// 22 of /proc/<pid>/stat), `status` ("busy", "idle", "waiting"), `waitingFor`. What does not fit is
-// ignored. It is the user's file: only the bridge, which runs as the user, reads it.
+// ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid` (in
+// its own pid namespace), `procStart` (field 22 of /proc/<pid>/stat), `status` ("busy", "idle",
+// "waiting"), `waitingFor`. What does not fit is ignored. It is the user's file: only the bridge,
+// which runs as the user, reads it.
 #pragma once
 
 #include <string_view>
@@ -16,7 +17,7 @@ namespace ebpf_ai_monitor {
 
 WaitsFor parse_claude_status(std::string_view json, const ProcessId& id);
 
-// unknown: no file, not readable, or not of this process.
+// unknown: no file, not readable, or not of this process or of one that it has started.
 WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id);
 
 }  // namespace ebpf_ai_monitor

@@ -63,6 +63,9 @@ void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
   facts.push_back(
       {"begun_since_input", static_cast<int64_t>(children),
        children == 0 ? "no process" : std::to_string(children) + " of its processes still run"});
+  const size_t background = session.in_background();
+  facts.push_back({"background", static_cast<int64_t>(background),
+                   background == 0 ? "nothing" : "work of its goes on though it waits"});
   const TitleSays title = session.titles.says();
   facts.push_back({"title", std::string(name_of(title)), in_words(title)});
   const bool stopped = session.processes.stopped();

@@ -55,6 +55,11 @@ struct Session {
 
   State state() const { return standing.state; }
   bool has_waited() const { return standing.stage >= Stage::ready; }
+  // It waits, and so many of the processes that it began for its work go on: a server, a long
+  // command.
+  size_t in_background() const {
+    return state() == State::waiting && !idle.begins_processes() ? processes.children().size() : 0;
+  }
   // It waits, and blinks: see IdleHabits.
   bool blinks() const { return state() == State::waiting && idle.blinks(); }
 };

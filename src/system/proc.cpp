@@ -135,16 +135,37 @@ std::optional<ProcessStat> Proc::stat(pid_t pid) const {
   return parse_stat(read_file(path(pid, "stat"), max_small_file));
 }
 
-std::optional<uid_t> Proc::user(pid_t pid) const {
+// The numbers of one line of /proc/<pid>/status, proc(5).
+std::vector<int64_t> Proc::status(pid_t pid, std::string_view name) const {
   std::istringstream status(read_file(path(pid, "status"), max_small_file));
+  std::vector<int64_t> numbers;
   for (std::string line; std::getline(status, line);) {
-    if (!line.starts_with("Uid:")) continue;
-    std::istringstream fields(line.substr(4));
-    uid_t real = 0;
-    if (fields >> real) return real;
+    if (!line.starts_with(name) || line[name.size()] != ':') continue;
+    std::istringstream fields(line.substr(name.size() + 1));
+    for (int64_t number = 0; fields >> number;) numbers.push_back(number);
     break;
   }
-  return std::nullopt;
+  return numbers;
+}
+
+std::optional<uid_t> Proc::user(pid_t pid) const {
+  const auto ids = status(pid, "Uid");
+  return ids.empty() ? std::nullopt : std::optional(static_cast<uid_t>(ids.front()));
+}
+
+std::optional<pid_t> Proc::innermost_pid(pid_t pid) const {
+  const auto pids = status(pid, "NSpid");
+  return pids.empty() ? std::nullopt : std::optional(static_cast<pid_t>(pids.back()));
+}
+
+std::vector<pid_t> Proc::children(pid_t pid) const {
+  std::vector<pid_t> children;
+  for (const pid_t thread : threads(pid)) {
+    std::istringstream pids(
+        read_file(path(pid, "task/" + std::to_string(thread) + "/children"), max_small_file));
+    for (pid_t child = 0; pids >> child;) children.push_back(child);
+  }
+  return children;
 }
 
 std::vector<std::string> Proc::arguments(pid_t pid, size_t max_bytes) const {

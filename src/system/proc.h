@@ -50,6 +50,10 @@ class Proc {
   std::optional<ProcessStat> stat(pid_t pid) const;
   // Real user id; none if the process is gone.
   std::optional<uid_t> user(pid_t pid) const;
+  // Its id in its own pid namespace; none if the process is gone.
+  std::optional<pid_t> innermost_pid(pid_t pid) const;
+  // Processes whose parent it is.
+  std::vector<pid_t> children(pid_t pid) const;
   // The first `max_bytes` of the command line, split.
   std::vector<std::string> arguments(pid_t pid, size_t max_bytes = 4096) const;
   // Values of environment variables as the process was exec'd with them, in the order asked for; ""
@@ -71,6 +75,7 @@ class Proc {
 
  private:
   std::string path(pid_t pid, const std::string& name) const;
+  std::vector<int64_t> status(pid_t pid, std::string_view name) const;
   std::string root_;
 };
 

@@ -47,7 +47,7 @@ PERFMON = 1 << 38
 SESSION_TYPES: dict[str, type] = {
     "pid": int, "start_ticks": int, "uid": int, "agent": str, "name": str, "state": str, "since": float,
     "started": float, "why": str, "waits_for": str, "project": str, "directory": str, "terminal": str, "window": int, "no_window": str,
-    "how": str, "unseen": int,
+    "how": str, "unseen": int, "background": int,
 }  # fmt: skip
 DAEMON_TYPES: dict[str, type] = {"version": str, "probes": str, "events_received": int, "events_lost": int}
 
@@ -476,6 +476,7 @@ def test_status_shows_each_user_their_own(desktop: Desktop, badges: BadgeWatch, 
         "name": NAME,
         "state": "waiting",
         "waits_for": "",
+        "background": 0,
         "project": badge["project"],
         "directory": str(desktop.home),
         "terminal": os.readlink(f"/proc/{pid}/fd/0").removeprefix("/dev/"),

@@ -43,7 +43,7 @@ TEST(ClaudeStatus, IgnoresWhatDoesNotFit) {
 class ClaudeStatusFile : public testing::Test {
  protected:
   ClaudeStatusFile() {
-    std::filesystem::create_directories(root_ + "/proc/4711");
+    process(4711, 4711, 123456);
     std::filesystem::create_directories(root_ + "/.claude/sessions");
     environment("HOME=" + root_);
   }
@@ -51,6 +51,15 @@ class ClaudeStatusFile : public testing::Test {
   void environment(std::string variables) {
     variables.push_back('\0');
     std::ofstream(root_ + "/proc/4711/environ") << variables;
+  }
+  // `own`: its id in its own pid namespace.
+  void process(pid_t pid, pid_t own, uint64_t start, const std::string& children = "") {
+    const std::string directory = root_ + "/proc/" + std::to_string(pid);
+    std::filesystem::create_directories(directory + "/task/" + std::to_string(pid));
+    std::ofstream(directory + "/status") << "NSpid:\t" << pid << '\t' << own << '\n';
+    std::ofstream(directory + "/stat")
+        << pid << " (claude) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 " << start << " 0 0\n";
+    std::ofstream(directory + "/task/" + std::to_string(pid) + "/children") << children;
   }
   WaitsFor says() const { return claude_waits_for(Proc(root_ + "/proc"), agent); }
 
@@ -66,6 +75,23 @@ TEST_F(ClaudeStatusFile, IsReadFromItsConfigurationDirectory) {
   std::filesystem::rename(root_ + "/.claude/sessions", root_ + "/other/sessions");
   EXPECT_EQ(says(), WaitsFor::unknown);
   environment("CLAUDE_CONFIG_DIR=" + root_ + "/other");
+  EXPECT_EQ(says(), WaitsFor::prompt);
+}
+
+TEST_F(ClaudeStatusFile, IsNamedByThePidThatTheAgentKnows) {
+  process(4711, 7, 123456);
+  std::ofstream(root_ + "/.claude/sessions/7.json")
+      << R"({"pid":7,"procStart":"123456","status":"waiting","waitingFor":"permission prompt"})";
+  EXPECT_EQ(says(), WaitsFor::permission);
+}
+
+TEST_F(ClaudeStatusFile, MayBeOfAProcessThatALauncherHasStarted) {
+  process(4711, 4711, 123456, "4712 4713");
+  process(4712, 4712, 123460);
+  process(4713, 4713, 123470, "4714");
+  process(4714, 4714, 123480);
+  std::ofstream(root_ + "/.claude/sessions/4714.json")
+      << R"({"pid":4714,"procStart":"123480","status":"idle"})";
   EXPECT_EQ(says(), WaitsFor::prompt);
 }
 

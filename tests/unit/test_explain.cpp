@@ -30,6 +30,17 @@ TEST(Explain, ASessionThatNothingIsKnownOf) {
   EXPECT_EQ(std::get<double>(fact(facts, "wait_threshold")->value), 1.0);
 }
 
+TEST(Explain, WhatGoesOnInTheBackground) {
+  Course course;
+  course.events(
+      together({{writes(0s), reads(2s, 1)}, animates(3s, 5s), {at(Kind::child, 4s, 77)}}));
+  EXPECT_EQ(course.session().in_background(), 0U) << "it works";
+  course.until(10s);
+  EXPECT_EQ(std::get<int64_t>(fact(explain(course.session(), {}, 10s), "background")->value), 1);
+  course.one(at(Kind::end, 11s, 77));
+  EXPECT_EQ(course.session().in_background(), 0U);
+}
+
 TEST(Explain, AgesAndWindows) {
   Course course;
   course.events({resized(1s), reads(10s, 1), writes(10s)});
