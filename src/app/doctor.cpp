@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 
+#include "app/agent_table.h"
 #include "app/daemon_settings.h"
 #include "desktop/sway.h"
 #include "kernel/agent_monitor.h"
@@ -197,6 +198,7 @@ Finding privileges() {
 }
 
 Result<DaemonOptions> daemon_options() {
+  if (const auto agents = load_agents(); !agents) return tl::make_unexpected(agents.error());
   DaemonSettings settings;
   if (std::filesystem::exists(config_file)) {
     if (auto status = read_config(config_file, settings); !status)

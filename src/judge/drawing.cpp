@@ -39,6 +39,8 @@ bool Drawing::blinks() const {
   return blink_.in_a_row >= rule::gaps_for_blink && fast_pictures_ >= rule::fast_before_blink;
 }
 
+bool Drawing::beats() const { return blink_.in_a_row >= rule::gaps_for_beat; }
+
 void Drawing::unexplained(Time time) {
   // The first write of a picture that came soon after another.
   if (time == picture_began_ && last_unexplained_ &&

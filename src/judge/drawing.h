@@ -33,6 +33,8 @@ class Drawing {
   // Its latest pictures are of one size, at one period, too slow for an animation: a dot that
   // blinks, say. They began after `last_before_blink()`, where it had drawn faster.
   bool blinks() const;
+  // The beginning of that, whatever it drew before.
+  bool beats() const;
   Time last_before_blink() const { return blink_.before; }
   // Something unexplained was drawn so late after `time` that it is news, no part of what was then.
   bool talked_since(Time time) const;

@@ -34,6 +34,7 @@ constexpr Time fast_period = 200ms;
 // A blink: so many gaps in a row that differ from the first by less than this share, between
 // pictures whose sizes differ by no more than this.
 constexpr int gaps_for_blink = 3;
+constexpr int gaps_for_beat = 2;
 constexpr int blink_share = 10;
 constexpr int64_t blink_bytes = 8;
 constexpr int fast_before_blink = 1;

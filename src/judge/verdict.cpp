@@ -408,6 +408,9 @@ void Verdict::burst(Time time) {
   if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !title_says_wait) &&
       state() == State::waiting)
     now_.idle.ticked(time);
+  // Its user has left it alone, and it blinks.
+  if (state() == State::waiting && drawing.beats() && !now_.input.any_since(now_.standing.changed))
+    return now_.idle.blinked();
   if (!drawing.burst_is_work() ||
       (title_says_wait && drawing.burst_spread() < rule::work_spread_against_title))
     return;
