@@ -266,7 +266,7 @@ def test_a_bridge_that_floods_is_held_back(
     pidfd = os.pidfd_open(bridge_of(daemon))
     descriptor = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, 3, 0)
     os.close(pidfd)
-    report = struct.pack("=IIqQiIII200s", 2, 0, 0, 1, 1, 0, 0, 0, b"")
+    report = struct.pack("=IIqQiIIIqI200s4x", 2, 0, 0, 1, 1, 0, 0, 0, 0, 0, b"")
     began, sent = time.monotonic(), 0
     with socket.socket(fileno=descriptor) as to_daemon:
         while (elapsed := time.monotonic() - began) < 3:
