@@ -179,9 +179,7 @@ void SessionTracker::hear_title(const ProcessId& id, const judge::Event& title) 
   judge::Event heard = title;
   // Nothing is told of the past that has been judged.
   heard.time = std::clamp(title.time, monotonic_now() - longest_delay, monotonic_now());
-  session.watch.hear(heard, looks, [&](const judge::Transition& transition) {
-    on_transition(session, transition);
-  });
+  drive(session, [&](const judge::Watch::Tell& tell) { session.watch.hear(heard, looks, tell); });
   rearm();
 }
 
@@ -283,10 +281,8 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
 void SessionTracker::look_at_terminal(AgentSession& session, std::vector<pid_t> members,
                                       judge::Time now) {
   SessionLooks looks(monitor_, finder_, session.agent, std::move(members));
-  const bool blinked = session.watch.session().blinks();
-  session.watch.look_at_terminal(
-      now, looks, [&](const judge::Transition& transition) { on_transition(session, transition); });
-  tell_of_blink(session, blinked);
+  drive(session,
+        [&](const judge::Watch::Tell& tell) { session.watch.look_at_terminal(now, looks, tell); });
 }
 
 void SessionTracker::promote(AgentSession& session) {
@@ -312,10 +308,17 @@ void SessionTracker::forget(pid_t leader) {
 }
 
 void SessionTracker::take(AgentSession& session, const judge::Event& event) {
+  drive(session, [&](const judge::Watch::Tell& tell) { session.watch.take(event, tell); });
+}
+
+// Whatever moves a session's watch: each transition is told, and that it has begun to blink.
+void SessionTracker::drive(AgentSession& session,
+                           const std::function<void(const judge::Watch::Tell&)>& move) {
   const bool blinked = session.watch.session().blinks();
-  session.watch.take(
-      event, [&](const judge::Transition& transition) { on_transition(session, transition); });
-  tell_of_blink(session, blinked);
+  move([&](const judge::Transition& transition) { on_transition(session, transition); });
+  if (!blinked && session.watch.session().blinks() && session.agent.interactive &&
+      listener_.on_blink)
+    listener_.on_blink(session);
 }
 
 void SessionTracker::on_transition(AgentSession& session, const judge::Transition& transition) {
@@ -327,12 +330,6 @@ void SessionTracker::on_transition(AgentSession& session, const judge::Transitio
   if (session.agent.interactive) listener_.on_change(session, &transition);
 }
 
-void SessionTracker::tell_of_blink(const AgentSession& session, bool blinked) {
-  if (!blinked && session.watch.session().blinks() && session.agent.interactive &&
-      listener_.on_blink)
-    listener_.on_blink(session);
-}
-
 void SessionTracker::on_deadline() {
   catch_up();
   const judge::Time now = monotonic_now();
@@ -341,11 +338,7 @@ void SessionTracker::on_deadline() {
     SessionLooks looks(monitor_, finder_, session.agent, std::nullopt, [&] {
       if (listener_.on_doubt && session.agent.interactive) listener_.on_doubt(session);
     });
-    const bool blinked = session.watch.session().blinks();
-    session.watch.look(now, looks, [&](const judge::Transition& transition) {
-      on_transition(session, transition);
-    });
-    tell_of_blink(session, blinked);
+    drive(session, [&](const judge::Watch::Tell& tell) { session.watch.look(now, looks, tell); });
   }
   rearm();
 }

@@ -99,7 +99,7 @@ class SessionTracker {
   void end(pid_t leader, judge::Time now, const std::string& why);
   void take(AgentSession& session, const judge::Event& event);
   void on_transition(AgentSession& session, const judge::Transition& transition);
-  void tell_of_blink(const AgentSession& session, bool blinked);
+  void drive(AgentSession& session, const std::function<void(const judge::Watch::Tell&)>& move);
   void on_deadline();
   void rearm();
   void check_losses();
