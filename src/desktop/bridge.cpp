@@ -67,6 +67,7 @@ class Bridge {
   void on_told(const wire::TmuxRan&);
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
+  bool title_is_own(const ProcessId& id) const;
   void tell_titles();
   void refresh_later() { tasks_.add(Task::refresh); }
 
@@ -186,7 +187,7 @@ void Bridge::on_told(const wire::Agent& agent) {
     claims_.begin(agent);
     reporter_.begin(agent.id, Claims::may_claim(agent));
   }
-  claims_.update(agent, titles_.says(agent.id));
+  claims_.update(agent, title_is_own(agent.id) ? titles_.says(agent.id) : TitleSays::nothing);
   tasks_.take(Task::tell_seen, agent.id);
 }
 
@@ -237,8 +238,14 @@ void Bridge::on_title_changed(int64_t window, std::string_view title) {
   tell_titles();
 }
 
+// A tmux pane's always is.
+bool Bridge::title_is_own(const ProcessId& id) const {
+  return !finder_.place(id).tmux_sockets.empty() || finder_.shows_its_terminal_alone(id);
+}
+
 void Bridge::tell_titles() {
-  for (const TerminalTitles::News& news : titles_.take(monotonic_now())) {
+  for (TerminalTitles::News& news : titles_.take(monotonic_now())) {
+    if (!title_is_own(news.id)) news.says = TitleSays::nothing;
     reporter_.tell_title(news);
     const WaitsFor before = claims_.of(news.id);
     claims_.update(agents_.at(news.id), news.says);

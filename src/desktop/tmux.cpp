@@ -92,7 +92,9 @@ bool parse_title(std::string_view line, TmuxState& state) {
   if (take(line) != "title") return false;
   const std::string_view id = take(line);
   if (!is_id(id, '%')) return false;
-  state.panes[std::string(id)].title = line;
+  // One that opened since the panes were listed is none yet.
+  if (const auto pane = state.panes.find(std::string(id)); pane != state.panes.end())
+    pane->second.title = line;
   return true;
 }
 

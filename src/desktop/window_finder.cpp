@@ -62,6 +62,20 @@ std::optional<ProcessId> WindowFinder::only_agent_in(int64_t window) const {
   return found;
 }
 
+bool WindowFinder::shows_its_terminal_alone(const ProcessId& id) const {
+  const auto window = std::ranges::find(sway_.windows(), place(id).window, &sway::Window::id);
+  const auto agent = proc_.stat(id.pid);
+  if (window == sway_.windows().end() || !agent) return false;
+  bool shown = false;
+  for (const pid_t child : proc_.children(window->pid)) {
+    const auto stat = proc_.stat(child);
+    if (!stat || stat->terminal == 0) continue;
+    if (stat->terminal != agent->terminal) return false;
+    shown = true;
+  }
+  return shown;
+}
+
 void WindowFinder::on_title_asked(const ProcessId& id) {
   if (agents_.contains(id)) tasks_.add(Task::ask_tmux, id);
 }

@@ -46,6 +46,8 @@ class WindowFinder {
   }
   // Whose title a window shows: where one agent alone is in it, in no tmux pane.
   std::optional<ProcessId> only_agent_in(int64_t window) const;
+  // Whether that window can show no other terminal's: no other tab, no editor around the agent.
+  bool shows_its_terminal_alone(const ProcessId& id) const;
   // Whether reads from its terminal tell anything of its window.
   bool wants_inputs(const ProcessId& id) const;
 

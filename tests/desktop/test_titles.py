@@ -9,24 +9,29 @@ from typing import TextIO
 
 import pytest
 
-from agents_in_windows import agent_in
+from agents_in_windows import agent_in, children
 from fake_daemon import Agent, Bridge
 from support.badges import BadgeWatch
-from support.desktop import Desktop, Window
+from support.desktop import Desktop, Window, wait_until
 from tmux_server import Tmux
 
 # The terminal's title is each line that is written to the pipe.
 SHOW_TITLES = r"""while read -r title; do printf '\033]0;%s\007' "$title"; done < "$0"; exec sleep 600"""
 
 
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 class Titled:
     """A window whose title is what it is told to be."""
 
-    def __init__(self, desktop: Desktop, name: str) -> None:
+    def __init__(self, desktop: Desktop, name: str, also: str = ":") -> None:
+        """`also`: a command that is run beside it."""
         path = desktop.home / name
         os.mkfifo(path)
         os.chown(path, desktop.uid, desktop.uid)
-        self.window: Window = desktop.open_foot("sh", "-c", SHOW_TITLES, str(path))
+        self.window: Window = desktop.open_foot("sh", "-c", f"{also} & {SHOW_TITLES}", str(path))
         self._pipe: TextIO = path.open("w", buffering=1)
         self._path: Path = path
 
@@ -81,16 +86,22 @@ def test_a_flood_of_titles_becomes_a_few_reports(bridge: Bridge, agent: Agent, t
     assert len(bridge.titles[agent.process]) < 400
 
 
-def test_whose_title_it_is_must_be_known(bridge: Bridge, agent: Agent, desktop: Desktop, titled: Titled) -> None:
-    beside = Titled(desktop, "beside")
-    # Two agents in one window: a terminal with tabs.
-    second = agent_in(beside.window, agent="codex", state="working")
-    bridge.tell(second)
-    bridge.wait_for_place(second, beside.window.con_id)
-    beside.say("⠋ beside")
-    wait_for_titles(bridge, second, "working")
-    assert agent.process not in bridge.titles
-    beside.end()
+def test_a_title_may_be_of_what_is_around_the_agent(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:
+    """An editor, screen, another tab: the window has a terminal that is not the agent's."""
+    around = Titled(desktop, "around", "script --quiet --command 'sleep 600' /dev/null > /dev/null")
+    shell = agent_in(around.window).process.pid
+
+    def inner() -> int | None:
+        """What runs in the terminal that script(1) has made."""
+        script = next((it for it in children(shell) if name_of(it) == "script"), None)
+        return next(iter(children(script)), None) if script else None
+
+    agent = Agent.of(wait_until(inner, 60, "the program in the other terminal"), agent="codex", state="working")
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, around.window.con_id)
+    around.say("⠋ web-shop")
+    wait_for_titles(bridge, agent, "none")
+    around.end()
 
 
 def test_a_panes_title_is_told_where_it_is_asked_for(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux) -> None:

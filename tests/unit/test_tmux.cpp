@@ -21,6 +21,7 @@ TEST(TmuxOutput, TitlesMayHoldAnything) {
       "pane %0 $0 1 9321 /dev/pts/4 @0 0 main\ntitle %0 ⠋ pane %1 \"shop\"\ntitle %7 \n");
   ASSERT_TRUE(state) << state.error().message;
   EXPECT_EQ(state->panes.at("%0").title, "⠋ pane %1 \"shop\"");
+  EXPECT_FALSE(state->panes.contains("%7")) << "it opened since the panes were listed";
   EXPECT_FALSE(parse_tmux("title 0 x\n"));
 }
 
