@@ -14,6 +14,7 @@
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
+#include "core/text.h"
 #include "diagnose/ask.h"
 #include "diagnose/diagnosis.h"
 #include "diagnose/target_list.h"
@@ -28,21 +29,8 @@ constexpr auto progress_every = std::chrono::milliseconds(500);
 constexpr size_t answer_bytes_max = 256UL * 1024;
 constexpr size_t key_bytes_max = 8192;
 
-// Without what could move a terminal's cursor; lines stay lines.
-std::string shown(std::string text) {
-  // U+0080 to U+009F in UTF-8: control characters, too, U+009B is as good as ESC [ (ECMA-48).
-  for (size_t at = text.find('\xc2'); at != std::string::npos; at = text.find('\xc2', at + 1))
-    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0x80 &&
-        static_cast<unsigned char>(text[at + 1]) < 0xa0)
-      text.replace(at, 2, "?");
-  std::ranges::replace_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) < ' ' && c != '\n') || c == 127; },
-      '?');
-  return text;
-}
-
 int complain(const std::string& why, int status) {
-  std::fprintf(stderr, "ebpf-ai-monitor: %s\n", shown(why).c_str());
+  std::fprintf(stderr, "ebpf-ai-monitor: %s\n", printable_lines(why).c_str());
   return status;
 }
 
@@ -89,7 +77,8 @@ class ProgressLines {
     for (const ProbeProgress& probe : diagnosis.progress()) {
       std::array<char, 160> words{};
       std::snprintf(words.data(), words.size(), "%-32.32s %5.1f of %.0f s  %lu events%s",
-                    shown(probe.name).c_str(), probe.elapsed_s, probe.duration_s, probe.event_count,
+                    printable_lines(probe.name).c_str(), probe.elapsed_s, probe.duration_s,
+                    probe.event_count,
                     probe.failed    ? ", failed"
                     : probe.running ? ""
                                     : ", done");
@@ -177,7 +166,9 @@ Result<std::string> read_key(const std::optional<std::string>& file) {
   return key;
 }
 
-void note(const std::string& words) { std::fprintf(stderr, "%s\n", shown(words).c_str()); }
+void note(const std::string& words) {
+  std::fprintf(stderr, "%s\n", printable_lines(words).c_str());
+}
 
 // Tells what happens, writes the transcript where there is one, and collects the answers.
 AskListener listener_of(const UniqueFd& transcript, json& answers) {
@@ -223,7 +214,7 @@ void print_json(const Result<Resolution>& resolution, const json& answers) {
 void show_resolution(const Resolution& resolution) {
   note("");
   const auto section = [](const std::string& title, const std::string& text) {
-    std::printf("%s\n\n%s\n\n", title.c_str(), shown(text).c_str());
+    std::printf("%s\n\n%s\n\n", title.c_str(), printable_lines(text).c_str());
   };
   section("Cause (confidence: " + resolution.confidence + ")", resolution.root_cause);
   section("What to do", resolution.resolution_plan);
@@ -232,7 +223,7 @@ void show_resolution(const Resolution& resolution) {
   for (const auto& [key, value] : all.items()) {
     if (key != "response_type" && key != "root_cause" && key != "resolution_plan" &&
         key != "confidence" && key != "ebpf_evidence")
-      section(shown(key), value.is_string() ? value.get<std::string>() : dump(value, 2));
+      section(printable_lines(key), value.is_string() ? value.get<std::string>() : dump(value, 2));
   }
 }
 

@@ -42,9 +42,9 @@ void line(const std::string& label, const std::string& text) {
 void print(const json& answer) {
   const double now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  std::printf("%s (pid %u) on %s: %s for %s\n", printable(answer["name"]).c_str(),
-              answer["pid"].get<uint32_t>(), printable(answer["terminal"]).c_str(),
-              printable(answer["state"]).c_str(),
+  const auto text = [&](const char* key) { return printable(answer[key].get<std::string>()); };
+  std::printf("%s (pid %u) on %s: %s for %s\n", text("name").c_str(), answer["pid"].get<uint32_t>(),
+              text("terminal").c_str(), text("state").c_str(),
               duration(now - answer["since"].get<double>()).c_str());
   const std::string why = answer["why"];
   line("because", why.empty() ? "it has not been judged yet" : why);

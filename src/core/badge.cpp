@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/agents.h"
+#include "core/text.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -46,7 +47,7 @@ nlohmann::ordered_json badge_object(int64_t window, const Badge& badge, double c
       {"window_id", window},
       {"state", badge.working ? "working" : "stopped"},
       {"source", badge.source},
-      {"project", badge.project},
+      {"project", printable(badge.project)},
       {"count", badge.count},
       {"timestamp", changed},
       {"needs_attention", badge.needs_attention},
@@ -55,10 +56,7 @@ nlohmann::ordered_json badge_object(int64_t window, const Badge& badge, double c
 }
 
 std::string badge_json(int64_t window, const Badge& badge, double changed) {
-  // The project comes from an environment and need not be UTF-8.
-  return badge_object(window, badge, changed)
-             .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-         "\n";
+  return badge_object(window, badge, changed).dump() + "\n";
 }
 
 }  // namespace ebpf_ai_monitor

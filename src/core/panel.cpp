@@ -16,7 +16,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr double last_time = 253'402'300'799;  // the end of the year 9999
-constexpr size_t tooltip_project = 60;         // bytes
+constexpr size_t tooltip_project = 60;         // columns
 
 enum class Need { attention, working, stopped };
 

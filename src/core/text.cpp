@@ -1,27 +1,132 @@
 #include "core/text.h"
 
+#include <locale.h>
+#include <wchar.h>
+
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
 
 namespace ebpf_ai_monitor {
+namespace {
 
-std::string printable(std::string text) {
-  std::ranges::replace_if(
-      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
-  return text;
+constexpr std::string_view cut = "…";
+
+struct Range {
+  char32_t first, last;
+};
+// Unicode 16: Cc, Cf, Zl, Zp and Default_Ignorable_Code_Point, in order. Not U+FE0E and U+FE0F,
+// which choose between two looks of one picture.
+constexpr std::array unseen = {
+    Range{0, 0x1F},          Range{0x7F, 0x9F},       Range{0xAD, 0xAD},
+    Range{0x34F, 0x34F},     Range{0x600, 0x605},     Range{0x61C, 0x61C},
+    Range{0x6DD, 0x6DD},     Range{0x70F, 0x70F},     Range{0x890, 0x891},
+    Range{0x8E2, 0x8E2},     Range{0x115F, 0x1160},   Range{0x17B4, 0x17B5},
+    Range{0x180B, 0x180F},   Range{0x200B, 0x200F},   Range{0x2028, 0x202E},
+    Range{0x2060, 0x206F},   Range{0x3164, 0x3164},   Range{0xFE00, 0xFE0D},
+    Range{0xFEFF, 0xFEFF},   Range{0xFFA0, 0xFFA0},   Range{0xFFF0, 0xFFFB},
+    Range{0x110BD, 0x110BD}, Range{0x110CD, 0x110CD}, Range{0x13430, 0x1343F},
+    Range{0x1BCA0, 0x1BCA3}, Range{0x1D173, 0x1D17A}, Range{0xE0000, 0xE0FFF},
+};
+
+bool is_unseen(char32_t character) {
+  const auto range = std::ranges::lower_bound(unseen, character, {}, &Range::last);
+  return range != unseen.end() && range->first <= character;
 }
 
-std::string shortened(std::string text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  text.resize(bytes - 1);
-  while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80) text.pop_back();
-  if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
-  return text + "~";
+struct Character {
+  char32_t code = 0;
+  size_t bytes = 1;
+  bool valid = false;
+};
+
+// The first of a text that is not empty. Of what is no UTF-8 (RFC 3629, section 4): a byte.
+Character first_of(std::string_view text) {
+  const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return {.code = lead, .bytes = 1, .valid = true};
+  const size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < bytes) return {.code = lead};
+  char32_t code = lead & (0xFFU >> (bytes + 1));
+  for (size_t at = 1; at < bytes; ++at) {
+    if ((byte(at) & 0xC0) != 0x80) return {.code = lead};
+    code = (code << 6) | (byte(at) & 0x3FU);
+  }
+  constexpr std::array<char32_t, 5> least = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code >= 0xD800 && code <= 0xDFFF;
+  if (code < least[bytes] || code > 0x10FFFF || is_surrogate) return {.code = lead};
+  return {.code = code, .bytes = bytes, .valid = true};
 }
 
-std::string cell(std::string text, size_t width) {
-  text = shortened(printable(std::move(text)), width);
-  text.resize(std::max(text.size(), width), ' ');
-  return text;
+size_t width_of(char32_t character) {
+  // wcwidth() asks the thread's locale; that of the C library knows ASCII alone.
+  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  const locale_t before = utf8 ? uselocale(utf8) : nullptr;
+  const int columns = wcwidth(static_cast<wchar_t>(character));
+  if (utf8) uselocale(before);
+  return columns < 0 ? 1 : static_cast<size_t>(columns);
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, size_t max_bytes) {
+  std::string shown;
+  size_t kept = 0;  // how much of `shown` stays where more follows
+  while (!text.empty()) {
+    const Character character = first_of(text);
+    if (character.valid && !is_unseen(character.code)) {
+      shown += text.substr(0, character.bytes);
+    } else {
+      std::array<char, 16> escaped;
+      std::snprintf(escaped.data(), escaped.size(), character.valid ? "\\u{%x}" : "\\x{%x}",
+                    static_cast<unsigned>(character.code));
+      shown += escaped.data();
+    }
+    text.remove_prefix(character.bytes);
+    if (max_bytes >= cut.size() && shown.size() <= max_bytes - cut.size()) kept = shown.size();
+    if (shown.size() > max_bytes) return shown.substr(0, kept).append(cut);
+  }
+  return shown;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string shown;
+  while (true) {
+    const size_t end = std::min(text.find_first_of("\n\t"), text.size());
+    shown += printable(text.substr(0, end), std::string::npos);
+    if (end == text.size()) return shown;
+    shown += text[end];
+    text.remove_prefix(end + 1);
+  }
+}
+
+size_t width(std::string_view text) {
+  size_t columns = 0;
+  while (!text.empty()) {
+    const Character character = first_of(text);
+    columns += width_of(character.code);
+    text.remove_prefix(character.bytes);
+  }
+  return columns;
+}
+
+std::string shortened(std::string_view text, size_t columns) {
+  if (width(text) <= columns) return std::string(text);
+  size_t bytes = 0;
+  for (size_t used = 0; bytes < text.size();) {
+    const Character next = first_of(text.substr(bytes));
+    used += width_of(next.code);
+    if (used >= columns) break;
+    bytes += next.bytes;
+  }
+  return std::string(text.substr(0, bytes)).append(cut);
+}
+
+std::string cell(std::string_view text, size_t columns) {
+  std::string shown = shortened(printable(text), columns);
+  const size_t used = width(shown);
+  return shown.append(columns - std::min(columns, used), ' ');
 }
 
 std::string escape_markup(const std::string& text) {

@@ -1,18 +1,31 @@
 // Text that others wrote, made fit to be shown.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace ebpf_ai_monitor {
 
-// One line without anything that moves a cursor: control characters become '?'.
-std::string printable(std::string text);
+constexpr size_t max_printable = 4096;  // bytes
 
-// At most `bytes` of it, never cut within a UTF-8 sequence; "~" is at the end of what was cut.
-std::string shortened(std::string text, size_t bytes);
+// For D-Bus, JSON, logs, terminals and notifications: one line of valid UTF-8, in which each
+// character is seen, and in its place. Control characters (C0, DEL, C1), line separators, and what
+// is invisible or turns the direction of text (Unicode's Cc, Cf, Zl, Zp and
+// Default_Ignorable_Code_Point) are written as "\u{202e}", bytes that are no UTF-8 as "\x{9b}".
+// At most `max_bytes`; what is too long ends in "…". Idempotent.
+std::string printable(std::string_view text, size_t max_bytes = max_printable);
+// The same of many lines: newlines and tabs stay. Not bounded.
+std::string printable_lines(std::string_view text);
 
-// A table's cell: printable, and just `width` bytes.
-std::string cell(std::string text, size_t width);
+// Of printable text: how many columns it takes in a terminal.
+size_t width(std::string_view text);
+
+// Of printable text: at most so many columns, at least 1; what was cut ends in "…".
+std::string shortened(std::string_view text, size_t columns);
+
+// A table's cell: printable, and just so many columns.
+std::string cell(std::string_view text, size_t columns);
 
 // For Pango markup and XML.
 std::string escape_markup(const std::string& text);

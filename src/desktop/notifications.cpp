@@ -17,7 +17,7 @@ using std::chrono::nanoseconds;
 
 // Those of crashed agents stay until their user has come: but not without end.
 constexpr size_t max_shown = 100;
-// Of a project's or a tmux window's name: a notification has room for a line or two.
+// Columns of a project's or a tmux window's name: a notification has room for a line or two.
 constexpr size_t max_name = 80;
 
 constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/text.h"
 #include "diagnose/output_keeper.h"
 
 namespace ebpf_ai_monitor {
@@ -23,7 +24,7 @@ nlohmann::json to_json(const CommandResult& result) {
   return {{"id", result.id},
           {"command", result.command},
           {"exit_code", result.exit_code ? nlohmann::json(*result.exit_code) : nlohmann::json()},
-          {"output", result.output},
+          {"output", printable_lines(result.output)},
           {"truncated", result.truncated},
           {"duration_ms", result.duration.count()},
           {"error", result.error ? nlohmann::json(*result.error) : nlohmann::json()}};

@@ -16,6 +16,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/text.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -111,12 +113,7 @@ Names make_signals() {
 
 std::string show_text(Bytes bytes) {
   const auto end = std::ranges::find(bytes, '\0');
-  std::string text(bytes.begin(), end);
-  if (std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
-    return text;
-  const std::string valid =
-      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return nlohmann::json::parse(valid).get<std::string>();
+  return printable({bytes.begin(), end});
 }
 
 std::string show_hex(uint64_t value) {

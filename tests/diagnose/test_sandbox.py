@@ -93,7 +93,7 @@ class TestCommands:
         assert len(result["output"]) < 66_000
 
     def test_output_that_is_no_text(self, run_command: RunCommand) -> None:
-        assert run_command(r"printf 'a\377b'")["output"] == "a\ufffdb"
+        assert run_command(r"printf 'a\377b'")["output"] == "a\\x{ff}b"
 
     def test_a_hanging_command_is_ended_with_all_of_its_own(self, run_command: RunCommand) -> None:
         name = f"hang{os.getpid()}"

@@ -72,7 +72,7 @@ TEST(Badge, FileHasTheContractsKeys) {
       {"window_id", 17},           {"state", "stopped"},
       {"source", "claude-code"},   {"count", 3},
       {"timestamp", 1721822411.5}, {"needs_attention", true},
-      {"session_started", 50.0},   {"project", "a/\"b\" \xef\xbf\xbd"},
+      {"session_started", 50.0},   {"project", "a/\"b\" \\x{ff}"},
   };
   EXPECT_EQ(content, expected);
   const auto works = nlohmann::json::parse(badge_json(1, badge_of(agent(1, working)), 0));

@@ -127,7 +127,7 @@ TEST_F(Panel, Waybar) {
   EXPECT_EQ(json::parse(line),
             json({{"text", "1 ready, 1 working"},
                   {"tooltip",
-                   "&lt;b&gt;R&amp;D&lt;/b&gt;?: Codex ready x3 since Thu 00:01\n"
+                   "&lt;b&gt;R&amp;D&lt;/b&gt;\\u{a}: Codex ready x3 since Thu 00:01\n"
                    "window 6: Codex working since Thu 00:01"},
                   {"class", "attention"},
                   {"alt", "attention"}}));
@@ -170,7 +170,7 @@ TEST_F(Panel, TableFitsInto80Columns) {
             "WINDOW  STATE               SINCE     AGENT       PROJECT\n"
             "1000000 ready x9999         Thu 00:01 Codex       " +
                 std::string(29, 'p') +
-                "~\n"
+                "…\n"
                 "6       working             Thu 00:00 Claude Code \n");
   EXPECT_EQ(panel_table({}), "No window has an agent.\n");
 }
