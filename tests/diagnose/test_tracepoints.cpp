@@ -101,10 +101,9 @@ TEST_F(Tracing, SaysWhatIsOpenedHow) {
                          {"dfd", "AT_FDCWD"},
                          {"flags", "O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC"},
                          {"mode", "0640"}}));
-  EXPECT_EQ(result.events[1].data, (json{{"filename", "not-utf8-\\x{ff}"},
-                                         {"dfd", 7},
-                                         {"flags", "O_RDONLY"},
-                                         {"mode", "0"}}));
+  EXPECT_EQ(
+      result.events[1].data,
+      (json{{"filename", "not-utf8-\\x{ff}"}, {"dfd", 7}, {"flags", "O_RDONLY"}, {"mode", "0"}}));
 }
 
 TEST_F(Tracing, SaysThatTextIsNotReadable) {
