@@ -18,8 +18,8 @@ namespace {
 constexpr auto last_restart = std::chrono::milliseconds(500);
 // A bridge that lived this long was not broken from the start.
 constexpr auto proven = std::chrono::seconds(30);
-// More than hands can type.
-constexpr int offers_a_period = 50;
+// More than hands can type, and than titles tell of.
+constexpr int offers_a_period = 100;
 constexpr auto offer_period = std::chrono::seconds(1);
 
 }  // namespace
@@ -99,7 +99,7 @@ void BridgeKeeper::tell_all(const wire::Told& told) {
   }
 }
 
-void BridgeKeeper::offer(uid_t uid, const wire::Told& told) {
+void BridgeKeeper::offer(uid_t uid, const std::function<wire::Told()>& make) {
   const auto found = bridges_.find(uid);
   if (found == bridges_.end() || !found->second.process) return;
   Kept& bridge = found->second;
@@ -108,7 +108,7 @@ void BridgeKeeper::offer(uid_t uid, const wire::Told& told) {
     bridge.offers_began = now;
     bridge.offers = 0;
   }
-  if (++bridge.offers <= offers_a_period) bridge.process->offer(told);
+  if (++bridge.offers <= offers_a_period) bridge.process->offer(make());
 }
 
 bool BridgeKeeper::wants_inputs(uid_t uid) const {

@@ -40,8 +40,8 @@ class BridgeKeeper {
 
   void tell(uid_t uid, const wire::Told& told);
   void tell_all(const wire::Told& told);
-  // Of what is of use now or never.
-  void offer(uid_t uid, const wire::Told& told);
+  // Of what is of use now or never; it is not made where it would be too much.
+  void offer(uid_t uid, const std::function<wire::Told()>& make);
   // Whether it wants to know what is read from terminals.
   bool wants_inputs(uid_t uid) const;
 

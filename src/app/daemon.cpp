@@ -12,6 +12,7 @@
 #include "app/bridge_keeper.h"
 #include "app/control_interface.h"
 #include "app/hand_over.h"
+#include "app/known_ties.h"
 #include "app/lifecycle.h"
 #include "app/privileges.h"
 #include "app/session_properties.h"
@@ -82,6 +83,7 @@ class Daemon {
   void on_change(const AgentSession& session, const judge::Transition* transition);
   void on_event(const agent_event& event);
   void on_report(uid_t uid, const wire::Report& report);
+  void tell_writers(uid_t uid, int64_t window, int64_t time);
   void on_bridge_end(uid_t uid);
   std::vector<wire::Told> all_there_is(uid_t uid) const;
   bool has_agents(uid_t uid) const;
@@ -98,6 +100,7 @@ class Daemon {
   NotificationRules notification_rules_;
   const std::function<Result<DaemonOptions>()> reload_;
   std::map<ProcessId, Findings> findings_;
+  KnownTies ties_{Proc()};
   std::map<ProcessId, int64_t> last_reads_;  // of agents' terminals, CLOCK_MONOTONIC nanoseconds
   BridgeKeeper bridges_;
   EventSourcePtr after_change_;
@@ -132,7 +135,8 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                     },
                 .on_doubt =
                     [this](const AgentSession& session) {
-                      bridges_.offer(session.agent.user, wire::TitleAsked{session.agent.id});
+                      bridges_.offer(session.agent.user,
+                                     [&] { return wire::TitleAsked{session.agent.id}; });
                     }}),
       control_(loop, {.sessions = [this](uid_t caller) { return list(caller); },
                       .explain = [this](uid_t caller, pid_t pid) { return explain(caller, pid); },
@@ -142,10 +146,12 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
       lifecycle_(loop, {.reload = [this] { return this->reload(); },
                         .stop = [this] { stop(); },
                         .kill = [this] { bridges_.kill_all(); }}) {
+  const HandOver kept = take_over(hand_over_file());
+  ties_.take(kept.ties);
   // A bridge starts by removing what an earlier life left behind; one without an agent ends then.
   for (const User& user : options.users.empty() ? logged_in_users() : options.users)
     bridges_.start(user.uid);
-  tracker_.scan(take_over(hand_over_file()));
+  tracker_.scan(kept.sessions);
   bridges_.close_idle();
   lifecycle_.tell_status(in_words(tracker_.agents()));
 }
@@ -175,7 +181,7 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
 // Offers for the bridge: what the judge makes of the event is told as a change.
 void Daemon::on_event(const agent_event& event) {
   if (event.type == AGENT_EXEC && std::string_view(event.exec.comm) == tmux_name)
-    return bridges_.offer(event.uid, wire::TmuxRan{});
+    return bridges_.offer(event.uid, [] { return wire::TmuxRan{}; });
   if (event.type != AGENT_READ_EXIT || event.read.bytes <= 0) return;
   const ProcessId id{.pid = static_cast<pid_t>(event.session), .start_ticks = start_ticks(event)};
   const AgentSession* session = tracker_.agent(id);
@@ -184,15 +190,37 @@ void Daemon::on_event(const agent_event& event) {
   const int64_t previous = std::exchange(last_reads_[id], time);
   if (event.read.bytes > wire::Input::max_bytes && event.read.line_mode == 0) return;
   if (!bridges_.wants_inputs(session->agent.user)) return;
-  bridges_.offer(session->agent.user, wire::Input{.id = id,
-                                                  .time = time,
-                                                  .previous = previous,
-                                                  .bytes = static_cast<uint32_t>(event.read.bytes),
-                                                  .line_mode = event.read.line_mode});
+  bridges_.offer(session->agent.user, [&] {
+    return wire::Input{.id = id,
+                       .time = time,
+                       .previous = previous,
+                       .bytes = static_cast<uint32_t>(event.read.bytes),
+                       .line_mode = event.read.line_mode};
+  });
+}
+
+void Daemon::tell_writers(uid_t uid, int64_t window, int64_t time) {
+  bridges_.offer(uid, [&] {
+    tracker_.catch_up();
+    wire::Writers writers{.window = window, .time = time, .agents = {}};
+    for (const auto& [pid, session] : tracker_.agents()) {
+      if (session->agent.user != uid) continue;
+      writers.agents.push_back({.id = session->agent.id,
+                                .began = session->writes.began().count(),
+                                .last = session->writes.last_until(judge::Time(time)).count()});
+    }
+    return writers;
+  });
 }
 
 void Daemon::on_report(uid_t uid, const wire::Report& report) {
+  if (report.kind == wire::ReportKind::writers_asked)
+    return tell_writers(uid, report.window, report.time);
   const ProcessId id{.pid = report.pid, .start_ticks = report.start_ticks};
+  if (report.kind == wire::ReportKind::tie)
+    return ties_.take(
+        uid,
+        {.id = id, .window = report.window, .sway = report.sway, .how = wire::text_in(report)});
   const AgentSession* session = tracker_.agent(id);
   // One that ended meanwhile, or one that is none of this user's business.
   if (session == nullptr || session->agent.user != uid) return;
@@ -232,6 +260,7 @@ void Daemon::on_bridge_end(uid_t uid) {
 
 std::vector<wire::Told> Daemon::all_there_is(uid_t uid) const {
   std::vector<wire::Told> all{notification_rules_};
+  std::ranges::copy(ties_.of(uid), std::back_inserter(all));
   for (const auto& [pid, session] : tracker_.agents()) {
     if (session->agent.user == uid) all.push_back(message_of(*session));
   }
@@ -293,7 +322,7 @@ void Daemon::stop() {
   bridges_.stop_starting();
   if (const std::string file = hand_over_file(); !file.empty()) {
     tracker_.catch_up();
-    if (auto status = hand_over(file, tracker_.keep()); !status)
+    if (auto status = hand_over(file, {.sessions = tracker_.keep(), .ties = ties_.keep()}); !status)
       spdlog::warn("{}; a restart judges all agents anew", status.error().message);
   }
   bridges_.close_all();

@@ -10,7 +10,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 using nlohmann::json;
-constexpr int format = 3;
+constexpr int format = 4;
 
 }  // namespace
 
@@ -19,29 +19,38 @@ std::string hand_over_file() {
   return directory != nullptr ? std::string(directory) + "/sessions.json" : "";
 }
 
-Status hand_over(const std::string& path, const std::vector<KeptSession>& sessions) {
-  json list = json::array();
-  for (const KeptSession& session : sessions) {
-    list.push_back({{"pid", session.id.pid},
-                    {"start_ticks", session.id.start_ticks},
-                    {"name", session.name},
-                    {"judge", session.judged},
-                    {"since", session.since},
-                    {"why", session.why},
-                    {"unseen", session.unseen}});
+Status hand_over(const std::string& path, const HandOver& kept) {
+  json sessions = json::array();
+  for (const KeptSession& session : kept.sessions) {
+    sessions.push_back({{"pid", session.id.pid},
+                        {"start_ticks", session.id.start_ticks},
+                        {"name", session.name},
+                        {"judge", session.judged},
+                        {"since", session.since},
+                        {"why", session.why},
+                        {"unseen", session.unseen}});
+  }
+  json ties = json::array();
+  for (const auto& [user, tie] : kept.ties) {
+    ties.push_back({{"user", user},
+                    {"pid", tie.id.pid},
+                    {"start_ticks", tie.id.start_ticks},
+                    {"window", tie.window},
+                    {"sway", tie.sway},
+                    {"how", tie.how}});
   }
   std::ofstream file(path, std::ios::trunc);
-  file << json{{"format", format}, {"sessions", list}};
+  file << json{{"format", format}, {"sessions", sessions}, {"ties", ties}};
   file.close();
   if (!file) return fail_errno("cannot write " + path);
   return {};
 }
 
-std::vector<KeptSession> take_over(const std::string& path) {
+HandOver take_over(const std::string& path) {
   std::ifstream file(path);
   if (!file) return {};
   unlink(path.c_str());
-  std::vector<KeptSession> sessions;
+  HandOver kept;
   try {
     const json content = json::parse(file);
     if (content.at("format") != format) return {};
@@ -53,12 +62,20 @@ std::vector<KeptSession> take_over(const std::string& path) {
           .since = entry.at("since"),
           .why = entry.at("why"),
           .unseen = entry.at("unseen")};
-      if (session.judged.state() <= State::waiting) sessions.push_back(std::move(session));
+      if (session.judged.state() <= State::waiting) kept.sessions.push_back(std::move(session));
+    }
+    for (const json& entry : content.at("ties")) {
+      kept.ties.push_back(
+          {.user = entry.at("user"),
+           .tie = {.id = {entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
+                   .window = entry.at("window"),
+                   .sway = entry.at("sway"),
+                   .how = entry.at("how")}});
     }
   } catch (const json::exception&) {
-    return {};  // cut short: all of them are judged anew
+    return {};  // cut short: all of it is found out anew
   }
-  return sessions;
+  return kept;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -1,10 +1,12 @@
-// What a daemon that is restarted leaves to the next: its sessions, in a file of root's alone.
+// What a daemon that is restarted leaves to the next: its sessions, and in which windows its users'
+// bridges have found terminals, in a file of root's alone.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "session/session_tracker.h"
+#include "wire/messages.h"
 
 namespace ebpf_ai_monitor {
 
@@ -12,8 +14,18 @@ namespace ebpf_ai_monitor {
 // (RuntimeDirectoryPreserve=restart, systemd.exec(5)). Empty: there is none, nothing is kept.
 std::string hand_over_file();
 
-Status hand_over(const std::string& path, const std::vector<KeptSession>& sessions);
+struct KeptTie {
+  uid_t user = 0;
+  wire::Tie tie;
+};
+
+struct HandOver {
+  std::vector<KeptSession> sessions;
+  std::vector<KeptTie> ties;
+};
+
+Status hand_over(const std::string& path, const HandOver& kept);
 // Takes the file away. Nothing where there is none, or where another version wrote it.
-std::vector<KeptSession> take_over(const std::string& path);
+HandOver take_over(const std::string& path);
 
 }  // namespace ebpf_ai_monitor

@@ -64,6 +64,8 @@ class Bridge {
   void on_told(const wire::Synced& synced);
   void on_told(const wire::Input& input);
   void on_told(const wire::TitleAsked& asked);
+  void on_told(const wire::Tie& tie) { finder_.inherit(tie); }
+  void on_told(const wire::Writers& writers) { finder_.on_writers(writers); }
   void on_told(const wire::TmuxRan&);
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
@@ -231,10 +233,12 @@ void Bridge::on_focus_changed() {
 
 // At once: nothing else follows from a title but what the daemon then says.
 void Bridge::on_title_changed(int64_t window, std::string_view title) {
+  const Nanoseconds now = monotonic_now();
+  if (finder_.on_title_changed(window, title, now)) reporter_.ask_who_writes(window, now);
   const auto id = finder_.only_agent_in(window);
   if (!id) return;
   const wire::Agent& agent = agents_.at(*id);
-  titles_.changed(*id, title, profile_of(agent.agent).titles, monotonic_now());
+  titles_.changed(*id, title, profile_of(agent.agent).titles, now);
   tell_titles();
 }
 
@@ -377,6 +381,9 @@ void Bridge::go_to(Notifications::Key notification) {
 }
 
 void Bridge::report() {
+  if (finder_.ties_version() != reporter_.ties_version() &&
+      !reporter_.tell_ties(finder_.ties(), finder_.ties_version()))
+    return;
   for (const auto& [id, agent] : agents_) {
     // Full: refresh() is called again when it is not, and the newest is told then.
     if (!reporter_.tell_place(id, finder_.place(id))) return;

@@ -1,5 +1,7 @@
 #include "desktop/reporter.h"
 
+#include <set>
+
 #include "desktop/sway.h"
 
 namespace ebpf_ai_monitor {
@@ -47,8 +49,38 @@ bool Reporter::tell_waits_for(const ProcessId& id, WaitsFor waits_for) {
   return true;
 }
 
+bool Reporter::tell_ties(const std::vector<wire::Tie>& ties, uint64_t version) {
+  const auto tell = [this](const wire::Tie& tie) {
+    Report report{.kind = ReportKind::tie,
+                  .window = tie.window,
+                  .start_ticks = tie.id.start_ticks,
+                  .pid = tie.id.pid,
+                  .sway = tie.sway};
+    wire::set_text(report, tie.how);
+    return link_.send(report);
+  };
+  std::set<ProcessId> gone;
+  for (const auto& [id, tie] : ties_) gone.insert(id);
+  for (const wire::Tie& tie : ties) {
+    gone.erase(tie.id);
+    if (ties_.contains(tie.id) && ties_.at(tie.id) == tie) continue;
+    if (!tell(tie)) return false;
+    ties_[tie.id] = tie;
+  }
+  for (const ProcessId& id : gone) {
+    if (!tell({.id = id, .how = {}})) return false;
+    ties_.erase(id);
+  }
+  ties_version_ = version;
+  return true;
+}
+
 bool Reporter::tell_seen(const ProcessId& id) {
   return link_.send({.kind = ReportKind::seen, .start_ticks = id.start_ticks, .pid = id.pid});
+}
+
+void Reporter::ask_who_writes(int64_t window, Nanoseconds time) {
+  link_.send({.kind = ReportKind::writers_asked, .window = window, .time = time.count()});
 }
 
 void Reporter::tell_title(const TerminalTitles::News& news) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/process_id.h"
 #include "core/state.h"
@@ -29,8 +30,12 @@ class Reporter {
   bool tell_inputs(bool wanted);
   bool tell_place(const ProcessId& id, const ResolverAnswer& place);
   bool tell_waits_for(const ProcessId& id, WaitsFor waits_for);
+  bool tell_ties(const std::vector<wire::Tie>& ties, uint64_t version);
+  // Of the ties that it knows.
+  uint64_t ties_version() const { return ties_version_; }
   bool tell_seen(const ProcessId& id);
-  // Lost if the link is full: the next change will be told.
+  // The next two are lost if the link is full: the next change will be told.
+  void ask_who_writes(int64_t window, Nanoseconds time);
   void tell_title(const TerminalTitles::News& news);
 
  private:
@@ -44,6 +49,8 @@ class Reporter {
   DaemonLink& link_;
   bool inputs_wanted_ = false;
   std::map<ProcessId, Known> agents_;
+  std::map<ProcessId, wire::Tie> ties_;
+  uint64_t ties_version_ = 0;
 };
 
 }  // namespace ebpf_ai_monitor

@@ -58,6 +58,11 @@ Status SwayConnection::connect() {
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return fail_errno("Sway's socket " + path_);
 
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+    return fail_errno("Sway's socket " + path_);
+  pid_ = peer.pid;
   socket_ = std::move(fd);
   state_ = State::asking;
   connected_at_ = monotonic_now();
@@ -93,6 +98,7 @@ void SwayConnection::drop(const std::string& error) {
   const bool had_windows = state_ == State::connected;
   state_ = State::disconnected;
   windows_.clear();
+  pid_ = 0;
   if (had_windows) callbacks_.windows_changed();
   callbacks_.dropped();
 }
@@ -300,6 +306,20 @@ bool Sway::connected() const {
 }
 
 int64_t Sway::con_id(int64_t window) { return window & ((int64_t{1} << number_shift) - 1); }
+
+pid_t Sway::pid_of(int64_t window) const {
+  for (const auto& [path, instance] : instances_) {
+    if (instance.number == window >> number_shift) return instance.connection->pid();
+  }
+  return 0;
+}
+
+int64_t Sway::window_of(pid_t sway, int64_t con_id) const {
+  const auto found = std::ranges::find_if(windows_, [&](const auto& window) {
+    return Sway::con_id(window.id) == con_id && pid_of(window.id) == sway;
+  });
+  return found == windows_.end() ? 0 : found->id;
+}
 
 uint64_t Sway::watched_since_ticks() const {
   uint64_t since = 0;

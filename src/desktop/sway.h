@@ -45,6 +45,8 @@ class SwayConnection {
   bool has_commands() const { return commands_due_ > 0; }
   // Windows that opened later have their time; in the unit of ProcessId::start_ticks.
   uint64_t watched_since_ticks() const { return watched_since_ticks_; }
+  // Of the process that listens there; 0: it is not connected.
+  pid_t pid() const { return pid_; }
   // Logs it, once until it is connected again.
   void report(const std::string& error);
   Nanoseconds connected_at() const { return connected_at_; }
@@ -71,6 +73,7 @@ class SwayConnection {
   State state_ = State::disconnected;
   std::vector<sway::Window> windows_;  // sorted as ids() has it
   uint64_t watched_since_ticks_ = 0;
+  pid_t pid_ = 0;
   bool reported_ = false;  // that it fails, since it was last connected
   Nanoseconds connected_at_{};
   UniqueFd socket_;
@@ -106,6 +109,10 @@ class Sway {
   // Of all of them. Two Sways count alike: only con_id() of an id is Sway's own container id.
   const std::vector<sway::Window>& windows() const { return windows_; }
   static int64_t con_id(int64_t window);
+  // Of the Sway that a window is of; 0: there is none.
+  pid_t pid_of(int64_t window) const;
+  // The window that one Sway calls so; 0: there is none.
+  int64_t window_of(pid_t sway, int64_t con_id) const;
   uint64_t watched_since_ticks() const;
   // Asks the Sway of a window to do something with it ("focus"), as sway(5) has it; whether it is
   // done is not waited for.

@@ -11,6 +11,7 @@ namespace ebpf_ai_monitor {
 
 enum class Task {
   recheck_windows,  // windows came or went, or what is known of terminals has changed
+  tie_terminals,    // to windows that have opened lately
   find_window,      // of one agent: something changed that it depends on
   ask_tmux,         // the servers that one agent's window rests on
   refresh,          // all that is shown, and what the daemon knows

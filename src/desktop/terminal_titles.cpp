@@ -16,9 +16,11 @@ constexpr Nanoseconds between_signs_of_work = 1s;
 // A pane's spinner is found as it was by chance at most so many times in a row.
 constexpr int same_at_work = 3;
 
+constexpr size_t spinner_bytes = 3;
+
 // U+2801 to U+28FF (braille) and U+25D0 to U+25D3 (half circles), in UTF-8.
 bool begins_with_spinner(std::string_view title) {
-  if (title.size() < 3 || title[0] != '\xe2') return false;
+  if (title.size() < spinner_bytes || title[0] != '\xe2') return false;
   const auto second = static_cast<unsigned char>(title[1]);
   const auto third = static_cast<unsigned char>(title[2]);
   return (second >= 0xa0 && second <= 0xa3 && !(second == 0xa0 && third == 0x80)) ||
@@ -38,6 +40,22 @@ TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays 
   if (begins_with_one_of(title, rules.working) || begins_with_spinner(title))
     return TitleSays::working;
   return before == TitleSays::nothing ? TitleSays::nothing : TitleSays::idle;
+}
+
+bool may_be_title_of(std::string_view title, const TitleRules& rules) {
+  bool at_word = true;
+  for (; !title.empty(); title.remove_prefix(1)) {
+    if (at_word && title_says(title, rules, TitleSays::nothing) != TitleSays::nothing) return true;
+    at_word = title.front() == ' ' || title.front() == '"' || title.front() == '(';
+  }
+  return false;
+}
+
+std::string_view name_in_title(std::string_view title) {
+  if (!begins_with_spinner(title)) return title;
+  title.remove_prefix(spinner_bytes);
+  title.remove_prefix(std::min(title.find_first_not_of(' '), title.size()));
+  return title;
 }
 
 void TerminalTitles::changed(const ProcessId& id, std::string_view title, const TitleRules& rules,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,12 @@ namespace ebpf_ai_monitor {
 // By the agent's own rules, and by what all have in common: a spinner as the first character means
 // work. `before`: what the title said until now. A spinner that is gone is the end of the work.
 TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before);
+
+// Whether such an agent may have set this title: a terminal, or tmux, may show it within one of its
+// own.
+bool may_be_title_of(std::string_view title, const TitleRules& rules);
+// The title without its spinner.
+std::string_view name_in_title(std::string_view title);
 
 // Says when the daemon is to be told: of each change, and from time to time that a title which says
 // work goes on changing; but not too often, whatever a title does.

@@ -1,17 +1,30 @@
 #include "desktop/window_finder.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
+
+#include "core/agents.h"
+#include "desktop/terminal_titles.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
 // The unit of ProcessId::start_ticks.
 constexpr Nanoseconds start_tick = std::chrono::milliseconds(10);
+// At these times after a window's opening it shows whose it is: what resolve_window() waits for is
+// over by then, wherever in that time its terminal started.
+constexpr std::array<uint64_t, 4> looks = {30, 130, 330, 1030};
+
+// Of a terminal, wherever an agent in it says that it is.
+ResolverQuestion question_of(const ProcessId& subject) {
+  return {.id = subject, .tmux = {}, .tmux_pane = {}};
+}
 
 }  // namespace
 
@@ -21,7 +34,11 @@ WindowFinder::WindowFinder(EventLoop& loop, const Proc& proc, const Sway& sway, 
       sway_(sway),
       tasks_(tasks),
       learn_timer_(loop.add_timer([this] { learn(); })),
-      again_timer_(loop.add_timer([this] { on_windows_changed(); })) {}
+      again_timer_(loop.add_timer([this] {
+        find_all_again();
+        tasks_.add(Task::tie_terminals);
+        tasks_.add(Task::refresh);
+      })) {}
 
 void WindowFinder::update(const wire::Agent& told) {
   const auto [entry, is_new] = agents_.try_emplace(told.id);
@@ -30,11 +47,14 @@ void WindowFinder::update(const wire::Agent& told) {
   if (changed) tasks_.add(Task::ask_tmux, told.id);
   if (changed && agent.place.window == 0) tasks_.add(Task::find_window, told.id);
   agent.question = {.id = told.id, .tmux = told.tmux, .tmux_pane = told.tmux_pane};
+  agent.kind = told.agent;
+  agent.directory = told.directory.substr(told.directory.rfind('/') + 1);
   agent.state = told.state;
 }
 
 void WindowFinder::on_windows_changed() {
   tasks_.add(Task::recheck_windows);
+  tasks_.add(Task::tie_terminals);
   tasks_.add(Task::refresh);
 }
 
@@ -111,7 +131,9 @@ void WindowFinder::find() {
                           .now_ticks = ticks_since_boot(),
                           .ties = ties_,
                           .tmux = lookup};
+  if (sway_.connected()) take_inherited(view);
   std::set<uint64_t> look_again;
+  if (tasks_.take(Task::tie_terminals)) look_again = tie_terminals(view);
   for (const ProcessId& id : tasks_.take_all(Task::find_window)) {
     Agent& agent = agents_.at(id);
     if (!sway_.connected()) {
@@ -129,10 +151,15 @@ void WindowFinder::find() {
 
 void WindowFinder::recheck() {
   for (auto& [socket, server] : tmux_servers_) server.ask_for_a_while();
+  title_witness_.keep_if([this](int64_t window) { return is_window(window); });
   ties_.keep_if([this](const ProcessId& subject, int64_t window) {
     const auto stat = proc_.stat(subject.pid);
     return stat && stat->id == subject && (window == 0 || is_window(window));
   });
+  find_all_again();
+}
+
+void WindowFinder::find_all_again() {
   for (const auto& [id, agent] : agents_) tasks_.add(Task::find_window, id);
 }
 
@@ -141,8 +168,59 @@ void WindowFinder::find_window(Agent& agent, const ResolverView& view) {
   const ResolverAnswer& place = agent.place;
   if (place.window == 0) return;
   agent.last_window = place;
-  if (place.subject.pid != 0 && !ties_.find(place.subject))
+  keep_proof(place);
+}
+
+// The terminal and the window must be there still, and belong to one process, or the terminal's
+// chain end nowhere.
+void WindowFinder::take_inherited(const ResolverView& view) {
+  for (const wire::Tie& tie : std::exchange(inherited_, {})) {
+    const int64_t id = sway_.window_of(tie.sway, tie.window);
+    const auto window = std::ranges::find(sway_.windows(), id, &sway::Window::id);
+    const auto stat = proc_.stat(tie.id.pid);
+    if (window == sway_.windows().end() || !stat || stat->id != tie.id) continue;
+    const pid_t owner = resolve_window(question_of(tie.id), proc_, view).owner;
+    if (owner == 0 || owner == window->pid) ties_.set(tie.id, id, tie.how);
+  }
+}
+
+std::vector<wire::Tie> WindowFinder::ties() const {
+  std::vector<wire::Tie> ties;
+  ties_.each([&](const ProcessId& subject, const WindowTies::Tie& tie) {
+    ties.push_back({.id = subject,
+                    .window = Sway::con_id(tie.window),
+                    .sway = sway_.pid_of(tie.window),
+                    .how = tie.how});
+  });
+  return ties;
+}
+
+void WindowFinder::keep_proof(const ResolverAnswer& place) {
+  if (place.window != 0 && place.subject.pid != 0 && place.is_proof && !ties_.find(place.subject))
     ties_.set(place.subject, place.window, place.how);
+}
+
+// What shows that a terminal is in a window passes: it is kept of all terminals, for an agent that
+// is started there later. When to do this again.
+std::set<uint64_t> WindowFinder::tie_terminals(const ResolverView& view) {
+  std::set<uint64_t> look_again;
+  std::set<pid_t> owners;
+  for (const sway::Window& window : view.windows) {
+    if (window.opened_ticks + looks.back() < view.now_ticks) continue;
+    owners.insert(window.pid);
+    const auto next = std::ranges::upper_bound(looks, view.now_ticks - window.opened_ticks);
+    if (next != looks.end()) look_again.insert(window.opened_ticks + *next);
+  }
+  for (const pid_t owner : owners) {
+    for (const pid_t child : proc_.children(owner)) {
+      const auto stat = proc_.stat(child);
+      if (!stat || stat->terminal == 0 || ties_.find(stat->id)) continue;
+      const ResolverAnswer place = resolve_window(question_of(stat->id), proc_, view);
+      keep_proof(place);
+      if (place.look_again_ticks > view.now_ticks) look_again.insert(place.look_again_ticks);
+    }
+  }
+  return look_again;
 }
 
 void WindowFinder::update_tmux_servers() {
@@ -153,7 +231,7 @@ void WindowFinder::update_tmux_servers() {
       used.insert(socket);
       // A new one asks by itself.
       const auto [server, is_new] = tmux_servers_.try_emplace(socket, loop_, socket, [this] {
-        for (const auto& [id, agent] : agents_) tasks_.add(Task::find_window, id);
+        find_all_again();
         tasks_.add(Task::refresh);
       });
       if (ask && !is_new) server->second.ask();
@@ -182,7 +260,59 @@ void WindowFinder::learn_from(const KeyWitness::Proof& proof) {
     if (is_candidate(place, window, since, proof.time)) windows.push_back(window);
   }
   if (windows.size() != 1) return;
-  if (ties_.key(place.subject, windows.front(), place.owner != 0)) on_windows_changed();
+  if (ties_.prove(place.subject, windows.front(), place.owner != 0, key_tells))
+    on_windows_changed();
+}
+
+bool WindowFinder::on_title_changed(int64_t id, std::string_view title, Nanoseconds now) {
+  const auto window = std::ranges::find(sway_.windows(), id, &sway::Window::id);
+  if (window == sway_.windows().end()) return false;
+  TitleWitness::Title said;
+  said.may_be_news = false;
+  std::set<ProcessId> named;
+  for (const auto& [agent_id, agent] : agents_) {
+    const ProcessId& subject = agent.place.subject;
+    if (!may_show(*window, agent.place)) continue;
+    said.may_be_news |= ties_.find(subject) == nullptr;
+    if (!may_be_title_of(title, profile_of(agent.kind).titles)) continue;
+    said.fits.insert(subject);
+    if (name_in_title(title) == agent.directory) named.insert(subject);
+  }
+  if (said.fits.empty()) return false;
+  if (named.size() == 1) said.named = *named.begin();
+  return title_witness_.changed(id, said, now);
+}
+
+void WindowFinder::on_writers(const wire::Writers& writers) {
+  const auto window = std::ranges::find(sway_.windows(), writers.window, &sway::Window::id);
+  if (window == sway_.windows().end()) return;
+  std::vector<TitleWitness::Candidate> candidates;
+  for (const auto& writer : writers.agents) {
+    const auto agent = agents_.find(writer.id);
+    if (agent == agents_.end() || !may_show(*window, agent->second.place)) continue;
+    const ResolverAnswer& place = agent->second.place;
+    const auto* tie = ties_.find(place.subject);
+    candidates.push_back({.subject = place.subject,
+                          .began = Nanoseconds(writer.began),
+                          .last = Nanoseconds(writer.last),
+                          .elsewhere = tie && tie->window != window->id,
+                          .of_owner = place.owner != 0});
+  }
+  const auto found = title_witness_.judge(window->id, Nanoseconds(writers.time), candidates);
+  if (found && ties_.prove(*found, window->id, true, title_tells)) {
+    on_windows_changed();
+  }
+}
+
+// Whether it may be this window in which a title or a key tells of the place.
+bool WindowFinder::may_show(const sway::Window& window, const ResolverAnswer& place) const {
+  if (!place.learnable || !place.visible) return false;
+  if (place.owner != 0) return window.pid == place.owner;
+  // One that is known to show another agent's terminal shows that one alone.
+  return std::ranges::none_of(agents_, [&](const auto& entry) {
+    const ResolverAnswer& other = entry.second.place;
+    return other.window == window.id && other.owner != 0 && !other.client_activity;
+  });
 }
 
 // Whether a key may have been typed into this window, if it is to be of use for the place.
@@ -196,14 +326,8 @@ bool WindowFinder::is_candidate(const ResolverAnswer& place, int64_t window,
       return false;
   }
   const auto found = std::ranges::find(sway_.windows(), window, &sway::Window::id);
-  if (found == sway_.windows().end()) return false;
-  if (place.owner != 0) return found->pid == place.owner;
-  // One that is known to show another agent's terminal takes the keys for that one.
-  for (const auto& [id, other] : agents_) {
-    if (other.place.window == window && other.place.owner != 0 && !other.place.client_activity)
-      return false;
-  }
-  return has_terminal_read_at(proc_, found->pid, unix_time(typed));
+  if (found == sway_.windows().end() || !may_show(*found, place)) return false;
+  return place.owner != 0 || has_terminal_read_at(proc_, found->pid, unix_time(typed));
 }
 
 bool WindowFinder::is_window(int64_t id) const {

@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "desktop/sway.h"
 #include "desktop/task_queue.h"
+#include "desktop/title_witness.h"
 #include "desktop/tmux.h"
 #include "desktop/window_learner.h"
 #include "desktop/window_resolver.h"
@@ -31,6 +34,14 @@ class WindowFinder {
   void on_focus_changed();
   void on_input(const wire::Input& input);
   void on_tmux_ran();
+  // Known to the bridge before this one.
+  void inherit(wire::Tie tie) { inherited_.push_back(std::move(tie)); }
+  // What the next one is to know, and whether that has changed: another number then.
+  std::vector<wire::Tie> ties() const;
+  uint64_t ties_version() const { return ties_.version(); }
+  // A window's title has changed. True: it would help to know who has written to their terminals.
+  bool on_title_changed(int64_t window, std::string_view title, Nanoseconds now);
+  void on_writers(const wire::Writers& writers);
   void on_title_asked(const ProcessId& id);
 
   // What the titles of agents' tmux panes are, where their servers have answered: each once.
@@ -54,16 +65,23 @@ class WindowFinder {
  private:
   struct Agent {
     ResolverQuestion question;
+    std::string kind;  // the name it was matched by
+    std::string directory;
     State state = State::unknown;
     ResolverAnswer place = ResolverAnswer::none(wire::NoWindow::pending);
     ResolverAnswer last_window;
   };
 
   void recheck();
+  void find_all_again();
   void find_window(Agent& agent, const ResolverView& view);
+  void take_inherited(const ResolverView& view);
+  void keep_proof(const ResolverAnswer& place);
+  std::set<uint64_t> tie_terminals(const ResolverView& view);
   void update_tmux_servers();
   void learn();
   void learn_from(const KeyWitness::Proof& proof);
+  bool may_show(const sway::Window& window, const ResolverAnswer& place) const;
   bool is_candidate(const ResolverAnswer& place, int64_t window, Nanoseconds focused_since,
                     Nanoseconds typed) const;
   bool is_window(int64_t id) const;
@@ -75,7 +93,9 @@ class WindowFinder {
   std::map<ProcessId, Agent> agents_;
   std::map<std::string, TmuxServer> tmux_servers_;  // by socket
   KeyWitness keys_;
+  TitleWitness title_witness_;
   WindowTies ties_;
+  std::vector<wire::Tie> inherited_;  // not held against the windows yet
   EventSourcePtr learn_timer_;
   EventSourcePtr again_timer_;
 };

@@ -18,7 +18,7 @@ constexpr Nanoseconds focus_after = 150ms;
 constexpr Nanoseconds burst = 20ms;
 constexpr Nanoseconds together = 100ms;
 constexpr size_t max_keys = 100;
-constexpr int keys_without_certainty = 3;
+constexpr int proofs_without_certainty = 3;
 
 }  // namespace
 
@@ -76,7 +76,9 @@ const WindowTies::Tie* WindowTies::find(const ProcessId& subject) const {
 }
 
 void WindowTies::set(const ProcessId& subject, int64_t window, const std::string& how) {
-  if (!contradicted(subject)) known_[subject].tie = {window, how};
+  if (contradicted(subject)) return;
+  known_[subject].tie = {window, how};
+  ++version_;
 }
 
 bool WindowTies::contradicted(const ProcessId& subject) const {
@@ -84,14 +86,16 @@ bool WindowTies::contradicted(const ProcessId& subject) const {
   return found != known_.end() && found->second.contradicted;
 }
 
-bool WindowTies::key(const ProcessId& subject, int64_t window, bool sure) {
+bool WindowTies::prove(const ProcessId& subject, int64_t window, bool sure,
+                       const std::string& how) {
   Known& known = known_[subject];
-  known.keys = std::exchange(known.candidate, window) == window ? known.keys + 1 : 1;
+  known.proofs = std::exchange(known.candidate, window) == window ? known.proofs + 1 : 1;
   if (known.tie.window == window) return false;
   const bool had_tie = std::exchange(known.tie, {}).window != 0;
   known.contradicted |= had_tie;
-  if (known.keys < (sure && !known.contradicted ? 1 : keys_without_certainty)) return had_tie;
-  known.tie = {window, "a key was read from its terminal while the window had the focus"};
+  ++version_;
+  if (known.proofs < (sure && !known.contradicted ? 1 : proofs_without_certainty)) return had_tie;
+  known.tie = {window, how};
   return true;
 }
 

@@ -25,6 +25,10 @@
 
 namespace ebpf_ai_monitor {
 
+inline constexpr const char* key_tells =
+    "a key was read from its terminal while the window had the focus";
+inline constexpr const char* title_tells = "the window's title changed as it wrote";
+
 class KeyWitness {
  public:
   // A key that was typed into one of the windows that had the focus.
@@ -66,27 +70,38 @@ class WindowTies {
 
   // nullptr: none is known.
   const Tie* find(const ProcessId& subject) const;
-  // Known without a key; where keys have contradicted a tie before, they alone count.
+  // Known without a key or a title; where they have contradicted a tie before, they alone count.
   void set(const ProcessId& subject, int64_t window, const std::string& how);
   bool contradicted(const ProcessId& subject) const;
-  // A key says so: one is enough where `sure` and no key has ever said another thing, else three in
-  // a row. One that contradicts a tie ends it. True: a tie is new, or gone.
-  bool key(const ProcessId& subject, int64_t window, bool sure);
+  // A key or a title says so, as `how` tells: one is enough where `sure` and none has ever said
+  // another thing, else three in a row. One that contradicts a tie ends it. True: a tie is new, or
+  // gone.
+  bool prove(const ProcessId& subject, int64_t window, bool sure, const std::string& how);
+  template <typename Visit>
+  void each(Visit visit) const {
+    for (const auto& [subject, known] : known_) {
+      if (known.tie.window != 0) visit(subject, known.tie);
+    }
+  }
+  // Another number once a tie is new, another one, or gone.
+  uint64_t version() const { return version_; }
   // Ends the ties and forgets the evidence of those for which `keep` is false.
   template <typename Predicate>
   void keep_if(Predicate keep) {
-    std::erase_if(known_,
-                  [&](const auto& entry) { return !keep(entry.first, entry.second.tie.window); });
+    const size_t erased = std::erase_if(
+        known_, [&](const auto& entry) { return !keep(entry.first, entry.second.tie.window); });
+    version_ += erased;
   }
 
  private:
   struct Known {
     Tie tie;                // window 0: none
-    int64_t candidate = 0;  // of the latest keys
-    int keys = 0;           // in a row that say `candidate`
+    int64_t candidate = 0;  // of the latest proof
+    int proofs = 0;         // in a row that say `candidate`
     bool contradicted = false;
   };
   std::map<ProcessId, Known> known_;
+  uint64_t version_ = 0;
 };
 
 }  // namespace ebpf_ai_monitor

@@ -14,6 +14,8 @@ using Chain = std::vector<ProcessStat>;
 constexpr int max_chain = 64;
 // tmux in tmux is 2.
 constexpr int max_nesting = 4;
+// Of a terminal, and of its helpers.
+constexpr size_t max_children = 1000;
 // Of all levels together. A tmux that lists thousands is none.
 constexpr int max_clients = 64;
 
@@ -22,6 +24,10 @@ constexpr int max_clients = 64;
 constexpr uint64_t ticks_a_second = 100;
 constexpr uint64_t window_follows = 3 * ticks_a_second;
 constexpr uint64_t window_precedes = ticks_a_second;
+// Windows that are opened at once come one by one: what was seen of the first of them holds once no
+// other has come for this long, or, where it took the lack of another for a proof, for much longer.
+constexpr uint64_t others_come = ticks_a_second / 5;
+constexpr uint64_t others_come_late = 10 * ticks_a_second;
 
 constexpr double passed_on_within = 0.5;
 
@@ -68,13 +74,17 @@ class Resolver {
       std::vector<sway::Window> owned;
       std::ranges::copy_if(view_.windows, std::back_inserter(owned),
                            [&](const auto& window) { return window.pid == chain[i].id.pid; });
-      if (!owned.empty()) return of_owner(chain[i], chain[i == 0 ? 0 : i - 1], owned);
+      if (owned.empty()) continue;
+      // Of what a helper of the terminal's has started, the first that has a terminal.
+      size_t below = i == 0 ? 0 : i - 1;
+      while (below > 0 && chain[below].terminal == 0) --below;
+      return of_owner(chain[i], chain[below], owned);
     }
     return std::nullopt;
   }
 
-  // `below`: the owner's child in the chain, the leader of its terminal in most cases; what is
-  // learnt of one agent then holds for the next one in that terminal.
+  // `below`: what the owner runs in its terminal; what is learnt of one agent then holds for the
+  // next one in that terminal.
   ResolverAnswer of_owner(const ProcessStat& owner, const ProcessStat& below,
                           const std::vector<sway::Window>& owned) const {
     ResolverAnswer answer;
@@ -84,78 +94,102 @@ class Resolver {
     const auto* tie = view_.ties.find(below.id);
     const bool tied =
         tie && std::ranges::find(owned, tie->window, &sway::Window::id) != owned.end();
-    if (owned.size() == 1) {
-      if (!tied && own_window_may_come(owner, below, owned.front())) {
-        answer.reason = NoWindow::pending;
-        answer.look_again_ticks = below.id.start_ticks + window_follows;
-        return answer;
-      }
-      answer.window = owned.front().id;
-      answer.how = name_of(owner) + " owns one window";
-    } else if (tied) {
+    if (tied) {
       answer.window = tie->window;
       answer.how = tie->how;
-    } else if (const auto* window = only_window_since(owner, below, owned, answer)) {
-      answer.window = window->id;
-      answer.how = "the only window that " + name_of(owner) + " opened as it started its terminal";
+    } else if (owned.size() == 1) {
+      by_only_window(owner, below, owned.front(), answer);
     } else {
-      answer.reason = NoWindow::ambiguous;
+      by_order(owner, below, owned, answer);
     }
     return answer;
   }
 
-  // Leaders of the other terminals of this process.
-  std::vector<ProcessId> other_terminals(const ProcessStat& owner, const ProcessStat& below) const {
-    std::vector<ProcessId> others;
-    for (const pid_t pid : proc_.processes()) {
-      const auto stat = proc_.stat(pid);
-      if (stat && stat->parent == owner.id.pid && stat->id != below.id && stat->terminal != 0)
-        others.push_back(stat->id);
+  // What this process runs in its other terminals, itself or by a helper that has none.
+  std::vector<ProcessStat> other_terminals(const ProcessStat& owner,
+                                           const ProcessStat& below) const {
+    std::vector<ProcessStat> others;
+    std::vector<pid_t> pids = proc_.children(owner.id.pid);
+    for (size_t i = 0; i < pids.size() && i < max_children; ++i) {
+      auto stat = proc_.stat(pids[i]);
+      if (!stat || stat->ended()) continue;
+      if (stat->terminal == 0) {
+        std::ranges::copy(proc_.children(pids[i]), std::back_inserter(pids));
+      } else if (stat->terminal != below.terminal && stat->terminal != owner.terminal) {
+        others.push_back(std::move(*stat));
+      }
     }
     return others;
   }
 
-  // A terminal server that has one window starts the program of its second one before it opens it
-  // (foot does): the one that is there belongs to another program.
-  bool own_window_may_come(const ProcessStat& owner, const ProcessStat& below,
-                           const sway::Window& window) const {
-    if (owner.id == below.id || view_.now_ticks >= below.id.start_ticks + window_follows)
-      return false;
-    if (window.opened_ticks >= below.id.start_ticks) return false;
-    return !other_terminals(owner, below).empty();
+  // Where the answer rests on what happened until now: something else may follow until `time`.
+  void holds_from(uint64_t time, ResolverAnswer& answer) const {
+    answer.is_proof = view_.now_ticks >= time;
+    if (!answer.is_proof) answer.look_again_ticks = time;
   }
 
-  // One window and one terminal of one process in a short time belong together. Two of either may
-  // be crossed; and a new tab has no window of its own, so the window's other terminal, which would
-  // give that away, is waited for.
-  const sway::Window* only_window_since(const ProcessStat& owner, const ProcessStat& below,
-                                        const std::vector<sway::Window>& owned,
-                                        ResolverAnswer& answer) const {
+  // A terminal server that has one window may be about to open the next one, and the one that is
+  // there belongs to another program: foot starts a program before it opens the window.
+  void by_only_window(const ProcessStat& owner, const ProcessStat& below,
+                      const sway::Window& window, ResolverAnswer& answer) const {
     const uint64_t started = below.id.start_ticks;
-    if (owner.id == below.id || view_.watched_since_ticks + window_precedes > started ||
-        view_.ties.contradicted(below.id))
-      return nullptr;
+    const bool may_open = owner.id != below.id && !other_terminals(owner, below).empty();
+    answer.learnable = may_open;
+    if (may_open && view_.now_ticks < started + window_follows) {
+      answer.reason = NoWindow::pending;
+      answer.look_again_ticks = started + window_follows;
+      return;
+    }
+    answer.window = window.id;
+    answer.how = name_of(owner) + " owns one window";
+    holds_from(may_open ? started + others_come_late
+                        : std::max(started, window.opened_ticks) + others_come,
+               answer);
+  }
+
+  // One window and one terminal of one process in a short time belong together, where neither has
+  // another that it could belong to. A new tab has no window of its own, so the window's own
+  // terminal, which would give that away, is waited for.
+  void by_order(const ProcessStat& owner, const ProcessStat& below,
+                const std::vector<sway::Window>& owned, ResolverAnswer& answer) const {
+    answer.reason = NoWindow::ambiguous;
+    const uint64_t started = below.id.start_ticks;
+    if (owner.id == below.id || view_.ties.contradicted(below.id)) return;
+    const auto others = other_terminals(owner, below);
+    const auto is_of_another = [&](const sway::Window& window) {
+      return std::ranges::any_of(others, [&](const ProcessStat& other) {
+        const auto* tie = view_.ties.find(other.id);
+        return tie && tie->window == window.id;
+      });
+    };
+    // When it opened is not known of a window that was there before anybody watched.
+    const auto may_be_of_this = [&](const sway::Window& window) {
+      if (is_of_another(window)) return false;
+      if (window.opened_ticks == 0) return view_.watched_since_ticks + window_precedes > started;
+      return window.opened_ticks + window_precedes >= started &&
+             window.opened_ticks <= started + window_follows;
+    };
     const sway::Window* found = nullptr;
     for (const auto& window : owned) {
-      if (window.opened_ticks + window_precedes < started ||
-          window.opened_ticks > started + window_follows)
-        continue;
-      if (found) return nullptr;
+      if (!may_be_of_this(window)) continue;
+      if (found) return;
       found = &window;
     }
-    if (!found) return nullptr;
+    if (!found || found->opened_ticks == 0) return;
     const uint64_t opened = found->opened_ticks;
     if (view_.now_ticks <= opened + window_precedes) {
       answer.look_again_ticks = opened + window_precedes + 1;
-      return nullptr;
+      return;
     }
-    const auto may_be_its = [&](const ProcessId& other) {
-      const auto* tie = view_.ties.find(other);
-      return other.start_ticks + window_follows >= opened &&
-             other.start_ticks <= opened + window_precedes && (!tie || tie->window == found->id);
+    const auto may_be_its = [&](const ProcessStat& other) {
+      return other.id.start_ticks + window_follows >= opened &&
+             other.id.start_ticks <= opened + window_precedes && !view_.ties.find(other.id);
     };
-    const auto others = other_terminals(owner, below);
-    return std::ranges::any_of(others, may_be_its) ? nullptr : found;
+    if (std::ranges::any_of(others, may_be_its)) return;
+    answer.reason = NoWindow::none;
+    answer.window = found->id;
+    answer.how = "the only window that " + name_of(owner) + " opened as it started its terminal";
+    holds_from(started + window_follows, answer);
   }
 
   // What its keys have told of a process whose chain ends nowhere: in a container, a screen.
@@ -185,8 +219,16 @@ class Resolver {
     return std::ranges::any_of(chain, [&](const auto& stat) { return stat.id.pid == pane.pid; });
   }
 
-  // The window of the client that was used last, of those that show the pane and have one. None: it
-  // is in no pane of this tmux.
+  // How much a tmux client tells of the window that shows the pane. One whose chain ends nowhere
+  // may be on another machine.
+  static int rank(const ResolverAnswer& of_client) {
+    const bool has_window = of_client.window != 0 || of_client.owner != 0;
+    return (has_window ? 2 : 0) + (of_client.visible ? 1 : 0);
+  }
+  static constexpr int highest_rank = 3;
+
+  // The window of a client that shows the pane now, else of one of its session; of several, of the
+  // one that was used last. None: it is in no pane of this tmux.
   std::optional<ResolverAnswer> by_tmux(const std::string& tmux, const std::string& pane_id,
                                         const Chain& chain, int level) {
     const std::string socket = tmux_socket(tmux);
@@ -202,7 +244,7 @@ class Resolver {
     for (const auto& client : (*state)->clients) {
       const auto session = pane->second.sessions.find(client.session);
       if (session == pane->second.sessions.end()) continue;
-      if (answer && (answer->window != 0 || answer->learnable)) break;
+      if (answer && rank(*answer) == highest_rank) break;
       if (clients_left_-- <= 0) break;
       auto found = of_client(client, session->second.shown, level);
       if (!found) continue;
@@ -211,7 +253,7 @@ class Resolver {
           {.socket = socket, .client = client.name, .target = session->second.target});
       // Asked for first, so that an older client is not taken before the newest one is known.
       if (found->reason == NoWindow::pending) return found;
-      if (!answer || found->window != 0 || found->learnable) answer = std::move(found);
+      if (!answer || rank(*found) > rank(*answer)) answer = std::move(found);
     }
     if (answer) return answer;
     answer = ResolverAnswer::none(NoWindow::tmux_detached);

@@ -54,6 +54,8 @@ struct ResolverAnswer {
   // or of all windows (0).
   bool learnable = false;
   pid_t owner = 0;
+  // Nothing that may yet come can show another window to be the one. False: it is so for now.
+  bool is_proof = true;
   // In tmux: of the client that it shows in, Unix seconds of its user's last key.
   std::optional<int64_t> client_activity;
   // Ask again then, though nothing has happened; 0: no need.

@@ -19,10 +19,26 @@ constexpr int max_sessions_a_user = 64;
 constexpr auto retry_after = std::chrono::seconds(5);
 constexpr auto rescan_interval = std::chrono::seconds(1);
 constexpr size_t changes_kept = 8;
+// Of half a second and more: longer than a question about them takes.
+constexpr size_t writes_kept = 16;
+constexpr auto activity_ends = std::chrono::seconds(1);
 // From a title's change to its report.
 constexpr auto longest_delay = std::chrono::seconds(1);
 
 }  // namespace
+
+void RecentWrites::add(judge::Time time) {
+  if (times_.empty() || time - times_.back() > activity_ends) began_ = time;
+  times_.push_back(time);
+  if (times_.size() > writes_kept) times_.pop_front();
+}
+
+judge::Time RecentWrites::last_until(judge::Time time) const {
+  if (times_.empty()) return {};
+  const auto later = std::ranges::upper_bound(times_, time);
+  if (later != times_.begin()) return *std::prev(later);
+  return times_.size() < writes_kept ? judge::Time{} : times_.front();
+}
 
 SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinder finder,
                                std::set<uid_t> users, judge::Rules rules, Listener listener)
@@ -45,21 +61,20 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
     if (!users_.empty() && !users_.contains(found.user)) continue;
     if (sessions_.contains(found.id.pid)) continue;
     const auto known = std::ranges::find(kept, found.id, &KeptSession::id);
-    if (known != kept.end()) {
-      found.interactive = true;  // it was, and may be suspended now
-      add(found, now, &*known);
-    } else {
-      add(found, now);
-      // It may be starting up, or have run for a while.
-      const auto terminal = monitor_.terminal(found.id.pid);
-      const auto added = sessions_.find(found.id.pid);
-      if (!terminal || added == sessions_.end()) continue;
-      judge::Event age;
-      age.kind = judge::Event::Kind::age;
-      age.time = now;
-      age.previous = judge::Time(terminal->start_ns);
-      take(added->second, age);
-    }
+    const bool is_kept = known != kept.end();
+    if (is_kept) found.interactive = true;  // it was, and may be suspended now
+    add(found, now, is_kept ? &*known : nullptr);
+    const auto added = sessions_.find(found.id.pid);
+    if (added == sessions_.end()) continue;
+    added->second.writes.assume(now);
+    // It may be starting up, or have run for a while.
+    const auto terminal = monitor_.terminal(found.id.pid);
+    if (is_kept || !terminal) continue;
+    judge::Event age;
+    age.kind = judge::Event::Kind::age;
+    age.time = now;
+    age.previous = judge::Time(terminal->start_ns);
+    take(added->second, age);
   }
   rearm();
 }
@@ -204,6 +219,7 @@ void SessionTracker::on_event(const agent_event& event) {
     session.exit_code = static_cast<int>(event.exit.code);
     session.exit_signal = static_cast<int>(event.exit.signal);
   }
+  if (event.type == AGENT_OUTPUT) session.writes.add(time);
   if (const auto judged = judge::event_of(event)) take(session, *judged);
   if (event.type == AGENT_EXIT && event.pid == event.session) forget(leader);
 }

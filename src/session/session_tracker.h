@@ -17,6 +17,23 @@
 
 namespace ebpf_ai_monitor {
 
+// When a session has written to its terminal, as the kernel tells it: to 0.05 s, but for the first
+// write after a silence.
+class RecentWrites {
+ public:
+  void add(judge::Time time);
+  // It may have written until now: nobody has watched.
+  void assume(judge::Time now) { times_.push_back(now); }
+  // Since then without a gap of a second; 0: never, or since before it was watched.
+  judge::Time began() const { return began_; }
+  // The last one until then. 0: none; where all that is remembered is later, its first.
+  judge::Time last_until(judge::Time time) const;
+
+ private:
+  judge::Time began_{};
+  std::deque<judge::Time> times_;
+};
+
 struct AgentSession {
   FoundAgent agent;
   AgentContext context;
@@ -32,6 +49,7 @@ struct AgentSession {
   std::deque<Change> changes = {};  // its last transitions, the latest last
   int exit_code = 0;
   int exit_signal = 0;  // 0: it exited
+  RecentWrites writes = {};
 };
 
 // What a session is continued from where another daemon watched it until just now.

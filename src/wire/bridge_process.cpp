@@ -106,7 +106,8 @@ void BridgeProcess::tell(const wire::Told& told) {
       if constexpr (requires { what.id; }) return what.id;
       return ProcessId{};
     };
-    behind_.insert_or_assign(std::visit(id_of, told), told);
+    const bool is_tie = std::holds_alternative<wire::Tie>(told);
+    behind_.insert_or_assign({!is_tie, std::visit(id_of, told)}, told);
   }
   send_behind();
   if (behind_.size() <= max_behind) return;

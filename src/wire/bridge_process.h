@@ -38,6 +38,9 @@ class BridgeProcess {
   void kill();
 
  private:
+  // Of two messages on one, only the newer one is of use. Ties come before agents.
+  using Topic = std::pair<bool, ProcessId>;
+
   BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket, pid_t pid);
   void on_socket(uint32_t ready);
   bool send(const wire::Told& told);
@@ -48,8 +51,8 @@ class BridgeProcess {
   const Listener listener_;
   UniqueFd socket_;
   pid_t pid_;
-  // What it has had no room for yet: the newest of each agent, and Synced, if it is to follow.
-  std::map<ProcessId, wire::Told> behind_;
+  // What it has had no room for yet: the newest on each topic, and Synced, if it is to follow.
+  std::map<Topic, wire::Told> behind_;
   std::optional<wire::Synced> synced_due_;
   Nanoseconds log_period_began_{};
   int logged_in_period_ = 0;

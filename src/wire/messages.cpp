@@ -58,6 +58,25 @@ json json_of(const Synced& synced) { return {{"news_since", synced.news_since}};
 
 json json_of(const TitleAsked& asked) { return json_of(asked.id); }
 
+json json_of(const Tie& tie) {
+  json content = json_of(tie.id);
+  content["window"] = tie.window;
+  content["sway"] = tie.sway;
+  content["how"] = tie.how;
+  return content;
+}
+
+json json_of(const Writers& writers) {
+  json agents = json::array();
+  for (const auto& agent : writers.agents) {
+    json content = json_of(agent.id);
+    content["began"] = agent.began;
+    content["last"] = agent.last;
+    agents.push_back(std::move(content));
+  }
+  return {{"window", writers.window}, {"time", writers.time}, {"agents", std::move(agents)}};
+}
+
 json json_of(const TmuxRan&) { return json::object(); }
 
 constexpr const char* kind_of(const Agent&) { return "agent"; }
@@ -66,6 +85,8 @@ constexpr const char* kind_of(const Input&) { return "input"; }
 constexpr const char* kind_of(const NotificationRules&) { return "rules"; }
 constexpr const char* kind_of(const Synced&) { return "synced"; }
 constexpr const char* kind_of(const TitleAsked&) { return "title_asked"; }
+constexpr const char* kind_of(const Writers&) { return "writers"; }
+constexpr const char* kind_of(const Tie&) { return "tie"; }
 constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
 
 // Takes the members out of an object and remembers the first that is missing or of another type.
@@ -90,6 +111,19 @@ class Reader {
     const auto member = content_.find(name);
     if (member == content_.end() || !member->is_boolean()) return complain(name);
     value = member->get<bool>();
+  }
+
+  void read(const char* name, std::vector<Writers::Writer>& value) {
+    const auto member = content_.find(name);
+    if (member == content_.end() || !member->is_array()) return complain(name);
+    for (const json& entry : *member) {
+      Reader reader(entry);
+      Writers::Writer& writer = value.emplace_back();
+      reader.read(writer.id);
+      reader.read("began", writer.began);
+      reader.read("last", writer.last);
+      if (!reader.status()) return complain(name);
+    }
   }
 
   void read(const char* name, State& value) {
@@ -195,6 +229,21 @@ Result<Told> decode_told(std::string_view packet) {
     TitleAsked asked;
     reader.read(asked.id);
     return reader.status().map([&] { return Told(asked); });
+  }
+  if (kind == "tie") {
+    Tie tie;
+    reader.read(tie.id);
+    reader.read("window", tie.window);
+    reader.read("sway", tie.sway);
+    reader.read("how", tie.how);
+    return reader.status().map([&] { return Told(tie); });
+  }
+  if (kind == "writers") {
+    Writers writers;
+    reader.read("window", writers.window);
+    reader.read("time", writers.time);
+    reader.read("agents", writers.agents);
+    return reader.status().map([&] { return Told(writers); });
   }
   if (kind == "tmux_ran") return Told(TmuxRan{});
   return fail("a message of the daemon is of the unknown kind '" + kind + "'");

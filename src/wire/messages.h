@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "core/notification_rules.h"
 #include "core/process_id.h"
@@ -68,16 +69,43 @@ struct Input {
   uint32_t line_mode = 0;  // 1: a whole line
 };
 
+// That a terminal is in a window, as it was known to the bridge before this one, of this daemon or
+// of the one before. Told before the agents; to be held against what there is now.
+struct Tie {
+  ProcessId id;        // of what runs in the terminal: the subject of desktop/window_learner.h
+  int64_t window = 0;  // Sway container id
+  pid_t sway = 0;      // whose that is: of the process at the other end of its socket
+  std::string how;     // it is known
+
+  bool operator==(const Tie&) const = default;
+};
+
 // What the title of its tmux pane says would help to judge `id`. Only offered as well.
 struct TitleAsked {
   ProcessId id;
+};
+
+// Who had written to their terminals as the title of a window changed: the answer to writers_asked.
+// Only offered as well.
+struct Writers {
+  struct Writer {
+    ProcessId id;
+    int64_t began =
+        0;             // CLOCK_MONOTONIC, nanoseconds: writes without a gap of a second; 0: unknown
+    int64_t last = 0;  // by that time; 0: none
+  };
+
+  int64_t window = 0;  // as in the question
+  int64_t time = 0;    // the same
+  std::vector<Writer> agents;
 };
 
 // The user ran a tmux command in a terminal: what their tmux servers said may have changed. Only
 // offered as well.
 struct TmuxRan {};
 
-using Told = std::variant<NotificationRules, Agent, Gone, Synced, Input, TitleAsked, TmuxRan>;
+using Told =
+    std::variant<NotificationRules, Agent, Gone, Synced, Tie, Input, TitleAsked, Writers, TmuxRan>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);
@@ -102,6 +130,12 @@ enum class ReportKind : uint32_t {
   waits_for = 5,   // what the waiting `id` wants is `waits_for`
   title = 6,       // the title of the terminal of `id` has changed at `time`, and says `title`
   pane_title = 7,  // the same of its tmux pane, which nobody else writes to
+  // Who has written to their terminals by `time`, at which the title of `window` has changed? Here
+  // the window is as the bridge has it, which is told it again.
+  writers_asked = 8,
+  // The terminal of `id`, which need not be an agent's, is in `window` of `sway`, or in none that
+  // is known (0); `text`: how that is known. For the next bridge.
+  tie = 9,
 };
 
 struct Report {
@@ -115,6 +149,7 @@ struct Report {
   TitleSays title = TitleSays::nothing;    // the same
   int64_t time = 0;                        // CLOCK_MONOTONIC, nanoseconds
   uint32_t log_level = 0;                  // spdlog's numbers: 0 trace … 4 error
+  int32_t sway = 0;                        // process id
   char text[200] = {};  // NUL-terminated; the daemon cuts and cleans it all the same
 };
 static_assert(sizeof(Report) == 256);

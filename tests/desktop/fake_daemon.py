@@ -19,8 +19,8 @@ from support.desktop import Desktop
 SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
-_REPORT = struct.Struct("=IIqQiIIIqI200s4x")
-_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR, _TITLE, _PANE_TITLE = 1, 2, 3, 4, 5, 6, 7
+_REPORT = struct.Struct("=IIqQiIIIqIi200s")
+_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR, _TITLE, _PANE_TITLE, _WRITERS_ASKED, _TIE = range(1, 10)
 _TITLES = ("none", "working", "asks", "idle")
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
@@ -84,6 +84,7 @@ class Bridge:
         # What waits since an earlier time is no news to its user.
         self.news_since = time.time()
         self.places: dict[Process, tuple[int, str]] = {}
+        self.ties: dict[Process, tuple[int, int, str]] = {}
         self.seen: list[Process] = []
         self.log: list[str] = []
         self.wants_inputs = False
@@ -196,7 +197,7 @@ class Bridge:
     def _take(self, packet: bytes) -> None:
         if not packet:
             raise EOFError("\n".join(["the bridge has ended; its log:", *self.log]))
-        kind, reason, window, start_ticks, pid, inputs, waits_for, title, _, level, text = _REPORT.unpack(packet)
+        kind, reason, window, start_ticks, pid, inputs, waits_for, title, _, level, sway, text = _REPORT.unpack(packet)
         self.reports += 1
         if kind == _WINDOW:
             self.places[Process(pid, start_ticks)] = (window, REASONS[reason])
@@ -208,6 +209,10 @@ class Bridge:
             self.wants_inputs = inputs == 1
         elif kind == _WAITS_FOR:
             self.waits_for[Process(pid, start_ticks)] = waits_for
+        elif kind == _TIE:
+            self.ties[Process(pid, start_ticks)] = (window, sway, text.partition(bytes(1))[0].decode())
+        elif kind == _WRITERS_ASKED:
+            pass  # only offered: a daemon may have no answer
         elif kind in (_TITLE, _PANE_TITLE):
             self.titles.setdefault(Process(pid, start_ticks), []).append(_TITLES[title])
         else:

@@ -25,14 +25,20 @@ class Daemon:
     """A context manager: inside it the daemon is ready; at its end the daemon must stop cleanly."""
 
     def __init__(
-        self, desktop: Desktop, options: Sequence[str] = ("--processes", "claude,codex"), agents: Path | None = None
+        self,
+        desktop: Desktop,
+        options: Sequence[str] = ("--processes", "claude,codex"),
+        agents: Path | None = None,
+        hand_over: Path | None = None,
     ) -> None:
-        """`agents`: in place of /etc/ebpf-ai-monitor/agents.toml."""
+        """`agents`: in place of /etc/ebpf-ai-monitor/agents.toml. `hand_over`: the directory for what it leaves to the next."""
         self._desktop = desktop
         self._argv = [str(BINARY), "daemon", "--user", desktop.user, *options, "--log-level", "debug"]
         self._env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
         if agents is not None:
             self._env["EBPF_AI_MONITOR_AGENTS"] = str(agents)
+        if hand_over is not None:
+            self._env["RUNTIME_DIRECTORY"] = str(hand_over)
         self.ready_seconds = 0.0
 
     def __enter__(self) -> Daemon:

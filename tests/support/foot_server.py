@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .desktop import Desktop, T, Window, end_process, wait_until
 
@@ -22,10 +24,21 @@ class FootServer:
         wait_until(self.socket.exists, SECONDS, "the foot server")
 
     def open(self, *argv: str) -> Window:
+        app_id, client = self._start(*argv)
+        return self._window(app_id, client, lambda it: it["focused"])
+
+    def open_at_once(self, *argvs: Sequence[str]) -> list[Window]:
+        """None waits for another, as where a script starts them."""
+        started = [self._start(*argv) for argv in argvs]
+        return [self._window(app_id, client, lambda _: True) for app_id, client in started]
+
+    def _start(self, *argv: str) -> tuple[str, subprocess.Popen[bytes]]:
         app_id = f"footclient-{next(self._names)}"
-        client = self.desktop.spawn(["footclient", f"--server-socket={self.socket}", f"--app-id={app_id}", *argv])
+        return app_id, self.desktop.spawn(["footclient", f"--server-socket={self.socket}", f"--app-id={app_id}", *argv])
+
+    def _window(self, app_id: str, client: subprocess.Popen[bytes], condition: Callable[[Any], bool]) -> Window:
         node = wait_until(
-            lambda: self.desktop.sway.window(lambda it: it["app_id"] == app_id and it["focused"]), SECONDS, app_id
+            lambda: self.desktop.sway.window(lambda it: it["app_id"] == app_id and condition(it)), SECONDS, app_id
         )
         return Window(node["id"], node["pid"], client)
 

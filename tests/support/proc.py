@@ -21,6 +21,12 @@ def find(condition: Callable[[Process], bool]) -> Iterator[Process]:
     return filter(condition, _all())
 
 
+def find_one(pid: int) -> Process | None:
+    with contextlib.suppress(OSError):
+        return read(pid)
+    return None
+
+
 def read(pid: int) -> Process:
     directory = Path(f"/proc/{pid}")
     # The name may hold anything, spaces and parentheses too, so the fields are counted from its end.

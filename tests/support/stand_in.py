@@ -18,7 +18,8 @@ SECONDS = 60.0
 # far as the kernel can tell: it reads its terminal's answer like keys, byte by byte; not in STAND_IN_ALONE, where no
 # terminal answers. Once it handles that signal it
 # is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,
-# and draws nothing.
+# and draws nothing. With `title` it animates as it starts, and a spinner in the terminal's title moves as it does, before
+# its last argument, for a test to know it by.
 STAND_IN = """#!/usr/bin/python3 -IS
 import os, select, signal, sys, time, tty
 
@@ -29,18 +30,22 @@ def animate(*_):
         os.write(1, b"\\033[5n")
         while select.select([0], [], [], 5)[0] and os.read(0, 1) != b"n":
             pass
-    for _ in range(10):
-        os.write(1, b"-")
+    for i in range(10):
+        os.write(1, b"\\033]0;\\342\\240%c %s\\007-" % (0x89 + i, name) if title else b"-")
         time.sleep(0.1)
 
 line_mode = sys.argv[1:] == ["line"]
-keys = sys.argv[1:] == ["keys"]
+keys = sys.argv[1:2] == ["keys"]
+title = sys.argv[1:2] == ["title"]
+name = os.fsencode(sys.argv[-1])
 asks = not line_mode and os.isatty(1) and "STAND_IN_ALONE" not in os.environ
 if not line_mode:
     tty.setraw(0)
 signal.signal(signal.SIGUSR1, animate)
 if not line_mode:
     os.write(1, b"\\033[?1004h> " if keys else b"> ")
+if title:
+    animate()
 while (line_mode or keys) and os.read(0, 100):
     pass
 while not line_mode:

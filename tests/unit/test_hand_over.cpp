@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "app/hand_over.h"
+#include "app/known_ties.h"
 #include "judged_session.h"
 #include "temporary_directory.h"
 
@@ -13,13 +15,13 @@ using namespace std::chrono_literals;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-class HandOver : public testing::Test {
+class HandOverTest : public testing::Test {
  protected:
   TemporaryDirectory directory_;
   std::string file_ = directory_.path() / "sessions.json";
 };
 
-TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
+TEST_F(HandOverTest, SessionsComeBackAsTheyWereAndOnce) {
   judge::Course course;
   course.events(judge::together(
       {{judge::writes(1s), judge::reads(4s, 1), judge::sends(4020ms, 2000)},
@@ -32,8 +34,8 @@ TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
                          .why = "no output",
                          .unseen = 3};
   ASSERT_EQ(kept.judged.state(), State::working);
-  ASSERT_TRUE(hand_over(file_, {kept, {}}));
-  const auto taken = take_over(file_);
+  ASSERT_TRUE(hand_over(file_, {.sessions = {kept, {}}, .ties = {}}));
+  const auto taken = take_over(file_).sessions;
   ASSERT_THAT(taken, SizeIs(2));
   EXPECT_EQ(taken[0].id, kept.id);
   EXPECT_EQ(taken[0].name, kept.name);
@@ -54,20 +56,45 @@ TEST_F(HandOver, SessionsComeBackAsTheyWereAndOnce) {
   EXPECT_EQ(taken[0].why, kept.why);
   EXPECT_EQ(taken[0].unseen, kept.unseen);
   EXPECT_EQ(taken[1].judged.state(), State::unknown);
-  EXPECT_THAT(take_over(file_), IsEmpty());
+  EXPECT_THAT(take_over(file_).sessions, IsEmpty());
 }
 
-TEST_F(HandOver, WhatIsNoneOfOursIsNothing) {
-  EXPECT_THAT(take_over(""), IsEmpty());
+TEST_F(HandOverTest, TiesComeBackAsTheyWere) {
+  const wire::Tie tie{
+      .id = {77, 123456789012}, .window = 7, .sway = 42, .how = "a key was read \"there\""};
+  ASSERT_TRUE(hand_over(file_, {.sessions = {}, .ties = {{.user = 1000, .tie = tie}}}));
+  const auto taken = take_over(file_).ties;
+  ASSERT_THAT(taken, SizeIs(1));
+  EXPECT_EQ(taken[0].user, 1000U);
+  EXPECT_EQ(taken[0].tie, tie);
+}
+
+TEST_F(HandOverTest, OnlyTiesOfTheUsersOwnProcessesAreKept) {
+  const Proc proc;
+  const ProcessId self = proc.stat(getpid()).value().id;
+  const wire::Tie tie{.id = self, .window = 7, .sway = 42, .how = "known"};
+  KnownTies ties(proc);
+  ties.take(getuid(), tie);
+  ties.take(getuid(), {.id = {.pid = self.pid, .start_ticks = 1}, .window = 8, .how = {}});
+  ties.take(getuid() + 1, tie);
+  EXPECT_THAT(ties.of(getuid()), testing::ElementsAre(tie));
+  EXPECT_THAT(ties.of(getuid() + 1), IsEmpty());
+  ties.take(getuid(), {.id = self, .how = {}});
+  EXPECT_THAT(ties.keep(), IsEmpty());
+}
+
+TEST_F(HandOverTest, WhatIsNoneOfOursIsNothing) {
+  EXPECT_THAT(take_over("").sessions, IsEmpty());
   for (const char* text :
-       {"", "{", "[]", "null", R"({"format":2,"sessions":[]})", R"({"format":3})",
-        R"({"format":3,"sessions":[{"pid":"x"}]})", R"({"format":3,"sessions":[7]})"}) {
+       {"", "{", "[]", "null", R"({"format":3,"sessions":[]})", R"({"format":4})",
+        R"({"format":4,"sessions":[{"pid":"x"}],"ties":[]})",
+        R"({"format":4,"sessions":[7],"ties":[]})", R"({"format":4,"sessions":[],"ties":[7]})"}) {
     write_file(file_, text);
-    EXPECT_THAT(take_over(file_), IsEmpty()) << text;
+    EXPECT_THAT(take_over(file_).sessions, IsEmpty()) << text;
   }
 }
 
-TEST_F(HandOver, AFileThatCannotBeWrittenIsNamed) {
+TEST_F(HandOverTest, AFileThatCannotBeWrittenIsNamed) {
   const auto status = hand_over(file_ + "/no", {});
   ASSERT_FALSE(status);
   EXPECT_THAT(status.error().message, testing::HasSubstr(file_));

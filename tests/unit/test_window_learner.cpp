@@ -162,46 +162,46 @@ class WindowTiesTest : public testing::Test {
 
 TEST_F(WindowTiesTest, OneKeyIsEnoughWhereTheTerminalIsKnown) {
   EXPECT_EQ(tied(), 0);
-  EXPECT_TRUE(ties_.key(agent, window_a, true));
+  EXPECT_TRUE(ties_.prove(agent, window_a, true, key_tells));
   EXPECT_EQ(tied(), window_a);
   EXPECT_NE(ties_.find(agent)->how, "");
   EXPECT_EQ(ties_.find(other_agent), nullptr);
-  EXPECT_FALSE(ties_.key(agent, window_a, true));  // nothing new
+  EXPECT_FALSE(ties_.prove(agent, window_a, true, key_tells));  // nothing new
 }
 
 TEST_F(WindowTiesTest, ThreeInARowWhereItIsNot) {
-  EXPECT_FALSE(ties_.key(agent, window_a, false));
-  EXPECT_FALSE(ties_.key(agent, window_a, false));
-  EXPECT_FALSE(ties_.key(agent, window_b, false));
-  EXPECT_FALSE(ties_.key(agent, window_a, false));
-  EXPECT_FALSE(ties_.key(agent, window_a, false));
+  EXPECT_FALSE(ties_.prove(agent, window_a, false, key_tells));
+  EXPECT_FALSE(ties_.prove(agent, window_a, false, key_tells));
+  EXPECT_FALSE(ties_.prove(agent, window_b, false, key_tells));
+  EXPECT_FALSE(ties_.prove(agent, window_a, false, key_tells));
+  EXPECT_FALSE(ties_.prove(agent, window_a, false, key_tells));
   EXPECT_EQ(tied(), 0);
-  EXPECT_TRUE(ties_.key(agent, window_a, false));
+  EXPECT_TRUE(ties_.prove(agent, window_a, false, key_tells));
   EXPECT_EQ(tied(), window_a);
 }
 
 TEST_F(WindowTiesTest, ContradictionUnlearns) {
-  ties_.key(agent, window_a, true);
-  EXPECT_TRUE(ties_.key(agent, window_b, true));
+  ties_.prove(agent, window_a, true, key_tells);
+  EXPECT_TRUE(ties_.prove(agent, window_b, true, key_tells));
   EXPECT_EQ(tied(), 0);
   EXPECT_TRUE(ties_.contradicted(agent));
   // From now on one is not enough.
-  EXPECT_FALSE(ties_.key(agent, window_b, true));
-  EXPECT_TRUE(ties_.key(agent, window_b, true));
+  EXPECT_FALSE(ties_.prove(agent, window_b, true, key_tells));
+  EXPECT_TRUE(ties_.prove(agent, window_b, true, key_tells));
   EXPECT_EQ(tied(), window_b);
 }
 
 TEST_F(WindowTiesTest, KeyContradictsWhatWasKnownWithoutOne) {
   ties_.set(agent, window_a, "its only window");
   EXPECT_EQ(tied(), window_a);
-  EXPECT_TRUE(ties_.key(agent, window_b, true));
+  EXPECT_TRUE(ties_.prove(agent, window_b, true, key_tells));
   ties_.set(agent, window_a, "its only window");
   EXPECT_EQ(tied(), 0);
 }
 
 TEST_F(WindowTiesTest, WindowThatIsGone) {
-  ties_.key(agent, window_a, true);
-  ties_.key(other_agent, window_b, true);
+  ties_.prove(agent, window_a, true, key_tells);
+  ties_.prove(other_agent, window_b, true, key_tells);
   ties_.keep_if([](const ProcessId&, int64_t window) { return window != window_a; });
   EXPECT_EQ(tied(), 0);
   EXPECT_NE(ties_.find(other_agent), nullptr);

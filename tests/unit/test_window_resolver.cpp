@@ -129,7 +129,7 @@ TEST_F(InServer, AsksForAKey) {
 TEST_F(InServer, TieHoldsForAllOfATerminal) {
   window(5, 10);
   window(6, 10);
-  ties_.key({shell, shell}, 6, true);
+  ties_.prove({shell, shell}, 6, true, key_tells);
   const auto answer = resolve(agent);
   expect_window(answer, 6);
   EXPECT_TRUE(answer.learnable);  // a key may contradict
@@ -141,7 +141,7 @@ TEST_F(InServer, TieToAWindowOfAnotherProcessIsNone) {
   window(5, 10);
   window(6, 10);
   window(7, 11);
-  ties_.key({shell, shell}, 7, true);
+  ties_.prove({shell, shell}, 7, true, key_tells);
   expect_none(resolve(agent), NoWindow::ambiguous);
 }
 
@@ -157,6 +157,32 @@ TEST_F(InServer, OnlyWindowThatOpenedWithItsTerminal) {
   answer = resolve(agent);
   expect_window(answer, 6);
   EXPECT_THAT(answer.how, testing::HasSubstr("opened as it started its terminal"));
+}
+
+TEST_F(InServer, OrderIsNoProofWhileAnotherWindowMayFollow) {
+  watched_since_ = shell - 2 * second;
+  window(5, 10);
+  window_at(6, shell + 10);
+  now_ = shell + 200;
+  auto answer = resolve(agent);
+  expect_window(answer, 6);
+  EXPECT_FALSE(answer.is_proof);
+  ASSERT_GT(answer.look_again_ticks, now_);
+  window_at(7, shell + 250);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+  windows_.pop_back();
+  now_ = answer.look_again_ticks;
+  EXPECT_TRUE(resolve(agent).is_proof);
+}
+
+TEST_F(InServer, WindowOfAnotherTerminalIsNoRival) {
+  watched_since_ = shell - 2 * second;
+  process(shell - 90, 10, {}, 5);
+  window_at(5, shell - 80);  // so late that it could be this terminal's
+  window_at(6, shell + 10);
+  expect_none(resolve(agent), NoWindow::ambiguous);
+  ties_.set({shell - 90, shell - 90}, 5, "");
+  expect_window(resolve(agent), 6);
 }
 
 TEST_F(InServer, OneOfTwoWindowsThatOpenedThenIsAGuess) {
@@ -198,14 +224,17 @@ TEST_F(InServer, WindowsBeforeTheWatchBeganAreUnknown) {
   window(5, 10);
   window_at(6, shell + 10);
   expect_none(resolve(agent), NoWindow::ambiguous);
+  process(shell - 500, 10, {}, 5);
+  ties_.set({shell - 500, shell - 500}, 5, "");
+  expect_window(resolve(agent), 6);
 }
 
 TEST_F(InServer, KeysOverruleTheOrder) {
   watched_since_ = shell - 2 * second;
   window(5, 10);
   window_at(6, shell + 10);
-  ties_.key({shell, shell}, 6, true);
-  ties_.key({shell, shell}, 5, true);
+  ties_.prove({shell, shell}, 6, true, key_tells);
+  ties_.prove({shell, shell}, 5, true, key_tells);
   expect_none(resolve(agent), NoWindow::ambiguous);
 }
 
@@ -220,10 +249,42 @@ TEST_F(InServer, WindowOfAnotherTerminalIsNotTakenBeforeItsOwnOpens) {
   expect_window(resolve(agent), 5);  // a tab
 }
 
+TEST_F(InServer, TerminalsThatStartedAtOnceWaitForTheirWindows) {
+  process(shell + 2, 10, {}, 5);
+  window_at(5, shell + 10);  // either's
+  now_ = shell + 20;
+  const auto answer = resolve(agent);
+  expect_none(answer, NoWindow::pending);
+  now_ = answer.look_again_ticks;
+  const auto tabs = resolve(agent);
+  expect_window(tabs, 5);
+  EXPECT_FALSE(tabs.is_proof);  // a window may be late
+  now_ = tabs.look_again_ticks;
+  EXPECT_TRUE(resolve(agent).is_proof);
+}
+
 TEST_F(InServer, OnlyTerminalHasTheOnlyWindowAtOnce) {
-  window(5, 10);
+  window_at(5, shell + 5);
   now_ = shell + 10;
-  expect_window(resolve(agent), 5);
+  const auto answer = resolve(agent);
+  expect_window(answer, 5);
+  EXPECT_FALSE(answer.is_proof);
+  now_ = answer.look_again_ticks;
+  EXPECT_TRUE(resolve(agent).is_proof);
+}
+
+TEST_F(InServer, TerminalsOfAHelperAreToldApart) {
+  process(500, 10);
+  process(12'000, 500, {}, 5);
+  process(12'001, 500, {}, 6);
+  window(5, 10);
+  window(6, 10);
+  now_ = 20'000;
+  ties_.set({12'000, 12'000}, 5, "");
+  expect_window(resolve(12'000), 5);
+  const auto other = resolve(12'001);
+  expect_none(other, NoWindow::ambiguous);
+  EXPECT_EQ(other.subject.pid, 12'001);
 }
 
 // A multiplexer 15, which nobody's terminal owns; in it the shell 20 and the agent 30.

@@ -65,6 +65,24 @@ TEST_F(InTmux, ClientWithoutAWindowIsPassedOver) {
   expect_window(resolve(30, {tmux_a, "%0"}), 5);
 }
 
+// Of two sessions in a group, each has a current window of its own.
+TEST_F(InTmux, ClientThatShowsThePaneComesBeforeTheOneThatWasUsedLast) {
+  process(50, 1);
+  window(6, 50);
+  client(socket_a, 50, 200, "$0");
+  client(socket_a, 12, 100, "$1");
+  auto& sessions = tmux(socket_a).panes["%0"].sessions;
+  sessions["$0"].shown = false;
+  sessions["$1"].shown = true;
+  auto answer = resolve(30, {tmux_a, "%0"});
+  expect_window(answer, 5);
+  EXPECT_TRUE(answer.visible);
+  sessions["$1"].shown = false;
+  answer = resolve(30, {tmux_a, "%0"});
+  expect_window(answer, 6);
+  EXPECT_FALSE(answer.visible);
+}
+
 TEST_F(InTmux, HiddenPane) {
   client(socket_a, 12, 100, "$0");
   EXPECT_TRUE(resolve(30, {tmux_a, "%0"}).visible);
@@ -82,7 +100,7 @@ TEST_F(InTmux, KeysTellTheWindowOfTheClient) {
   expect_none(answer, NoWindow::ambiguous);
   EXPECT_TRUE(answer.learnable);
   EXPECT_EQ(answer.subject.pid, 12);
-  ties_.key({12, 12}, 6, true);
+  ties_.prove({12, 12}, 6, true, key_tells);
   expect_window(resolve(30, {tmux_a, "%0"}), 6);
 }
 

@@ -69,6 +69,30 @@ TEST(Wire, GoneAndSyncedArrive) {
   EXPECT_EQ(std::get<Synced>(*synced).news_since, 12.5);
 }
 
+TEST(Wire, TiesArrive) {
+  const Tie tie{.id = agent.id, .window = 5, .sway = 42, .how = "a key"};
+  const auto told = decode_told(encode(tie));
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_EQ(std::get<Tie>(*told), tie);
+}
+
+TEST(Wire, WritersArrive) {
+  const Writers writers{.window = int64_t{1} << 40,
+                        .time = 1234567890123456789,
+                        .agents = {{.id = agent.id, .began = 12, .last = 1234567890123456788}}};
+  const auto told = decode_told(encode(writers));
+  ASSERT_TRUE(told) << told.error().message;
+  const auto& arrived = std::get<Writers>(*told);
+  EXPECT_EQ(arrived.window, writers.window);
+  EXPECT_EQ(arrived.time, writers.time);
+  ASSERT_EQ(arrived.agents.size(), 1U);
+  EXPECT_EQ(arrived.agents[0].id, agent.id);
+  EXPECT_EQ(arrived.agents[0].began, 12);
+  EXPECT_EQ(arrived.agents[0].last, 1234567890123456788);
+  EXPECT_FALSE(decode_told(R"({"writers":{"window":1,"time":2,"agents":[{"pid":3}]}})"));
+  EXPECT_FALSE(decode_told(R"({"writers":{"window":1,"time":2,"agents":[7]}})"));
+}
+
 TEST(Wire, OffersArrive) {
   const auto told = decode_told(encode(Input{
       .id = agent.id, .time = 1234567890123456789, .previous = 12, .bytes = 2, .line_mode = 1}));

@@ -36,6 +36,9 @@ class WindowResolver : public testing::Test {
                        std::to_string(terminal) + " -1";
     for (int field = 9; field < 22; ++field) stat += " 0";
     write_file(directory / "stat", stat + " " + std::to_string(pid) + " 0 0\n");
+    children_[parent] += std::to_string(pid) + " ";
+    write_file(root_.path() / std::to_string(parent) / "task" / std::to_string(parent) / "children",
+               children_[parent]);
     std::string content = "HOME=/root";
     content.push_back('\0');
     if (!environment.tmux.empty()) {
@@ -82,6 +85,7 @@ class WindowResolver : public testing::Test {
   }
 
   TemporaryDirectory root_;
+  std::map<pid_t, std::string> children_;
   std::vector<sway::Window> windows_;
   uint64_t watched_since_ = 100'000;  // later than all of them started
   uint64_t now_ = 100'000;

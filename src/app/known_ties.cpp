@@ -1,0 +1,48 @@
+#include "app/known_ties.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+constexpr size_t max_ties_a_user = 500;
+
+}  // namespace
+
+void KnownTies::take(uid_t user, const wire::Tie& tie) {
+  auto& ties = users_[user];
+  if (tie.window == 0) {
+    ties.erase(tie.id);
+    return;
+  }
+  // A bridge takes back those of terminals that have ended.
+  if (ties.size() >= max_ties_a_user && !ties.contains(tie.id)) return;
+  if (is_there(user, tie.id)) ties.insert_or_assign(tie.id, tie);
+}
+
+std::vector<wire::Tie> KnownTies::of(uid_t user) const {
+  std::vector<wire::Tie> there;
+  const auto found = users_.find(user);
+  if (found == users_.end()) return there;
+  for (const auto& [id, tie] : found->second) {
+    if (is_there(user, id)) there.push_back(tie);
+  }
+  return there;
+}
+
+void KnownTies::take(const std::vector<KeptTie>& kept) {
+  for (const KeptTie& entry : kept) take(entry.user, entry.tie);
+}
+
+std::vector<KeptTie> KnownTies::keep() const {
+  std::vector<KeptTie> kept;
+  for (const auto& [user, ties] : users_) {
+    for (const wire::Tie& tie : of(user)) kept.push_back({.user = user, .tie = tie});
+  }
+  return kept;
+}
+
+bool KnownTies::is_there(uid_t user, const ProcessId& id) const {
+  const auto stat = proc_.stat(id.pid);
+  return stat && stat->id == id && proc_.user(id.pid) == user;
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,130 @@
+"""What proves that an agent is in one of several windows of one process: order, and titles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from support import proc
+from support.badges import BadgeWatch
+from support.daemon import Daemon
+from support.desktop import Desktop, Window, wait_until
+from support.foot_server import FootServer
+from support.placed import Placed, tie_by_titles
+from support.stand_in import NAME
+
+SECONDS = 60.0
+# From then on nothing that could follow is of the same moment (window_resolver.cpp: 3 s).
+SETTLED_SECONDS = 3.5
+BY_TITLE = "the window's title changed as it wrote"
+
+
+@pytest.fixture
+def daemon(desktop: Desktop, badges: BadgeWatch) -> Iterator[Daemon]:
+    with Daemon(desktop, ("--processes", NAME)) as daemon:
+        yield daemon
+        print(daemon.log())  # shown where a test fails
+
+
+@pytest.fixture
+def foot_server(desktop: Desktop) -> Iterator[FootServer]:
+    server = FootServer(desktop)
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def placed(desktop: Desktop, daemon: Daemon) -> Placed:
+    return Placed(desktop, daemon)
+
+
+def open_at_once(placed: Placed, server: FootServer, *argv: str) -> dict[int, Window]:
+    names = [str(number) for number in range(3)]
+    windows = server.open_at_once(*([*argv, name] for name in names))
+    return dict(zip(placed.wait_for(*names), windows, strict=True))
+
+
+def test_ties_outlive_the_daemon(
+    desktop: Desktop, badges: BadgeWatch, foot_server: FootServer, stand_in: str
+) -> None:
+    kept = desktop.root / "kept"
+    kept.mkdir()
+    options = ("--processes", NAME)
+    with Daemon(desktop, options, hand_over=kept) as daemon:
+        placed = Placed(desktop, daemon)
+        truth = open_at_once(placed, foot_server, stand_in, "title")
+        tie_by_titles(placed, truth)
+        known = {agent: placed.session(agent)["how"] for agent in truth}
+    assert (kept / "sessions.json").exists()
+    gone, *others = truth
+    desktop.sway.command(f"[con_id={truth[gone].con_id}] kill")
+    wait_until(lambda: not proc.find_one(gone), SECONDS, "the end of one agent")
+    with Daemon(desktop, options, hand_over=kept) as daemon:
+        placed = Placed(desktop, daemon)
+        placed.wait_until_right({agent: truth[agent] for agent in others})
+        assert {agent: placed.session(agent)["how"] for agent in others} == {it: known[it] for it in others}
+        # And the next bridge: one that is killed is followed by another.
+        [bridge] = [it.pid for it in proc.find(lambda it: it.parent == daemon.process.pid)]
+        os.kill(bridge, signal.SIGKILL)
+        wait_until(lambda: not proc.find_one(bridge), SECONDS, "the end of the bridge")
+        placed.wait_until_right({agent: truth[agent] for agent in others})
+
+        def shown() -> set[int]:
+            return {window for window in badges.windows() if badges.versions(window)[-1].content is not None}
+
+        wait_until(lambda: shown() == {truth[it].con_id for it in others}, SECONDS, "their badges alone")
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_windows_that_open_at_once_are_no_proof(placed: Placed, foot_server: FootServer, stand_in: str, round_: int) -> None:
+    truth = open_at_once(placed, foot_server, stand_in, "keys")
+    # As long as the order of events could be taken for a proof.
+    since = time.monotonic()
+
+    def looked() -> bool:
+        assert not placed.wrong(truth)
+        return time.monotonic() > since + 5
+
+    wait_until(looked, SECONDS, "that time")
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_titles_tell_windows_apart_that_opened_at_once(
+    placed: Placed, foot_server: FootServer, stand_in: str, round_: int
+) -> None:
+    truth = open_at_once(placed, foot_server, stand_in, "title")
+    tie_by_titles(placed, truth)
+    assert BY_TITLE in {placed.session(agent)["how"] for agent in truth}
+
+
+def test_second_window_a_second_after_the_first(
+    desktop: Desktop, placed: Placed, foot_server: FootServer, stand_in: str
+) -> None:
+    first = foot_server.open(stand_in, "keys", "0")
+    [first_agent] = placed.wait_for("0")
+    placed.wait_until_right({first_agent: first})
+    second = foot_server.open(stand_in, "keys", "1")
+    [second_agent] = placed.wait_for("1")
+    placed.wait_until_right({first_agent: first, second_agent: second})
+
+
+def test_agent_in_a_shell_whose_window_was_seen_to_open(
+    desktop: Desktop, placed: Placed, foot_server: FootServer, stand_in: str
+) -> None:
+    other = foot_server.open(stand_in, "keys", "other")
+    [other_agent] = placed.wait_for("other")
+    placed.wait_until_right({other_agent: other})
+    go = desktop.home / "go"
+    os.mkfifo(go, 0o666)
+    window = foot_server.open("sh", "-c", f"read -r line < {go}; exec {stand_in} keys late")
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() > since + SETTLED_SECONDS, SECONDS, "what could follow")
+    foot_server.open("sleep", "1000")
+    go.write_text("go\n")
+    go.unlink()
+    [agent] = placed.wait_for("late")
+    placed.wait_until_right({agent: window, other_agent: other})

@@ -1,0 +1,59 @@
+"""Where the daemon says that stand-ins are, and where they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from . import proc
+from .daemon import Daemon
+from .desktop import Desktop, Window, wait_until
+from .stand_in import NAME, is_ready
+
+SECONDS = 60.0
+
+
+class Placed:
+    """Agents by the name that each has as its last argument, and where the daemon says that they are."""
+
+    def __init__(self, desktop: Desktop, daemon: Daemon) -> None:
+        self._uid = desktop.uid
+        self._daemon = daemon
+
+    def agents(self) -> dict[str, int]:
+        found = proc.find(lambda it: it.name == NAME and bool(it.argv))
+        return {it.argv[-1]: it.pid for it in found if is_ready(it.pid, self._uid)}
+
+    def wait_for(self, *names: str) -> list[int]:
+        wait_until(lambda: set(names) <= self.agents().keys(), SECONDS, f"the agents {names}")
+        return [self.agents()[name] for name in names]
+
+    def session(self, agent: int) -> dict[str, Any]:
+        return next((it for it in self._daemon.status()["sessions"] if it["pid"] == agent), {})
+
+    def wrong(self, truth: dict[int, Window]) -> list[dict[str, Any]]:
+        """Those that are said to be in another window than they are."""
+        sessions = [it for it in self._daemon.status()["sessions"] if it["pid"] in truth]
+        return [it for it in sessions if it["window"] not in (0, truth[it["pid"]].con_id)]
+
+    def wait_until_right(self, truth: dict[int, Window]) -> None:
+        def right() -> bool:
+            assert not self.wrong(truth)
+            return all(self.session(agent)["window"] == window.con_id for agent, window in truth.items())
+
+        wait_until(right, SECONDS, "the windows of all")
+
+
+def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
+    """Each of them works while the others wait."""
+    for agent in truth:
+        states = {it: placed.session(it).get("state") for it in truth}
+        wait_until(lambda: {placed.session(it).get("state") for it in truth} == {"waiting"}, SECONDS, f"silence: {states}")
+        animate(agent)
+        wait_until(lambda: placed.session(agent).get("state") == "working", SECONDS, "its work")
+    placed.wait_until_right(truth)
+
+
+def animate(agent: int) -> None:
+    os.kill(agent, signal.SIGUSR1)
