@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "desktop/ssh.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -62,6 +64,7 @@ class Resolver {
     // First of all: the environment may be that of a tmux which the process has long left.
     auto answer = by_owner(chain);
     if (!answer) answer = by_tmux(question.tmux, question.tmux_pane, chain, 1);
+    if (!answer) answer = by_ssh(chain, 1);
     if (!answer) answer = by_keys(chain);
     answer->tmux_sockets = std::move(sockets_);
     return *answer;
@@ -265,12 +268,33 @@ class Resolver {
   std::optional<ResolverAnswer> of_client(const TmuxClient& client, bool shows_pane, int level) {
     const auto chain = chain_of(client.pid, proc_);
     if (chain.empty()) return std::nullopt;
-    auto found = by_owner(chain);
-    if (!found) found = by_outer_tmux(chain, level);
-    if (!found) return ResolverAnswer::none(NoWindow::no_owner);
+    auto found = by_chain(chain, level);
+    if (!found) found = by_keys(chain);
     found->visible = found->visible && shows_pane;
     if (!found->client_activity) found->client_activity = client.activity;
     found->how = "tmux client (pid " + std::to_string(client.pid) + "); " + found->how;
+    return found;
+  }
+
+  // The window of what shows a terminal of ours: a client of tmux, or of ssh.
+  std::optional<ResolverAnswer> by_chain(const Chain& chain, int level) {
+    auto found = by_owner(chain);
+    if (!found) found = by_outer_tmux(chain, level);
+    if (!found) found = by_ssh(chain, level);
+    return found;
+  }
+
+  // In a session of this machine's sshd, with a client on this machine. What sshd starts has a
+  // fresh environment of its making.
+  std::optional<ResolverAnswer> by_ssh(const Chain& chain, int level) {
+    const auto sshd =
+        std::ranges::find_if(chain, [](const auto& stat) { return stat.comm.starts_with("sshd"); });
+    if (sshd == chain.end() || sshd == chain.begin() || level > max_nesting) return std::nullopt;
+    const auto connection = proc_.environment(std::prev(sshd)->id.pid, {"SSH_CONNECTION"});
+    const auto client = find_ssh_client(proc_, connection.front());
+    if (!client) return std::nullopt;
+    auto found = by_chain(chain_of(*client, proc_), level + 1);
+    if (found) found->how = "ssh (pid " + std::to_string(*client) + "); " + found->how;
     return found;
   }
 

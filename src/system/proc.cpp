@@ -22,6 +22,8 @@ namespace {
 constexpr size_t max_environment = 1024UL * 1024;
 // A status file is about 1.5 KiB; with a long list of groups it grows, but Uid comes first.
 constexpr size_t max_small_file = 4096;
+// About 150 bytes a socket.
+constexpr size_t max_socket_list = 8UL * 1024 * 1024;
 
 std::string read_file(const std::string& path, size_t max_bytes) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -191,6 +193,23 @@ std::string Proc::link(pid_t pid, const std::string& name) const {
   std::array<char, 4096> target;
   const ssize_t length = readlink(path(pid, name).c_str(), target.data(), target.size());
   return length < 0 ? "" : std::string(target.data(), static_cast<size_t>(length));
+}
+
+std::vector<uint64_t> Proc::sockets(pid_t pid) const {
+  constexpr std::string_view prefix = "socket:[";
+  std::vector<uint64_t> inodes;
+  for (const pid_t fd : list_numbers(path(pid, "fd"))) {
+    const std::string target = link(pid, "fd/" + std::to_string(fd));
+    if (!target.starts_with(prefix)) continue;
+    uint64_t inode = 0;
+    std::from_chars(target.data() + prefix.size(), target.data() + target.size(), inode);
+    inodes.push_back(inode);
+  }
+  return inodes;
+}
+
+std::string Proc::net(const std::string& list) const {
+  return read_file(root_ + "/net/" + list, max_socket_list);
 }
 
 dev_t Proc::device(pid_t pid, int fd) const {

@@ -70,6 +70,10 @@ class Proc {
   std::optional<SystemCall> system_call(pid_t pid, pid_t tid) const;
   // Target of a link below /proc/<pid>: "exe", "cwd", "fd/1"; "" if it cannot be read.
   std::string link(pid_t pid, const std::string& name) const;
+  // Inode numbers of the sockets that it has open; none if it may not be looked at.
+  std::vector<uint64_t> sockets(pid_t pid) const;
+  // A list of the sockets of this network namespace: "tcp", "tcp6", "unix", as proc(5) has it.
+  std::string net(const std::string& list) const;
   // Device number of the character device behind /proc/<pid>/fd/<fd>; 0: not one.
   dev_t device(pid_t pid, int fd) const;
 

@@ -118,7 +118,10 @@ TEST_F(InTmux, ClientOfUnknownWindowIsNotPassedOver) {
 TEST_F(InTmux, OnlyClientHasNoWindow) {
   process(50, 1);
   client(socket_a, 50, 200, "$0");
-  expect_none(resolve(30, {tmux_a, "%0"}), NoWindow::no_owner);
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_none(answer, NoWindow::no_owner);
+  EXPECT_TRUE(answer.learnable);  // it may be in a container
+  EXPECT_EQ(answer.subject.pid, 50);
 }
 
 TEST_F(InTmux, ClientOfAServerWithSeveralWindows) {

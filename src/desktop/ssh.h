@@ -1,0 +1,18 @@
+// Sessions of this machine's sshd whose client runs on this machine, too.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "system/proc.h"
+
+namespace ebpf_ai_monitor {
+
+// The ssh process at the client's end. `connection` is SSH_CONNECTION, ssh(1): "client's address,
+// its port, the server's address, its port". None: there is none here, or it carries the sessions
+// of several ssh commands (ControlMaster, ssh_config(5)), and which of them this is cannot be seen.
+std::optional<pid_t> find_ssh_client(const Proc& proc, const std::string& connection);
+
+}  // namespace ebpf_ai_monitor
