@@ -101,6 +101,17 @@ std::string printable_lines(std::string_view text) {
   }
 }
 
+std::string valid_utf8(std::string_view text) {
+  std::string valid;
+  valid.reserve(text.size());
+  while (!text.empty()) {
+    const Character character = first_of(text);
+    valid += character.valid ? text.substr(0, character.bytes) : "?";
+    text.remove_prefix(character.bytes);
+  }
+  return valid;
+}
+
 size_t width(std::string_view text) {
   size_t columns = 0;
   while (!text.empty()) {

@@ -5,6 +5,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/text.h"
+
 namespace ebpf_ai_monitor::sway {
 namespace {
 
@@ -135,7 +137,11 @@ Result<Content> read(std::string_view payload,
                      const std::vector<std::string_view>* interesting_changes = nullptr) {
   Content content;
   content.interesting_changes = interesting_changes;
-  if (!content.read(payload)) return fail(content.error);
+  if (content.read(payload)) return content;
+  // A window's title holds what its program likes, and Sway passes it on as it is.
+  content = Content();
+  content.interesting_changes = interesting_changes;
+  if (!content.read(valid_utf8(payload))) return fail(content.error);
   return content;
 }
 

@@ -32,7 +32,7 @@ class Titled:
         os.mkfifo(path)
         os.chown(path, desktop.uid, desktop.uid)
         self.window: Window = desktop.open_foot("sh", "-c", f"{also} & {SHOW_TITLES}", str(path))
-        self._pipe: TextIO = path.open("w", buffering=1)
+        self._pipe: TextIO = path.open("w", buffering=1, errors="surrogateescape")
         self._path: Path = path
 
     def say(self, *titles: str) -> None:
@@ -69,6 +69,14 @@ def test_each_change_of_what_a_title_says(bridge: Bridge, agent: Agent, titled: 
     wait_for_titles(bridge, agent, "working", "asks")
     titled.say("web-shop")
     wait_for_titles(bridge, agent, "working", "asks", "idle")
+
+
+def test_a_title_may_hold_bytes_that_are_no_utf8(bridge: Bridge, agent: Agent, titled: Titled) -> None:
+    titled.say("⠋ caf\udce9", "⠙ web-shop")
+    wait_for_titles(bridge, agent, "working")
+    titled.say("caf\udce9 \udcff\udcfe")
+    wait_for_titles(bridge, agent, "working", "idle")
+    assert not [line for line in bridge.log if "JSON" in line]
 
 
 def test_a_title_that_asks_is_what_it_waits_for(bridge: Bridge, agent: Agent, titled: Titled) -> None:

@@ -140,7 +140,7 @@ class SwayIpc:
             connection.connect(str(self._path))
             connection.sendall(self._HEADER.pack(self._MAGIC, len(data), kind) + data)
             _, size, _ = self._HEADER.unpack(self._read(connection, self._HEADER.size))
-            return json.loads(self._read(connection, size))
+            return json.loads(self._read(connection, size).decode(errors="replace"))  # titles may hold anything
 
     @staticmethod
     def _read(connection: socket.socket, size: int) -> bytes:

@@ -127,9 +127,22 @@ TEST(SwayTree, NoWindow) {
   }
 }
 
+// A program has set it, and Sway passes it on as it is.
+TEST(SwayTree, ATitleNeedNotBeUtf8) {
+  const auto windows =
+      parse_tree("{\"id\":1,\"nodes\":[{\"id\":5,\"pid\":10,\"name\":\"caf\xe9 \xe2\xa0\"}]}");
+  ASSERT_TRUE(windows) << windows.error().message;
+  ASSERT_EQ(windows->size(), 1U);
+  EXPECT_EQ(windows->front().id, 5);
+  const auto event = parse_window_event(
+      "{\"change\":\"title\",\"container\":{\"id\":5,\"name\":\"\xe2\xa0\x8b caf\xe9\"}}");
+  ASSERT_TRUE(event) << event.error().message;
+  EXPECT_EQ(event->title, "⠋ caf?");
+}
+
 TEST(SwayTree, WhatIsNoJsonIsAnError) {
-  for (const std::string_view text : {"", "{", "[", "{\"id\": 1,", "{} {}", "{\"id\": 1e999}",
-                                      "\x80", "nul", "[1,]", "{\"a\": \"\xff\"}"}) {
+  for (const std::string_view text :
+       {"", "{", "[", "{\"id\": 1,", "{} {}", "{\"id\": 1e999}", "\x80", "nul", "[1,]"}) {
     const auto windows = parse_tree(text);
     EXPECT_FALSE(windows) << text;
   }

@@ -35,6 +35,11 @@ TEST(Text, PrintableIsUtf8) {
   EXPECT_EQ(printable("\xf4\x8f\xbf\xbd"), "\xf4\x8f\xbf\xbd");
 }
 
+TEST(Text, ValidUtf8KeepsAllButWhatIsNone) {
+  EXPECT_EQ(valid_utf8("a\n⠋ é\x1b"), "a\n⠋ é\x1b");
+  EXPECT_EQ(valid_utf8("caf\xe9 \xe2\xa0"), "caf? ??");
+}
+
 TEST(Text, PrintableIsBoundedAndIdempotent) {
   std::string hostile;
   for (int code = 0; code < 20'000; ++code) hostile += static_cast<char>(code * 7);
