@@ -59,6 +59,24 @@ def test_tmux_client_that_was_used_last_shows_it(desktop: Desktop, badges: Badge
     wait_for_badge(badges, second.con_id)
 
 
+def test_tmux_client_that_shows_it_of_two_grouped_sessions(
+    desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux
+) -> None:
+    agent = tmux.new_detached("work")
+    tmux.run("new-session", "-d", "-t", "work", "-s", "other")
+    tmux.run("new-window", "-t", "other", "sleep", "1000")
+    tmux.run("select-window", "-t", "work:0")
+    first, second = tmux.attach("work"), tmux.attach("other")  # which is the one that was used last
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, first.con_id)
+    tmux.run("select-window", "-t", "other:0")
+    tmux.run("select-window", "-t", "work:1")
+    bridge.tell_tmux_ran()
+    bridge.wait_for_place(agent, second.con_id)
+    wait_for_none(badges, first.con_id)
+    wait_for_badge(badges, second.con_id)
+
+
 def test_tmux_pane_of_another_session_of_the_same_window(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux) -> None:
     agent = tmux.new_detached("work")
     tmux.new_detached("other")

@@ -19,7 +19,7 @@ SECONDS = 60.0
 # terminal answers. Once it handles that signal it
 # is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,
 # and draws nothing. With `title` it animates as it starts, and a spinner in the terminal's title moves as it does, before
-# its last argument, for a test to know it by.
+# its last argument, for a test to know it by; with `late-title` so, but not as it starts.
 STAND_IN = """#!/usr/bin/python3 -IS
 import os, select, signal, sys, time, tty
 
@@ -36,7 +36,7 @@ def animate(*_):
 
 line_mode = sys.argv[1:] == ["line"]
 keys = sys.argv[1:2] == ["keys"]
-title = sys.argv[1:2] == ["title"]
+title = sys.argv[1:2] in (["title"], ["late-title"])
 name = os.fsencode(sys.argv[-1])
 asks = not line_mode and os.isatty(1) and "STAND_IN_ALONE" not in os.environ
 if not line_mode:
@@ -44,7 +44,7 @@ if not line_mode:
 signal.signal(signal.SIGUSR1, animate)
 if not line_mode:
     os.write(1, b"\\033[?1004h> " if keys else b"> ")
-if title:
+if sys.argv[1:2] == ["title"]:
     animate()
 while (line_mode or keys) and os.read(0, 100):
     pass

@@ -1,0 +1,101 @@
+"""Terminals of which one process has several windows."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .desktop import Desktop, wait_until
+
+SECONDS = 60.0
+_SOFTWARE = {"LIBGL_ALWAYS_SOFTWARE": "1", "GDK_BACKEND": "wayland"}
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """`open`: what opens a window that runs what follows; `first`: the same for the first window, where that is another
+    command; `server`: what is started before, and has no window. SOCKET is a path of its own, HOME the user's."""
+
+    name: str
+    open: tuple[str, ...]
+    first: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
+    socket: str = ""  # where it listens, once it is ready
+    bus_name: str = ""  # that it has then
+    xwayland: bool = False
+
+    def installed(self) -> bool:
+        return all(shutil.which(it[0]) for it in (self.open, self.server, self.first) if it)
+
+
+TERMINALS = (
+    Terminal("foot --server", ("footclient", "--server-socket=SOCKET"), server=("foot", "--server=SOCKET"), socket="SOCKET"),
+    Terminal(
+        "alacritty msg",
+        ("alacritty", "msg", "--socket", "SOCKET", "create-window", "-e"),
+        first=("alacritty", "--socket", "SOCKET", "-e"),
+        socket="SOCKET",
+    ),
+    Terminal("kitty --single-instance", ("kitty", "--config=NONE", "--single-instance")),
+    Terminal("xfce4-terminal", ("xfce4-terminal", "--execute")),
+    Terminal(
+        "gnome-terminal",
+        ("gnome-terminal", "--"),
+        server=("/usr/libexec/gnome-terminal-server",),
+        bus_name="org.gnome.Terminal",
+    ),
+    Terminal("urxvtd", ("urxvtc", "-e"), server=("urxvtd",), socket="HOME/.urxvt/urxvtd-*", xwayland=True),
+)
+
+
+class Windows:
+    """One process of a terminal, on a desktop."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, desktop: Desktop, terminal: Terminal, env: Mapping[str, str] | None = None) -> None:
+        self._desktop = desktop
+        self._terminal = terminal
+        self._env = _SOFTWARE | dict(env or {})
+        self._places = {
+            "SOCKET": str(desktop.runtime_dir / f"terminal-{next(self._numbers)}"),
+            "HOME": str(desktop.home),
+        }
+        self._opened = False
+        if terminal.server:
+            self._start(terminal.server)
+
+    def open(self, *argv: str) -> None:
+        """Does not wait for the window."""
+        first = not self._opened and self._terminal.first
+        self._opened = True
+        self._start((*(first or self._terminal.open), *argv))
+
+    def _start(self, argv: tuple[str, ...]) -> None:
+        self._desktop.spawn([self._placed(it) for it in argv], self._env)
+        if self._terminal.socket:
+            socket = self._placed(self._terminal.socket)
+            wait_until(lambda: glob.glob(socket), SECONDS, f"{self._terminal.name}'s socket")
+        if self._terminal.bus_name:
+            self._desktop.run(["gdbus", "wait", "--session", self._terminal.bus_name])
+
+    def _placed(self, argument: str) -> str:
+        for name, place in self._places.items():
+            argument = argument.replace(name, place)
+        return argument
+
+
+def shown_in(desktop: Desktop, name: str) -> int | None:
+    """The window that shows the stand-in of that name: its title ends with it."""
+    window = desktop.sway.window(lambda it: str(it["name"]).endswith(name))
+    return int(window["id"]) if window else None
+
+
+def x11(desktop: Desktop) -> dict[str, str]:
+    """What Sway gives the programs that it starts."""
+    path = desktop.runtime_dir / "display"
+    desktop.sway.command(f"exec sh -c 'echo $DISPLAY > {path}'")
+    return {"DISPLAY": wait_until(lambda: path.exists() and path.read_text().strip(), SECONDS, "Xwayland")}
