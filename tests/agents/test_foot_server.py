@@ -1,4 +1,4 @@
-"""Real agents in windows of one process: which one is in which is learnt from a key in each."""
+"""Real agents in windows of one process: which one is in which is learnt from their titles, or from a key in each."""
 
 from __future__ import annotations
 
@@ -56,3 +56,22 @@ def test_each_badge_is_on_its_own_window_after_a_key() -> None:
             shown = {con_id: badges.versions(con_id)[-1].content for con_id in sources}
             assert {con_id: content and content["source"] for con_id, content in shown.items()} == sources
             assert not badges.problems
+
+
+def test_titles_tell_agents_that_start_at_once() -> None:
+    with StandInApi() as api, Desktop() as desktop, Daemon(desktop) as daemon:
+        server = FootServer(desktop)
+        commands = []
+        for agent, seconds in zip(AGENTS, (2, 5, 9), strict=True):
+            env = (f"{name}={value}" for name, value in agent.prepare(desktop, api).items())
+            commands.append(["env", *env, agent.name, f"THINK={seconds} go"])
+        windows = {argv[-1]: window.con_id for argv, window in zip(commands, server.open_at_once(*commands), strict=True)}
+
+        def all_right() -> bool:
+            """None is ever said to be in a window of another's."""
+            started = {it.pid: it.argv[-1] for it in proc.find(lambda it: it.parent == server.process.pid)}
+            found = {started[it["pid"]]: it["window"] for it in daemon.status()["sessions"] if it["pid"] in started}
+            assert all(window in (0, windows[prompt]) for prompt, window in found.items()), (found, windows)
+            return found == windows
+
+        wait_until(all_right, SECONDS, "the windows of all")
