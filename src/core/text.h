@@ -18,6 +18,7 @@ std::string printable(std::string_view text, size_t max_bytes = max_printable);
 // The same of many lines: newlines and tabs stay. Not bounded.
 std::string printable_lines(std::string_view text);
 
+bool is_utf8(std::string_view text);
 // The same text, with a '?' for each byte that is no UTF-8: for a parser that takes nothing else.
 std::string valid_utf8(std::string_view text);
 

@@ -139,6 +139,7 @@ Result<Content> read(std::string_view payload,
   content.interesting_changes = interesting_changes;
   if (content.read(payload)) return content;
   // A window's title holds what its program likes, and Sway passes it on as it is.
+  if (is_utf8(payload)) return fail(content.error);
   content = Content();
   content.interesting_changes = interesting_changes;
   if (!content.read(valid_utf8(payload))) return fail(content.error);

@@ -158,6 +158,13 @@ class Resolver {
     answer.reason = NoWindow::ambiguous;
     const uint64_t started = below.id.start_ticks;
     if (owner.id == below.id || view_.ties.contradicted(below.id)) return;
+    // When it opened is not known of a window that was there before anybody watched.
+    const auto is_near = [&](const sway::Window& window) {
+      if (window.opened_ticks == 0) return view_.watched_since_ticks + window_precedes > started;
+      return window.opened_ticks + window_precedes >= started &&
+             window.opened_ticks <= started + window_follows;
+    };
+    if (std::ranges::none_of(owned, is_near)) return;
     const auto others = other_terminals(owner, below);
     const auto is_of_another = [&](const sway::Window& window) {
       return std::ranges::any_of(others, [&](const ProcessStat& other) {
@@ -165,16 +172,9 @@ class Resolver {
         return tie && tie->window == window.id;
       });
     };
-    // When it opened is not known of a window that was there before anybody watched.
-    const auto may_be_of_this = [&](const sway::Window& window) {
-      if (is_of_another(window)) return false;
-      if (window.opened_ticks == 0) return view_.watched_since_ticks + window_precedes > started;
-      return window.opened_ticks + window_precedes >= started &&
-             window.opened_ticks <= started + window_follows;
-    };
     const sway::Window* found = nullptr;
     for (const auto& window : owned) {
-      if (!may_be_of_this(window)) continue;
+      if (!is_near(window) || is_of_another(window)) continue;
       if (found) return;
       found = &window;
     }

@@ -128,3 +128,16 @@ def test_agent_in_a_shell_whose_window_was_seen_to_open(
     go.unlink()
     [agent] = placed.wait_for("late")
     placed.wait_until_right({agent: window, other_agent: other})
+
+
+def test_titles_that_tmux_passes_on(desktop: Desktop, placed: Placed, foot_server: FootServer, stand_in: str) -> None:
+    desktop.write_home_file("tmux.conf", "set -g set-titles on\n")
+    servers = {name: ["tmux", "-f", f"{desktop.home}/tmux.conf", "-S", f"{desktop.runtime_dir}/{name}"] for name in ("a", "b")}
+    windows = foot_server.open_at_once(
+        *([*tmux, "new-session", "-s", f"work-{name}", stand_in, "title", name] for name, tmux in servers.items())
+    )
+    try:
+        tie_by_titles(placed, dict(zip(placed.wait_for(*servers), windows, strict=True)))
+    finally:
+        for tmux in servers.values():
+            desktop.run([*tmux, "kill-server"])

@@ -38,6 +38,9 @@ TEST(Text, PrintableIsUtf8) {
 TEST(Text, ValidUtf8KeepsAllButWhatIsNone) {
   EXPECT_EQ(valid_utf8("a\n⠋ é\x1b"), "a\n⠋ é\x1b");
   EXPECT_EQ(valid_utf8("caf\xe9 \xe2\xa0"), "caf? ??");
+  EXPECT_TRUE(is_utf8("a\n⠋ é\x1b"));
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_FALSE(is_utf8("caf\xe9"));
 }
 
 TEST(Text, PrintableIsBoundedAndIdempotent) {
