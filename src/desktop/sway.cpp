@@ -98,7 +98,6 @@ void SwayConnection::drop(const std::string& error) {
   const bool had_windows = state_ == State::connected;
   state_ = State::disconnected;
   windows_.clear();
-  pid_ = 0;
   if (had_windows) callbacks_.windows_changed();
   callbacks_.dropped();
 }

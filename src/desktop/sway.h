@@ -45,7 +45,7 @@ class SwayConnection {
   bool has_commands() const { return commands_due_ > 0; }
   // Windows that opened later have their time; in the unit of ProcessId::start_ticks.
   uint64_t watched_since_ticks() const { return watched_since_ticks_; }
-  // Of the process that listens there; 0: it is not connected.
+  // Of the process that listens there, or did last; 0: it was never connected.
   pid_t pid() const { return pid_; }
   // Logs it, once until it is connected again.
   void report(const std::string& error);

@@ -152,6 +152,8 @@ void WindowFinder::find() {
 void WindowFinder::recheck() {
   for (auto& [socket, server] : tmux_servers_) server.ask_for_a_while();
   title_witness_.keep_if([this](int64_t window) { return is_window(window); });
+  // The connection is gone, and maybe not Sway: what was known holds if it comes back.
+  if (!sway_.connected()) std::ranges::copy(ties(), std::back_inserter(inherited_));
   ties_.keep_if([this](const ProcessId& subject, int64_t window) {
     const auto stat = proc_.stat(subject.pid);
     return stat && stat->id == subject && (window == 0 || is_window(window));

@@ -34,7 +34,7 @@ class WindowFinder {
   void on_focus_changed();
   void on_input(const wire::Input& input);
   void on_tmux_ran();
-  // Known to the bridge before this one.
+  // Known to the bridge before this one, or to this one before it lost Sway.
   void inherit(wire::Tie tie) { inherited_.push_back(std::move(tie)); }
   // What the next one is to know, and whether that has changed: another number then.
   std::vector<wire::Tie> ties() const;

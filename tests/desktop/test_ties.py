@@ -13,9 +13,11 @@ from support import proc
 from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import Desktop, Window, wait_until
-from support.foot_server import FootServer
+from support.foot_server import FootServer, look_at
 from support.placed import Placed, tie_by_titles
 from support.stand_in import NAME
+
+from fake_daemon import Agent, Bridge
 
 SECONDS = 60.0
 # From then on nothing that could follow is of the same moment (window_resolver.cpp: 3 s).
@@ -77,6 +79,30 @@ def test_ties_outlive_the_daemon(
             return {window for window in badges.windows() if badges.versions(window)[-1].content is not None}
 
         wait_until(lambda: shown() == {truth[it].con_id for it in others}, SECONDS, "their badges alone")
+
+
+def test_ties_outlive_the_connection_to_sway(
+    desktop: Desktop, badges: BadgeWatch, foot_server: FootServer
+) -> None:
+    first, second = foot_server.open("sleep", "1000"), foot_server.open("sleep", "1001")
+    [pid] = [it.pid for it in proc.find(lambda it: it.parent == first.pid and it.argv == ("sleep", "1001"))]
+    agent = Agent.of(pid)
+    with Bridge(desktop, urgent=True, notifications=False) as bridge:
+        bridge.tell(agent)
+        bridge.wait_for_no_window(agent, "ambiguous")
+        look_at(desktop, second)
+        bridge.tell_input(agent)
+        bridge.wait_for_place(agent, second.con_id)
+        look_at(desktop, first)
+        sway = int(desktop.env["SWAYSOCK"].split(".")[-2])
+        os.kill(sway, signal.SIGSTOP)
+        try:
+            # It is told to mark the window, and does not answer.
+            bridge.tell_change(agent, state="waiting", worked=5.0, unseen=1)
+            bridge.wait_for_no_window(agent, "no_sway")
+        finally:
+            os.kill(sway, signal.SIGCONT)
+        bridge.wait_for_place(agent, second.con_id)
 
 
 @pytest.mark.parametrize("round_", range(3))
