@@ -7,6 +7,7 @@ command said.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -241,6 +242,11 @@ class TestNothingChanges:
             subprocess.run(["ipcrm", "-m", identifier], check=True)
 
 
+def landlock_version() -> int:
+    """landlock_create_ruleset(2); 0 or less: none."""
+    return int(ctypes.CDLL(None).syscall(444, None, 0, 1))
+
+
 class TestSockets:
     """Somebody who listens is told nothing, neither on a path, as root's daemons do, nor on a port."""
 
@@ -300,6 +306,20 @@ class TestSockets:
             daemon.kill()
             daemon.wait()
             path.unlink()
+
+    @pytest.mark.skipif(landlock_version() < 6, reason="this kernel cannot keep an abstract socket out of reach")
+    def test_an_abstract_socket(self, run_command: RunCommand, config: Path) -> None:
+        name = f"sandbox-test-{os.getpid()}"
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(f"\0{name}")
+        connect = self.CONNECT.format(family="AF_UNIX", address=f"'\\0{name}'")
+        with self._listener(server) as heard:
+            result = run_command(connect)
+            assert result["exit_code"] == 1 and "Operation not permitted" in result["output"]
+            assert heard == []
+            config.write_text("[commands]\nnetwork = true\n")
+            assert run_command(connect)["exit_code"] == 0
+        assert heard == [b"do it"]
 
     def test_a_port(self, run_command: RunCommand, config: Path) -> None:
         server = socket.create_server(("127.0.0.1", 0))
