@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -49,13 +52,42 @@ Status write_all(int fd, std::string_view content) {
 
 }  // namespace
 
+int64_t window_of(std::string_view name) {
+  if (!name.ends_with(file_suffix)) return 0;
+  name.remove_suffix(file_suffix.size());
+  int64_t window = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), window);
+  const bool whole = error == std::errc() && end == name.data() + name.size();
+  return whole && window > 0 && std::to_string(window) == name ? window : 0;
+}
+
 BadgeDirectory::BadgeDirectory(std::string runtime_directory, uid_t user)
     : runtime_directory_(std::move(runtime_directory)),
       path_(runtime_directory_ + "/" + badge_directory_name),
       user_(user),
       inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
   constexpr uint32_t events = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM;
-  if (inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), events) < 0) inotify_.reset();
+  runtime_watch_ = inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), events);
+  if (runtime_watch_ < 0) inotify_.reset();
+  claim();
+}
+
+BadgeDirectory::~BadgeDirectory() {
+  if (writer_) unlink((runtime_directory_ + "/" + badge_writer_name).c_str());
+}
+
+// Without it the badges are as right: nobody can tell then whether they are left behind.
+void BadgeDirectory::claim() {
+  const std::string path = runtime_directory_ + "/" + badge_writer_name;
+  UniqueFd file(
+      open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, file_mode));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (!file || fcntl(file.get(), F_OFD_SETLK, &lock) != 0) return;
+  // The write tells who watches that there is a lock now.
+  if (ftruncate(file.get(), 0) == 0 && write_all(file.get(), std::to_string(getpid()) + "\n"))
+    writer_ = std::move(file);
 }
 
 bool BadgeDirectory::replaced() {
@@ -66,8 +98,14 @@ bool BadgeDirectory::replaced() {
     for (ssize_t at = 0; at < got;) {
       const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
       const bool lost = (event->mask & IN_Q_OVERFLOW) != 0;
-      replaced = replaced || lost ||
-                 (event->len > 0 && event->name == std::string_view(badge_directory_name));
+      const std::string_view name = event->len > 0 ? event->name : "";
+      if (event->wd == runtime_watch_) {
+        replaced = replaced || name == badge_directory_name;
+      } else if (const int64_t window = window_of(name);
+                 window != 0 && access(full_name(event->name).c_str(), F_OK) != 0) {
+        replaced = written_.erase(window) > 0 || replaced;  // not by us
+      }
+      replaced = replaced || lost;
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
     }
   }
@@ -103,6 +141,8 @@ Result<UniqueFd> BadgeDirectory::open_checked() {
     written_.clear();
     device_ = status.st_dev;
     inode_ = status.st_ino;
+    inotify_add_watch(inotify_.get(), path_.c_str(),
+                      IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR | IN_DONT_FOLLOW);
   }
   return directory;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "system/result.h"
 #include "system/unique_fd.h"
@@ -15,14 +16,23 @@ namespace ebpf_ai_monitor {
 
 // Below the user's runtime directory.
 constexpr const char* badge_directory_name = "i3pm-badges";
+// Beside it: who writes the badges holds a lock on this file (fcntl(2), F_OFD_SETLK) for as long as
+// it lives, and has its process id in it. Badges beside a file without a lock are nobody's.
+constexpr const char* badge_writer_name = "i3pm-badges.writer";
+
+// Of a badge's file, "5.json"; 0: it is no name of one.
+int64_t window_of(std::string_view name);
 
 class BadgeDirectory {
  public:
   // `runtime_directory`: an existing one of `user`'s.
   BadgeDirectory(std::string runtime_directory, uid_t user);
+  ~BadgeDirectory();
+  BadgeDirectory(const BadgeDirectory&) = delete;
+  BadgeDirectory& operator=(const BadgeDirectory&) = delete;
 
-  // Readable when the directory may be another one than before; then ask replaced(), and update().
-  // -1: it cannot be known.
+  // Readable when the directory may be another one than before, or when a badge was taken out of
+  // it; then ask replaced(), and update(). -1: it cannot be known.
   int fd() const { return inotify_.get(); }
   bool replaced();
 
@@ -36,6 +46,7 @@ class BadgeDirectory {
   Status update(const std::map<int64_t, std::string>& badges);
 
  private:
+  void claim();
   Status create();
   // Without a descriptor where there is none. A mode that lets others in is tightened.
   Result<UniqueFd> open_checked();
@@ -45,7 +56,9 @@ class BadgeDirectory {
   const std::string runtime_directory_;
   const std::string path_;
   const uid_t user_;
+  UniqueFd writer_;  // the file that names it
   UniqueFd inotify_;
+  int runtime_watch_ = -1;
   std::map<int64_t, std::string> written_;
   // Which directory they were written to.
   dev_t device_ = 0;

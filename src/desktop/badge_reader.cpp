@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <charconv>
 #include <memory>
 #include <system_error>
 
@@ -21,20 +20,11 @@ constexpr size_t max_told = 1000;
 constexpr uint32_t gone = IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr uint32_t runtime_events =
     IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | gone;
+// Of the file that names the writer: a process that ends closes it.
+constexpr uint32_t writer_events = IN_MODIFY | IN_CLOSE_WRITE;
 // Not IN_CREATE and IN_MODIFY: a file that is written in place is read when it is whole.
 constexpr uint32_t directory_events =
     IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | gone;
-
-// Of "5.json"; 0: it is no name of a badge.
-int64_t window_of(std::string_view name) {
-  constexpr std::string_view suffix = ".json";
-  if (!name.ends_with(suffix)) return 0;
-  name.remove_suffix(suffix.size());
-  int64_t window = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), window);
-  const bool whole = error == std::errc() && end == name.data() + name.size();
-  return whole && window > 0 && std::to_string(window) == name ? window : 0;
-}
 
 Result<std::string> read_whole(const UniqueFd& fd) {
   if (!fd) return fail_errno("it cannot be read");
@@ -66,8 +56,9 @@ BadgeReader::BadgeReader(std::string runtime_directory, PassedOver passed_over)
 Result<BadgeReader> BadgeReader::open(std::string runtime_directory, PassedOver passed_over) {
   BadgeReader reader(std::move(runtime_directory), std::move(passed_over));
   if (!reader.inotify_) return fail_errno("inotify");
-  reader.runtime_watch_ = inotify_add_watch(
-      reader.inotify_.get(), reader.runtime_directory_.c_str(), runtime_events | IN_ONLYDIR);
+  reader.runtime_watch_ =
+      inotify_add_watch(reader.inotify_.get(), reader.runtime_directory_.c_str(),
+                        runtime_events | writer_events | IN_ONLYDIR);
   if (reader.runtime_watch_ < 0) return fail_errno(reader.runtime_directory_);
   reader.look();
   return reader;
@@ -89,11 +80,11 @@ Status BadgeReader::update() {
       } else if (event->wd == runtime_watch_) {
         if ((event->mask & (gone | IN_UNMOUNT)) != 0)
           return fail(runtime_directory_ + " is no longer there");
-        look_again = look_again || name == badge_directory_name;
+        look_again = look_again || name == badge_directory_name || name == badge_writer_name;
       } else if (event->wd == directory_watch_) {
         if (name.empty()) {
           look_again = true;
-        } else if (!look_again) {
+        } else if (!look_again && !left_behind_) {
           read_file(name);
         }
       }
@@ -103,8 +94,18 @@ Status BadgeReader::update() {
   return {};
 }
 
+bool BadgeReader::left_behind() const {
+  const std::string path = runtime_directory_ + "/" + badge_writer_name;
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return file && fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
 void BadgeReader::look() {
   badges_.clear();
+  left_behind_ = left_behind();
   // Watch first: what changes after the look is then not missed.
   const int watch = inotify_add_watch(inotify_.get(), path_.c_str(),
                                       directory_events | IN_ONLYDIR | IN_DONT_FOLLOW);
@@ -116,6 +117,7 @@ void BadgeReader::look() {
     if (error != ENOENT) pass_over(path_ + ": " + std::generic_category().message(error));
     return;
   }
+  if (left_behind_) return;
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(path_.c_str()), closedir);
   if (!entries) return;  // it went, which is the next event
   while (const dirent* entry = readdir(entries.get())) read_file(entry->d_name);

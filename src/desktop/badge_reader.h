@@ -26,12 +26,15 @@ class BadgeReader {
   int fd() const { return inotify_.get(); }
   Status update();
 
+  // None where their writer is no more.
   const PanelBadges& badges() const { return badges_; }
 
  private:
   BadgeReader(std::string runtime_directory, PassedOver passed_over);
   // All anew: the directory may be another one.
   void look();
+  // Whether whoever wrote them has ended without taking them away.
+  bool left_behind() const;
   void read_file(const std::string& name);
   void pass_over(const std::string& what);
 
@@ -41,6 +44,7 @@ class BadgeReader {
   std::set<std::string> told_;
   UniqueFd inotify_;
   int runtime_watch_ = -1;
+  bool left_behind_ = false;
   int directory_watch_ = -1;  // -1: there is none
   PanelBadges badges_;
 };

@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -162,6 +163,26 @@ Result<pid_t> spawn_tmux(std::vector<std::string> arguments, const UniqueFd& in,
 
 }  // namespace
 
+Status own_socket(const std::string& path) {
+  const uid_t user = geteuid();
+  struct stat directory {};
+  struct stat socket {};
+  const std::string parent = path.substr(0, path.rfind('/') + 1);
+  if (stat(parent.c_str(), &directory) != 0 || lstat(path.c_str(), &socket) != 0) {
+    if (errno == ENOENT) return {};
+    return fail_errno(path);
+  }
+  if (socket.st_uid != user)
+    return fail(path + " belongs to user id " + std::to_string(socket.st_uid) +
+                ": it is not asked");
+  const bool is_shared = (directory.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  if ((directory.st_uid != user && directory.st_uid != 0) ||
+      (is_shared && (directory.st_mode & S_ISVTX) == 0))
+    return fail(parent + " is a directory in which others can replace files: " + path +
+                " is not asked");
+  return {};
+}
+
 std::string tmux_socket(std::string_view tmux) {
   for (int field = 0; field < 2; ++field) {
     const size_t comma = tmux.rfind(',');
@@ -233,6 +254,7 @@ TmuxQuery::~TmuxQuery() {
 }
 
 Status TmuxQuery::spawn(const std::vector<std::string>& arguments) {
+  if (Status own = own_socket(socket_); !own) return own;
   std::array<UniqueFd, 2> write_ends;
   std::array streams = {&out_, &error_};
   for (size_t i = 0; i < streams.size(); ++i) {

@@ -52,6 +52,11 @@ struct TmuxState {
   std::vector<TmuxClient> clients;
 };
 
+// Whether a server's socket is this user's own, or none is there: an agent's environment may name
+// another user's, whose server would be told what the bridge asks, and answer as it likes. Nobody
+// else may be able to replace it either.
+Status own_socket(const std::string& path);
+
 // The server's socket out of the value of TMUX, "path,pid,session"; "" if it is none. The path may
 // hold commas.
 std::string tmux_socket(std::string_view tmux);

@@ -66,6 +66,19 @@ TEST_F(BadgeDirectoryTest, TellsThatItIsAnotherOne) {
   EXPECT_TRUE(directory_.replaced());
 }
 
+TEST_F(BadgeDirectoryTest, ABadgeThatSomeoneTookOutComesBack) {
+  ASSERT_TRUE(directory_.update({{5, "five"}, {6, "six"}}));
+  ASSERT_TRUE(directory_.update({{5, "five"}}));
+  directory_.replaced();
+  ASSERT_TRUE(directory_.update({{5, "other"}}));
+  EXPECT_FALSE(directory_.replaced()) << "what it does itself is no news";
+  std::filesystem::remove(path_ / "5.json");
+  EXPECT_TRUE(directory_.replaced());
+  ASSERT_TRUE(directory_.update({{5, "other"}}));
+  EXPECT_EQ(read_file(path_ / "5.json"), "other");
+  EXPECT_FALSE(directory_.replaced());
+}
+
 TEST_F(BadgeDirectoryTest, WritesAndRemoves) {
   expect_ok(directory_.update({{5, "five"}, {6, "six"}}));
   EXPECT_THAT(names(), ElementsAre("5.json", "6.json"));

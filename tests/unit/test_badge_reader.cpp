@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "desktop/badge_directory.h"
 #include "temporary_directory.h"
 
 namespace ebpf_ai_monitor {
@@ -54,6 +55,18 @@ TEST_F(BadgeReaderTest, ReadsWhatIsThere) {
   EXPECT_THAT(windows(reader), ElementsAre(5, 6));
   EXPECT_TRUE(reader.badges().at(5).badge.working);
   EXPECT_THAT(passed_over_, IsEmpty());
+}
+
+TEST_F(BadgeReaderTest, WhatAWriterThatWasKilledHasLeftIsNone) {
+  put(5, true);
+  BadgeReader reader = open();
+  EXPECT_THAT(windows(reader), ElementsAre(5)) << "nothing says who wrote it";
+  write_file(runtime_.path() / badge_writer_name, "4711\n");  // and has no lock on it
+  EXPECT_THAT(windows(reader), IsEmpty());
+  put(6, true);
+  EXPECT_THAT(windows(reader), IsEmpty());
+  const BadgeDirectory writer(runtime_.path(), getuid());
+  EXPECT_THAT(windows(reader), ElementsAre(5, 6)) << "they have one now";
 }
 
 TEST_F(BadgeReaderTest, FollowsEachFile) {

@@ -45,6 +45,21 @@ constexpr std::string_view output =
     "client 9500 1721822500 $7 /dev/pts/9\n"
     "client 9501 1721822411 $7 /dev/pts/8\n";
 
+TEST(Tmux, AnotherUsersSocketIsNotAsked) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() / "default";
+  EXPECT_TRUE(own_socket(path)) << "there is none: tmux says so";
+  write_file(path, "");
+  EXPECT_TRUE(own_socket(path));
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0777));
+  EXPECT_THAT(own_socket(path).error().message, testing::HasSubstr("others can replace"));
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(01777));
+  EXPECT_TRUE(own_socket(path)) << "as /tmp is";
+  if (geteuid() != 0) GTEST_SKIP() << "to give a file away takes root";
+  ASSERT_EQ(chown(path.c_str(), 12345, 12345), 0);
+  EXPECT_THAT(own_socket(path).error().message, testing::HasSubstr("belongs to user id 12345"));
+}
+
 TEST(Tmux, PanesWithTheirSessions) {
   const auto state = parse_tmux(output);
   ASSERT_TRUE(state) << state.error().message;
