@@ -55,10 +55,24 @@ const volatile __u32 sockets_by_call = 0;
 #define ARGS_SCANNED 512  // bytes of the command line in which a script's name is looked for
 #define IOVECS_SUMMED 8   // of a writev; agents use 1 or 2
 
+#define TASK_UNINTERRUPTIBLE 2  // include/linux/sched.h
+#define TASK_NOLOAD 0x400
+
 // Events of a session other than output. A mouse that reports 1000 times a second takes 200 of
 // them, a large parallel build about 100; a loop of reads would make 50,000.
 #define BUDGET_NS (100ULL * 1000 * 1000)
-#define BUDGET_EVENTS 400
+#define BUDGET_EVENTS 800
+// The same of all sessions of a user: two that use theirs up.
+#define BUDGET_USER_EVENTS 1600
+// New sessions of a user in that time: those that are told at once, and those that user space finds
+// in the map when it looks. Hands start one; a script that starts a thousand agents is seen through
+// within seconds.
+#define BUDGET_STARTS 30
+#define BUDGET_SESSIONS 300
+// A user's share of the ring, as soon as half of it is used: a quarter in that time.
+#define RING_SHARE 4
+
+#define USER_NAMESPACES 33  // kernel/user_namespace.c: nested no deeper
 
 // ---- maps ----
 
@@ -77,18 +91,20 @@ struct {
   __type(value, __u8);
 } users SEC(".maps");
 
-// Process id -> the session it belongs to. Every traced system call of the machine asks this first.
+// The session that a process belongs to, kept with its first thread. Every traced system call of
+// the machine asks this first. It goes with the process, and nobody's processes take another's
+// place.
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 8192);
-  __type(key, __u32);
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
   __type(value, struct agent_member);
 } members SEC(".maps");
 
 // Process id of the leader -> its session.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 1024);
+  __uint(max_entries, AGENT_SESSIONS_MAX);
   __type(key, __u32);
   __type(value, struct agent_session);
 } sessions SEC(".maps");
@@ -96,30 +112,54 @@ struct {
 // Sessions whose output need not wake user space: it looks again at a deadline of its own.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 1024);
+  __uint(max_entries, AGENT_SESSIONS_MAX);
   __type(key, __u32);
   __type(value, __u8);
 } quiet SEC(".maps");
 
-// Thread id -> the terminal read it is in.
+// The read that a thread is in.
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);  // an entry may be left by a process that was let go
-  __uint(max_entries, 4096);
-  __type(key, __u32);
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
   __type(value, struct agent_read);
 } reads SEC(".maps");
+
+// Thread id -> the terminal read that it was in already when user space found it: before Linux 6.9
+// user space cannot write a thread's own storage.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);  // an entry may be left by a process that was let go
+  __uint(max_entries, AGENT_SESSIONS_MAX);
+  __type(key, __u32);
+  __type(value, struct agent_read);
+} adopted_reads SEC(".maps");
+
+// What a user's sessions have used of the buffer, by user id.
+struct agent_share {
+  __u64 began_ns;
+  __u32 events;  // that a budget counts
+  __u32 starts;
+  __u32 told;  // of all kinds
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1024);
+  __type(key, __u32);
+  __type(value, struct agent_share);
+} shares SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 256 * 1024);
 } events SEC(".maps");
 
-// What user space was not told, a CPU: events without room, members and sessions without a slot.
+// What user space was not told, a CPU, by what it was: enum agent_loss.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, __u64);
+  __type(value, struct agent_losses);
 } lost SEC(".maps");
 
 // The search of a command line for a name. In a map and not on the stack, for its size, and because
@@ -144,17 +184,56 @@ struct {
 
 static const __u32 zero = 0;
 
-static void count_loss(void) {
-  __u64* count = bpf_map_lookup_elem(&lost, &zero);
+// `session`: whose loss it is, or NULL. A look at it finds what it missed.
+static void count_loss(struct agent_session* session, __u32 what) {
+  struct agent_losses* losses = bpf_map_lookup_elem(&lost, &zero);
 
-  if (count) (*count)++;
+  if (losses && what < AGENT_LOSSES) losses->counts[what]++;
+  if (session) session->lost++;
 }
 
-static struct agent_event* reserve(__u16 type, const struct agent_member* member, __u32 pid) {
-  struct agent_event* event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+// The present share of a user; NULL where there is no room for one.
+static struct agent_share* share_of(__u32 owner) {
+  struct agent_share* share = bpf_map_lookup_elem(&shares, &owner);
+  __u64 now = bpf_ktime_get_ns();
 
+  if (!share) {
+    struct agent_share fresh = {.began_ns = now};
+
+    bpf_map_update_elem(&shares, &owner, &fresh, BPF_NOEXIST);
+    share = bpf_map_lookup_elem(&shares, &owner);
+  }
+  if (share && now - share->began_ns > BUDGET_NS) {
+    share->began_ns = now;
+    share->events = share->starts = share->told = 0;
+  }
+  return share;
+}
+
+// While half of the buffer is free, everything finds room. After that each user has a share of it,
+// and the last quarter is for output and ends alone: they tell the state.
+static bool has_room(__u16 type, __u32 owner) {
+  __u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
+  __u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+  struct agent_share* share = share_of(owner);
+
+  if (share) share->told++;
+  if (used < size / 2 || tell_everything) return true;
+  if (share && share->told > size / RING_SHARE / sizeof(struct agent_event)) return false;
+  return type == AGENT_OUTPUT || type == AGENT_EXIT || used < size - size / 4;
+}
+
+// Inlined: Linux 6.1 does not see from a caller that what was checked in here is not NULL.
+static __always_inline struct agent_event* reserve(__u16 type, struct agent_session* session,
+                                                   struct agent_member* member, __u32 pid) {
+  struct agent_event* event = NULL;
+
+  if (has_room(type, session->owner)) event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
   if (!event) {
-    count_loss();
+    // Of output, and of what sockets move, the next one tells enough.
+    count_loss(
+        type == AGENT_OUTPUT || type == AGENT_SOCK_SEND || type == AGENT_SOCK_RECV ? NULL : session,
+        type);
     return NULL;
   }
   __builtin_memset(event, 0, sizeof(*event));
@@ -165,6 +244,7 @@ static struct agent_event* reserve(__u16 type, const struct agent_member* member
   event->tid = (__u32)bpf_get_current_pid_tgid();
   event->uid = (__u32)bpf_get_current_uid_gid();
   event->type = type;
+  member->told = 1;
   return event;
 }
 
@@ -182,17 +262,43 @@ static void submit_for_deadline(struct agent_event* event, const struct agent_me
 }
 
 // Reads, forks, execs and resizes are told as they come, but not without end: a process that reads
-// in a loop must not push others' events out of the buffer. Output has its window, and an exit, the
-// last that is told of a process, always passes.
-static bool within_budget(struct agent_session* session) {
-  __u64 now = bpf_ktime_get_ns();
+// in a loop must not push others' events out of the buffer. Output has its window, and an exit of a
+// process that was told of always passes. Half of each budget is for those that draw, the agent
+// itself: its tools' storms are nothing to its state.
+static bool within_budget(struct agent_session* session, const struct agent_member* member) {
+  __u64 now = bpf_ktime_get_ns(), halves = member->draws ? 2 : 1;
+  struct agent_share* share;
 
   if (tell_everything) return true;
   if (now - session->budget_began_ns > BUDGET_NS) {
     session->budget_began_ns = now;
     session->budget_used = 0;
   }
-  return session->budget_used++ < BUDGET_EVENTS;
+  share = share_of(session->owner);
+  if (session->budget_used < halves * BUDGET_EVENTS / 2 &&
+      (!share || share->events < halves * BUDGET_USER_EVENTS / 2)) {
+    session->budget_used++;
+    if (share) share->events++;
+    return true;
+  }
+  count_loss(session, AGENT_LOST_BUDGET);
+  return false;
+}
+
+// The user whose agents a process may be among: its own, or where it runs as a subordinate one, in
+// a user namespace, the owner of that. What root has entered stays root's.
+static __u32 owner_of(struct task_struct* task) {
+  __u32 uid = BPF_CORE_READ(task, real_cred, uid.val), owner = 0;
+  struct user_namespace* namespace = BPF_CORE_READ(task, real_cred, user_ns);
+
+  for (int depth = 0; depth < USER_NAMESPACES; depth++) {
+    struct user_namespace* parent = BPF_CORE_READ(namespace, parent);
+
+    if (!parent) break;  // the initial one
+    owner = BPF_CORE_READ(namespace, owner.val);
+    namespace = parent;
+  }
+  return uid && owner ? owner : uid;
 }
 
 // The controlling terminal of a process: as a number, for that is what it is kept as.
@@ -211,23 +317,24 @@ static __u64 taken_from(struct tty_struct* tty) {
   return BPF_CORE_READ(data, read_tail);
 }
 
-// The session that a process is a member of, else NULL. A member that outlived its session is
-// forgotten here.
-static __always_inline struct agent_session* session_of(__u32 pid, struct agent_member** member) {
+// The session that a process is a member of, else NULL. `leader`: its first thread.
+static __always_inline struct agent_session* session_of(struct task_struct* leader,
+                                                        struct agent_member** member) {
   struct agent_session* session;
 
-  *member = bpf_map_lookup_elem(&members, &pid);
-  if (!*member) return NULL;
+  *member = bpf_task_storage_get(&members, leader, NULL, 0);
+  if (!*member || (*member)->ended) return NULL;
   session = bpf_map_lookup_elem(&sessions, &(*member)->session);
-  if (session && session->start_ns == (*member)->session_start_ns) return session;
-  bpf_map_delete_elem(&members, &pid);
-  return NULL;
+  return session && session->start_ns == (*member)->session_start_ns ? session : NULL;
 }
 
-// What is open as `fd` of the current process, else NULL.
-static struct file* file_of(__u32 fd) {
-  struct task_struct* task = bpf_get_current_task_btf();
-  struct fdtable* fdt = task->files ? BPF_CORE_READ(task, files, fdt) : NULL;
+static __always_inline struct agent_session* own_session(struct agent_member** member) {
+  return session_of(bpf_get_current_task_btf()->group_leader, member);
+}
+
+// What is open as `fd` of a process, else NULL.
+static struct file* file_of(struct task_struct* task, __u32 fd) {
+  struct fdtable* fdt = BPF_CORE_READ(task, files, fdt);
   struct file* file = NULL;
   struct file** slot;
 
@@ -238,23 +345,23 @@ static struct file* file_of(__u32 fd) {
 }
 
 static bool is_socket(__u32 fd) {
-  struct file* file = file_of(fd);
+  struct file* file = file_of(bpf_get_current_task_btf(), fd);
 
   return file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK;
 }
 
-// The terminal that is open in `file` if it is the session's own, else NULL. A pty master (5:2,
-// /dev/ptmx) and a pty that the agent made for a tool are terminals too, but not this.
-static struct tty_struct* terminal_of(const struct agent_session* session, struct file* file) {
+// The terminal that is open in `file` if it is that one, else NULL. A pty master (5:2, /dev/ptmx)
+// and a pty that the agent made for a tool are terminals too, but not this.
+static struct tty_struct* terminal_of(__u64 terminal, struct file* file) {
   struct tty_file_private* private = BPF_CORE_READ(file, private_data);
   struct tty_struct* tty = BPF_CORE_READ(private, tty);
 
-  return tty && (__u64)tty == session->terminal ? tty : NULL;
+  return tty && (__u64)tty == terminal ? tty : NULL;
 }
 
-// The same for `fd` of the current process, which may be no terminal at all.
-static struct tty_struct* session_terminal(const struct agent_session* session, __u32 fd) {
-  struct file* file = file_of(fd);
+// The same for `fd` of a process, which may be no terminal at all.
+static struct tty_struct* terminal_at(struct task_struct* task, __u64 terminal, __u32 fd) {
+  struct file* file = file_of(task, fd);
   struct inode* inode;
   __u32 major;
 
@@ -265,14 +372,18 @@ static struct tty_struct* session_terminal(const struct agent_session* session, 
   if (major != TTY_MAJOR && major != TTYAUX_MAJOR &&
       (major < UNIX98_PTY_SLAVE_FIRST || major > UNIX98_PTY_SLAVE_LAST))
     return NULL;
-  return terminal_of(session, file);
+  return terminal_of(terminal, file);
+}
+
+static struct tty_struct* session_terminal(const struct agent_session* session, __u32 fd) {
+  return terminal_at(bpf_get_current_task_btf(), session->terminal, fd);
 }
 
 // A send or a receive on a socket: `result` is how many bytes it moved, or an error.
 static int socket_moved(__u16 family, int result, bool sent) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
   struct agent_member* member;
-  struct agent_session* session = session_of(pid, &member);
+  struct agent_session* session = own_session(&member);
   struct agent_event* event;
   __u64 now;
 
@@ -285,8 +396,8 @@ static int socket_moved(__u16 family, int result, bool sent) {
   now = bpf_ktime_get_ns();
   if (!tell_everything && !socket_window_add(sent ? &member->sent : &member->received, now, result))
     return 0;
-  if (!within_budget(session)) return 0;
-  event = reserve(sent ? AGENT_SOCK_SEND : AGENT_SOCK_RECV, member, pid);
+  if (!within_budget(session, member)) return 0;
+  event = reserve(sent ? AGENT_SOCK_SEND : AGENT_SOCK_RECV, session, member, pid);
   if (!event) return 0;
   event->time_ns = now;
   event->socket.bytes = result;
@@ -295,33 +406,44 @@ static int socket_moved(__u16 family, int result, bool sent) {
   return 0;
 }
 
+// The read that the current thread is in, as it began or as it was found.
+static struct agent_read* pending_read(__u32 tid) {
+  struct agent_read* pending = bpf_task_storage_get(&reads, bpf_get_current_task_btf(), NULL, 0);
+
+  if (pending && pending->pending) return pending;
+  pending = bpf_map_lookup_elem(&adopted_reads, &tid);
+  return pending && pending->pending ? pending : NULL;
+}
+
 // Of `file`, or where that is NULL, of what `fd` is.
 static __always_inline int read_enter(__u32 fd, struct file* file) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
   struct agent_member* member;
-  struct agent_session* session = session_of(pid, &member);
-  struct agent_read pending = {.fd = fd};
+  struct agent_session* session = own_session(&member);
+  struct agent_read *pending, fresh = {.fd = fd, .pending = 1};
   struct agent_event* event;
   struct tty_struct* tty;
 
   if (!session) return 0;
-  tty = file ? terminal_of(session, file) : session_terminal(session, fd);
-  if (!tty) {
-    pending.is_socket = !file && sockets_by_call && is_socket(fd);
-    if (pending.is_socket)
-      bpf_map_update_elem(&reads, &tid, &pending, BPF_ANY);
-    else
-      bpf_map_delete_elem(&reads, &tid);  // of a read whose return was not seen
-    return 0;
-  }
-  if (!within_budget(session)) return 0;
-  pending.line_mode = in_line_mode(tty);
-  if (bpf_map_update_elem(&reads, &tid, &pending, BPF_ANY)) count_loss();
-  event = reserve(AGENT_READ_ENTER, member, pid);
+  tty = file ? terminal_of(session->terminal, file) : session_terminal(session, fd);
+  pending = pending_read(tid);
+  if (pending) pending->pending = 0;  // its return was not seen
+  if (!tty) fresh.is_socket = !file && sockets_by_call && is_socket(fd);
+  if (!tty && !fresh.is_socket) return 0;
+  if (tty && !within_budget(session, member)) return 0;
+  if (tty) fresh.line_mode = in_line_mode(tty);
+  pending = bpf_task_storage_get(&reads, bpf_get_current_task_btf(), &fresh,
+                                 BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (pending)
+    *pending = fresh;
+  else
+    count_loss(session, AGENT_LOST_READ);
+  if (!tty) return 0;
+  event = reserve(AGENT_READ_ENTER, session, member, pid);
   if (!event) return 0;
   event->read.fd = fd;
-  event->read.line_mode = pending.line_mode;
+  event->read.line_mode = fresh.line_mode;
   submit(event);
   return 0;
 }
@@ -329,25 +451,22 @@ static __always_inline int read_enter(__u32 fd, struct file* file) {
 static int read_exit(long result) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
-  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
+  struct agent_member* member;
+  struct agent_session* session = own_session(&member);
   struct agent_read* pending;
   struct agent_event* event;
 
-  if (!member) return 0;
-  pending = bpf_map_lookup_elem(&reads, &tid);
+  if (!session) return 0;
+  pending = pending_read(tid);
   if (!pending) return 0;
-  if (pending->is_socket) {
-    bpf_map_delete_elem(&reads, &tid);
-    return socket_moved(0, result, false);
-  }
-  event = reserve(AGENT_READ_EXIT, member, pid);
-  if (event) {
-    event->read.fd = pending->fd;
-    event->read.bytes = result;
-    event->read.line_mode = pending->line_mode;
-    submit(event);
-  }
-  bpf_map_delete_elem(&reads, &tid);
+  pending->pending = 0;
+  if (pending->is_socket) return socket_moved(0, result, false);
+  event = reserve(AGENT_READ_EXIT, session, member, pid);
+  if (!event) return 0;
+  event->read.fd = pending->fd;
+  event->read.bytes = result;
+  event->read.line_mode = pending->line_mode;
+  submit(event);
   return 0;
 }
 
@@ -377,20 +496,20 @@ static __always_inline int write_enter(__u32 fd, struct file* file, const struct
                                        __u32 size) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
   struct agent_member* member;
-  struct agent_session* session = session_of(pid, &member);
+  struct agent_session* session = own_session(&member);
   struct output_report report;
   struct agent_event* event;
   struct tty_struct* tty;
   __u64 now;
 
   if (!session) return 0;
-  tty = file ? terminal_of(session, file) : session_terminal(session, fd);
+  tty = file ? terminal_of(session->terminal, file) : session_terminal(session, fd);
   if (iovecs) size = sum_iovecs(iovecs, size);
   if (!tty) return !file && sockets_by_call && is_socket(fd) ? socket_moved(0, size, true) : 0;
   member->draws = 1;
   now = bpf_ktime_get_ns();
   if (!count_write(session, now, size, &report)) return 0;
-  event = reserve(AGENT_OUTPUT, member, pid);
+  event = reserve(AGENT_OUTPUT, session, member, pid);
   if (!event) return 0;
   event->time_ns = now;  // by which the window goes, and the next event's previous_ns
   event->output.previous_ns = report.previous_ns;
@@ -417,9 +536,9 @@ static int job_control(struct kernel_siginfo* info) {
   if (code != CLD_STOPPED && code != CLD_CONTINUED) return 0;
   signal = BPF_CORE_READ(info, _sifields._sigchld._status);
   if (!signal) return 0;
-  session = session_of(pid, &member);
-  if (!session || !within_budget(session)) return 0;
-  event = reserve(code == CLD_STOPPED ? AGENT_STOP : AGENT_CONTINUE, member, pid);
+  session = own_session(&member);
+  if (!session || !within_budget(session, member)) return 0;
+  event = reserve(code == CLD_STOPPED ? AGENT_STOP : AGENT_CONTINUE, session, member, pid);
   if (!event) return 0;
   event->job.signal = signal;
   submit(event);
@@ -481,45 +600,83 @@ static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
 }
 
 // A session begins, until user space has looked at it and perhaps takes it back.
-static bool begin_session(__u32 pid, __u64 terminal, struct task_struct* task,
-                          struct agent_member* member) {
-  struct agent_session session = {.start_ns = task->group_leader->start_boottime,
-                                  .terminal = terminal};
+static struct agent_session* begin_session(__u32 pid, __u64 terminal, __u32 owner,
+                                           struct task_struct* leader,
+                                           struct agent_member** member) {
+  struct agent_session session = {
+      .start_ns = leader->start_boottime, .terminal = terminal, .owner = owner};
+  struct agent_member fresh = {.session_start_ns = session.start_ns, .session = pid};
+  struct agent_share* share = share_of(owner);
 
-  member->session_start_ns = session.start_ns;
-  member->session = pid;
-  if (bpf_map_update_elem(&sessions, &pid, &session, BPF_ANY) ||
-      bpf_map_update_elem(&members, &pid, member, BPF_ANY)) {
-    bpf_map_delete_elem(&sessions, &pid);
-    count_loss();
-    return false;
+  if ((share && share->starts >= BUDGET_SESSIONS) ||
+      bpf_map_update_elem(&sessions, &pid, &session, BPF_ANY)) {
+    count_loss(NULL, AGENT_LOST_SESSION);
+    return NULL;
   }
-  return true;
+  *member = bpf_task_storage_get(&members, leader, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (!*member) {
+    bpf_map_delete_elem(&sessions, &pid);
+    count_loss(NULL, AGENT_LOST_SESSION);
+    return NULL;
+  }
+  **member = fresh;  // it may have been another session's
+  return bpf_map_lookup_elem(&sessions, &pid);
+}
+
+// Whether a leader's exec is told: it may be its last chance to be recognised. Where it is not,
+// user space finds the session in the map.
+static bool may_start(struct agent_session* session) {
+  struct agent_share* share = share_of(session->owner);
+
+  if (tell_everything || !share || share->starts++ < BUDGET_STARTS) return true;
+  count_loss(session, AGENT_LOST_BUDGET);
+  return false;
+}
+
+// A thread that was not the first has executed a program and is the first now: what was kept with
+// the first before is lost. It has that one's start time, and is of its parent's session, where it
+// is not the leader of one.
+static __always_inline struct agent_session* rejoin(struct task_struct* task, __u32 pid,
+                                                    struct agent_member** member) {
+  struct agent_session* session = bpf_map_lookup_elem(&sessions, &pid);
+  struct agent_member fresh = {.told = 1};
+
+  if (session && session->start_ns == task->start_boottime) {
+    fresh.session = pid;
+  } else {
+    session = session_of(task->real_parent->group_leader, member);
+    if (!session) return NULL;
+    fresh.session = (*member)->session;
+  }
+  fresh.session_start_ns = session->start_ns;
+  *member = bpf_task_storage_get(&members, task, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  return *member ? session : NULL;
 }
 
 // ---- programs: processes ----
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
-  __u32 pid = task->tgid, uid = (__u32)bpf_get_current_uid_gid();
+  struct task_struct* leader = bpf_get_current_task_btf()->group_leader;
+  __u32 pid = task->tgid, owner;
   __u64 terminal = own_terminal(task);
-  struct agent_member* known;
-  struct agent_session* session = session_of(pid, &known);
-  struct agent_member member = {};
+  struct agent_member* member;
+  struct agent_session* session = session_of(leader, &member);
   struct agent_event* event;
 
-  if (session) member = *known;
+  if (!session && task->pid != old_pid) session = rejoin(leader, pid, &member);
   // An agent that a session's process starts on another terminal is a session of its own: a tool in
   // a pty made for it, or a pane of a tmux server that the agent started.
-  if (terminal && (!session || terminal != session->terminal) &&
-      (!filter_users || bpf_map_lookup_elem(&users, &uid)) && may_be_agent(task, bprm)) {
-    if (!begin_session(pid, terminal, task, &member)) return 0;
-  } else if (!session) {
-    return 0;
+  if (terminal && (!session || terminal != session->terminal) && may_be_agent(task, bprm)) {
+    owner = owner_of(task);
+    if (!filter_users || bpf_map_lookup_elem(&users, &owner)) {
+      session = begin_session(pid, terminal, owner, leader, &member);
+      if (!session) return 0;
+    }
   }
-  // A leader's exec may be its last chance to be recognised.
-  if (session && pid != member.session && !within_budget(session)) return 0;
-  event = reserve(AGENT_EXEC, &member, pid);
+  if (!session) return 0;
+  if (pid == member->session ? !may_start(session) : !within_budget(session, member)) return 0;
+  event = reserve(AGENT_EXEC, session, member, pid);
   if (!event) return 0;
   bpf_probe_read_kernel_str(event->exec.comm, sizeof(event->exec.comm), task->comm);
   submit(event);
@@ -529,45 +686,51 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child) {
   __u32 pid = parent->tgid, child_pid = child->tgid;
+  struct agent_member *member, *made, fresh = {};
   struct agent_session* session;
-  struct agent_member* member;
-  struct agent_member copy = {};
   struct agent_event* event;
 
   if (pid == child_pid) return 0;  // a thread
-  session = session_of(pid, &member);
+  session = own_session(&member);
   if (!session) return 0;
-  copy.session_start_ns = member->session_start_ns;
-  copy.session = member->session;
-  if (bpf_map_update_elem(&members, &child_pid, &copy, BPF_ANY)) count_loss();
-  if (!within_budget(session)) return 0;
-  event = reserve(AGENT_FORK, &copy, pid);
+  fresh.session_start_ns = member->session_start_ns;
+  fresh.session = member->session;
+  made = bpf_task_storage_get(&members, child, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (!made) count_loss(session, AGENT_LOST_MEMBER);
+  if (!within_budget(session, member)) return 0;
+  event = reserve(AGENT_FORK, session, member, pid);
   if (!event) return 0;
   event->fork.child = child_pid;
+  if (made) made->told = 1;
   submit(event);
   return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
-  __u32 pid = task->tgid, tid = task->pid;
-  struct agent_member* member = bpf_map_lookup_elem(&members, &pid);
+  __u32 pid = task->tgid, tid = task->pid, told;
+  struct agent_member* member;
+  struct agent_session *session, gone = {};
   struct agent_event* event;
-  struct agent_member copy;
   int status;
 
-  bpf_map_delete_elem(&reads, &tid);
-  if (!member) return 0;
+  bpf_map_delete_elem(&adopted_reads, &tid);
+  session = own_session(&member);
+  if (!session) return 0;
   // do_exit() has counted this thread down already, in every kernel that has the tracepoint.
   if (task->signal->live.counter != 0) return 0;
-  copy = *member;
-  // Two last threads may both see zero; the one that takes the entry out reports.
-  if (bpf_map_delete_elem(&members, &pid)) return 0;
-  if (pid == copy.session) {
+  // Two last threads may both see zero; the first one reports.
+  if (__sync_lock_test_and_set(&member->ended, 1)) return 0;
+  told = member->told;
+  if (pid == member->session) {
+    gone.owner = session->owner;
+    session = &gone;
     bpf_map_delete_elem(&sessions, &pid);
     bpf_map_delete_elem(&quiet, &pid);
   }
-  event = reserve(AGENT_EXIT, &copy, pid);
+  // Of whom nothing was told, the end is no news.
+  if (!told) return 0;
+  event = reserve(AGENT_EXIT, session, member, pid);
   if (!event) return 0;
   status = task->signal->group_exit_code;
   if (!status) status = task->group_leader->exit_code;
@@ -601,9 +764,9 @@ int BPF_PROG(terminal_read_done, struct kiocb* request, struct iov_iter* to, lon
 SEC("fentry/tty_ldisc_deref")
 int BPF_PROG(adopted_read_done, struct tty_ldisc* discipline) {
   __u32 tid = (__u32)bpf_get_current_pid_tgid();
-  struct agent_read* pending = bpf_map_lookup_elem(&reads, &tid);
+  struct agent_read* pending = bpf_map_lookup_elem(&adopted_reads, &tid);
 
-  if (!pending || !pending->adopted) return 0;
+  if (!pending || !pending->pending) return 0;
   return read_exit(taken_from(discipline->tty) - pending->taken);
 }
 
@@ -640,16 +803,15 @@ int enter_writev(struct syscall_trace_enter* ctx) {
 
 SEC("tp_btf/signal_generate")
 int BPF_PROG(signal_sent, int signal, struct kernel_siginfo* info, struct task_struct* task) {
-  __u32 pid = task->tgid;
   struct agent_session* session;
   struct agent_member* member;
   struct agent_event* event;
 
   if (signal == SIGCHLD) return job_control(info);
   if (signal != SIGWINCH) return 0;
-  session = session_of(pid, &member);
-  if (!session || !within_budget(session)) return 0;
-  event = reserve(AGENT_RESIZE, member, pid);
+  session = session_of(task->group_leader, &member);
+  if (!session || !within_budget(session, member)) return 0;
+  event = reserve(AGENT_RESIZE, session, member, task->tgid);
   if (!event) return 0;
   // It is the terminal's side that runs here, not the process that this is about.
   event->tid = task->pid;
@@ -671,11 +833,11 @@ int enter_ioctl(struct syscall_trace_enter* ctx) {
 
   if ((request < TCSETS || request > TCSETSF) && (request < TCSETS2 || request > TCSETSF2))
     return 0;
-  session = session_of(pid, &member);
+  session = own_session(&member);
   if (!session) return 0;
   tty = session_terminal(session, fd);
-  if (!tty || !within_budget(session)) return 0;
-  event = reserve(AGENT_MODE, member, pid);
+  if (!tty || !within_budget(session, member)) return 0;
+  event = reserve(AGENT_MODE, session, member, pid);
   if (!event) return 0;
   event->mode.fd = fd;
   event->mode.line_mode = in_line_mode(tty);
@@ -729,12 +891,12 @@ int exit_recvmsg(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->r
 
 // ---- programs: asked by user space ----
 
-// Read through an iterator over one process: its controlling terminal, for a session that has not
-// touched that since it is watched.
+// Read through an iterator over one thread, a process's first: its controlling terminal, for a
+// session that has not touched that since it is watched, and what it has to do with that.
 SEC("iter/task")
 int terminal(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
-  struct agent_terminal found;
+  struct agent_terminal found = {};
   struct tty_struct* tty;
 
   if (!task || task->pid != task->tgid) return 0;
@@ -745,6 +907,41 @@ int terminal(struct bpf_iter__task* ctx) {
   found.pid = task->tgid;
   found.line_mode = in_line_mode(tty);
   found.taken = taken_from(tty);
+  found.owner = owner_of(task);
+  found.is_input = terminal_at(task, found.terminal, 0) != NULL;
+  found.is_output = terminal_at(task, found.terminal, 1) != NULL;
   bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
+  return 0;
+}
+
+// Which file a thread reads, if it is blocked in a read; else -1.
+static __s32 blocked_read(struct task_struct* task, __u32 state) {
+  struct pt_regs___system_call* regs;
+  long number;
+
+  if (!state) return -1;
+  regs = (struct pt_regs___system_call*)bpf_task_pt_regs(task);
+  number = BPF_CORE_READ(regs, SYSTEM_CALL);
+  return number == SYSTEM_CALL_READ || number == SYSTEM_CALL_READV
+             ? (__s32)BPF_CORE_READ(regs, FIRST_ARGUMENT)
+             : -1;
+}
+
+// Read through an iterator over a process's threads: those that are not at rest, and those that are
+// in a read of its controlling terminal.
+SEC("iter/task")
+int threads(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
+  struct agent_thread found = {.fd = -1};
+  __u32 state;
+  __s32 fd;
+
+  if (!task || task->exit_state) return 0;
+  state = task->__state;
+  found.tid = task->pid;
+  found.busy = !state || (state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE;
+  fd = blocked_read(task, state);
+  if (fd >= 0 && terminal_at(task, own_terminal(task), fd)) found.fd = fd;
+  if (found.busy || found.fd >= 0) bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
   return 0;
 }

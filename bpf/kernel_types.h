@@ -72,10 +72,18 @@ struct iov_iter {
 struct pt_regs___system_call {
 #if defined(__TARGET_ARCH_x86)
 #define FIRST_ARGUMENT di
+#define SYSTEM_CALL orig_ax
+#define SYSTEM_CALL_READ 0  // arch/x86/entry/syscalls/syscall_64.tbl
+#define SYSTEM_CALL_READV 19
   unsigned long di;
+  unsigned long orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
 #define FIRST_ARGUMENT orig_x0
+#define SYSTEM_CALL syscallno
+#define SYSTEM_CALL_READ 63  // asm-generic/unistd.h
+#define SYSTEM_CALL_READV 65
   __u64 orig_x0;
+  __s32 syscallno;
 #endif
 };
 
@@ -120,8 +128,14 @@ typedef struct {
   __u32 val;
 } kuid_t;
 
+struct user_namespace {
+  struct user_namespace* parent;
+  kuid_t owner;
+};
+
 struct cred {
   kuid_t uid;
+  struct user_namespace* user_ns;
 };
 
 union __sifields {
@@ -147,11 +161,14 @@ struct thread_info {
 
 struct task_struct {
   struct thread_info thread_info;
+  unsigned int __state;
+  int exit_state;
   int pid;
   int tgid;
   int exit_code;
   __u64 start_time;  // CLOCK_MONOTONIC
   __u64 start_boottime;
+  struct task_struct* real_parent;
   struct task_struct* group_leader;
   const struct cred* real_cred;
   struct signal_struct* signal;

@@ -13,6 +13,8 @@
 #define AGENT_COMM_LEN 16
 // How many names can be watched for: some for each agent, in six forms. They are looked up by hash.
 #define AGENT_NAMES_MAX 1024
+// Of all users.
+#define AGENT_SESSIONS_MAX 4096
 
 enum agent_event_type {
   AGENT_FORK = 1,        // `fork`: a member made a process, which is a member from now on
@@ -37,6 +39,16 @@ enum agent_event_type {
   AGENT_SOCK_RECV = 11,
   AGENT_MODE = 12,    // `mode`: a member sets the mode of the session's terminal; only for a trace
   AGENT_EVENT_TYPES,  // one more than the last
+};
+
+// What user space was not told: below AGENT_EVENT_TYPES an event of that type, which found no room.
+enum agent_loss {
+  AGENT_LOST_SESSION =
+      AGENT_EVENT_TYPES,  // it found no slot; only a look at all processes finds it
+  AGENT_LOST_MEMBER,      // a process that its session has not taken in
+  AGENT_LOST_READ,        // a read whose return will not be told
+  AGENT_LOST_BUDGET,      // left out: its session or its user had told too much
+  AGENT_LOSSES,
 };
 
 // A session is a process whose name matches (its leader) and all descendants of that process.
@@ -88,14 +100,20 @@ struct agent_event {
 
 // What user space puts into the maps, and reads from them.
 
+struct agent_losses {          // of `lost`
+  __u64 counts[AGENT_LOSSES];  // by enum agent_loss
+};
+
 struct agent_name {  // key of `names`, NUL-padded
   char text[AGENT_COMM_LEN];
 };
 
-struct agent_member {  // of `members`, by process id
+struct agent_member {  // of `members`, by process
   __u64 session_start_ns;
   __u32 session;
   __u32 draws;  // 1: has written to the session's terminal
+  __u32 told;   // 1: there was an event of it, so its end is one
+  __u32 ended;
   struct socket_window sent;
   struct socket_window received;
 };
@@ -107,15 +125,18 @@ struct agent_session {  // of `sessions`, by the leader's process id
   __u64 terminal;
   __u64 budget_began_ns;
   __u64 budget_used;
+  __u32 owner;  // the user whose agent it is: of a user namespace where it runs as another one
+  // How much was lost of it that only a look finds; more each time, and that is all it says.
+  __u32 lost;
   struct output_window output;
 };
 
-struct agent_read {  // of `reads`, by thread id
+struct agent_read {  // of `reads`, by thread, and of `adopted_reads`
   __s32 fd;
   __u32 line_mode;
   __u32 is_socket;
-  __u32 adopted;  // it began before its begin could be seen
-  __u64 taken;    // by all reads of the terminal before
+  __u32 pending;  // 0: it is over
+  __u64 taken;    // by all reads of the terminal before; of one that is adopted
 };
 
 struct agent_terminal {  // what reading the `terminal` iterator gives, one for a process
@@ -124,6 +145,16 @@ struct agent_terminal {  // what reading the `terminal` iterator gives, one for 
   __u32 pid;
   __u32 line_mode;
   __u64 taken;
+  __u32 owner;      // as agent_session has it
+  __u32 is_input;   // its fd 0 is that terminal
+  __u32 is_output;  // its fd 1 is
+  __u32 reserved;
+};
+
+struct agent_thread {  // what reading the `threads` iterator gives
+  __u32 tid;
+  __s32 fd;    // the file that it reads, if that is its process's controlling terminal; else -1
+  __u32 busy;  // it runs, waits for a processor, or for a disk
 };
 
 #ifdef __cplusplus

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
 
 #include "system/users.h"
 
@@ -18,6 +19,8 @@ namespace {
 constexpr auto last_restart = std::chrono::milliseconds(500);
 // A bridge that lived this long was not broken from the start.
 constexpr auto proven = std::chrono::seconds(30);
+// Where one cannot be started at all: a user that the database does not have.
+constexpr auto next_attempt = std::chrono::seconds(30);
 // More than hands can type, and than titles tell of.
 constexpr int offers_a_period = 100;
 constexpr auto offer_period = std::chrono::seconds(1);
@@ -43,10 +46,14 @@ void BridgeKeeper::start(uid_t uid) {
                   {.on_report = [this, uid](const wire::Report& report) { on_report(uid, report); },
                    .on_exit = [this, uid](const siginfo_t& info) { on_exit(uid, info); }});
   if (!process) {
-    spdlog::error("no bridge for user {}: {}", uid, process.error().message);
-    restart_later(bridge);
+    spdlog::log(
+        std::exchange(bridge.said_why_none, true) ? spdlog::level::debug : spdlog::level::err,
+        "no bridge for user {}: {}", uid, process.error().message);
+    // A user whom the database does not know may be known to it later.
+    if (callbacks_.has_agents(uid)) bridge.restart->arm(monotonic_now() + next_attempt);
     return;
   }
+  bridge.said_why_none = false;
   bridge.process = std::move(*process);
   for (const wire::Told& told : callbacks_.all_there_is(uid)) bridge.process->tell(told);
   bridge.process->tell(wire::Synced{.news_since = bridge.ended});

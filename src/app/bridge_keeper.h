@@ -66,6 +66,7 @@ class BridgeKeeper {
     double ended = unix_time(monotonic_now());  // the one before
     Nanoseconds back_off = first_restart;
     EventSourcePtr restart;
+    bool said_why_none = false;
   };
 
   static void restart_later(Kept& bridge);

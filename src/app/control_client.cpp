@@ -56,7 +56,8 @@ json status_of(sdbus::IProxy& daemon) {
            {{"version", property("Version")},
             {"probes", property("Probes")},
             {"events_received", property("EventsReceived")},
-            {"events_lost", property("EventsLost")}}}};
+            {"events_lost", property("EventsLost")},
+            {"agents_refused", property("AgentsRefused")}}}};
 }
 
 Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {

@@ -10,17 +10,32 @@ namespace {
 constexpr auto retry_after = std::chrono::seconds(30);
 // More than anyone has panels for.
 constexpr int max_subscriptions_a_user = 16;
+// Calls of a user that have no answer yet: of more panels than that.
+constexpr size_t max_waiting = 16;
+// What answers may take of a processor, in the long run and at once. An answer takes a millisecond.
+constexpr double answer_share = 0.1;
+constexpr double answer_seconds_at_once = 0.2;
+constexpr size_t callers_kept = 1024;
+
+const bus::ErrorName limits_exceeded("org.freedesktop.DBus.Error.LimitsExceeded");
 
 }  // namespace
 
 ControlInterface::ControlInterface(EventLoop& loop, Source source)
-    : loop_(loop), source_(std::move(source)), retry_(loop.add_timer([this] { connect(); })) {
+    : loop_(loop),
+      source_(std::move(source)),
+      retry_(loop.add_timer([this] { connect(); })),
+      waiting_(max_waiting),
+      answer_time_(answer_share, answer_seconds_at_once),
+      answer_timer_(loop.add_timer([this] { answer_next(); })) {
   connect();
 }
 
 void ControlInterface::connect() {
   on_loop_.reset();
   subscribers_.clear();
+  callers_.clear();
+  waiting_.clear();
   bus_.reset();
   object_.reset();
   connection_.reset();
@@ -29,18 +44,26 @@ void ControlInterface::connect() {
     object_ = sdbus::createObject(*connection_, control::object_path);
     bus::Interface on_bus(*object_, control::interface_name);
     on_bus.method("ListSessions", {}, {"sessions"},
-                  [this] { return source_.sessions(bus::caller_of(*object_).user); });
-    on_bus.method("Explain", {"pid"}, {"session"}, [this](uint32_t pid) {
-      auto session = source_.explain(bus::caller_of(*object_).user, static_cast<pid_t>(pid));
-      if (!session) throw sdbus::Error(control::not_watched, session.error().message);
-      return std::move(*session);
-    });
+                  [this](sdbus::Result<std::vector<SessionProperties>>&& reply) {
+                    answer_in_turn<std::vector<SessionProperties>>(
+                        std::move(reply), [this](uid_t user) { return source_.sessions(user); });
+                  });
+    on_bus.method("Explain", {"pid"}, {"session"},
+                  [this](sdbus::Result<SessionProperties>&& reply, uint32_t pid) {
+                    answer_in_turn<SessionProperties>(std::move(reply), [this, pid](uid_t user) {
+                      auto session = source_.explain(user, static_cast<pid_t>(pid));
+                      if (!session)
+                        throw sdbus::Error(control::not_watched, session.error().message);
+                      return std::move(*session);
+                    });
+                  });
     on_bus.method("Subscribe", {}, {}, [this] { subscribe(); });
     on_bus.signal<SessionProperties>("SessionChanged", "session");
     on_bus.property("Version", [] { return std::string(EBPF_AI_MONITOR_VERSION); });
     on_bus.property("Probes", [this] { return source_.probes(); });
     on_bus.property("EventsReceived", [this] { return source_.events_received(); });
     on_bus.property("EventsLost", [this] { return source_.events_lost(); });
+    on_bus.property("AgentsRefused", [this] { return source_.refused(); });
     on_bus.publish();
     connection_->requestName(control::bus_name);
     on_loop_ = std::make_unique<BusOnLoop>(loop_, *connection_, [this] {
@@ -65,13 +88,55 @@ void ControlInterface::connect() {
   }
 }
 
+// The bus is asked once for each: it is waited for.
+bus::Caller ControlInterface::caller() {
+  const sdbus::Message& call = bus::current_call(*object_);
+  std::string name = call.getSender();
+  auto known = callers_.find(name);
+  if (known == callers_.end()) {
+    if (callers_.size() == callers_kept) callers_.clear();
+    known = callers_.emplace(name, call.getCredsUid()).first;
+  }
+  return {known->second, std::move(name)};
+}
+
+template <typename Answer>
+void ControlInterface::answer_in_turn(sdbus::Result<Answer>&& reply,
+                                      std::function<Answer(uid_t caller)> answer) {
+  const uid_t user = caller().user;
+  const auto shared = std::make_shared<sdbus::Result<Answer>>(std::move(reply));
+  const bool waits = waiting_.push(user, [shared, user, answer = std::move(answer)] {
+    try {
+      shared->returnResults(answer(user));
+    } catch (const sdbus::Error& error) {
+      shared->returnError(error);
+    }
+  });
+  if (!waits)
+    throw sdbus::Error(limits_exceeded,
+                       "this user has " + std::to_string(max_waiting) + " calls without an answer");
+  answer_timer_->arm(answer_time_.next(monotonic_now()));
+}
+
+void ControlInterface::answer_next() {
+  if (waiting_.empty()) return;
+  const Nanoseconds began = thread_cpu_time();
+  try {
+    waiting_.pop()();
+  } catch (const sdbus::Error& error) {
+    spdlog::debug("an answer: {}", error.what());  // the connection is lost: told elsewhere
+  }
+  const Nanoseconds now = monotonic_now();
+  answer_time_.use(now, std::chrono::duration<double>(thread_cpu_time() - began).count());
+  if (!waiting_.empty()) answer_timer_->arm(answer_time_.next(now));
+}
+
 void ControlInterface::subscribe() {
-  const bus::Caller caller = bus::caller_of(*object_);
+  const bus::Caller caller = this->caller();
   const auto has =
       std::ranges::count(subscribers_, caller.user, [](const auto& entry) { return entry.second; });
   if (has >= max_subscriptions_a_user)
-    throw sdbus::Error(bus::ErrorName("org.freedesktop.DBus.Error.LimitsExceeded"),
-                       "this user has " + std::to_string(has) + " subscriptions");
+    throw sdbus::Error(limits_exceeded, "this user has " + std::to_string(has) + " subscriptions");
   if (!bus_) {
     bus_ = sdbus::createProxy(*connection_, bus::ServiceName("org.freedesktop.DBus"),
                               sdbus::ObjectPath("/org/freedesktop/DBus"));

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "core/allowance.h"
+#include "core/fair_queue.h"
 #include "system/bus.h"
 #include "system/event_loop.h"
 #include "system/result.h"
@@ -44,6 +46,7 @@ class ControlInterface {
     std::function<std::string()> probes;
     std::function<uint64_t()> events_received;
     std::function<uint64_t()> events_lost;
+    std::function<uint32_t()> refused;
   };
 
   // Throws std::runtime_error if another daemon owns the name.
@@ -58,6 +61,12 @@ class ControlInterface {
  private:
   void connect();
   void subscribe();
+  // Of the call that is answered now.
+  bus::Caller caller();
+  // Has the caller's turn come before it answers.
+  template <typename Answer>
+  void answer_in_turn(sdbus::Result<Answer>&& reply, std::function<Answer(uid_t caller)> answer);
+  void answer_next();
 
   EventLoop& loop_;
   const Source source_;
@@ -68,6 +77,10 @@ class ControlInterface {
   std::unique_ptr<sdbus::IProxy> bus_;  // tells who leaves; null before the first subscriber
   std::unique_ptr<BusOnLoop> on_loop_;
   EventSourcePtr retry_;
+  std::map<std::string, uid_t> callers_;  // by their unique bus name; the bus has told
+  FairQueue<std::function<void()>> waiting_;
+  Allowance answer_time_;
+  EventSourcePtr answer_timer_;
 };
 
 }  // namespace ebpf_ai_monitor

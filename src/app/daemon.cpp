@@ -1,5 +1,6 @@
 #include "app/daemon.h"
 
+#include <malloc.h>
 #include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
@@ -25,6 +26,12 @@ namespace {
 // As an agent's name is, it is watched for in every terminal: who looks it up finds that it is
 // none.
 constexpr const char* tmux_name = "tmux";
+constexpr auto change_told_within = std::chrono::milliseconds(20);
+// Lines of the log on the agents of a user, in the long run and at once. The rest is there at the
+// level `debug`.
+constexpr double lines_a_second = 1.0 / 60;
+constexpr double lines_at_once = 40;
+
 std::set<uid_t> ids(const std::vector<User>& users) {
   std::set<uid_t> result;
   for (const User& user : users) result.insert(user.uid);
@@ -86,7 +93,7 @@ class Daemon {
   void tell_writers(uid_t uid, int64_t window, int64_t time);
   void on_bridge_end(uid_t uid);
   std::vector<wire::Told> all_there_is(uid_t uid) const;
-  bool has_agents(uid_t uid) const;
+  spdlog::level::level_enum log_level(uid_t user);
 
   SessionProperties properties(const AgentSession& session) const;
   std::vector<SessionProperties> list(uid_t caller);
@@ -103,6 +110,8 @@ class Daemon {
   KnownTies ties_{Proc()};
   std::map<ProcessId, int64_t> last_reads_;  // of agents' terminals, CLOCK_MONOTONIC nanoseconds
   BridgeKeeper bridges_;
+  std::map<uid_t, Allowance> lines_;  // of the log, on a user's agents
+  bool change_told_ = true;
   EventSourcePtr after_change_;
   SessionTracker tracker_;
   ControlInterface control_;
@@ -113,17 +122,17 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                std::function<Result<DaemonOptions>()> reload)
     : notification_rules_(options.notifications),
       reload_(std::move(reload)),
-      bridges_(loop, {.has_agents = [this](uid_t uid) { return has_agents(uid); },
+      bridges_(loop, {.has_agents = [this](uid_t uid) { return tracker_.agents_of(uid) > 0; },
                       .all_there_is = [this](uid_t uid) { return all_there_is(uid); },
                       .on_report = [this](uid_t uid,
                                           const wire::Report& report) { on_report(uid, report); },
                       .on_end = [this](uid_t uid) { on_bridge_end(uid); }}),
       after_change_(loop.add_timer([this] {
+        change_told_ = true;
         bridges_.close_idle();
         lifecycle_.tell_status(in_words(tracker_.agents()));
       })),
-      tracker_(loop, std::move(monitor), AgentFinder(options.names, Proc()), ids(options.users),
-               options.rules,
+      tracker_(loop, std::move(monitor), options.names, ids(options.users), options.rules,
                {.on_change =
                     [this](const AgentSession& session, const judge::Transition* transition) {
                       on_change(session, transition);
@@ -142,7 +151,8 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                       .explain = [this](uid_t caller, pid_t pid) { return explain(caller, pid); },
                       .probes = [this] { return probes(); },
                       .events_received = [this] { return tracker_.monitor().received(); },
-                      .events_lost = [this] { return tracker_.monitor().lost(); }}),
+                      .events_lost = [this] { return tracker_.monitor().lost(); },
+                      .refused = [this] { return static_cast<uint32_t>(tracker_.refused()); }}),
       lifecycle_(loop, {.reload = [this] { return this->reload(); },
                         .stop = [this] { stop(); },
                         .kill = [this] { bridges_.kill_all(); }}) {
@@ -159,12 +169,12 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
 void Daemon::on_change(const AgentSession& session, const judge::Transition* transition) {
   const FoundAgent& agent = session.agent;
   if (transition == nullptr) {
-    spdlog::info("{} (pid {}) on {}: watched", agent.name, agent.id.pid,
-                 terminal_name(agent.terminal));
+    spdlog::log(log_level(agent.user), "{} (pid {}) on {}: watched", agent.name, agent.id.pid,
+                terminal_name(agent.terminal));
     bridges_.start_for_agent(agent.user);
   } else {
-    spdlog::info("{} (pid {}): {} -> {}: {}", agent.name, agent.id.pid, name_of(transition->from),
-                 name_of(transition->to), transition->why);
+    spdlog::log(log_level(agent.user), "{} (pid {}): {} -> {}: {}", agent.name, agent.id.pid,
+                name_of(transition->from), name_of(transition->to), transition->why);
   }
   if (session.watch.state() == State::exited) {
     findings_.erase(agent.id);
@@ -174,8 +184,16 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
   }
   bridges_.tell(agent.user, message_of(session));
   control_.session_changed(agent.user, properties(session));
-  // The tracker still has a session while it tells of its end.
-  after_change_->arm(monotonic_now());
+  // The tracker still has a session while it tells of its end; and there may be a thousand.
+  if (std::exchange(change_told_, false)) after_change_->arm(monotonic_now() + change_told_within);
+}
+
+spdlog::level::level_enum Daemon::log_level(uid_t user) {
+  Allowance& lines = lines_.try_emplace(user, lines_a_second, lines_at_once).first->second;
+  const Nanoseconds now = monotonic_now();
+  if (!lines.any_left(now)) return spdlog::level::debug;
+  lines.use(now, 1);
+  return spdlog::level::info;
 }
 
 // Offers for the bridge: what the judge makes of the event is told as a change.
@@ -267,11 +285,6 @@ std::vector<wire::Told> Daemon::all_there_is(uid_t uid) const {
   return all;
 }
 
-bool Daemon::has_agents(uid_t uid) const {
-  return std::ranges::any_of(tracker_.agents(),
-                             [uid](const auto& entry) { return entry.second->agent.user == uid; });
-}
-
 SessionProperties Daemon::properties(const AgentSession& session) const {
   const auto found = findings_.find(session.agent.id);
   return properties_of(session, found == findings_.end() ? Findings{} : found->second);
@@ -288,11 +301,13 @@ std::vector<SessionProperties> Daemon::list(uid_t caller) {
 
 Result<SessionProperties> Daemon::explain(uid_t caller, pid_t pid) {
   tracker_.catch_up();
-  const auto user = Proc().user(pid);
-  if (user && caller != 0 && caller != *user)
-    return fail("process " + std::to_string(pid) + " is another user's");
   const AgentSession* session = tracker_.agent_of(pid);
-  if (session == nullptr) return fail(tracker_.why_no_agent(pid));
+  if (session == nullptr) {
+    const auto user = Proc().user(pid);
+    if (user && caller != 0 && caller != *user)
+      return fail("process " + std::to_string(pid) + " is another user's");
+    return fail(tracker_.why_no_agent(pid));
+  }
   if (caller != 0 && caller != session->agent.user)
     return fail("process " + std::to_string(pid) + " is of another user's session");
   SessionProperties result = properties(*session);
@@ -345,6 +360,7 @@ Result<AgentMonitor> load_monitor(const DaemonOptions& options) {
   // Debian's kernels have a level of perf_event_paranoid at which CAP_PERFMON does not do.
   if (status) status = monitor->try_tracepoints();
   if (!status) return tl::make_unexpected(status.error());
+  malloc_trim(0);  // the kernel's types, which the load has read, are most of what there is
   return monitor;
 }
 

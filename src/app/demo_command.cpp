@@ -51,7 +51,7 @@ class Demo {
         colour_(isatty(STDOUT_FILENO) == 1),
         began_(monotonic_now()),
         give_up_(loop.add_timer([this] { loop_.exit(1); })),
-        tracker_(loop, std::move(monitor), AgentFinder(std::move(names), Proc()), {getuid()}, {},
+        tracker_(loop, std::move(monitor), std::move(names), {getuid()}, {},
                  {[this](const AgentSession& session, const judge::Transition* transition) {
                     on_change(session, transition);
                   },

@@ -13,6 +13,7 @@
 #include "app/commands.h"
 #include "app/daemon_settings.h"
 #include "session/recorder.h"
+#include "session/session_looks.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -106,10 +107,10 @@ class TraceOutput {
 
 class Recording {
  public:
-  Recording(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, TraceOutput output)
+  Recording(EventLoop& loop, AgentMonitor monitor, AgentNames names, TraceOutput output)
       : loop_(loop),
         output_(std::move(output)),
-        recorder_(loop, std::move(monitor), std::move(finder),
+        recorder_(loop, std::move(monitor), std::move(names),
                   {[this](const FoundAgent& agent) { on_begin(agent); },
                    [this](const std::string& line) { check(output_.write(line)); },
                    [this] { stop("the session has ended"); }}),
@@ -247,15 +248,8 @@ int run_record_command(const RecordArguments& options) {
   spdlog::set_level(spdlog::level::off);
   std::set<uid_t> users;
   for (const User& user : checked->users) users.insert(user.uid);
-  const AgentFinder finder(checked->names, Proc());
-  const auto agent = choose(options, finder, users);
-  if (!agent) {
-    say(agent.error().message);
-    return 1;
-  }
   AgentMonitor::Options kernel;
-  // Of a session that runs, nothing else begins another.
-  if (!*agent) kernel.names = checked->names.for_kernel();
+  kernel.names = checked->names.for_kernel();
   kernel.users = users;
   kernel.ring_bytes = ring_bytes;
   kernel.everything = true;
@@ -264,13 +258,23 @@ int run_record_command(const RecordArguments& options) {
     say(monitor.error().message);
     return 1;
   }
+  auto agent = choose(options, AgentFinder(checked->names, Proc(), terminals_of(*monitor)), users);
+  // Of a session that runs, nothing else begins another.
+  if (agent && *agent) {
+    if (auto status = monitor->watch_for({}, users); !status)
+      agent = tl::make_unexpected(status.error());
+  }
+  if (!agent) {
+    say(agent.error().message);
+    return 1;
+  }
   auto output = TraceOutput::create(options.output);
   if (!output) {
     say(output.error().message);
     return 1;
   }
   EventLoop loop;
-  Recording recording(loop, std::move(*monitor), finder, std::move(*output));
+  Recording recording(loop, std::move(*monitor), checked->names, std::move(*output));
   const auto started =
       *agent ? recording.recorder().record_running(**agent) : recording.recorder().record_next();
   if (!started) {

@@ -70,6 +70,9 @@ void print_table(const json& answer) {
   const json& daemon = answer["daemon"];
   const auto received = daemon["events_received"].get<uint64_t>();
   const auto lost = daemon["events_lost"].get<uint64_t>();
+  if (const auto refused = daemon["agents_refused"].get<uint32_t>(); refused > 0)
+    std::printf("%u %s not watched: there is no place for more; explain PID says more\n", refused,
+                refused == 1 ? "agent is" : "agents are");
   std::printf("\nversion %s, probes: %s, %lu events received, %lu lost\n",
               daemon["version"].get<std::string>().c_str(),
               daemon["probes"].get<std::string>().c_str(), received, lost);

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -87,6 +88,51 @@ Status replace_keys(const bpf_map* map, const std::vector<Key>& keys) {
   return {};
 }
 
+// Not glibc's: that of Debian 12 is none that C++ can link.
+UniqueFd open_process(pid_t pid) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+// A task's storage has its pidfd for a key.
+std::optional<agent_member> member(const bpf_map* members, pid_t pid) {
+  const UniqueFd process = open_process(pid);
+  if (!process) return std::nullopt;
+  return get<agent_member>(members, process.get());
+}
+
+Status put_member(const bpf_map* members, pid_t pid, const agent_session& session, pid_t leader) {
+  const UniqueFd process = open_process(pid);
+  if (!process) return fail_errno("process " + std::to_string(pid));
+  agent_member member{};
+  member.session_start_ns = session.start_ns;
+  member.session = static_cast<uint32_t>(leader);
+  member.told = 1;
+  return put(members, process.get(), member);
+}
+
+// What a program of the kind iter/task writes about the tasks that `about` selects.
+template <typename Record>
+std::vector<Record> read_tasks(const bpf_program* program, bpf_iter_link_info about) {
+  // Far more than there is of anything that makes sense: what follows would be a burden only.
+  constexpr size_t most = 4096;
+  bpf_iter_attach_opts options{};
+  options.sz = sizeof(options);
+  options.link_info = &about;
+  options.link_info_len = sizeof(about);
+  const BpfOwned<bpf_link> link(bpf_program__attach_iter(program, &options));
+  if (!link) return {};
+  const UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
+  std::vector<Record> records;
+  std::array<Record, 64> block;
+  while (iterator && records.size() < most) {
+    const ssize_t got = read(iterator.get(), block.data(), sizeof(block));
+    if (got <= 0) break;
+    records.insert(records.end(), block.begin(),
+                   block.begin() + got / static_cast<ssize_t>(sizeof(Record)));
+  }
+  return records;
+}
+
 // Fewer than fit into the buffer: whoever fills it as fast as it is emptied has no one's full
 // attention. The fd stays ready.
 constexpr int events_a_drain = 2048;
@@ -134,6 +180,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options, Probes probes) {
     if (wanted) monitor.terminal_programs_.push_back(skeleton.progs.*program);
   }
   bpf_program__set_autoattach(skeleton.progs.terminal, false);
+  bpf_program__set_autoattach(skeleton.progs.threads, false);
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
   skeleton.rodata->tell_everything = options.everything ? 1 : 0;
   skeleton.rodata->sockets_by_call =
@@ -220,35 +267,39 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader) {
   agent_session session{};
   session.start_ns = leader.start_ticks * nanoseconds_a_tick;
   session.terminal = its_terminal->terminal;
+  session.owner = its_terminal->owner;
   if (auto status = put(skeleton_->maps.sessions, pid, session); !status) return status;
-  return put(skeleton_->maps.members, pid, agent_member{session.start_ns, pid, 0, {}, {}});
+  return put_member(skeleton_->maps.members, leader.pid, session, leader.pid);
 }
 
 Status AgentMonitor::adopt_member(const ProcessId& leader, pid_t member) {
-  const auto pid = static_cast<uint32_t>(member);
-  if (const auto known = get<agent_member>(skeleton_->maps.members, pid)) {
-    const auto its = session(known->session);
-    if (its && its->start_ns == known->session_start_ns) return {};
-  }
+  if (leader_of(member)) return {};
   const auto new_session = session(static_cast<uint32_t>(leader.pid));
   if (!new_session) return fail("session " + std::to_string(leader.pid) + " is gone");
-  return put(skeleton_->maps.members, pid,
-             agent_member{new_session->start_ns, static_cast<uint32_t>(leader.pid), 0, {}, {}});
+  return put_member(skeleton_->maps.members, member, *new_session, leader.pid);
 }
 
 std::optional<agent_session> AgentMonitor::session(uint32_t leader) const {
   return get<agent_session>(skeleton_->maps.sessions, leader);
 }
 
+std::map<pid_t, agent_session> AgentMonitor::sessions() const {
+  std::map<pid_t, agent_session> all;
+  for (const auto& [leader, session] :
+       entries_of<uint32_t, agent_session>(skeleton_->maps.sessions))
+    all.emplace(static_cast<pid_t>(leader), session);
+  return all;
+}
+
 std::optional<pid_t> AgentMonitor::leader_of(pid_t member) const {
-  const auto known = get<agent_member>(skeleton_->maps.members, static_cast<uint32_t>(member));
-  const auto its = known ? session(known->session) : std::nullopt;
+  const auto known = ebpf_ai_monitor::member(skeleton_->maps.members, member);
+  const auto its = known && known->ended == 0 ? session(known->session) : std::nullopt;
   if (!its || its->start_ns != known->session_start_ns) return std::nullopt;
   return static_cast<pid_t>(known->session);
 }
 
 Status AgentMonitor::adopt_read(pid_t tid, int fd, const agent_terminal& terminal) {
-  return put(skeleton_->maps.reads, static_cast<uint32_t>(tid),
+  return put(skeleton_->maps.adopted_reads, static_cast<uint32_t>(tid),
              agent_read{fd, terminal.line_mode, 0, 1, terminal.taken});
 }
 
@@ -256,13 +307,7 @@ void AgentMonitor::drop(pid_t leader) {
   const auto pid = static_cast<uint32_t>(leader);
   // May be gone already: the kernel forgets a leader that exits.
   erase(skeleton_->maps.sessions, pid);
-  drop_member(leader);
   set_quiet(leader, false);
-}
-
-void AgentMonitor::drop_member(pid_t member) {
-  const auto pid = static_cast<uint32_t>(member);
-  erase(skeleton_->maps.members, pid);
 }
 
 void AgentMonitor::set_quiet(pid_t leader, bool quiet) {
@@ -282,24 +327,28 @@ std::optional<Nanoseconds> AgentMonitor::last_write(pid_t leader) const {
 
 std::optional<agent_terminal> AgentMonitor::terminal(pid_t pid) const {
   bpf_iter_link_info about{};
-  about.task.pid = static_cast<uint32_t>(pid);  // Linux 6.1; older kernels visit every process
-  bpf_iter_attach_opts options{};
-  options.sz = sizeof(options);
-  options.link_info = &about;
-  options.link_info_len = sizeof(about);
-  const BpfOwned<bpf_link> link(bpf_program__attach_iter(skeleton_->progs.terminal, &options));
-  if (!link) return std::nullopt;
-  const UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
-  agent_terminal found{};
-  while (iterator && read(iterator.get(), &found, sizeof(found)) == sizeof(found)) {
+  about.task.tid = static_cast<uint32_t>(pid);  // Linux 6.1; older kernels visit every process
+  for (const auto& found : read_tasks<agent_terminal>(skeleton_->progs.terminal, about))
     if (found.pid == static_cast<uint32_t>(pid)) return found;
-  }
   return std::nullopt;
 }
 
+std::vector<agent_thread> AgentMonitor::threads(pid_t pid) const {
+  bpf_iter_link_info about{};
+  about.task.pid = static_cast<uint32_t>(pid);
+  return read_tasks<agent_thread>(skeleton_->progs.threads, about);
+}
+
+AgentMonitor::Losses AgentMonitor::losses() const {
+  Losses losses{};
+  for (const agent_losses& of_cpu : get_per_cpu<agent_losses>(skeleton_->maps.lost, uint32_t{0}))
+    std::ranges::transform(losses, of_cpu.counts, losses.begin(), std::plus{});
+  return losses;
+}
+
 uint64_t AgentMonitor::lost() const {
-  const auto counts = get_per_cpu<uint64_t>(skeleton_->maps.lost, uint32_t{0});
-  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+  const Losses by_kind = losses();
+  return std::accumulate(by_kind.begin(), by_kind.end(), uint64_t{0}) - by_kind[AGENT_LOST_BUDGET];
 }
 
 }  // namespace ebpf_ai_monitor

@@ -4,8 +4,10 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -88,20 +90,26 @@ class AgentMonitor {
   // A member's thread that is in a read of the session's terminal already: its return will be told.
   // `terminal` as it was found before.
   Status adopt_read(pid_t tid, int fd, const agent_terminal& terminal);
-  // Forgets a session; its members are let go when they next show up.
+  // Forgets a session; its members are nobody's then.
   void drop(pid_t leader);
-  void drop_member(pid_t member);
   // Output of a quiet session is recorded but wakes nobody: its reader looks at a deadline.
   void set_quiet(pid_t leader, bool quiet);
 
-  // The leader of the session that a process is a member of.
+  // The leader of the session that a process is a member of, until it ends.
   std::optional<pid_t> leader_of(pid_t member) const;
+  // Every session that the kernel has, by its leader, also those that user space was not told of.
+  std::map<pid_t, agent_session> sessions() const;
   // Time of the session's last write, whether there was an event for it or not.
   std::optional<Nanoseconds> last_write(pid_t leader) const;
   // The controlling terminal of a process; none if it has none, or is gone.
   std::optional<agent_terminal> terminal(pid_t pid) const;
+  // Of a process's threads those that are not at rest, or in a read of its controlling terminal.
+  std::vector<agent_thread> threads(pid_t pid) const;
 
   uint64_t received() const { return received_; }
+  // By agent_loss.
+  using Losses = std::array<uint64_t, AGENT_LOSSES>;
+  Losses losses() const;
   // Events that found no room, and members and sessions that found no slot.
   uint64_t lost() const;
 

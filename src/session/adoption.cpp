@@ -18,16 +18,10 @@ std::vector<pid_t> adopt_descendants(AgentMonitor& monitor, const AgentFinder& f
   bool found_new = true;
   for (int look = 0; look < adoption_looks && found_new; ++look) {
     found_new = false;
-    for (const pid_t member : finder.processes().descendants(leader.pid)) {
+    for (const pid_t member : finder.descendants(leader.pid)) {
       if (!looked_at.insert(member).second) continue;
       found_new = true;
-      const auto status = monitor.adopt_member(leader, member);
-      const auto stat = finder.proc().stat(member);
-      if (status && stat && !stat->ended()) {
-        members.push_back(member);
-      } else {
-        monitor.drop_member(member);  // gone by now: its pid will be another's
-      }
+      if (monitor.adopt_member(leader, member)) members.push_back(member);
     }
   }
   return members;

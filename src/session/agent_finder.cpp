@@ -1,17 +1,17 @@
 #include "session/agent_finder.h"
 
-#include <sys/syscall.h>
-#include <sys/sysmacros.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "core/text.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
 constexpr int max_ancestors = 64;  // deeper than any real chain; ends a loop over reused pids
-constexpr size_t max_text = 512;   // a socket's path has at most 107
+constexpr size_t max_descendants = 256;
+constexpr size_t max_text = 512;  // a socket's path has at most 107
 
 // The library's writer puts U+FFFD where the text is no UTF-8.
 std::string short_text(const std::string& text) {
@@ -32,23 +32,6 @@ bool AgentFinder::owns(pid_t ancestor, pid_t descendant) const {
   return false;
 }
 
-bool AgentFinder::is_terminal(pid_t pid, int fd, dev_t terminal) const {
-  const dev_t device = proc_.device(pid, fd);
-  return device == terminal || device == makedev(5, 0);  // /dev/tty: the controlling terminal
-}
-
-std::vector<AgentFinder::TerminalRead> AgentFinder::reads_in_progress(pid_t pid,
-                                                                      dev_t terminal) const {
-  std::vector<TerminalRead> reads;
-  for (const pid_t tid : proc_.threads(pid)) {
-    const auto call = proc_.system_call(pid, tid);
-    if (!call || (call->number != SYS_read && call->number != SYS_readv)) continue;
-    const int fd = static_cast<int>(call->first_argument);
-    if (is_terminal(pid, fd, terminal)) reads.push_back({tid, fd});
-  }
-  return reads;
-}
-
 std::optional<FoundAgent> AgentFinder::look_at(pid_t pid, const Known& known) const {
   const auto stat = proc_.stat(pid);
   if (!stat || stat->ended() || stat->terminal == 0) return std::nullopt;
@@ -57,16 +40,16 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid, const Known& known) co
       before != known.end()
           ? names_.find(before->second)
           : names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
-  const auto user = proc_.user(pid);
-  if (!name || !user) return std::nullopt;
+  if (!name) return std::nullopt;
+  const auto terminal = terminal_of_(pid);
+  if (!terminal) return std::nullopt;
   return FoundAgent{stat->id,
                     stat->parent,
-                    *user,
+                    terminal->user,
                     *name,
                     stat->terminal,
                     stat->session,
-                    in_foreground(pid) && is_terminal(pid, 0, stat->terminal) &&
-                        is_terminal(pid, 1, stat->terminal)};
+                    terminal->is_input && terminal->is_output && in_foreground(pid)};
 }
 
 bool AgentFinder::in_foreground(pid_t pid) const {
@@ -95,7 +78,7 @@ std::string AgentFinder::why_no_agent(pid_t pid) const {
 
 AgentContext AgentFinder::context(pid_t pid) const {
   const auto values = proc_.environment(pid, {"I3PM_PROJECT_NAME", "TMUX", "TMUX_PANE"});
-  return {short_text(values[0]), short_text(values[1]), short_text(values[2]),
+  return {printable(values[0], max_text), short_text(values[1]), short_text(values[2]),
           short_text(proc_.link(pid, "cwd"))};
 }
 
@@ -117,26 +100,17 @@ std::vector<FoundAgent> AgentFinder::running(const Known& known) const {
   return agents;
 }
 
-ProcessTree::ProcessTree(const Proc& proc) {
-  for (const pid_t pid : proc.processes()) {
-    const auto stat = proc.stat(pid);
-    if (stat && !stat->ended()) children_.emplace(stat->parent, pid);
-  }
-}
-
-std::vector<pid_t> ProcessTree::descendants(pid_t ancestor) const {
-  std::vector<pid_t> found;
-  std::set<pid_t> seen{ancestor};
-  std::vector<pid_t> open{ancestor};
-  while (!open.empty()) {
-    const auto [first, last] = children_.equal_range(open.back());
-    open.pop_back();
-    for (auto child = first; child != last; ++child) {
-      if (!seen.insert(child->second).second) continue;
-      found.push_back(child->second);
-      open.push_back(child->second);
+std::vector<pid_t> AgentFinder::descendants(pid_t ancestor) const {
+  std::vector<pid_t> found{ancestor};
+  std::set<pid_t> seen{ancestor};  // read at two times, /proc may know of a loop
+  for (size_t next = 0; next < found.size(); ++next) {
+    for (const pid_t child : proc_.children(found[next])) {
+      if (found.size() > max_descendants) break;
+      const auto stat = proc_.stat(child);
+      if (stat && !stat->ended() && seen.insert(child).second) found.push_back(child);
     }
   }
+  found.erase(found.begin());
   return found;
 }
 

@@ -1,6 +1,7 @@
 // Looks a process up in /proc: is it an agent that its user talks to?
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,7 +16,7 @@ namespace ebpf_ai_monitor {
 struct FoundAgent {
   ProcessId id;
   pid_t parent = 0;
-  uid_t user = 0;
+  uid_t user = 0;      // whose agent it is: of a user namespace, its owner
   std::string name;    // the name it was matched by
   dev_t terminal = 0;  // its controlling terminal
   // Session id: a terminal has one, and a device number may be another container's terminal, too.
@@ -35,19 +36,20 @@ struct AgentContext {
   std::string directory;  // its working directory
 };
 
-// Who descends from whom, as one walk through /proc found it. Without those that have ended.
-class ProcessTree {
- public:
-  explicit ProcessTree(const Proc& proc);
-  std::vector<pid_t> descendants(pid_t ancestor) const;
-
- private:
-  std::multimap<pid_t, pid_t> children_;
-};
-
 class AgentFinder {
  public:
-  AgentFinder(AgentNames names, Proc proc) : names_(std::move(names)), proc_(std::move(proc)) {}
+  // What the kernel says of a process and its controlling terminal. Not what /proc/<pid>/fd leads
+  // to: a process has whatever it likes mounted there, a file system that never answers, say.
+  struct Terminal {
+    uid_t user = 0;          // whose agent the process would be
+    bool is_input = false;   // its fd 0 is that terminal
+    bool is_output = false;  // its fd 1 is
+  };
+  // None where the process has no terminal, or is gone.
+  using TerminalOf = std::function<std::optional<Terminal>(pid_t)>;
+
+  AgentFinder(AgentNames names, Proc proc, TerminalOf terminal_of)
+      : names_(std::move(names)), proc_(std::move(proc)), terminal_of_(std::move(terminal_of)) {}
 
   const AgentNames& names() const { return names_; }
   void set_names(AgentNames names) { names_ = std::move(names); }
@@ -66,20 +68,15 @@ class AgentFinder {
   // Every agent that runs, oldest first; one that another of them started on the same terminal is
   // part of that one and not listed.
   std::vector<FoundAgent> running(const Known& known = {}) const;
-  // Threads of a process that are in a read of `terminal` now.
-  struct TerminalRead {
-    pid_t tid;
-    int fd;
-  };
-  std::vector<TerminalRead> reads_in_progress(pid_t pid, dev_t terminal) const;
-  ProcessTree processes() const { return ProcessTree(proc_); }
+  // Its descendants, parents before their children; of very many the nearest.
+  std::vector<pid_t> descendants(pid_t ancestor) const;
 
  private:
   bool owns(pid_t ancestor, pid_t descendant) const;
-  bool is_terminal(pid_t pid, int fd, dev_t terminal) const;
 
   AgentNames names_;
   Proc proc_;
+  TerminalOf terminal_of_;
 };
 
 }  // namespace ebpf_ai_monitor

@@ -63,9 +63,9 @@ agent_event exec_of(pid_t pid, const std::string& comm) {
 
 }  // namespace
 
-Recorder::Recorder(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Listener listener)
+Recorder::Recorder(EventLoop& loop, AgentMonitor monitor, AgentNames names, Listener listener)
     : monitor_(std::move(monitor)),
-      finder_(std::move(finder)),
+      finder_(std::move(names), Proc(), terminals_of(monitor_)),
       listener_(std::move(listener)),
       events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
       look_timer_(loop.add_timer([this] { on_look(); }, look_accuracy)) {}
@@ -171,7 +171,7 @@ void Recorder::begin(const FoundAgent& agent, Nanoseconds now) {
 void Recorder::write_present() {
   const pid_t leader = agent_->id.pid;
   const Proc& proc = finder_.proc();
-  std::vector<pid_t> members = adopt_descendants(monitor_, finder_, agent_->id);
+  const std::vector<pid_t> members = adopt_descendants(monitor_, finder_, agent_->id);
   std::set<pid_t> written{leader};
   for (const pid_t member : members) {
     const auto stat = proc.stat(member);
@@ -189,16 +189,12 @@ void Recorder::write_present() {
   agent_event mode = blank_event(AGENT_MODE, leader);
   mode.mode.line_mode = line_mode;
   write_event(mode);
-  members.push_back(leader);
-  for (const pid_t member : members) {
-    for (const auto& read : finder_.reads_in_progress(member, agent_->terminal)) {
-      if (!monitor_.adopt_read(read.tid, read.fd, *terminal)) continue;
-      agent_event enter = blank_event(AGENT_READ_ENTER, member);
-      enter.tid = static_cast<uint32_t>(read.tid);
-      enter.read.fd = read.fd;
-      enter.read.line_mode = line_mode;
-      write_event(enter);
-    }
+  for (const TerminalRead& read : adopt_reads(monitor_, finder_, leader, *terminal)) {
+    agent_event enter = blank_event(AGENT_READ_ENTER, read.pid);
+    enter.tid = static_cast<uint32_t>(read.tid);
+    enter.read.fd = read.fd;
+    enter.read.line_mode = line_mode;
+    write_event(enter);
   }
 }
 

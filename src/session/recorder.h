@@ -24,7 +24,7 @@ class Recorder {
   };
 
   // `monitor` was loaded with `everything`, for the names that the next session may have.
-  Recorder(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, Listener listener);
+  Recorder(EventLoop& loop, AgentMonitor monitor, AgentNames names, Listener listener);
 
   // Either of the two. The error says why there is nothing to record.
   Status record_running(const FoundAgent& agent);

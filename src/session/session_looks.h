@@ -11,17 +11,28 @@
 
 namespace ebpf_ai_monitor {
 
+// For a finder that lives no longer than `monitor`.
+AgentFinder::TerminalOf terminals_of(const AgentMonitor& monitor);
+
+// A thread that is in a read of its process's controlling terminal.
+struct TerminalRead {
+  pid_t pid;
+  pid_t tid;
+  int fd;
+};
+
+// Those of a session that are in one now: from now on the kernel programs know of them, too.
+std::vector<TerminalRead> adopt_reads(AgentMonitor& monitor, const AgentFinder& finder,
+                                      pid_t leader, const agent_terminal& terminal);
+
 class SessionLooks : public judge::Eyes {
  public:
-  // All of them stay their owners' and live longer. `members`: its descendants, where they are
-  // known.
+  // All of them stay their owners' and live longer.
   SessionLooks(AgentMonitor& monitor, const AgentFinder& finder, const FoundAgent& agent,
-               std::optional<std::vector<pid_t>> members = std::nullopt,
                std::function<void()> ask_for_title = {})
       : monitor_(monitor),
         finder_(finder),
         agent_(agent),
-        members_(std::move(members)),
         ask_for_title_(std::move(ask_for_title)) {}
 
   std::optional<judge::Time> last_write() override;
@@ -36,7 +47,6 @@ class SessionLooks : public judge::Eyes {
   AgentMonitor& monitor_;
   const AgentFinder& finder_;
   const FoundAgent& agent_;
-  const std::optional<std::vector<pid_t>> members_;
   const std::function<void()> ask_for_title_;
 };
 

@@ -14,14 +14,27 @@ namespace {
 // sd-event makes full use of it. A look at one session's deadline puts off those of all that have
 // written meanwhile, so to wake up later than needed would save no wake-up.
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
-// More than anyone has windows for; the kernel programs' map has room for a few such users.
-constexpr int max_sessions_a_user = 64;
-constexpr auto retry_after = std::chrono::seconds(5);
-constexpr auto rescan_interval = std::chrono::seconds(1);
+// A link of a program that was attached before may live on for a moment in a process that has been
+// forked just now.
+constexpr auto first_attach_retry = std::chrono::milliseconds(100);
+constexpr auto last_attach_retry = std::chrono::seconds(5);
+// The next agent often follows at once.
+constexpr auto idle_before_detaching = std::chrono::seconds(1);
+// Looks at what was lost take no more of a processor than this, in the long run and at once; then
+// events have their turn.
+constexpr double look_share = 0.02;
+constexpr double looks_at_most = 0.5;  // seconds
+constexpr auto looks_a_turn = std::chrono::milliseconds(20);
+// Lines of the log on one thing.
+constexpr double lines_a_second = 1.0 / 60;
+constexpr double lines_at_once = 1;
+// More than anyone looks at; what has no place in it either is found when a place is free.
+constexpr size_t max_refused = 4096;
 constexpr size_t changes_kept = 8;
 // Of half a second and more: longer than a question about them takes.
 constexpr size_t writes_kept = 16;
 constexpr auto activity_ends = std::chrono::seconds(1);
+constexpr size_t members_named = 32;
 // From a title's change to its report.
 constexpr auto longest_delay = std::chrono::seconds(1);
 
@@ -40,16 +53,23 @@ judge::Time RecentWrites::last_until(judge::Time time) const {
   return times_.size() < writes_kept ? judge::Time{} : times_.front();
 }
 
-SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinder finder,
-                               std::set<uid_t> users, judge::Rules rules, Listener listener)
+SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames names,
+                               std::set<uid_t> users, judge::Rules rules, Listener listener,
+                               size_t places)
     : monitor_(std::move(monitor)),
-      finder_(std::move(finder)),
+      finder_(std::move(names), Proc(), terminals_of(monitor_)),
       users_(std::move(users)),
       rules_(rules),
       listener_(std::move(listener)),
+      places_(places),
+      losses_told_(lines_a_second, lines_at_once),
+      look_time_(look_share, looks_at_most),
+      attach_retry_(first_attach_retry),
       events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
       deadline_timer_(loop.add_timer([this] { on_deadline(); }, deadline_accuracy)),
-      rescan_timer_(loop.add_timer([this] { rescan(); })) {}
+      look_timer_(loop.add_timer([this] { look_again(); })),
+      attach_timer_(loop.add_timer([this] { retry_attaching(); })),
+      idle_timer_(loop.add_timer([this] { stop_when_idle(); })) {}
 
 void SessionTracker::scan(const std::vector<KeptSession>& kept) {
   const judge::Time now = monotonic_now();
@@ -113,6 +133,7 @@ Status SessionTracker::reconfigure(const std::set<std::string>& watched, AgentNa
     session.watch.set_rules(rules_);
     take(session, tick);  // for its new deadline
   }
+  refused_.clear();
   scan();
   return {};
 }
@@ -129,6 +150,11 @@ std::map<pid_t, const AgentSession*> SessionTracker::agents() const {
     if (session.agent.interactive) agents.emplace(pid, &session);
   }
   return agents;
+}
+
+size_t SessionTracker::agents_of(uid_t user) const {
+  const auto count = counts_.find(user);
+  return count == counts_.end() ? 0 : count->second.agents;
 }
 
 const AgentSession* SessionTracker::agent(const ProcessId& id) const {
@@ -148,6 +174,12 @@ std::string SessionTracker::why_no_agent(pid_t pid) const {
   if (user && !users_.empty() && !users_.contains(*user))
     return "process " + std::to_string(pid) +
            " is of a user whose agents the daemon does not watch (--user)";
+  const auto refused =
+      std::ranges::find(refused_, pid, [](const auto& entry) { return entry.first.pid; });
+  if (refused != refused_.end())
+    return "process " + std::to_string(pid) + " (" + refused->second.name +
+           ") is not watched: its user has " + std::to_string(agents_of(refused->second.user)) +
+           " agents, as many as one user may have now; it will be when one of them ends";
   return finder_.why_no_agent(pid);
 }
 
@@ -168,12 +200,13 @@ std::vector<judge::Fact> SessionTracker::explain(const AgentSession& session) co
   facts.push_back(
       {"foreground", foreground,
        foreground ? "yes: its keys are the agent's" : "no: another program has the terminal"});
-  const std::vector<pid_t> members = finder_.processes().descendants(leader);
+  const std::vector<pid_t> members = finder_.descendants(leader);
   std::string names;
-  for (const pid_t member : members) {
-    const auto stat = finder_.proc().stat(member);
-    if (stat) names += (names.empty() ? "" : ", ") + std::to_string(member) + " " + stat->comm;
+  for (size_t i = 0; i < std::min(members.size(), members_named); ++i) {
+    const auto stat = finder_.proc().stat(members[i]);
+    if (stat) names += (names.empty() ? "" : ", ") + std::to_string(members[i]) + " " + stat->comm;
   }
+  if (members.size() > members_named) names += ", …";
   facts.push_back(
       {"children", static_cast<int64_t>(members.size()), names.empty() ? "none" : names});
   return facts;
@@ -239,44 +272,65 @@ void SessionTracker::on_sighting(const agent_event& event) {
 
 // In raw mode only a program that takes keys reads. A line may be a password that a pipeline's
 // member asks for; then /proc must show that the terminal is the agent's input and output by now.
-bool SessionTracker::may_be_interactive_now(const AgentSession& session,
-                                            const agent_event& event) const {
+bool SessionTracker::may_be_interactive_now(AgentSession& session, const agent_event& event) {
   if (event.type == AGENT_READ_EXIT && event.read.bytes > 0 && event.read.line_mode == 0)
     return true;
   if (event.type != AGENT_READ_EXIT && event.type != AGENT_OUTPUT && event.type != AGENT_EXEC)
     return false;
+  const Nanoseconds now = monotonic_now();
+  if (!session.looks.any_left(now)) return false;
+  session.looks.use(now, 1);
   const auto found = finder_.look_at(session.agent.id.pid);
   return found && found->id == session.agent.id && found->interactive;
 }
 
+// There is a place for whoever has fewer than are left: however many a user takes, the next one
+// finds some.
+bool SessionTracker::has_place(uid_t user) const {
+  const auto count = counts_.find(user);
+  return (count == counts_.end() ? 0 : count->second.sessions) + sessions_.size() < places_;
+}
+
+void SessionTracker::refuse(const FoundAgent& found) {
+  monitor_.drop(found.id.pid);
+  if (refused_.size() < max_refused) refused_.emplace(found.id, found);
+  const Nanoseconds now = monotonic_now();
+  Allowance& told =
+      refusals_told_.try_emplace(found.user, lines_a_second, lines_at_once).first->second;
+  if (!told.any_left(now)) return;
+  told.use(now, 1);
+  spdlog::warn(
+      "{} (pid {}) is not watched: user {} has {} agents, as many as one user may have now",
+      found.name, found.id.pid, found.user, agents_of(found.user));
+}
+
 void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSession* kept) {
   const pid_t leader = found.id.pid;
-  const auto of_user = std::ranges::count_if(
-      sessions_, [&](const auto& entry) { return entry.second.agent.user == found.user; });
-  if (of_user >= max_sessions_a_user) {
-    spdlog::warn("{} (pid {}) is not watched: user {} has {} agents already", found.name, leader,
-                 found.user, of_user);
-    monitor_.drop(leader);
-    return;
-  }
+  if (!has_place(found.user)) return refuse(found);
   const auto runs = [&] {
     const auto stat = finder_.proc().stat(leader);
     return stat && !stat->ended() && stat->id == found.id;
   };
   Status watched = monitor_.watch_terminals();
-  if (watched) watched = monitor_.adopt_leader(found.id);
-  if (!watched && runs()) {
-    spdlog::error("{} (pid {}) is not watched: {}", found.name, leader, watched.error().message);
-    forget(leader);
-    rescan_timer_->arm(monotonic_now() + retry_after);
+  if (!watched) {
+    spdlog::log(attach_retry_ == first_attach_retry ? spdlog::level::debug : spdlog::level::err,
+                "{} (pid {}) is not watched yet: {}", found.name, leader, watched.error().message);
+    monitor_.drop(leader);
+    attach_timer_->arm(monotonic_now() + attach_retry_);
+    attach_retry_ = std::min<Nanoseconds>(2 * attach_retry_, last_attach_retry);
     return;
   }
-  const std::vector<pid_t> members = adopt_descendants(monitor_, finder_, found.id);
-  // One that ended meanwhile must leave no entry: the kernel told of its exit before there was one.
-  if (!runs()) {
-    forget(leader);
+  attach_retry_ = first_attach_retry;
+  watched = monitor_.adopt_leader(found.id);
+  // It may have ended meanwhile, and the kernel told of that before there was a session.
+  if (!watched || !runs()) {
+    if (!watched && runs())
+      spdlog::error("{} (pid {}) is not watched: {}", found.name, leader, watched.error().message);
+    monitor_.drop(leader);
+    if (sessions_.empty()) idle_timer_->arm(monotonic_now() + idle_before_detaching);
     return;
   }
+  adopt_descendants(monitor_, finder_, found.id);
   AgentSession fresh{
       .agent = found,
       .context = finder_.context(leader),
@@ -287,22 +341,26 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
       .why = kept != nullptr ? kept->why : "",
   };
   AgentSession& session = sessions_.emplace(leader, std::move(fresh)).first->second;
+  Count& count = counts_[found.user];
+  ++count.sessions;
+  if (found.interactive) ++count.agents;
+  refused_.erase(found.id);
   if (!session.context.tmux.empty()) session.watch.ask_for_titles();
   if (kept != nullptr) monitor_.set_quiet(leader, session.watch.state() == State::working);
   if (found.interactive) listener_.on_change(session, nullptr);
-  look_at_terminal(session, members, std::max(now, monotonic_now()));
+  look_at_terminal(session, std::max(now, monotonic_now()));
 }
 
 // What it did to its terminal while no events came.
-void SessionTracker::look_at_terminal(AgentSession& session, std::vector<pid_t> members,
-                                      judge::Time now) {
-  SessionLooks looks(monitor_, finder_, session.agent, std::move(members));
+void SessionTracker::look_at_terminal(AgentSession& session, judge::Time now) {
+  SessionLooks looks(monitor_, finder_, session.agent);
   drive(session,
         [&](const judge::Watch::Tell& tell) { session.watch.look_at_terminal(now, looks, tell); });
 }
 
 void SessionTracker::promote(AgentSession& session) {
   session.agent.interactive = true;
+  ++counts_[session.agent.user].agents;
   listener_.on_change(session, nullptr);
 }
 
@@ -319,9 +377,25 @@ void SessionTracker::end(pid_t leader, judge::Time now, const std::string& why) 
 
 void SessionTracker::forget(pid_t leader) {
   monitor_.drop(leader);
-  sessions_.erase(leader);
+  const auto found = sessions_.find(leader);
+  const AgentSession& session = found->second;
+  if (session.due) deadlines_.erase({*session.due, leader});
+  const auto count = counts_.find(session.agent.user);
+  if (session.agent.interactive) --count->second.agents;
+  if (--count->second.sessions == 0) counts_.erase(count);
+  sessions_.erase(found);
+  if (sessions_.empty()) idle_timer_->arm(monotonic_now() + idle_before_detaching);
+  if (!refused_.empty()) {
+    losses_due_ = true;
+    look_timer_->arm(look_time_.next(monotonic_now()));
+  }
+}
+
+void SessionTracker::stop_when_idle() {
   if (sessions_.empty()) monitor_.stop_watching_terminals();
 }
+
+void SessionTracker::retry_attaching() { scan(); }
 
 void SessionTracker::take(AgentSession& session, const judge::Event& event) {
   drive(session, [&](const judge::Watch::Tell& tell) { session.watch.take(event, tell); });
@@ -335,6 +409,18 @@ void SessionTracker::drive(AgentSession& session,
   if (!blinked && session.watch.session().blinks() && session.agent.interactive &&
       listener_.on_blink)
     listener_.on_blink(session);
+  set_due(session);
+}
+
+// A look that has been put off keeps its place: that is seen when its turn comes, for what draws
+// puts it off again and again.
+void SessionTracker::set_due(AgentSession& session) {
+  const auto next = session.watch.next_look();
+  const pid_t leader = session.agent.id.pid;
+  if (session.due && next && *session.due <= *next) return;
+  if (session.due) deadlines_.erase({*session.due, leader});
+  session.due = next;
+  if (next) deadlines_.insert({*next, leader});
 }
 
 void SessionTracker::on_transition(AgentSession& session, const judge::Transition& transition) {
@@ -349,56 +435,117 @@ void SessionTracker::on_transition(AgentSession& session, const judge::Transitio
 void SessionTracker::on_deadline() {
   catch_up();
   const judge::Time now = monotonic_now();
-  for (auto& entry : sessions_) {
-    AgentSession& session = entry.second;  // clang 14 takes no structured binding into a lambda
-    SessionLooks looks(monitor_, finder_, session.agent, std::nullopt, [&] {
+  std::vector<pid_t> due;
+  for (auto first = deadlines_.begin(); first != deadlines_.end() && first->first <= now; ++first)
+    due.push_back(first->second);
+  for (const pid_t leader : due) {
+    AgentSession& session = sessions_.at(leader);
+    SessionLooks looks(monitor_, finder_, session.agent, [&] {
       if (listener_.on_doubt && session.agent.interactive) listener_.on_doubt(session);
     });
+    deadlines_.erase({*session.due, leader});
+    session.due.reset();
     drive(session, [&](const judge::Watch::Tell& tell) { session.watch.look(now, looks, tell); });
   }
   rearm();
 }
 
 void SessionTracker::rearm() {
-  std::optional<judge::Time> next;
-  for (const auto& [pid, session] : sessions_) {
-    if (const auto due = session.watch.next_look()) next = std::min(next.value_or(*due), *due);
+  while (!deadlines_.empty()) {
+    const auto [due, leader] = *deadlines_.begin();
+    AgentSession& session = sessions_.at(leader);
+    if (session.watch.next_look() == due) return deadline_timer_->arm(due);
+    deadlines_.erase(deadlines_.begin());
+    session.due.reset();
+    set_due(session);
   }
-  if (next) {
-    deadline_timer_->arm(*next);
-  } else {
-    deadline_timer_->disarm();
-  }
+  deadline_timer_->disarm();
 }
 
-// An exit, an exec, a read may be among what was lost: /proc has the truth. Not more often than
-// once in a while, however much is lost: it is a long look.
+// What was lost is looked up, as soon as there is time for it.
 void SessionTracker::check_losses() {
-  const uint64_t losses = monitor_.lost();
+  const auto losses = monitor_.losses();
   if (losses == known_losses_) return;
-  spdlog::warn("{} kernel events lost, for want of room in a buffer or a map; looking at /proc",
-               losses - known_losses_);
-  known_losses_ = losses;
-  if (monotonic_now() - last_rescan_ > rescan_interval) {
-    rescan();
-  } else {
-    rescan_timer_->arm(last_rescan_ + rescan_interval);
+  const Nanoseconds now = monotonic_now();
+  uint64_t lost = 0;
+  for (size_t what = 0; what < losses.size(); ++what)
+    if (what != AGENT_LOST_BUDGET) lost += losses[what] - known_losses_[what];
+  if (lost > 0 && losses_told_.any_left(now)) {
+    losses_told_.use(now, 1);
+    spdlog::warn("{} kernel events lost, for want of room in a buffer or a map; looking at /proc",
+                 lost);
   }
+  if (losses[AGENT_LOST_SESSION] != known_losses_[AGENT_LOST_SESSION]) scan_due_ = true;
+  known_losses_ = losses;
+  losses_due_ = true;
+  look_timer_->arm(look_time_.next(now));
 }
 
-void SessionTracker::rescan() {
-  const judge::Time now = last_rescan_ = monotonic_now();
-  std::vector<pid_t> gone;
-  for (auto& [pid, session] : sessions_) {
-    const auto stat = finder_.proc().stat(pid);
-    if (!stat || stat->ended() || stat->id != session.agent.id) {
-      gone.push_back(pid);
-    } else {
-      look_at_terminal(session, adopt_descendants(monitor_, finder_, session.agent.id), now);
+// A turn of looks at what was lost. It is paid for afterwards: nothing is looked at for so long
+// that this stays a small share of the time.
+void SessionTracker::look_again() {
+  catch_up();
+  const Nanoseconds began = thread_cpu_time();
+  if (looks_due_.empty() && std::exchange(losses_due_, false)) find_losses();
+  while (!looks_due_.empty() && thread_cpu_time() - began < looks_a_turn) {
+    const auto [leader, in_kernel] = std::move(looks_due_.front());
+    looks_due_.pop_front();
+    look_for_losses(leader, in_kernel ? &*in_kernel : nullptr);
+  }
+  if (looks_due_.empty() && std::exchange(scan_due_, false)) scan();
+  const Nanoseconds now = monotonic_now();
+  look_time_.use(now, std::chrono::duration<double>(thread_cpu_time() - began).count());
+  if (losses_due_ || scan_due_ || !looks_due_.empty()) look_timer_->arm(look_time_.next(now));
+  rearm();
+}
+
+// Which sessions have lost something, by what the kernel has of each: those that it has no more,
+// those that are not known here, and those that it has counted a loss of. And whoever found no
+// place.
+void SessionTracker::find_losses() {
+  const auto in_kernel = monitor_.sessions();
+  for (const auto& [leader, session] : sessions_) {
+    const auto found = in_kernel.find(leader);
+    if (found == in_kernel.end()) {
+      looks_due_.emplace_back(leader, std::nullopt);
+    } else if (found->second.lost != session.lost ||
+               found->second.start_ns / nanoseconds_a_tick != session.agent.id.start_ticks) {
+      looks_due_.emplace_back(leader, found->second);
     }
   }
-  for (const pid_t pid : gone) end(pid, now, "gone; its exit was among lost events");
-  scan();
+  for (const auto& [leader, session] : in_kernel)
+    if (!sessions_.contains(leader)) looks_due_.emplace_back(leader, session);
+  for (const auto& [id, agent] : refused_) looks_due_.emplace_back(id.pid, std::nullopt);
+}
+
+void SessionTracker::look_for_losses(pid_t leader, const agent_session* in_kernel) {
+  const judge::Time now = monotonic_now();
+  auto known = sessions_.find(leader);
+  const auto stat = finder_.proc().stat(leader);
+  const bool runs = stat && !stat->ended();
+  if (known != sessions_.end() && (!runs || stat->id != known->second.agent.id)) {
+    end(leader, now, "gone; its exit was among lost events");
+    known = sessions_.end();
+  }
+  std::erase_if(refused_, [&](const auto& entry) {
+    return entry.first.pid == leader && (!runs || entry.first != stat->id);
+  });
+  if (!runs) return;
+  if (known != sessions_.end()) {
+    AgentSession& session = known->second;
+    if (in_kernel != nullptr) session.lost = in_kernel->lost;
+    if (in_kernel == nullptr && !monitor_.adopt_leader(session.agent.id)) return;
+    adopt_descendants(monitor_, finder_, session.agent.id);
+    return look_at_terminal(session, now);
+  }
+  const auto refused = refused_.find(stat->id);
+  if (refused != refused_.end() && !has_place(refused->second.user)) return;
+  const auto found = finder_.look_at(leader);
+  if (found) {
+    add(*found, now);
+  } else if (in_kernel != nullptr) {
+    monitor_.drop(leader);
+  }
 }
 
 }  // namespace ebpf_ai_monitor

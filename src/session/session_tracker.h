@@ -7,8 +7,10 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/allowance.h"
 #include "judge/explain.h"
 #include "judge/watch.h"
 #include "kernel/agent_monitor.h"
@@ -50,6 +52,10 @@ struct AgentSession {
   int exit_code = 0;
   int exit_signal = 0;  // 0: it exited
   RecentWrites writes = {};
+  // What SessionTracker knows of it beside.
+  std::optional<judge::Time> due = {};  // its place among the deadlines; its next look, or before
+  uint32_t lost = 0;                    // agent_session's, when it was looked at
+  Allowance looks{10, 10};              // while it is a candidate
 };
 
 // What a session is continued from where another daemon watched it until just now.
@@ -76,9 +82,13 @@ class SessionTracker {
     std::function<void(const AgentSession&)> on_doubt = {};
   };
 
+  // How many sessions may be watched. A user may have as many as there are places left, so that
+  // there is always one for another.
+  static constexpr size_t places = AGENT_SESSIONS_MAX / 4 * 3;
+
   // An empty `users` is everyone's.
-  SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentFinder finder, std::set<uid_t> users,
-                 judge::Rules rules, Listener listener);
+  SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames names, std::set<uid_t> users,
+                 judge::Rules rules, Listener listener, size_t places = SessionTracker::places);
 
   // Finds the agents that run already; those in `kept` go on as they were.
   void scan(const std::vector<KeptSession>& kept = {});
@@ -91,6 +101,10 @@ class SessionTracker {
 
   // By the leader's pid; only agents, not what is still a candidate.
   std::map<pid_t, const AgentSession*> agents() const;
+  // How many a user has.
+  size_t agents_of(uid_t user) const;
+  // How many agents found no place.
+  size_t refused() const { return refused_.size(); }
   // nullptr: there is none.
   const AgentSession* agent(const ProcessId& id) const;
   // The agent that any process of its session, by its pid, belongs to; nullptr: it is no agent's.
@@ -108,31 +122,57 @@ class SessionTracker {
  private:
   void on_event(const agent_event& event);
   void on_sighting(const agent_event& event);
-  bool may_be_interactive_now(const AgentSession& session, const agent_event& event) const;
+  bool may_be_interactive_now(AgentSession& session, const agent_event& event);
+  bool has_place(uid_t user) const;
+  void refuse(const FoundAgent& found);
   void add(const FoundAgent& found, judge::Time now, const KeptSession* kept = nullptr);
-  void look_at_terminal(AgentSession& session, std::vector<pid_t> members, judge::Time now);
+  void look_at_terminal(AgentSession& session, judge::Time now);
   void promote(AgentSession& session);
   void forget(pid_t leader);
-  void rescan();
   void end(pid_t leader, judge::Time now, const std::string& why);
   void take(AgentSession& session, const judge::Event& event);
   void on_transition(AgentSession& session, const judge::Transition& transition);
   void drive(AgentSession& session, const std::function<void(const judge::Watch::Tell&)>& move);
+  void set_due(AgentSession& session);
   void on_deadline();
   void rearm();
   void check_losses();
+  void look_again();
+  void find_losses();
+  void look_for_losses(pid_t leader, const agent_session* in_kernel);
+  void retry_attaching();
+  void stop_when_idle();
 
   AgentMonitor monitor_;
   AgentFinder finder_;
   std::set<uid_t> users_;
   judge::Rules rules_;
   const Listener listener_;
+  const size_t places_;
   std::map<pid_t, AgentSession> sessions_;
-  uint64_t known_losses_ = 0;
+  struct Count {
+    size_t sessions = 0;
+    size_t agents = 0;  // those of them that are no candidates
+  };
+  std::map<uid_t, Count> counts_;
+  std::map<ProcessId, FoundAgent> refused_;
+  std::map<uid_t, Allowance> refusals_told_;
+  std::set<std::pair<judge::Time, pid_t>> deadlines_;
+
+  AgentMonitor::Losses known_losses_{};
+  Allowance losses_told_;
+  // Looks at what was lost: those that are due, and how much time they may take.
+  Allowance look_time_;
+  bool losses_due_ = false;
+  bool scan_due_ = false;
+  std::deque<std::pair<pid_t, std::optional<agent_session>>> looks_due_;
+  Nanoseconds attach_retry_;
+
   EventSourcePtr events_source_;
   EventSourcePtr deadline_timer_;
-  judge::Time last_rescan_{};
-  EventSourcePtr rescan_timer_;
+  EventSourcePtr look_timer_;
+  EventSourcePtr attach_timer_;
+  EventSourcePtr idle_timer_;
 };
 
 }  // namespace ebpf_ai_monitor

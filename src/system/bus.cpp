@@ -6,12 +6,17 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr int requests_a_turn = 8;
+// Of a processor, in the long run and at once: who asks without end has the rest of the bus wait,
+// and nothing else.
+constexpr double share = 0.25;
+constexpr double seconds_at_once = 0.25;
 
 }  // namespace
 
 BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::function<void()> on_lost)
     : connection_(connection),
       on_lost_(std::move(on_lost)),
+      time_(share, seconds_at_once),
       io_(loop.add_io(connection.getEventLoopPollData().fd, EPOLLIN,
                       [this](uint32_t) { process(); })),
       timer_(loop.add_timer([this] { process(); })),
@@ -22,6 +27,19 @@ BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::funct
 
 void BusOnLoop::process() {
   if (!on_lost_) return;
+  const Nanoseconds began = thread_cpu_time();
+  rests_ = false;
+  take_turn();
+  if (!on_lost_) return;
+  const Nanoseconds now = monotonic_now();
+  time_.use(now, std::chrono::duration<double>(thread_cpu_time() - began).count());
+  if (time_.any_left(now)) return;
+  rests_ = true;
+  io_->set_io_events(0);
+  timer_->arm(time_.next(now));
+}
+
+void BusOnLoop::take_turn() {
   more_ = false;
   try {
     // Not all at once: who asks without end shall not keep the rest of the loop waiting.
@@ -40,7 +58,7 @@ void BusOnLoop::process() {
 }
 
 void BusOnLoop::refresh() {
-  if (!on_lost_ || more_) return;
+  if (!on_lost_ || more_ || rests_) return;
   const auto poll = connection_.getEventLoopPollData();
   io_->set_io_events(
       static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT

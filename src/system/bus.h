@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/allowance.h"
 #include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
@@ -77,10 +78,9 @@ inline std::optional<Nanoseconds> deadline(const sdbus::IConnection::PollData& p
   return poll.timeout;
 }
 
-// Of the method call that the object answers now.
-inline Caller caller_of(const sdbus::IObject& object) {
-  const sdbus::Message call = object.getCurrentlyProcessedMessage();
-  return {call.getCredsUid(), call.getSender()};
+// The method call that the object answers now.
+inline sdbus::Message current_call(const sdbus::IObject& object) {
+  return object.getCurrentlyProcessedMessage();
 }
 
 #else  // 1.x
@@ -136,9 +136,8 @@ inline std::optional<Nanoseconds> deadline(const sdbus::IConnection::PollData& p
   return std::chrono::microseconds(poll.timeout_usec);
 }
 
-inline Caller caller_of(const sdbus::IObject& object) {
-  const sdbus::Message& call = *object.getCurrentlyProcessedMessage();
-  return {call.getCredsUid(), call.getSender()};
+inline const sdbus::Message& current_call(const sdbus::IObject& object) {
+  return *object.getCurrentlyProcessedMessage();
 }
 
 #endif
@@ -153,11 +152,14 @@ class BusOnLoop {
 
  private:
   void process();
+  void take_turn();
   void refresh();
 
   sdbus::IConnection& connection_;
   std::function<void()> on_lost_;
-  bool more_ = false;  // the turn ended with requests left
+  bool more_ = false;   // the turn ended with requests left
+  bool rests_ = false;  // it has had its share of the processor
+  Allowance time_;
   EventSourcePtr io_;
   EventSourcePtr timer_;
   EventSourcePtr post_;

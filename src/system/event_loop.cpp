@@ -13,6 +13,12 @@ int check(int result, const char* what) {
   return result;
 }
 
+Nanoseconds read_clock(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
+}
+
 // Of a time before the boot: 0, which has passed as well.
 uint64_t microseconds(Nanoseconds time) {
   const auto count = std::chrono::ceil<std::chrono::microseconds>(time).count();
@@ -44,11 +50,8 @@ EventSourcePtr own(std::unique_ptr<EventSource::Impl> impl, int result, const ch
 
 }  // namespace
 
-Nanoseconds monotonic_now() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
-}
+Nanoseconds monotonic_now() { return read_clock(CLOCK_MONOTONIC); }
+Nanoseconds thread_cpu_time() { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 double unix_time(Nanoseconds monotonic) {
   const auto ago = monotonic_now() - monotonic;

@@ -15,6 +15,8 @@ namespace ebpf_ai_monitor {
 // CLOCK_MONOTONIC as the kernel's bpf_ktime_get_ns() and sd-event have it.
 using Nanoseconds = std::chrono::nanoseconds;
 Nanoseconds monotonic_now();
+// What this thread has used of a processor.
+Nanoseconds thread_cpu_time();
 // Unix seconds of a monotonic time. Twice the same is not: keep the first.
 double unix_time(Nanoseconds monotonic);
 

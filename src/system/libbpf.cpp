@@ -1,11 +1,13 @@
 #include "system/libbpf.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 
@@ -69,6 +71,17 @@ bool get_next_key_bytes(const bpf_map* map, const void* previous, void* key, siz
 
 void erase_bytes(const bpf_map* map, const void* key, size_t key_size) {
   bpf_map__delete_elem(map, key, key_size, 0);
+}
+
+size_t max_entries(const bpf_map* map) { return bpf_map__max_entries(map); }
+
+size_t get_batch(const bpf_map* map, const void* token, void* next, void* keys, void* values,
+                 size_t most, bool& all) {
+  auto count = static_cast<uint32_t>(most);
+  const int result = bpf_map_lookup_batch(bpf_map__fd(map), const_cast<void*>(token), next, keys,
+                                          values, &count, nullptr);
+  all = result < 0;  // ENOENT: that was the last
+  return result == 0 || errno == ENOENT ? count : 0;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "system/result.h"
@@ -41,6 +42,11 @@ bool get_bytes(const bpf_map* map, const void* key, size_t key_size, void* value
                size_t value_size);
 bool get_next_key_bytes(const bpf_map* map, const void* previous, void* key, size_t key_size);
 void erase_bytes(const bpf_map* map, const void* key, size_t key_size);
+size_t max_entries(const bpf_map* map);
+// The next entries after `token`, null for the first: how many, and whether there are no more. Says
+// so as well where that cannot be known.
+size_t get_batch(const bpf_map* map, const void* token, void* next, void* keys, void* values,
+                 size_t most, bool& all);
 
 template <typename Key, typename Value>
 Status put(const bpf_map* map, const Key& key, const Value& value) {
@@ -76,6 +82,23 @@ std::vector<Key> keys_of(const bpf_map* map) {
        previous = &key)
     keys.push_back(key);
   return keys;
+}
+
+// All that a hash has, in a system call or a few.
+template <typename Key, typename Value>
+std::vector<std::pair<Key, Value>> entries_of(const bpf_map* map) {
+  const size_t most = max_entries(map);
+  std::vector<Key> keys(most);
+  std::vector<Value> values(most);
+  std::vector<std::pair<Key, Value>> entries;
+  uint32_t token = 0;  // a hash's is the number of a bucket
+  bool all = false;
+  for (bool first = true; !all; first = false) {
+    const size_t count =
+        get_batch(map, first ? nullptr : &token, &token, keys.data(), values.data(), most, all);
+    for (size_t i = 0; i < count; ++i) entries.emplace_back(keys[i], values[i]);
+  }
+  return entries;
 }
 
 // May be gone already.

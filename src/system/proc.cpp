@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <memory>
 #include <sstream>
 
+#include "core/text.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -24,6 +24,7 @@ constexpr size_t max_environment = 1024UL * 1024;
 constexpr size_t max_small_file = 4096;
 // About 150 bytes a socket.
 constexpr size_t max_socket_list = 8UL * 1024 * 1024;
+constexpr size_t max_parent_threads = 256;
 
 std::string read_file(const std::string& path, size_t max_bytes) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -78,7 +79,7 @@ std::optional<ProcessStat> parse_stat(std::string_view line) {
   if (open == std::string_view::npos || close == std::string_view::npos || close < open)
     return std::nullopt;
   ProcessStat stat;
-  stat.comm = line.substr(open + 1, close - open - 1);
+  stat.comm = printable(line.substr(open + 1, close - open - 1));
   std::istringstream before{std::string(line.substr(0, open))};
   std::istringstream after{std::string(line.substr(close + 1))};
   int64_t terminal = 0;
@@ -115,24 +116,6 @@ std::vector<pid_t> Proc::processes() const { return list_numbers(root_); }
 
 std::vector<pid_t> Proc::threads(pid_t pid) const { return list_numbers(path(pid, "task")); }
 
-bool Proc::busy(pid_t pid) const {
-  return std::ranges::any_of(threads(pid), [&](pid_t tid) {
-    const auto stat =
-        parse_stat(read_file(path(pid, "task/" + std::to_string(tid) + "/stat"), max_small_file));
-    return stat && stat->busy();
-  });
-}
-
-// "0 0x3 0x7ffc… …": the number is decimal, the arguments are not; "running", or "-1 …" for a block
-// that is in no system call.
-std::optional<Proc::SystemCall> Proc::system_call(pid_t pid, pid_t tid) const {
-  std::istringstream fields(
-      read_file(path(pid, "task/" + std::to_string(tid) + "/syscall"), max_small_file));
-  SystemCall call{};
-  if (!(fields >> call.number >> std::hex >> call.first_argument)) return std::nullopt;
-  return call;
-}
-
 std::optional<ProcessStat> Proc::stat(pid_t pid) const {
   return parse_stat(read_file(path(pid, "stat"), max_small_file));
 }
@@ -162,7 +145,9 @@ std::optional<pid_t> Proc::innermost_pid(pid_t pid) const {
 
 std::vector<pid_t> Proc::children(pid_t pid) const {
   std::vector<pid_t> children;
-  for (const pid_t thread : threads(pid)) {
+  std::vector<pid_t> all = threads(pid);
+  if (all.size() > max_parent_threads) all.resize(max_parent_threads);
+  for (const pid_t thread : all) {
     std::istringstream pids(
         read_file(path(pid, "task/" + std::to_string(thread) + "/children"), max_small_file));
     for (pid_t child = 0; pids >> child;) children.push_back(child);
@@ -210,16 +195,6 @@ std::vector<uint64_t> Proc::sockets(pid_t pid) const {
 
 std::string Proc::net(const std::string& list) const {
   return read_file(root_ + "/net/" + list, max_socket_list);
-}
-
-dev_t Proc::device(pid_t pid, int fd) const {
-  // The inode behind the link, without opening it: a terminal's driver is never called. Nor is a
-  // user's file system, which may hang: only what lies in /dev is looked at.
-  const std::string name = "fd/" + std::to_string(fd);
-  struct ::stat status {};
-  if (!link(pid, name).starts_with("/dev/") || ::stat(path(pid, name).c_str(), &status) != 0)
-    return 0;
-  return S_ISCHR(status.st_mode) ? status.st_rdev : 0;
 }
 
 uint64_t ticks_since_boot() {

@@ -17,7 +17,7 @@ namespace ebpf_ai_monitor {
 // Fields of /proc/<pid>/stat, proc(5).
 struct ProcessStat {
   ProcessId id;
-  std::string comm;
+  std::string comm;  // as printable() shows it
   char state = '?';
   pid_t parent = 0;
   pid_t process_group = 0;
@@ -27,8 +27,6 @@ struct ProcessStat {
   // Foreground process group of that terminal, -1: none.
   pid_t foreground_group = -1;
 
-  // Running, runnable, or in an uninterruptible sleep, as page faults are.
-  bool busy() const { return state == 'R' || state == 'D'; }
   // A zombie, or dead: it has exited, only its parent has not asked yet.
   bool ended() const { return state == 'Z' || state == 'X'; }
   // By job control or by a debugger.
@@ -52,7 +50,7 @@ class Proc {
   std::optional<uid_t> user(pid_t pid) const;
   // Its id in its own pid namespace; none if the process is gone.
   std::optional<pid_t> innermost_pid(pid_t pid) const;
-  // Processes whose parent it is.
+  // Processes whose parent it is; of a process with very many threads, those of the first.
   std::vector<pid_t> children(pid_t pid) const;
   // The first `max_bytes` of the command line, split.
   std::vector<std::string> arguments(pid_t pid, size_t max_bytes = 4096) const;
@@ -60,22 +58,12 @@ class Proc {
   // where there is none. Looks at the first MiB.
   std::vector<std::string> environment(pid_t pid, const std::vector<std::string_view>& names) const;
   std::vector<pid_t> threads(pid_t pid) const;
-  // Whether one of its threads is not at rest: it runs, waits for a processor, or for a disk.
-  bool busy(pid_t pid) const;
-  // The system call that a thread is blocked in; none while it runs.
-  struct SystemCall {
-    long number;
-    uint64_t first_argument;
-  };
-  std::optional<SystemCall> system_call(pid_t pid, pid_t tid) const;
   // Target of a link below /proc/<pid>: "exe", "cwd", "fd/1"; "" if it cannot be read.
   std::string link(pid_t pid, const std::string& name) const;
   // Inode numbers of the sockets that it has open; none if it may not be looked at.
   std::vector<uint64_t> sockets(pid_t pid) const;
   // A list of the sockets of this network namespace: "tcp", "tcp6", "unix", as proc(5) has it.
   std::string net(const std::string& list) const;
-  // Device number of the character device behind /proc/<pid>/fd/<fd>; 0: not one.
-  dev_t device(pid_t pid, int fd) const;
 
  private:
   std::string path(pid_t pid, const std::string& name) const;

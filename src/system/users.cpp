@@ -1,14 +1,16 @@
 #include "system/users.h"
 
+#include <dirent.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <filesystem>
+#include <memory>
+#include <string_view>
 
 #include "system/capabilities.h"
 
@@ -27,6 +29,19 @@ Result<User> look_up(const std::string& who, int (*find)(Key, passwd*, char*, si
   return User{entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir};
 }
 
+// None: nobody is logged in.
+std::vector<uid_t> runtime_directory_uids() {
+  std::vector<uid_t> uids;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(runtime_directories), closedir);
+  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
+    const std::string_view name(entry->d_name);
+    uid_t uid = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
+    if (error == std::errc() && end == name.data() + name.size()) uids.push_back(uid);
+  }
+  return uids;
+}
+
 }  // namespace
 
 Result<User> find_user(const std::string& name) {
@@ -35,10 +50,11 @@ Result<User> find_user(const std::string& name) {
 
 Result<User> find_user(uid_t uid) { return look_up(std::to_string(uid), getpwuid_r, uid); }
 
+// By its name alone, which root has made: what is mounted there may be the user's own, and never
+// answer.
 bool is_logged_in(uid_t uid) {
-  const std::string path = std::string(runtime_directories) + "/" + std::to_string(uid);
-  struct stat status {};
-  return lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid;
+  const std::vector<uid_t> uids = runtime_directory_uids();
+  return std::ranges::find(uids, uid) != uids.end();
 }
 
 Status become(const User& user) {
@@ -53,15 +69,8 @@ Status become(const User& user) {
 
 std::vector<User> logged_in_users() {
   std::vector<User> users;
-  std::error_code ignored;  // no /run/user: nobody is logged in
-  for (const auto& entry : std::filesystem::directory_iterator(runtime_directories, ignored)) {
-    const std::string name = entry.path().filename();
-    uid_t uid = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
-    if (error != std::errc() || end != name.data() + name.size()) continue;
-    if (!is_logged_in(uid)) continue;
+  for (const uid_t uid : runtime_directory_uids())
     if (auto user = find_user(uid)) users.push_back(std::move(*user));
-  }
   return users;
 }
 

@@ -23,8 +23,8 @@ constexpr auto report_period = std::chrono::milliseconds(250);
 constexpr int logs_a_period = 20;
 constexpr auto log_period = std::chrono::seconds(10);
 
-// Far more agents than a user may have at a time: those that have ended since it last read, too.
-constexpr size_t max_behind = 1000;
+// More agents than a user may have at a time: those that have ended since it last read, too.
+constexpr size_t max_behind = 4096;
 
 [[noreturn]] void run_child(const User& user, int program, int socket) {
   sigset_t none;

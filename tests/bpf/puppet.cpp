@@ -10,9 +10,9 @@
 //   open PATH                 fd          open-nonblock PATH: with O_NONBLOCK
 //   pipe                      "R W"
 //   pty                       "MASTER SLAVE", of a new pseudo-terminal
-//   devpts NUMBER             fd          of a new pseudo-terminal of that number on another
-//   devpts,
-//                                         which it mounts as its own /dev/pts
+//   devpts NUMBER [PATH]      fd          of a new pseudo-terminal of that number on another
+//                                         devpts, which it mounts there, or as its own /dev/pts
+//   unshare-user              0           moves into a user namespace of its own
 //   rename COMM               0           another comm, and a command line without a name in it
 //   take-terminal FD          0           setsid(), and FD becomes the controlling terminal and fd
 //   0-2 fork CHANNEL              pid         of a child that takes its orders on another socket
@@ -90,12 +90,12 @@ std::string make_pty() {
   return std::to_string(master) + " " + std::to_string(slave);
 }
 
-long open_other_devpts(int number) {
+long open_other_devpts(int number, const std::string& path) {
   if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666") != 0)
+      mount("devpts", path.c_str(), "devpts", 0, "ptmxmode=0666") != 0)
     return -errno;
   while (true) {
-    const int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    const int master = open((path + "/ptmx").c_str(), O_RDWR | O_NOCTTY);
     const int unlocked = 0;
     int given = -1;
     if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) != 0 ||
@@ -233,13 +233,15 @@ class Puppet {
       if (order == "open-nonblock")
         return result(open(words.at(1).c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
       if (order == "take-terminal") return take_terminal(number(1));
-      if (order == "devpts") return open_other_devpts(number(1));
+      if (order == "devpts")
+        return open_other_devpts(number(1), words.size() > 2 ? words[2] : "/dev/pts");
       if (order == "rename") return rename_self(words.at(1));
       if (order == "setsid") return std::min(0L, result(setsid()));
       if (order == "group") return result(setpgid(0, 0));
       if (order == "foreground") return result(tcsetpgrp(number(1), number(2)));
       if (order == "user")
         return result(setresuid(uid_t(number(1)), uid_t(number(1)), uid_t(number(1))));
+      if (order == "unshare-user") return result(unshare(CLONE_NEWUSER));
       if (order == "fork") return fork_puppet(number(1));
       if (order == "fork-writer") return fork_writer(number(1));
       if (order == "udp") return udp(number(1), std::stoul(words.at(2)));

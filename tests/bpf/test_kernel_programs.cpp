@@ -92,6 +92,17 @@ TEST_F(KernelPrograms, ExecFromAThreadIsTheSameSession) {
   EXPECT_THAT(watcher_->all(AGENT_EXIT), IsEmpty());
 }
 
+TEST_F(KernelPrograms, ExecFromAThreadOfAMemberIsTheSameSession) {
+  Actor agent = start();
+  expect(AGENT_EXEC, agent);
+  const auto child = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("move-channel 4", 4), 0);
+  agent.tell("thread-exec " + programs_.copy("something-else"), 4);
+  EXPECT_EQ(watcher_->next(AGENT_EXEC, child).session, static_cast<uint32_t>(agent.pid()));
+  EXPECT_EQ(agent.order("write 1 1", 4), 1);
+  EXPECT_EQ(watcher_->next(AGENT_OUTPUT, child).session, static_cast<uint32_t>(agent.pid()));
+}
+
 TEST_F(KernelPrograms, LongCommIsCutAsTheKernelDoes) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);

@@ -108,12 +108,13 @@ class Sessions : public RootTest {
       std::cerr << "event: " << testing::PrintToString(event) << "\n";
   }
 
-  void watch(AgentMonitor::Options options = {}, const std::vector<KeptSession>& kept = {}) {
+  void watch(AgentMonitor::Options options = {}, const std::vector<KeptSession>& kept = {},
+             size_t places = SessionTracker::places) {
     const auto names = AgentNames::from({agent_name()});
     options.names = names->for_kernel();
     const std::set<uid_t> users = options.users;
     tracker_ = std::make_unique<SessionTracker>(
-        loop_, load(options), AgentFinder(*names, Proc()), users, judge::Rules{},
+        loop_, load(options), *names, users, judge::Rules{},
         SessionTracker::Listener{
             [this](const AgentSession& session, const judge::Transition* change) {
               Told told{session.agent.id.pid, session.agent.name, {}, {}, false, ""};
@@ -125,7 +126,8 @@ class Sessions : public RootTest {
               }
               told_.push_back(told);
             },
-            [this](const agent_event& event) { events_.push_back(event); }});
+            [this](const agent_event& event) { events_.push_back(event); }},
+        places);
     tracker_->scan(kept);
   }
 
@@ -302,14 +304,12 @@ TEST_F(Sessions, SilenceOfOneThatComputesIsNoWait) {
 class Recorded : public Sessions {
  protected:
   void record(const Actor& agent) {
-    const AgentFinder finder(*AgentNames::from({agent_name()}), Proc());
     recorder_ = std::make_unique<Recorder>(
-        loop_, load({.names = {}, .users = {}, .everything = true}), finder,
+        loop_, load({.names = {}, .users = {}, .everything = true}),
+        *AgentNames::from({agent_name()}),
         Recorder::Listener{[](const FoundAgent&) {},
                            [this](const std::string& line) { trace_ += line; }, [] {}});
-    const auto found = finder.look_at(agent.pid());
-    ASSERT_TRUE(found);
-    const auto status = recorder_->record_running(*found);
+    const auto status = recorder_->record_running(tracker_->agents().at(agent.pid())->agent);
     ASSERT_TRUE(status) << status.error().message;
   }
 
@@ -518,7 +518,7 @@ TEST_F(Sessions, InAPipeItIsNoneToItsEnd) {
   agent.tell("exit 0");
   run_until_event(AGENT_EXIT, agent.pid());
   EXPECT_THAT(told_, IsEmpty());
-  EXPECT_FALSE(tracker_->monitor().watches_terminals());
+  run_until("nobody pays any more", [&] { return !tracker_->monitor().watches_terminals(); });
 }
 
 TEST_F(Sessions, InTheBackgroundItIsNone) {
@@ -582,6 +582,22 @@ TEST_F(Sessions, AnAgentInAContainersTerminalOfTheSameNumberIsAnother) {
   tracker_.reset();
   watch();
   EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), child));
+}
+
+// In a container, or a chroot: its terminal has another name there, or none that leads anywhere.
+TEST_F(Sessions, AnAgentWhoseTerminalLiesElsewhere) {
+  watch();
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  const std::string elsewhere = programs_.path("pts");
+  std::filesystem::create_directory(elsewhere);
+  const auto child = static_cast<pid_t>(shell.order("fork 4"));
+  const std::string inner = shell.ask("devpts 0 " + elsewhere, 4);
+  ASSERT_GE(std::stol(inner), 0);
+  ASSERT_EQ(shell.order("take-terminal " + inner, 4), 0);
+  ASSERT_EQ(shell.order("move-channel 4", 4), 0);
+  shell.tell("exec " + agent_, 4);
+  until(child, std::nullopt);
+  EXPECT_THAT(agents(), ElementsAre(child));
 }
 
 TEST_F(Sessions, OtherUsersAgentsAreNotTold) {
@@ -778,7 +794,7 @@ TEST_F(Sessions, TheTerminalProgramsAreAttachedOnlyWhileThereIsASession) {
       second.tell("exit 0");
       until(second, State::exited);
     }
-    EXPECT_FALSE(tracker_->monitor().watches_terminals());
+    run_until("nobody pays any more", [&] { return !tracker_->monitor().watches_terminals(); });
     for (const auto& [link, name] : attached) {
       EXPECT_EQ(is_link(link), name.starts_with("process_")) << name;
     }
@@ -810,7 +826,6 @@ TEST_F(LostEvents, AnExitThatWasLostIsNoticed) {
   EXPECT_GT(tracker_->monitor().lost(), lost) << "its exit is among what was lost";
   EXPECT_THAT(until(agent, State::exited).why, HasSubstr("lost"));
   EXPECT_THAT(agents(), IsEmpty());
-  EXPECT_FALSE(tracker_->monitor().watches_terminals());
 }
 
 TEST_F(LostEvents, AnAgentWhoseStartWasLostIsFound) {
@@ -866,9 +881,103 @@ TEST_F(LostEvents, AReadWhoseReturnWasLostIsNoWait) {
   flood(agent, 4);
   terminal_.type("\n");
   EXPECT_EQ(agent.answer(), "1");
-  tracker_->catch_up();
   // It works in silence, and has not asked again: whatever the state, no thread is in a read.
-  EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.session().line_reads.blocked(), 0U);
+  run_until("a look", [&] {
+    return tracker_->agents().at(agent.pid())->watch.session().line_reads.blocked() == 0;
+  });
+}
+
+TEST_F(LostEvents, OnlyWhoLostSomethingIsLookedAt) {
+  watch({.names = {}, .users = {}, .ring_bytes = small});
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  const Terminal elsewhere;
+  Actor another(elsewhere, {.program = agent_});
+  until(another, std::nullopt);
+  const auto lost = [&](const Actor& of) {
+    return tracker_->monitor().sessions().at(of.pid()).lost;
+  };
+  tracker_->catch_up();
+  const auto before = lost(another);
+  flood(agent);
+  EXPECT_GT(lost(agent), 0U);
+  EXPECT_EQ(lost(another), before);
+  EXPECT_GT(tracker_->monitor().losses()[AGENT_READ_ENTER], 0U);
+  EXPECT_EQ(tracker_->monitor().losses()[AGENT_EXIT], 0U);
+  // Seen once, it is not looked at again.
+  run_until("a look", [&] { return tracker_->agents().at(agent.pid())->lost == lost(agent); });
+}
+
+// ---- places ----
+
+class Places : public Sessions {
+ protected:
+  // As many as there are places for one user, and one more.
+  void fill(size_t places) {
+    watch({}, {}, places);
+    for (size_t i = 0; i < places / 2 + 1; ++i) {
+      terminals_.push_back(std::make_unique<Terminal>());
+      actors_.push_back(
+          std::make_unique<Actor>(*terminals_.back(), Actor::Start{.program = agent_}));
+    }
+    run_until("an agent without a place", [&] { return tracker_->refused() == 1; });
+    EXPECT_THAT(agents(), SizeIs(places / 2));
+  }
+  pid_t refused() const {
+    for (const auto& actor : actors_)
+      if (!tracker_->agents().contains(actor->pid())) return actor->pid();
+    return 0;
+  }
+
+  std::vector<std::unique_ptr<Terminal>> terminals_;
+  std::vector<std::unique_ptr<Actor>> actors_;
+};
+
+TEST_F(Places, WhoTakesThemAllLeavesSomeForTheNextUser) {
+  fill(8);
+  for (int i = 0; i < 2; ++i) {
+    terminals_.push_back(std::make_unique<Terminal>());
+    actors_.push_back(std::make_unique<Actor>(*terminals_.back(),
+                                              Actor::Start{.program = agent_, .user = nobody}));
+    until(*actors_.back(), std::nullopt);
+  }
+  EXPECT_EQ(tracker_->agents_of(nobody), 2U);
+}
+
+TEST_F(Places, WhoFoundNoneIsWatchedWhenOneIsFree) {
+  fill(4);
+  const pid_t waits = refused();
+  EXPECT_THAT(tracker_->why_no_agent(waits), HasSubstr("has 2 agents, as many as one user may"));
+  const pid_t watched = agents().front();
+  const auto actor = std::ranges::find(actors_, watched, [](const auto& it) { return it->pid(); });
+  (*actor)->tell("exit 0");
+  run_until("its turn", [&] { return tracker_->agents().contains(waits); });
+  EXPECT_EQ(tracker_->refused(), 0U);
+  actors_.erase(actor);
+}
+
+TEST_F(Places, OneThatEndsWithoutHavingHadOneIsForgotten) {
+  fill(4);
+  const pid_t waits = refused();
+  std::erase_if(actors_, [&](const auto& it) { return it->pid() == waits; });
+  const pid_t watched = agents().front();
+  std::erase_if(actors_, [&](const auto& it) { return it->pid() == watched; });
+  run_until("nobody waits", [&] { return tracker_->refused() == 0; });
+  EXPECT_THAT(agents(), SizeIs(1));
+}
+
+// An agent under a user id that its owner was given for containers is that user's.
+TEST_F(Sessions, AnAgentInAUserNamespaceIsItsOwners) {
+  watch({.names = {}, .users = {nobody}});
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell"), .user = nobody});
+  if (shell.order("unshare-user") != 0) GTEST_SKIP() << "no user namespace for an ordinary user";
+  for (const char* map : {"uid_map", "gid_map"})
+    std::ofstream("/proc/" + std::to_string(shell.pid()) + "/" + map) << "0 200000 10\n";
+  ASSERT_EQ(shell.order("user 1"), 0);
+  shell.tell("exec " + agent_);
+  until(shell, std::nullopt);
+  EXPECT_EQ(Proc().user(shell.pid()), 200'001U);
+  EXPECT_EQ(tracker_->agents().at(shell.pid())->agent.user, nobody);
 }
 
 // A reused pid where nothing was lost: its end is told before its new beginning.

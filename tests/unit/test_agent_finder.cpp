@@ -1,8 +1,9 @@
 #include "session/agent_finder.h"
 
 #include <gmock/gmock.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+
+#include <fstream>
 
 #include "temporary_directory.h"
 
@@ -13,11 +14,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-// Character devices that every machine has stand for terminals: what counts is the number.
-const dev_t terminal = makedev(1, 3);
-constexpr const char* terminal_path = "/dev/null";
-const dev_t another_terminal = makedev(1, 5);
-constexpr const char* another_terminal_path = "/dev/zero";
+const dev_t terminal = makedev(136, 3);
+const dev_t another_terminal = makedev(136, 5);
 
 struct Process {
   pid_t pid = 0;
@@ -26,8 +24,8 @@ struct Process {
   std::string exe = "/opt/claude/claude";
   std::vector<std::string> arguments = {"claude"};
   dev_t tty = terminal;
-  std::string input = terminal_path;
-  std::string output = terminal_path;
+  bool is_input = true;
+  bool is_output = true;
   pid_t session = 1;
   pid_t group = 0;       // 0: its own
   pid_t foreground = 0;  // 0: its group
@@ -46,14 +44,20 @@ class Finder : public testing::Test {
                        std::to_string(foreground);
     for (int field = 9; field < 22; ++field) line += " 0";
     write_file(path / "stat", line + " " + std::to_string(process.started) + " 0 0\n");
-    write_file(path / "status", "Name:\tx\nUid:\t1000\t0\t0\t0\n");
+    write_file(directory_.path() / std::to_string(process.parent) / "task" /
+                   std::to_string(process.parent) / "comm",
+               "");
     std::string arguments;
     for (const std::string& argument : process.arguments) arguments += argument + '\0';
     write_file(path / "cmdline", arguments);
-    std::filesystem::create_directories(path / "fd");
     std::filesystem::create_symlink(process.exe, path / "exe");
-    std::filesystem::create_symlink(process.input, path / "fd" / "0");
-    std::filesystem::create_symlink(process.output, path / "fd" / "1");
+    std::ofstream(directory_.path() / std::to_string(process.parent) / "task" /
+                      std::to_string(process.parent) / "children",
+                  std::ios::app)
+        << process.pid << ' ';
+    if (process.tty != 0)
+      terminals_[process.pid] = {
+          .user = 1000, .is_input = process.is_input, .is_output = process.is_output};
   }
 
   std::vector<pid_t> running() {
@@ -68,7 +72,13 @@ class Finder : public testing::Test {
   }
 
   TemporaryDirectory directory_;
-  AgentFinder finder_{AgentNames::from({"claude", "codex"}).value(), Proc(directory_.path())};
+  std::map<pid_t, AgentFinder::Terminal> terminals_;
+  AgentFinder finder_{AgentNames::from({"claude", "codex"}).value(), Proc(directory_.path()),
+                      [this](pid_t pid) -> std::optional<AgentFinder::Terminal> {
+                        const auto found = terminals_.find(pid);
+                        if (found == terminals_.end()) return std::nullopt;
+                        return found->second;
+                      }};
 };
 
 TEST_F(Finder, AnAgentInItsTerminal) {
@@ -93,20 +103,13 @@ TEST_F(Finder, WhoIsNone) {
 }
 
 TEST_F(Finder, WhoDoesNotTalkToTheTerminal) {
-  add({.pid = 10, .input = "/"});  // a pipe, a file
-  add({.pid = 11, .output = "/"});
-  add({.pid = 12, .input = another_terminal_path});  // somebody else's
-  add({.pid = 13, .group = 13, .foreground = 99});   // in the background
-  for (const pid_t pid : {10, 11, 12, 13}) {
+  add({.pid = 10, .is_input = false});  // a pipe, a file, another terminal
+  add({.pid = 11, .is_output = false});
+  add({.pid = 12, .group = 12, .foreground = 99});  // in the background
+  for (const pid_t pid : {10, 11, 12}) {
     ASSERT_TRUE(finder_.look_at(pid)) << pid;
     EXPECT_FALSE(interactive(pid)) << pid;
   }
-}
-
-TEST_F(Finder, TheControllingTerminalByItsOtherName) {
-  if (!std::filesystem::is_character_file("/dev/tty")) GTEST_SKIP() << "no /dev/tty";
-  add({.pid = 10, .input = "/dev/tty", .output = "/dev/tty"});
-  EXPECT_TRUE(interactive(10));
 }
 
 TEST_F(Finder, TheOwnerOfTheForeground) {
@@ -149,24 +152,13 @@ TEST_F(Finder, AWrapperWithAHigherPid) {
 
 TEST_F(Finder, TwoAgentsAreTwo) {
   add({.pid = 10, .started = 200});
-  add({.pid = 11,
-       .comm = "codex",
-       .tty = another_terminal,
-       .input = another_terminal_path,
-       .output = another_terminal_path,
-       .started = 100});
+  add({.pid = 11, .comm = "codex", .tty = another_terminal, .started = 100});
   EXPECT_THAT(running(), ElementsAre(11, 10)) << "oldest first";
 }
 
 TEST_F(Finder, AnAgentOnATerminalOfItsParentsMakingIsAnother) {
   add({.pid = 10, .started = 100});
-  add({.pid = 11,
-       .parent = 10,
-       .tty = another_terminal,
-       .input = another_terminal_path,
-       .output = another_terminal_path,
-       .session = 11,
-       .started = 200});
+  add({.pid = 11, .parent = 10, .tty = another_terminal, .session = 11, .started = 200});
   add({.pid = 12, .parent = 10, .session = 12, .started = 300});
   EXPECT_THAT(running(), ElementsAre(10, 11, 12)) << "12: of the same number, in a container";
 }
@@ -189,35 +181,16 @@ TEST_F(Finder, Descendants) {
   add({.pid = 12, .parent = 11});
   add({.pid = 13, .parent = 10});
   add({.pid = 20});
-  EXPECT_THAT(finder_.processes().descendants(10), UnorderedElementsAre(11, 12, 13));
-  EXPECT_THAT(finder_.processes().descendants(12), IsEmpty());
+  EXPECT_THAT(finder_.descendants(10), UnorderedElementsAre(11, 12, 13));
+  EXPECT_THAT(finder_.descendants(12), IsEmpty());
 }
 
 TEST_F(Finder, ALoopOfParentsEnds) {
   // Read at two times, /proc can say so.
   add({.pid = 10, .parent = 11, .foreground = 99});
   add({.pid = 11, .parent = 10, .foreground = 99});
-  EXPECT_THAT(finder_.processes().descendants(10), ElementsAre(11));
+  EXPECT_THAT(finder_.descendants(10), ElementsAre(11));
   EXPECT_FALSE(interactive(10));
-}
-
-TEST_F(Finder, ReadsInProgress) {
-  add({.pid = 10});
-  const auto call = [&](const std::string& tid, long number, const std::string& fd) {
-    write_file(directory_.path() / "10" / "task" / tid / "syscall",
-               std::to_string(number) + " 0x" + fd + " 0x1 0x2 0x3 0x4 0x5 0x6 0x7\n");
-  };
-  std::filesystem::create_symlink("/", directory_.path() / "10" / "fd" / "5");
-  call("10", SYS_read, "0");
-  call("11", SYS_readv, "1");
-  call("12", SYS_write, "1");
-  call("13", SYS_read, "5");
-  call("14", SYS_read, "9");
-  write_file(directory_.path() / "10" / "task" / "15" / "syscall", "running\n");
-  std::vector<std::pair<pid_t, int>> reads;
-  for (const auto& read : finder_.reads_in_progress(10, terminal))
-    reads.emplace_back(read.tid, read.fd);
-  EXPECT_THAT(reads, UnorderedElementsAre(std::pair(10, 0), std::pair(11, 1)));
 }
 
 TEST_F(Finder, WhatItsUserGaveItToKnow) {
