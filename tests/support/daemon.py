@@ -30,10 +30,11 @@ class Daemon:
         options: Sequence[str] = ("--processes", "claude,codex"),
         agents: Path | None = None,
         hand_over: Path | None = None,
+        log_level: str = "debug",
     ) -> None:
         """`agents`: in place of /etc/ebpf-ai-monitor/agents.toml. `hand_over`: the directory for what it leaves to the next."""
         self._desktop = desktop
-        self._argv = [str(BINARY), "daemon", "--user", desktop.user, *options, "--log-level", "debug"]
+        self._argv = [str(BINARY), "daemon", "--user", desktop.user, *options, "--log-level", log_level]
         self._env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
         if agents is not None:
             self._env["EBPF_AI_MONITOR_AGENTS"] = str(agents)
