@@ -25,6 +25,7 @@
 #include <set>
 #include <sstream>
 
+#include "diagnose/look.h"
 #include "system/proc.h"
 #include "system/users.h"
 
@@ -273,8 +274,8 @@ Result<Sandbox> Sandbox::prepare(const CommandSettings& settings) {
   const std::string bwrap = find_program("bwrap");
   if (bwrap.empty())
     return fail("commands run in bubblewrap, which is not installed: package bubblewrap");
-  const std::string setpriv = find_program("setpriv");
-  if (setpriv.empty()) return fail("setpriv is not installed: package util-linux");
+  sandbox.setpriv_ = find_program("setpriv");
+  if (sandbox.setpriv_.empty()) return fail("setpriv is not installed: package util-linux");
   sandbox.groups_ = log_groups();
 
   auto& arguments = sandbox.arguments_;
@@ -305,22 +306,35 @@ Result<Sandbox> Sandbox::prepare(const CommandSettings& settings) {
   masked.merge(files_of(settings.deny));
   for (const std::string& path : masked)
     if (!is_hidden(path)) arguments.insert(arguments.end(), {"--ro-bind", "/dev/null", path});
-  arguments.insert(arguments.end(), {"--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add",
-                                     "CAP_SETGID", "--cap-add", "CAP_SETPCAP", "--", setpriv});
   return sandbox;
 }
 
 Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
+  const auto look = look_of(command);
   // One each: bwrap reads it to its end.
-  const auto filter = make_filter(network_);
+  const auto filter = make_filter(network_ || (look && look->network));
   if (!filter) return tl::make_unexpected(filter.error());
 
   const std::string uid = std::to_string(unused_uid());
   std::vector<std::string> line = arguments_;
-  line.insert(line.end(),
-              {"--reuid=" + uid, "--regid=" + uid,
-               groups_.empty() ? "--clear-groups" : "--groups=" + groups_, "--inh-caps=-all",
-               "--bounding-set=-all", "--no-new-privs", "/bin/sh", "-c", command});
+  const auto add_capabilities = [&](std::initializer_list<const char*> names) {
+    line.insert(line.end(), {"--cap-drop", "ALL"});
+    for (const char* name : names) line.insert(line.end(), {"--cap-add", name});
+    line.emplace_back("--");
+  };
+  if (look && look->privileged) {
+    // Of others' processes, the kernel's log, the rules; its arguments are all that it does.
+    add_capabilities({"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_SYSLOG", "CAP_NET_ADMIN"});
+  } else {
+    add_capabilities({"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"});
+    line.insert(line.end(), {setpriv_, "--reuid=" + uid, "--regid=" + uid,
+                             groups_.empty() ? "--clear-groups" : "--groups=" + groups_,
+                             "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"});
+  }
+  if (look)
+    line.insert(line.end(), look->arguments.begin(), look->arguments.end());
+  else
+    line.insert(line.end(), {"/bin/sh", "-c", command});
   std::vector<const char*> arguments;
   arguments.reserve(line.size() + 1);
   for (const std::string& argument : line) arguments.push_back(argument.c_str());

@@ -32,11 +32,12 @@ class Sandbox {
     UniqueFd output;  // standard output and standard error; reads do not wait
     UniqueFd status;  // for was_executed()
   };
-  // Runs it by sh. Who calls this reaps it.
+  // Runs it by sh, one of the forms of look_of() as that says. Who calls this reaps it.
   Result<Child> start(const std::string& command) const;
 
  private:
-  std::vector<std::string> arguments_;  // up to the user's ids
+  std::vector<std::string> arguments_;  // up to the capabilities
+  std::string setpriv_;
   std::string groups_;
   bool network_ = false;
 };

@@ -445,6 +445,36 @@ class TestSecrets:
         assert int(result["output"].split()[-1]) <= 16 * 2**20
 
 
+class TestLooks:
+    """A few commands, word for word, see what the sandbox's user may not."""
+
+    def test_anothers_process(self, run_command: RunCommand, tmp_path: Path) -> None:
+        path = tmp_path / "held-open"
+        with path.open("w"):
+            for command, seen in ((f"ls -l /proc/{os.getpid()}/fd", str(path)), (f"cat /proc/{os.getpid()}/io", "rchar:"),
+                                  (f"readlink /proc/{os.getpid()}/exe", "python")):
+                result = run_command(command)
+                assert result["exit_code"] == 0 and seen in result["output"], result
+                # Any other word, and it is the sandbox's user who asks.
+                assert run_command(command + "; true")["output"].find(seen) < 0, command
+        assert run_command(f"cat /proc/{os.getpid()}/environ")["exit_code"] != 0
+
+    def test_who_listens(self, run_command: RunCommand) -> None:
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            result = run_command("ss -tlnp")
+            assert f"pid={os.getpid()}," in result["output"], result
+
+    def test_the_kernels_log(self, run_command: RunCommand) -> None:
+        result = run_command("dmesg")
+        assert result["exit_code"] == 0 and result["output"], result
+
+    def test_it_only_looks(self, run_command: RunCommand) -> None:
+        assert run_command("dmesg -C")["exit_code"] != 0
+        assert run_command("ss -K dport = 1")["output"].find("users:") < 0
+
+
 class TestConfiguration:
     def test_what_is_denied_does_not_start(self, run_command: RunCommand, config: Path) -> None:
         config.write_text('[commands]\ndeny = ["uptime", "/usr/bin/id"]\n')
