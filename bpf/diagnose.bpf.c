@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
-// Probes on demand: one program for every tracepoint, one for every function. The attach cookie is
-// the probe's number; what it filters, copies and captures is in its entry of `probes` and
-// `layouts`. Every hit is counted; an event is made of every `every`th alone, and `every` doubles
-// where events come too fast, so that the counts stay exact and the cost bounded.
+// Probes on demand: one program for every tracepoint, one for every function, a pair for system
+// calls. The attach cookie is the probe's number; what it filters, copies and captures is in its
+// entry of `probes` and `layouts`. Every hit is counted, by process, call and error; an event is
+// made of every `every`th alone, and `every` doubles where events come too fast, so that the counts
+// stay exact and the cost bounded. The first hits of each of those counts, and of each latency, are
+// told as well: what is rare is not lost.
 //
 // The kernel runs no program of these kinds within another on the same CPU: a hit in an interrupt
 // that comes while a probe runs is skipped, which it counts as a miss of the program.
@@ -25,6 +27,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 const volatile __u32 own_pid = 0;
 // A bit for each probe whose clock runs.
 volatile __u32 running = 0;
+// System calls of 32-bit programs: their number, and that of their twin, or DIAGNOSE_SYSCALLS.
+const volatile __u16 twins[DIAGNOSE_SYSCALLS] = {};
 
 // ---- constants of the kernel that are no types ----
 
@@ -32,12 +36,20 @@ volatile __u32 running = 0;
 #define AF_INET 2
 #define AF_INET6 10
 #define EFAULT 14
-#define EOPNOTSUPP 95
+#define ERRNO_MAX 4095  // include/linux/err.h: MAX_ERRNO
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define DNS_PORT 53
 
 // On each CPU and for each probe. At about 2 us an event this is 2 % of a core.
 #define WINDOW_NS (100ULL * 1000 * 1000)
 #define WINDOW_EVENTS 1000
 #define EVERY_MAX (1ULL << 40)
+// Beside those: first events, of errors and of all else; of each kind so many.
+#define WINDOW_FIRSTS 300
+#define FIRSTS 3
+// Steps of a pattern's match: some times the length of a usual path.
+#define PATTERN_STEPS 512
 
 // ---- maps ----
 
@@ -63,7 +75,6 @@ struct {
   __type(value, struct diagnose_stats);
 } stats SEC(".maps");
 
-// Hits by process.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
   __uint(max_entries, 8192);
@@ -71,12 +82,20 @@ struct {
   __type(value, struct diagnose_count);
 } counts SEC(".maps");
 
+// Of processes that `counts` has no room for, with `pid` 0: calls and errors are only so many.
 struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, DIAGNOSE_PROBES);
-  __type(key, __u32);
-  __type(value, struct diagnose_syscall_counts);
-} syscall_counts SEC(".maps");
+  __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+  __uint(max_entries, 2048);
+  __type(key, struct diagnose_count_key);
+  __type(value, struct diagnose_count);
+} other_counts SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+  __uint(max_entries, DIAGNOSE_SYSCALLS);
+  __type(key, struct diagnose_shape_key);
+  __type(value, struct diagnose_shape);
+} shapes SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
@@ -86,21 +105,11 @@ struct {
 } cgroups SEC(".maps");
 
 // Calls that have not returned yet.
-struct call_key {
-  __u32 thread;
-  __u32 probe;
-};
-
-struct call {
-  __u64 time_ns;
-  __u64 arguments[DIAGNOSE_ARGUMENTS];
-};
-
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 16384);
-  __type(key, struct call_key);
-  __type(value, struct call);
+  __type(key, struct diagnose_open_key);
+  __type(value, struct diagnose_open_call);
 } calls SEC(".maps");
 
 struct {
@@ -108,10 +117,23 @@ struct {
   __uint(max_entries, 4 * 1024 * 1024);
 } events SEC(".maps");
 
+// What a hit came to.
+struct outcome {
+  __u64 latency_ns;
+  __s64 result;
+  __u16 call;   // of a system call
+  __u16 error;  // errno
+  __u16 timed, returned;
+};
+
 // The event that is being made; it may end in the middle of the last thing captured, plus one.
+// Behind it the hit that it is made of.
 struct scratch {
   struct diagnose_event event;
   char data[DIAGNOSE_DATA + sizeof(struct diagnose_item) + DIAGNOSE_RECORD];
+  struct outcome outcome;
+  struct diagnose_open_call call;
+  __u64 has_call;  // else it began before the probe
 };
 
 struct {
@@ -121,10 +143,37 @@ struct {
   __type(value, struct scratch);
 } scratches SEC(".maps");
 
+// What was captured of a system call before it: the beginning of the scratch as it was then.
+struct early {
+  struct diagnose_event event;
+  char data[DIAGNOSE_EARLY];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 512);
+  __type(key, __u32);  // the thread
+  __type(value, struct early);
+} earlies SEC(".maps");
+
+// Where a pattern's match stands.
+struct matching {
+  __u32 text, pattern;  // places
+  __u32 star;           // place behind the last * of the pattern; 0: none
+  __u32 resume;         // place in the text where that goes on
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct matching);
+} matchings SEC(".maps");
+
+// Most of what follows is in functions of their own, not inlined and not static: the verifier looks
+// at each of them once. All state is in the scratch, of which it takes nothing for known.
+
 // ---- helpers: captures ----
-//
-// Functions of their own, not inlined and not static: the verifier looks at each of them once. All
-// state is in the scratch, of which it takes nothing for known.
 
 static const __u32 zero = 0;
 
@@ -357,6 +406,193 @@ __noinline int capture_task(__u32 capture, __u64 pointer) {
   return 0;
 }
 
+// A file descriptor of the current process.
+__noinline int capture_fd(__u32 capture, __u32 number) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct diagnose_item* item;
+  struct diagnose_file* out;
+  struct fdtable* table;
+  struct socket* socket;
+  struct file *file = NULL, **files;
+  __u16 mode;
+
+  if (!scratch) return 0;
+  table = BPF_CORE_READ(task, files, fdt);
+  files = BPF_CORE_READ(table, fd);
+  if (!files || number >= BPF_CORE_READ(table, max_fds)) return 0;
+  if (bpf_probe_read_kernel(&file, sizeof(file), files + number) || !file) return 0;
+  mode = BPF_CORE_READ(file, f_inode, i_mode);
+  if ((mode & S_IFMT) != S_IFSOCK) {
+    capture_path(capture, (__u64)BPF_CORE_READ(file, f_path.mnt),
+                 (__u64)BPF_CORE_READ(file, f_path.dentry));
+    return 0;
+  }
+  item = new_item(scratch, capture);
+  if (!item) return 0;
+  out = (struct diagnose_file*)(item + 1);
+  out->inode = BPF_CORE_READ(file, f_inode, i_ino);
+  out->mode = mode;
+  out->deleted = 0;
+  end_item(scratch, item, sizeof(*out));
+  socket = (struct socket*)BPF_CORE_READ(file, private_data);
+  capture_sock(capture, (__u64)BPF_CORE_READ(socket, sk));
+  return 0;
+}
+
+// include/linux/socket.h: struct user_msghdr. The first of sendmmsg()'s as well.
+struct user_message {
+  __u64 name;
+  __u32 name_length;
+  __u32 padding;
+  __u64 pieces;
+  __u64 piece_count;
+};
+
+__noinline int capture_message(__u32 capture, __u64 pointer) {
+  struct user_message message;
+
+  if (bpf_probe_read_user(&message, sizeof(message), (void*)pointer)) return 0;
+  if (message.name) capture_sockaddr(capture, message.name, message.name_length, 1);
+  return 0;
+}
+
+// An item's internet address; of the family 0 if it has none.
+struct address {
+  __u32 family, port;  // port: host order
+  __u8* bytes;
+};
+
+static __always_inline struct address address_of(struct diagnose_item* item) {
+  struct address address = {};
+
+  if (item->size == sizeof(struct diagnose_sock)) {
+    struct diagnose_sock* sock = (struct diagnose_sock*)(item + 1);
+
+    address.family = sock->family;
+    address.port = sock->destination_port;
+    address.bytes = sock->destination;
+  } else if (item->size == 16 || item->size == 28) {  // struct sockaddr_in, sockaddr_in6
+    address.family = *(__u16*)(item + 1);
+    address.port = __builtin_bswap16(*((__u16*)(item + 1) + 1));
+    address.bytes = (__u8*)(item + 1) + (address.family == AF_INET6 ? 8 : 4);
+  }
+  if (address.family != AF_INET && address.family != AF_INET6) address.family = 0;
+  return address;
+}
+
+static __always_inline struct diagnose_item* item_at(struct scratch* scratch, __u32 place) {
+  return (struct diagnose_item*)&scratch->data[place & (DIAGNOSE_DATA - 1) & ~7];
+}
+
+// The place of the item behind the one at this; 0: there is none.
+__noinline int next_item(__u32 place) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  __s32 size;
+
+  if (!scratch) return 0;
+  if (!place) {
+    place = (scratch->event.record_size + 7) & ~7;
+  } else {
+    size = item_at(scratch, place)->size;
+    place += sizeof(struct diagnose_item) + (size > 0 ? (size + 7) & ~7 : 0);
+  }
+  return place < DIAGNOSE_DATA && place < scratch->event.data_size ? place : 0;
+}
+
+// Whether the address at a place is that of the filter.
+__noinline int same_address(__u32 probe_number, __u32 match_number, __u32 place) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &probe_number);
+  struct diagnose_match* match;
+  struct address address;
+  __u64 is[2] = {}, wanted[2] = {};
+
+  if (!scratch || !probe) return 0;
+  match = &probe->matches[match_number & (DIAGNOSE_MATCHES - 1)];
+  address = address_of(item_at(scratch, place));
+  if (!address.family) return 0;
+  if (match->value && (__u64)match->value != address.port) return 0;
+  if (!match->family) return 1;
+  if (match->family != address.family) return 0;
+  __builtin_memcpy(wanted, match->address, sizeof(wanted));
+  if (address.family == AF_INET) {
+    __builtin_memcpy(is, address.bytes, 4);
+    return (__u32)is[0] == (__u32)wanted[0];
+  }
+  __builtin_memcpy(is, address.bytes, sizeof(is));
+  return is[0] == wanted[0] && is[1] == wanted[1];
+}
+
+// Whether an address that was captured is that of the filter.
+__noinline int has_address(__u32 probe_number, __u32 match_number) {
+  __u32 place = 0;
+
+  for (__u32 i = 0; i < 2 * DIAGNOSE_CAPTURES; i++) {
+    place = next_item(place);
+    if (!place) return 0;
+    if (same_address(probe_number, match_number, place)) return 1;
+  }
+  return 0;
+}
+
+__noinline int is_name_server(__u32 place) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct address address;
+
+  if (!scratch) return 0;
+  address = address_of(item_at(scratch, place));
+  return address.family && address.port == DNS_PORT;
+}
+
+// The message of a query to a name server. What is sent to anything else is not looked at.
+__noinline int capture_dns(__u32 capture, __u64 pointer, __u32 length, __u32 in_message) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct user_message message;
+  struct diagnose_item* item;
+  __u64 piece[2];
+  __u32 place = 0;
+  bool dns = false;
+  long error;
+
+  if (!scratch) return 0;
+  for (__u32 i = 0; i < DIAGNOSE_CAPTURES && !dns; i++) {
+    place = next_item(place);
+    if (!place) return 0;
+    dns = is_name_server(place);
+  }
+  if (!dns) return 0;
+  if (in_message) {
+    if (bpf_probe_read_user(&message, sizeof(message), (void*)pointer)) return 0;
+    if (bpf_probe_read_user(piece, sizeof(piece), (void*)message.pieces)) return 0;
+    pointer = piece[0];
+    length = piece[1];
+  }
+  item = new_item(scratch, capture);
+  if (!item) return 0;
+  if (length > DIAGNOSE_DNS) length = DIAGNOSE_DNS;
+  error = bpf_probe_read_user(item + 1, length, (void*)pointer);
+  end_item(scratch, item, error ? error : length);
+  return 0;
+}
+
+__noinline int capture_end(__u32 capture) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_item* item = scratch ? new_item(scratch, capture) : NULL;
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct diagnose_end* out;
+  __u32 group;
+
+  if (!item) return 0;
+  out = (struct diagnose_end*)(item + 1);
+  group = BPF_CORE_READ(task, signal, group_exit_code);
+  out->exit_code = group ? group : BPF_CORE_READ(task, exit_code);
+  out->last = BPF_CORE_READ(task, signal, live.counter) == 0;
+  out->age_ns = bpf_ktime_get_ns() - BPF_CORE_READ(task, group_leader, start_time);
+  end_item(scratch, item, sizeof(*out));
+  return 0;
+}
+
 // The u64 at a place of the record.
 static __always_inline __u64 record_value(struct scratch* scratch, __u32 at) {
   return *(__u64*)&scratch->data[at & (DIAGNOSE_RECORD - 1) & ~7];
@@ -373,8 +609,23 @@ __noinline int capture_all(__u32 layout_index) {
     if (i >= layout->count) return 0;
     capture = &layout->captures[i];
     pointer = record_value(scratch, capture->source);
+    if (capture->kind == DIAGNOSE_FD_AT) {
+      if ((__s32)pointer >= 0) capture_fd(i, (__u32)pointer);
+      continue;
+    }
+    if (capture->kind == DIAGNOSE_END_OF_SELF) {
+      capture_end(i);
+      continue;
+    }
     if (!pointer) continue;
     switch (capture->kind) {
+      case DIAGNOSE_MESSAGE_AT:
+        capture_message(i, pointer);
+        break;
+      case DIAGNOSE_DNS_AT:
+        capture_dns(i, pointer, capture->size ? record_value(scratch, capture->size) : 0,
+                    capture->size == 0);
+        break;
       case DIAGNOSE_STRING_AT:
         capture_string(i, pointer);
         break;
@@ -417,113 +668,337 @@ __noinline int capture_all(__u32 layout_index) {
   return 0;
 }
 
-// ---- helpers: counts ----
+// ---- helpers: filters ----
+
+__noinline int compare(__s64 value, __u32 comparison, __s64 with, bool is_signed) {
+  switch (comparison) {
+    case DIAGNOSE_EQUAL:
+      return value == with;
+    case DIAGNOSE_NOT_EQUAL:
+      return value != with;
+    case DIAGNOSE_LESS:
+      return is_signed ? value < with : (__u64)value < (__u64)with;
+    case DIAGNOSE_LESS_OR_EQUAL:
+      return is_signed ? value <= with : (__u64)value <= (__u64)with;
+    case DIAGNOSE_GREATER:
+      return is_signed ? value > with : (__u64)value > (__u64)with;
+    case DIAGNOSE_GREATER_OR_EQUAL:
+      return is_signed ? value >= with : (__u64)value >= (__u64)with;
+  }
+  return 0;
+}
+
+static __always_inline __s64 number_of(__u64 bits, __u32 size, bool is_signed) {
+  switch (size) {
+    case 1:
+      return is_signed ? (__s64)(__s8)bits : (__s64)(__u8)bits;
+    case 2:
+      return is_signed ? (__s64)(__s16)bits : (__s64)(__u16)bits;
+    case 4:
+      return is_signed ? (__s64)(__s32)bits : (__s64)(__u32)bits;
+  }
+  return bits;
+}
+
+// Whether the first text that was captured so matches. Its state is in a map: the verifier takes
+// nothing of it for known, and so looks at a step once.
+__noinline int has_text(__u32 probe_number, __u32 match_number) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &probe_number);
+  volatile struct matching* at = bpf_map_lookup_elem(&matchings, &zero);
+  struct diagnose_match* match;
+  struct diagnose_item* item = NULL;
+  __u32 place = 0;
+
+  if (!scratch || !probe || !at) return 0;
+  match = &probe->matches[match_number & (DIAGNOSE_MATCHES - 1)];
+  for (__u32 i = 0; i < DIAGNOSE_CAPTURES; i++) {
+    place = next_item(place);
+    if (!place) return 0;
+    item = item_at(scratch, place);
+    if (item->capture == match->at) break;
+    item = NULL;
+  }
+  if (!item || item->size <= 0) return 0;
+  at->text = at->pattern = at->star = at->resume = 0;
+  for (__u32 step = 0; step < PATTERN_STEPS; step++) {
+    char wanted = match->pattern[at->pattern & (DIAGNOSE_PATTERN - 1)];
+    char is = ((char*)(item + 1))[at->text & (DIAGNOSE_STRING - 1)];
+
+    if (wanted == '*') {
+      at->pattern++;
+      at->star = at->pattern;
+      at->resume = at->text;
+    } else if (is && (wanted == is || wanted == '?')) {
+      at->pattern++;
+      at->text++;
+    } else if (!is && !wanted) {
+      return 1;
+    } else if (is && at->star) {
+      at->pattern = at->star;
+      at->resume++;
+      at->text = at->resume;
+    } else {
+      return 0;
+    }
+  }
+  return 0;
+}
+
+// Whether what is in the scratch passes the probe's filters by argument.
+__noinline int matches(__u32 number) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct diagnose_match* match;
+  __u64 bits;
+
+  if (!scratch || !probe) return 0;
+  for (__u32 i = 0; i < DIAGNOSE_MATCHES; i++) {
+    if (i >= probe->match_count) return 1;
+    match = &probe->matches[i];
+    if (match->kind == DIAGNOSE_MATCH_TEXT) {
+      if (!has_text(number, i)) return 0;
+    } else if (match->kind == DIAGNOSE_MATCH_ADDRESS) {
+      if (!has_address(number, i)) return 0;
+    } else {
+      bits = 0;
+      __builtin_memcpy(&bits, &scratch->data[match->at & (DIAGNOSE_RECORD - 1)], sizeof(bits));
+      if (!compare(number_of(bits, match->size, match->is_signed), match->comparison, match->value,
+                   match->is_signed))
+        return 0;
+    }
+  }
+  return 1;
+}
+
+static __always_inline bool same_name(const char* name, const char* other) {
+  for (__u32 i = 0; i < DIAGNOSE_COMM_LEN; i++) {
+    if (name[i] != other[i]) return false;
+    if (!name[i]) break;
+  }
+  return true;
+}
+
+// Of the current process: its first thread's.
+static __always_inline void process_name(char* name) {
+  struct task_struct* task = bpf_get_current_task_btf();
+
+  bpf_probe_read_kernel(name, DIAGNOSE_COMM_LEN, &task->group_leader->comm);
+}
 
 // Whether the current task passes the probe's filters.
-static __always_inline bool passes(__u32 number, struct diagnose_probe* probe,
-                                   struct diagnose_stats* stat) {
-  __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  char comm[DIAGNOSE_COMM_LEN];
+__noinline int passes(__u32 number) {
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
+  __u64 pid_tgid = bpf_get_current_pid_tgid();
+  __u32 pid = pid_tgid >> 32;
+  char name[DIAGNOSE_COMM_LEN];
 
+  if (!probe || !stat) return 0;
   if (probe->use_pid) {
     if (pid != probe->pid) goto filtered;
   } else if (pid == own_pid) {
     stat->own++;
-    return false;
+    return 0;
   }
+  if (probe->use_tid && (__u32)pid_tgid != probe->tid) goto filtered;
   if (probe->use_uid && (__u32)bpf_get_current_uid_gid() != probe->uid) goto filtered;
+  if (probe->use_ppid) {
+    struct task_struct* task = bpf_get_current_task_btf();
+
+    if ((__u32)BPF_CORE_READ(task, real_parent, tgid) != probe->ppid) goto filtered;
+  }
   if (probe->use_comm) {
-    bpf_get_current_comm(comm, sizeof(comm));
-    for (__u32 i = 0; i < DIAGNOSE_COMM_LEN; i++) {
-      if (comm[i] != probe->comm[i]) goto filtered;
-      if (!comm[i]) break;
+    bpf_get_current_comm(name, sizeof(name));
+    if (!same_name(name, probe->comm)) {
+      process_name(name);
+      if (!same_name(name, probe->comm)) goto filtered;
     }
   }
   if (probe->use_cgroup && bpf_current_task_under_cgroup(&cgroups, number) != 1) goto filtered;
-  return true;
+  return 1;
 filtered:
   stat->filtered++;
-  return false;
+  return 0;
 }
 
-// NULL if there is no room.
-static __always_inline struct diagnose_count* count(struct diagnose_stats* stat, __u32 probe,
-                                                    __u32 pid) {
-  struct diagnose_count_key key = {.probe = probe, .pid = pid};
-  struct diagnose_count* found = bpf_map_lookup_elem(&counts, &key);
-  struct diagnose_count first = {.count = 1};
+static __always_inline __u16 error_of(__s64 result) {
+  return result < 0 && result >= -ERRNO_MAX ? -result : 0;
+}
 
-  if (!found) {
-    bpf_get_current_comm(first.comm, sizeof(first.comm));
-    if (!bpf_map_update_elem(&counts, &key, &first, BPF_NOEXIST)) return NULL;
-    // There is no room, or another CPU has made it since.
-    found = bpf_map_lookup_elem(&counts, &key);
+// Whether the hit passes the probe's filters by what it came to.
+__noinline int passes_outcome(__u32 number) {
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct outcome* outcome;
+  bool found = false;
+
+  if (!probe || !scratch) return 0;
+  outcome = &scratch->outcome;
+  if (probe->any_error && !outcome->error) return 0;
+  if (probe->error_count) {
+    for (__u32 i = 0; i < DIAGNOSE_ERRORS; i++)
+      if (i < probe->error_count && probe->errors[i] == outcome->error) found = true;
+    if (!found) return 0;
   }
+  if (probe->result_comparison &&
+      !(outcome->returned &&
+        compare(outcome->result, probe->result_comparison, probe->result_value, true)))
+    return 0;
+  if (probe->use_latency && !(outcome->timed && outcome->latency_ns >= probe->latency_min_ns &&
+                              outcome->latency_ns <= probe->latency_max_ns))
+    return 0;
+  return 1;
+}
+
+// ---- helpers: counts ----
+
+// The entry of a key in one of the two maps of counts; NULL if there is no room.
+static __always_inline struct diagnose_count* count_in(void* map,
+                                                       const struct diagnose_count_key* key) {
+  struct diagnose_count* found = bpf_map_lookup_elem(map, key);
+  struct diagnose_count none = {};
+
+  if (found) return found;
+  // There is no room, or another CPU has made it since.
+  bpf_map_update_elem(map, key, &none, BPF_NOEXIST);
+  return bpf_map_lookup_elem(map, key);
+}
+
+__noinline int slot_of(__u64 value) {
+  __u32 slot = 0;
+
+  if (value >> 32) return DIAGNOSE_SLOTS - 1;
+  if (value >> 16) slot += 16, value >>= 16;
+  if (value >> 8) slot += 8, value >>= 8;
+  if (value >> 4) slot += 4, value >>= 4;
+  if (value >> 2) slot += 2, value >>= 2;
+  if (value >> 1) slot += 1, value >>= 1;
+  return slot + value;
+}
+
+static const struct diagnose_shape no_shape;
+
+// Counts the hit by latency and result; whether it is among the first of its latency.
+__noinline int count_shape(__u32 number) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_shape_key key = {.probe = number};
+  struct diagnose_shape* found;
+  struct outcome* outcome;
+  int first = 0;
+
+  if (!scratch) return 0;
+  outcome = &scratch->outcome;
+  if (!outcome->timed && !outcome->returned) return 0;
+  key.call = outcome->call;
+  found = bpf_map_lookup_elem(&shapes, &key);
   if (!found) {
+    bpf_map_update_elem(&shapes, &key, &no_shape, BPF_NOEXIST);
+    found = bpf_map_lookup_elem(&shapes, &key);
+    if (!found) return 0;
+  }
+  if (outcome->timed)
+    first = found->latency[slot_of(outcome->latency_ns / 1000) & (DIAGNOSE_SLOTS - 1)]++ < FIRSTS;
+  if (outcome->returned && outcome->result >= 0)
+    found->returned[slot_of(outcome->result) & (DIAGNOSE_SLOTS - 1)]++;
+  return first;
+}
+
+// Counts the hit. Whether it is one of those that are told: then the event's header is made.
+__noinline int begin_event(__u32 number) {
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_count_key key = {.probe = number};
+  __u64 pid_tgid = bpf_get_current_pid_tgid(), sequence, every, now;
+  struct diagnose_count* counted;
+  struct outcome* outcome;
+  __u32 told = 0;
+  bool first;
+
+  if (!probe || !stat || !scratch) return 0;
+  sequence = stat->hits++;
+  every = *(volatile __u64*)&probe->every;
+  outcome = &scratch->outcome;
+  key.pid = pid_tgid >> 32;
+  key.call = outcome->call;
+  key.error = outcome->error;
+  first = count_shape(number);
+  counted = count_in(&counts, &key);
+  if (!counted) {
     stat->uncounted++;
-    return NULL;
+    key.pid = 0;
+    counted = count_in(&other_counts, &key);
   }
-  // An entry that another CPU made has no name here.
-  if (!found->count) bpf_get_current_comm(found->comm, sizeof(found->comm));
-  found->count++;
-  return found;
-}
-
-// Counts a hit. The scratch with the event's header if it is one of those that are told.
-static __always_inline struct scratch* begin_event(__u32 number, struct diagnose_probe* probe,
-                                                   struct diagnose_stats* stat) {
-  __u64 sequence = stat->hits++, every = *(volatile __u64*)&probe->every, now;
-  __u64 pid_tgid = bpf_get_current_pid_tgid();
-  struct diagnose_count* counted = count(stat, number, pid_tgid >> 32);
-  struct scratch* scratch;
-
-  if (sequence & (every - 1)) return NULL;
+  if (counted) {
+    if (counted->count < FIRSTS) first = true;
+    if (!counted->count) process_name(counted->comm);
+    counted->count++;
+    counted->latency_ns += outcome->latency_ns;
+    if (outcome->latency_ns > counted->latency_max_ns)
+      counted->latency_max_ns = outcome->latency_ns;
+  }
+  if (!(sequence & (every - 1))) told = DIAGNOSE_SAMPLED;
+  if (!told && !first) return 0;
   now = bpf_ktime_get_ns();
   if (now - stat->window_ns > WINDOW_NS) {
     stat->window_ns = now;
-    stat->window_used = 0;
+    stat->window_used = stat->window_firsts = stat->window_errors = 0;
   }
-  if (++stat->window_used > WINDOW_EVENTS && every < EVERY_MAX) {
+  if (told && ++stat->window_used > WINDOW_EVENTS && every < EVERY_MAX) {
     // Two CPUs that do so at a time write the same.
     *(volatile __u64*)&probe->every = every * 2;
     stat->window_used = 0;
   }
-  scratch = bpf_map_lookup_elem(&scratches, &zero);
-  if (!scratch) return NULL;
+  if (first && (outcome->error ? ++stat->window_errors : ++stat->window_firsts) <= WINDOW_FIRSTS)
+    told |= DIAGNOSE_FIRST;
+  if (!told) return 0;
   scratch->event.time_ns = now;
   scratch->event.sequence = sequence;
   scratch->event.pid = pid_tgid >> 32;
   scratch->event.tid = (__u32)pid_tgid;
   scratch->event.uid = (__u32)bpf_get_current_uid_gid();
   scratch->event.probe = number;
-  scratch->event.syscall = 0;
-  scratch->event.truncated = 0;
-  scratch->event.reserved = 0;
+  scratch->event.syscall = outcome->call;
+  scratch->event.told = told;
   bpf_get_current_comm(scratch->event.comm, sizeof(scratch->event.comm));
+  process_name(scratch->event.process);
   // It may have executed another program since.
-  if (counted) __builtin_memcpy(counted->comm, scratch->event.comm, sizeof(counted->comm));
-  return scratch;
+  if (counted) __builtin_memcpy(counted->comm, scratch->event.process, sizeof(counted->comm));
+  return 1;
 }
 
-static __always_inline void submit(struct scratch* scratch, struct diagnose_stats* stat) {
-  __u32 size = scratch->event.data_size;
-  // User space looks by itself, a few times a second: to be woken by each event would make events.
-  __u64 flags = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >
-                        bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2
-                    ? BPF_RB_FORCE_WAKEUP
-                    : BPF_RB_NO_WAKEUP;
+__noinline int submit(__u32 number) {
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  __u64 flags;
+  __u32 size;
 
+  if (!stat || !scratch) return 0;
+  size = scratch->event.data_size;
+  // User space looks by itself, a few times a second: to be woken by each event would make events.
+  flags = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >
+                  bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2
+              ? BPF_RB_FORCE_WAKEUP
+              : BPF_RB_NO_WAKEUP;
   if (size > DIAGNOSE_DATA + sizeof(struct diagnose_item) + DIAGNOSE_RECORD)
     size = DIAGNOSE_DATA + sizeof(struct diagnose_item) + DIAGNOSE_RECORD;
   if (bpf_ringbuf_output(&events, scratch, sizeof(scratch->event) + size, flags)) stat->dropped++;
+  return 0;
 }
 
-static __always_inline struct diagnose_stats* stats_of(__u32 number) {
-  if (number >= DIAGNOSE_PROBES || !(running & (1U << number))) return NULL;
-  return bpf_map_lookup_elem(&stats, &number);
+static __always_inline bool is_running(__u32 number) {
+  return number < DIAGNOSE_PROBES && running & (1U << number);
+}
+
+static __always_inline void filter_out(__u32 number) {
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
+
+  if (stat) stat->filtered++;
 }
 
 static __always_inline void set_record(struct scratch* scratch, __u32 size) {
+  scratch->event.truncated = 0;
   scratch->event.record_size = size;
   scratch->event.data_size = (size + 7) & ~7;
 }
@@ -534,7 +1009,7 @@ static __always_inline void set_record(struct scratch* scratch, __u32 size) {
 static __always_inline int copy_record(void* ctx, __u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
-  __u32 size, end, where;
+  __u32 size, end = 0, where;
 
   if (!scratch || !probe || !ctx) return 0;
   size = probe->record_size;
@@ -546,13 +1021,12 @@ static __always_inline int copy_record(void* ctx, __u32 number) {
     end = (where & 0xffff) + (where >> 16);
     if (probe->dynamic_relative & (1U << i)) end += at + sizeof(where);
     if (end > size) size = end;
+    end = size;
   }
-  if (size > DIAGNOSE_RECORD) {
-    size = DIAGNOSE_RECORD;
-    scratch->event.truncated = 1;
-  }
+  if (size > DIAGNOSE_RECORD) size = DIAGNOSE_RECORD;
   if (bpf_probe_read_kernel(scratch->data, size, ctx)) size = 0;
   set_record(scratch, size);
+  if (end > DIAGNOSE_RECORD) scratch->event.truncated = 1;
   return 0;
 }
 
@@ -564,24 +1038,40 @@ static __always_inline __u32 next_probe(__u32 number) {
 }
 
 static __noinline int tracepoint_hit(void* ctx, __u32 number) {
-  struct diagnose_stats* stat = stats_of(number);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
-  struct scratch* scratch;
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct outcome* outcome;
+  __u64 bits = 0;
   __u32 value;
 
-  if (!stat || !probe) return 0;
+  if (!is_running(number) || !probe || !scratch) return 0;
   if (probe->use_match) {
     if (bpf_probe_read_kernel(&value, sizeof(value),
                               ctx + (probe->match_offset & (DIAGNOSE_RECORD - 1))) ||
         value != probe->match_value)
       return 0;
   }
-  if (!passes(number, probe, stat)) return 0;
-  scratch = begin_event(number, probe, stat);
-  if (!scratch) return 0;
-  copy_record(ctx, number);
-  capture_all(number);
-  submit(scratch, stat);
+  if (!passes(number)) return 0;
+  outcome = &scratch->outcome;
+  __builtin_memset(outcome, 0, sizeof(*outcome));
+  if (probe->error_at && !bpf_probe_read_kernel(&bits, probe->error_size & 7 ? 4 : 8,
+                                                ctx + (probe->error_at & (DIAGNOSE_RECORD - 1)))) {
+    outcome->result = number_of(bits, probe->error_size, true);
+    outcome->error = error_of(outcome->result);
+    outcome->returned = 1;
+  }
+  if (probe->match_count) {
+    copy_record(ctx, number);
+    if (probe->match_captures) capture_all(number);
+  }
+  if (!passes_outcome(number) || (probe->match_count && !matches(number))) {
+    filter_out(number);
+    return 0;
+  }
+  if (!begin_event(number)) return 0;
+  if (!probe->match_count) copy_record(ctx, number);
+  if (!probe->match_captures) capture_all(number);
+  submit(number);
   return 0;
 }
 
@@ -596,15 +1086,14 @@ int on_tracepoint(void* ctx) {
   return 0;
 }
 
-// raw_syscalls:sys_enter and sys_exit, for many system calls at a time. The places of number and
-// arguments are those of the syscalls:* tracepoints, so the layouts of those serve.
+// raw_syscalls:sys_enter and sys_exit, for system calls: one hit with its arguments and its result.
 struct raw_syscall {
   __u64 common;
   __s64 id;
   __u64 arguments[DIAGNOSE_ARGUMENTS];
 };
 
-// A 32-bit program's numbers are other calls; the syscalls:* tracepoints do not show those either.
+// Whether its numbers are those of a 32-bit program.
 static __always_inline bool is_compat(void) {
   struct task_struct* task = bpf_get_current_task_btf();
 
@@ -615,46 +1104,196 @@ static __always_inline bool is_compat(void) {
 #endif
 }
 
-static __noinline int system_call(void* ctx, __u32 number, __s64 id, bool enter) {
-  struct diagnose_stats* stat = stats_of(number);
-  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
-  struct diagnose_syscall_counts* calls;
-  struct scratch* scratch;
-  __u32 size;
+// A system call's number in the 64-bit table; DIAGNOSE_SYSCALLS: none.
+static __always_inline __u32 number_of_call(__s64 id, bool compat) {
+  if (id < 0 || id >= DIAGNOSE_SYSCALLS) return DIAGNOSE_SYSCALLS;
+  return compat ? twins[id & (DIAGNOSE_SYSCALLS - 1)] : id;
+}
 
-  if (!stat || !probe || id < 0 || id >= DIAGNOSE_SYSCALLS) return 0;
-  if (!(probe->syscalls[(id >> 6) & (DIAGNOSE_SYSCALLS / 64 - 1)] & (1ULL << (id & 63)))) return 0;
-  if (!passes(number, probe, stat)) return 0;
-  calls = bpf_map_lookup_elem(&syscall_counts, &number);
-  if (calls) calls->counts[id & (DIAGNOSE_SYSCALLS - 1)]++;
-  scratch = begin_event(number, probe, stat);
+static __always_inline bool has_call(const __u64* set, __u32 call) {
+  return set[(call >> 6) & (DIAGNOSE_SYSCALLS / 64 - 1)] & (1ULL << (call & 63));
+}
+
+// The record of the call in the scratch.
+__noinline int record_call(void) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_call* record;
+
   if (!scratch) return 0;
-  scratch->event.syscall = id;
-  // On exit the result is where the first argument is on entry.
-  size = enter ? sizeof(struct raw_syscall) : offsetof(struct raw_syscall, arguments[1]);
-  if (bpf_probe_read_kernel(scratch->data, size, ctx)) size = 0;
-  set_record(scratch, size);
-  if (enter && size) capture_all(DIAGNOSE_PROBES + id);
-  submit(scratch, stat);
+  record = (struct diagnose_call*)scratch->data;
+  __builtin_memset(record, 0, sizeof(*record));
+  if (scratch->has_call) {
+    __builtin_memcpy(record->arguments, scratch->call.arguments, sizeof(record->arguments));
+    record->has_entry = 1;
+    record->compat = scratch->call.compat;
+  }
+  if (scratch->outcome.returned) {
+    record->result = scratch->outcome.result;
+    record->has_result = 1;
+  }
+  record->latency_ns = scratch->outcome.latency_ns;
+  set_record(scratch, sizeof(*record));
   return 0;
 }
 
-static __always_inline int system_call_probes(void* ctx, __s64 id, bool enter) {
-  __u32 next = bpf_get_attach_cookie(ctx) + 1;
+// What is captured of a system call: before it, as far as that was.
+__noinline int capture_call(void) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  __u32 thread = (__u32)bpf_get_current_pid_tgid(), size;
+  struct early* early = bpf_map_lookup_elem(&earlies, &thread);
 
-  if (is_compat()) return 0;
-  for (__u32 i = 0; i < DIAGNOSE_PROBES && next; i++) {
-    system_call(ctx, next - 1, id, enter);
-    next = next_probe(next - 1);
+  if (!scratch || !scratch->has_call) return 0;
+  if (!early || !scratch->outcome.returned) {
+    capture_all(DIAGNOSE_PROBES + scratch->outcome.call);
+    return 0;
   }
+  size = early->event.data_size - sizeof(struct diagnose_call);
+  if (size > DIAGNOSE_EARLY - sizeof(struct diagnose_call)) return 0;
+  bpf_probe_read_kernel(scratch->data + sizeof(struct diagnose_call), size,
+                        early->data + sizeof(struct diagnose_call));
+  scratch->event.data_size = sizeof(struct diagnose_call) + size;
+  scratch->event.truncated = early->event.truncated;
   return 0;
+}
+
+// A hit by the call in the scratch: of a system call, or of a function, whose captures are its own.
+__noinline int call_hit(__u32 number, bool system_call) {
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  bool recorded = false, captured = false;
+
+  if (!probe || !scratch) return 0;
+  if (!passes_outcome(number)) goto filtered;
+  if (probe->match_count) {
+    if (!scratch->has_call) goto filtered;
+    record_call();
+    recorded = true;
+    if (probe->match_captures) {
+      if (system_call)
+        capture_call();
+      else
+        capture_all(number);
+      captured = true;
+    }
+    if (!matches(number)) goto filtered;
+  }
+  if (!begin_event(number)) return 0;
+  if (!recorded) record_call();
+  if (!captured && scratch->has_call) {
+    if (system_call)
+      capture_call();
+    else
+      capture_all(number);
+  }
+  submit(number);
+  return 0;
+filtered:
+  filter_out(number);
+  return 0;
+}
+
+// Whether the call in the scratch is to be kept until it returns, for this probe.
+__noinline int call_begins(__u32 number) {
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  bool ends;
+
+  if (!is_running(number) || !probe || !scratch) return 0;
+  ends = has_call(probe->ends, scratch->outcome.call);
+  if (!ends && !has_call(probe->begins, scratch->outcome.call)) return 0;
+  if (!passes(number)) return 0;
+  if (!ends) call_hit(number, true);
+  return ends;
+}
+
+__noinline int call_ends(__u32 number) {
+  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+
+  if (!is_running(number) || !probe || !stat || !scratch) return 0;
+  if (scratch->outcome.call >= DIAGNOSE_SYSCALLS) {
+    if (is_compat()) stat->foreign++;
+    return 0;
+  }
+  if (!has_call(probe->ends, scratch->outcome.call)) return 0;
+  // It may have another name by now: execve().
+  if (!(scratch->has_call && scratch->call.probes & 1U << (number & 31)) && !passes(number))
+    return 0;
+  return call_hit(number, true);
 }
 
 SEC("tracepoint/raw_syscalls/sys_enter")
-int on_syscall_enter(struct raw_syscall* ctx) { return system_call_probes(ctx, ctx->id, true); }
+int on_syscall_enter(struct raw_syscall* ctx) {
+  __u32 next = bpf_get_attach_cookie(ctx) + 1, kept = 0, layout_index, thread;
+  struct diagnose_open_key key = {.probe = DIAGNOSE_PROBES};
+  bool compat = is_compat();
+  __u32 number = number_of_call(ctx->id, compat);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_layout* layout;
+
+  if (!scratch || number >= DIAGNOSE_SYSCALLS) return 0;
+  __builtin_memset(&scratch->outcome, 0, sizeof(scratch->outcome));
+  scratch->outcome.call = number;
+  scratch->call.call = number;
+  scratch->call.compat = compat;
+  scratch->has_call = 1;
+  __builtin_memcpy(scratch->call.arguments, ctx->arguments, sizeof(ctx->arguments));
+  for (__u32 i = 0; i < DIAGNOSE_PROBES && next; i++) {
+    if (call_begins(next - 1)) kept |= 1U << ((next - 1) & 31);
+    next = next_probe(next - 1);
+  }
+  if (!kept) return 0;
+  thread = (__u32)bpf_get_current_pid_tgid();
+  key.thread = thread;
+  layout_index = DIAGNOSE_PROBES + number;
+  layout = bpf_map_lookup_elem(&layouts, &layout_index);
+  if (layout && layout->early) {
+    record_call();
+    capture_all(layout_index);
+    // More than there is room for is captured as the call returns, as far as it is still there.
+    if (scratch->event.data_size <= DIAGNOSE_EARLY)
+      bpf_map_update_elem(&earlies, &thread, scratch, BPF_ANY);
+  }
+  scratch->call.probes = kept;
+  scratch->call.pid = bpf_get_current_pid_tgid() >> 32;
+  process_name(scratch->call.comm);
+  scratch->call.time_ns = bpf_ktime_get_ns();
+  bpf_map_update_elem(&calls, &key, &scratch->call, BPF_ANY);
+  return 0;
+}
 
 SEC("tracepoint/raw_syscalls/sys_exit")
-int on_syscall_exit(struct raw_syscall* ctx) { return system_call_probes(ctx, ctx->id, false); }
+int on_syscall_exit(struct raw_syscall* ctx) {
+  __u32 next = bpf_get_attach_cookie(ctx) + 1, thread = (__u32)bpf_get_current_pid_tgid();
+  struct diagnose_open_key key = {.thread = thread, .probe = DIAGNOSE_PROBES};
+  struct diagnose_open_call* call = bpf_map_lookup_elem(&calls, &key);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct outcome* outcome;
+
+  if (!scratch) return 0;
+  outcome = &scratch->outcome;
+  outcome->result = ctx->arguments[0];
+  outcome->error = error_of(outcome->result);
+  outcome->returned = 1;
+  outcome->latency_ns = 0;
+  outcome->timed = scratch->has_call = call != NULL;
+  if (call) {
+    outcome->latency_ns = bpf_ktime_get_ns() - call->time_ns;
+    outcome->call = call->call;
+    __builtin_memcpy(&scratch->call, call, sizeof(*call));
+  } else {
+    outcome->call = number_of_call(ctx->id, is_compat());
+  }
+  for (__u32 i = 0; i < DIAGNOSE_PROBES && next; i++) {
+    call_ends(next - 1);
+    next = next_probe(next - 1);
+  }
+  if (!call) return 0;
+  bpf_map_delete_elem(&calls, &key);
+  bpf_map_delete_elem(&earlies, &thread);
+  return 0;
+}
 
 #if defined(__TARGET_ARCH_x86)
 #define SIXTH_ARGUMENT(ctx) ((ctx)->r9)
@@ -673,28 +1312,20 @@ static __always_inline void read_arguments(__u64* arguments, struct pt_regs* ctx
 
 SEC("kprobe")
 int on_function(struct pt_regs* ctx) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   __u32 number = bpf_get_attach_cookie(ctx);
-  struct diagnose_stats* stat = stats_of(number);
-  struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
-  struct diagnose_call* record;
-  struct scratch* scratch;
 
-  if (!stat || !probe || !passes(number, probe, stat)) return 0;
-  scratch = begin_event(number, probe, stat);
-  if (!scratch) return 0;
-  record = (struct diagnose_call*)scratch->data;
-  __builtin_memset(record, 0, sizeof(*record));
-  read_arguments(record->arguments, ctx);
-  record->has_entry = 1;
-  set_record(scratch, sizeof(*record));
-  capture_all(number);
-  submit(scratch, stat);
-  return 0;
+  if (!scratch || !is_running(number) || !passes(number)) return 0;
+  __builtin_memset(&scratch->outcome, 0, sizeof(scratch->outcome));
+  scratch->has_call = 1;
+  scratch->call.compat = 0;
+  read_arguments(scratch->call.arguments, ctx);
+  return call_hit(number, false);
 }
 
 // The idle threads are all number 0: there the CPU tells them apart.
-static __always_inline struct call_key this_call(__u32 number) {
-  struct call_key key = {.thread = (__u32)bpf_get_current_pid_tgid(), .probe = number};
+static __always_inline struct diagnose_open_key this_call(__u32 number) {
+  struct diagnose_open_key key = {.thread = (__u32)bpf_get_current_pid_tgid(), .probe = number};
 
   if (!key.thread) key.thread = bpf_get_smp_processor_id() | 1U << 31;
   return key;
@@ -705,14 +1336,16 @@ static __always_inline struct call_key this_call(__u32 number) {
 SEC("kprobe")
 int on_function_entry(struct pt_regs* ctx) {
   __u32 number = bpf_get_attach_cookie(ctx);
-  struct diagnose_stats* stat = stats_of(number);
-  struct call_key key = this_call(number);
-  struct call call;
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
+  struct diagnose_open_key key = this_call(number);
+  struct diagnose_open_call call = {};
 
-  if (!stat) return 0;
+  if (!is_running(number) || !stat) return 0;
   stat->entries++;
-  call.time_ns = bpf_ktime_get_ns();
+  call.pid = bpf_get_current_pid_tgid() >> 32;
+  process_name(call.comm);
   read_arguments(call.arguments, ctx);
+  call.time_ns = bpf_ktime_get_ns();
   bpf_map_update_elem(&calls, &key, &call, BPF_ANY);
   return 0;
 }
@@ -720,34 +1353,29 @@ int on_function_entry(struct pt_regs* ctx) {
 SEC("kretprobe")
 int on_function_return(struct pt_regs* ctx) {
   __u32 number = bpf_get_attach_cookie(ctx);
-  struct diagnose_stats* stat = stats_of(number);
+  struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
-  struct call_key key = this_call(number);
-  struct diagnose_call* record;
-  struct scratch* scratch;
-  struct call* call;
-  __u64 latency = 0;
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct diagnose_open_key key = this_call(number);
+  struct diagnose_open_call* call;
+  struct outcome* outcome;
 
-  if (!stat || !probe) return 0;
+  if (!is_running(number) || !stat || !probe || !scratch) return 0;
   stat->returns++;
   call = bpf_map_lookup_elem(&calls, &key);
-  if (call) latency = bpf_ktime_get_ns() - call->time_ns;
-  if (passes(number, probe, stat)) {
-    if (latency > stat->latency_max_ns) stat->latency_max_ns = latency;
-    scratch = begin_event(number, probe, stat);
-    if (scratch) {
-      record = (struct diagnose_call*)scratch->data;
-      __builtin_memset(record, 0, sizeof(*record));
-      record->result = PT_REGS_RC(ctx);
-      if (call) {
-        __builtin_memcpy(record->arguments, call->arguments, sizeof(record->arguments));
-        record->latency_ns = latency;
-        record->has_entry = 1;
-      }
-      set_record(scratch, sizeof(*record));
-      if (call) capture_all(number);
-      submit(scratch, stat);
+  if (passes(number)) {
+    outcome = &scratch->outcome;
+    __builtin_memset(outcome, 0, sizeof(*outcome));
+    outcome->timed = scratch->has_call = call != NULL;
+    if (call) {
+      outcome->latency_ns = bpf_ktime_get_ns() - call->time_ns;
+      __builtin_memcpy(&scratch->call, call, sizeof(*call));
     }
+    outcome->returned = 1;
+    outcome->result = PT_REGS_RC(ctx);
+    if (probe->error_size == 4) outcome->result = (__s32)outcome->result;
+    if (probe->error_at) outcome->error = error_of(outcome->result);
+    call_hit(number, false);
   }
   bpf_map_delete_elem(&calls, &key);
   return 0;

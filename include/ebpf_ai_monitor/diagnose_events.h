@@ -23,6 +23,16 @@
 // Names in a path, and bytes of each: NAME_MAX of <linux/limits.h> and its NUL.
 #define DIAGNOSE_PATH_NAMES 64
 #define DIAGNOSE_NAME 256
+// Slots of a histogram: 0 is below 1, n from 2^(n-1) to below 2^n, the last all beyond.
+#define DIAGNOSE_SLOTS 32
+// Filters of a probe by arguments and by errors; bytes of a pattern with its NUL.
+#define DIAGNOSE_MATCHES 4
+#define DIAGNOSE_ERRORS 8
+#define DIAGNOSE_PATTERN 128
+// Bytes of a system call that are captured before it does away with what it names.
+#define DIAGNOSE_EARLY 4096
+// A DNS message up to the end of the longest question: RFC 1035, 4.1.
+#define DIAGNOSE_DNS 272
 
 enum diagnose_capture_kind {
   DIAGNOSE_STRING_AT = 1,   // NUL-terminated text in user or kernel memory
@@ -37,6 +47,14 @@ enum diagnose_capture_kind {
   DIAGNOSE_FILENAME_AT = 9,  // struct filename: its name
   DIAGNOSE_TASK_AT = 10,     // struct task_struct: diagnose_task
   DIAGNOSE_BYTES_AT = 11,    // `size` bytes of kernel memory
+  // Number of a file descriptor of the current process: diagnose_file, then of a socket its
+  // diagnose_sock, of any other its path's names.
+  DIAGNOSE_FD_AT = 12,
+  DIAGNOSE_MESSAGE_AT = 13,  // struct msghdr of a user: the sockaddr in it
+  // What is sent to a name server (port 53 of what was captured before it): the message up to its
+  // question. Of a buffer in user memory, `size` is the place of its length; of a struct msghdr, 0.
+  DIAGNOSE_DNS_AT = 14,
+  DIAGNOSE_END_OF_SELF = 15,  // of the current task, which ends: diagnose_end
 };
 
 struct diagnose_capture {
@@ -48,25 +66,69 @@ struct diagnose_capture {
 };
 
 struct diagnose_layout {
-  __u32 count;
+  __u16 count;
+  __u16 early;  // a system call: captured before it, since it does away with what it names
   struct diagnose_capture captures[DIAGNOSE_CAPTURES];
+};
+
+enum diagnose_comparison {
+  DIAGNOSE_EQUAL = 1,
+  DIAGNOSE_NOT_EQUAL,
+  DIAGNOSE_LESS,
+  DIAGNOSE_LESS_OR_EQUAL,
+  DIAGNOSE_GREATER,
+  DIAGNOSE_GREATER_OR_EQUAL,
+};
+
+enum diagnose_match_kind {
+  DIAGNOSE_MATCH_NUMBER = 1,  // `size` bytes at a place of the record, compared with `value`
+  DIAGNOSE_MATCH_TEXT,        // what was captured, by `pattern`: * is any text, ? one byte
+  DIAGNOSE_MATCH_ADDRESS,  // any address captured: `address` of `family`, and port `value`; 0: any
+};
+
+// A filter by an argument.
+struct diagnose_match {
+  __u16 kind;  // enum diagnose_match_kind
+  __u16 at;    // place in the record; of text the capture
+  __u8 size;   // 1, 2, 4, 8
+  __u8 is_signed;
+  __u8 comparison;  // enum diagnose_comparison
+  __u8 family;      // AF_INET, AF_INET6; 0: any address
+  __s64 value;
+  __u8 address[16];
+  char pattern[DIAGNOSE_PATTERN];
 };
 
 struct diagnose_probe {
   __u32 next;  // the number + 1 of another probe on the same tracepoint; 0: none
   __u32 reserved;
   __u64 every;  // 1, 2, 4, …: the kernel doubles it when events come too fast
-  __u32 use_pid, use_uid, use_comm, use_cgroup;
-  __u32 pid;
+  __u32 use_pid, use_tid, use_ppid, use_uid, use_comm, use_cgroup;
+  __u32 pid, tid, ppid;
   __u32 uid;
-  char comm[DIAGNOSE_COMM_LEN];
+  char comm[DIAGNOSE_COMM_LEN];  // of the thread or of its process
+  // Of what has a result.
+  __u32 any_error;    // a filter: only what fails
+  __u32 error_count;  // a filter: only what fails with one of these
+  __u16 errors[DIAGNOSE_ERRORS];
+  __u32 result_comparison;  // a filter; 0: none
+  __u32 use_latency;        // a filter: from `latency_min_ns` to `latency_max_ns`
+  __s64 result_value;
+  __u64 latency_min_ns, latency_max_ns;
+  __u32 match_count;
+  __u32 match_captures;  // some are of what is captured
+  struct diagnose_match matches[DIAGNOSE_MATCHES];
+  // Where an error of a hit is: for a function's return 1 if it may be one, for a tracepoint the
+  // place of a negative number of `error_size` bytes in the record, 0: nowhere.
+  __u16 error_at, error_size;
   // A hit is one only where this u32 of the record has this value: a tracepoint that stands in.
   __u32 use_match, match_offset, match_value;
   __u32 record_size;    // of the fixed part
   __u32 dynamic_count;  // fields whose place and length (16 bits each) the record
   __u32 dynamic_offset[DIAGNOSE_DYNAMIC];  // holds in a u32 at these places: __data_loc
   __u32 dynamic_relative;  // a bit each: the place counts from behind that u32: __rel_loc
-  __u64 syscalls[DIAGNOSE_SYSCALLS / 64];
+  // System calls that are hits as they begin, and as they end.
+  __u64 begins[DIAGNOSE_SYSCALLS / 64], ends[DIAGNOSE_SYSCALLS / 64];
 };
 
 // A CPU.
@@ -78,24 +140,37 @@ struct diagnose_stats {
   __u64 uncounted;  // hits that `counts` had no room for
   __u64 entries;    // of a function whose return is probed, by anyone
   __u64 returns;    // and its returns
-  __u64 latency_max_ns;
+  __u64 foreign;    // system calls of 32-bit programs that have no twin in the 64-bit table
   __u64 window_ns;
-  __u64 window_used;
+  __u64 window_used, window_firsts, window_errors;
 };
 
+// Hits are counted by process, system call and error.
 struct diagnose_count_key {
-  __u32 probe;
   __u32 pid;
+  __u16 probe;
+  __u16 call;   // number of the system call; of anything else 0
+  __u16 error;  // errno; 0: none
+  __u16 reserved;
 };
 
+// On a CPU.
 struct diagnose_count {
   __u64 count;
-  char comm[DIAGNOSE_COMM_LEN];
+  __u64 latency_ns;  // of all
+  __u64 latency_max_ns;
+  char comm[DIAGNOSE_COMM_LEN];  // of the process
 };
 
-// Of a wildcard, on a CPU.
-struct diagnose_syscall_counts {
-  __u64 counts[DIAGNOSE_SYSCALLS];
+struct diagnose_shape_key {
+  __u16 probe;
+  __u16 call;
+};
+
+// Of a call, on a CPU.
+struct diagnose_shape {
+  __u64 latency[DIAGNOSE_SLOTS];   // us
+  __u64 returned[DIAGNOSE_SLOTS];  // what is not negative
 };
 
 // The record of a function. A tracepoint's is as its format file in tracefs says.
@@ -103,8 +178,26 @@ struct diagnose_call {
   __u64 arguments[DIAGNOSE_ARGUMENTS];
   __u64 result;
   __u64 latency_ns;
-  __u32 has_entry;  // of a return: arguments and latency are known
+  __u16 has_entry;   // of a return: arguments and latency are known
+  __u16 has_result;  // of a system call: it has returned
+  __u32 compat;      // of a system call: by a 32-bit program
+};
+
+// A call that has not returned yet; of one of a system call `probe` is DIAGNOSE_PROBES.
+struct diagnose_open_key {
+  __u32 thread;
+  __u32 probe;
+};
+
+struct diagnose_open_call {
+  __u64 time_ns;
+  __u64 arguments[DIAGNOSE_ARGUMENTS];
+  __u32 pid;
+  __u16 call;
+  __u16 compat;
+  __u32 probes;  // a bit each whose filters it passes
   __u32 reserved;
+  char comm[DIAGNOSE_COMM_LEN];  // of the process
 };
 
 // What follows the record, at multiples of 8, until data_size.
@@ -138,6 +231,18 @@ struct diagnose_task {
   char comm[DIAGNOSE_COMM_LEN];
 };
 
+struct diagnose_end {
+  __u32 exit_code;  // as wait(2) has it
+  __u32 last;       // no thread of its process is left
+  __u64 age_ns;
+};
+
+// Why an event is told.
+enum diagnose_told {
+  DIAGNOSE_SAMPLED = 1,  // its number is a multiple of `every`
+  DIAGNOSE_FIRST = 2,    // of its process, system call and error, or of its latency
+};
+
 struct diagnose_event {
   __u64 time_ns;   // CLOCK_MONOTONIC
   __u64 sequence;  // number of this hit on its CPU
@@ -146,9 +251,10 @@ struct diagnose_event {
   __u16 syscall;  // of a wildcard
   __u32 record_size;
   __u32 data_size;
-  __u32 truncated;  // there was no room for all of what was to be captured
-  char comm[DIAGNOSE_COMM_LEN];
-  __u32 reserved;
+  __u32 truncated;                  // there was no room for all of what was to be captured
+  char comm[DIAGNOSE_COMM_LEN];     // of the thread
+  char process[DIAGNOSE_COMM_LEN];  // of its process: of its first thread
+  __u32 told;                       // enum diagnose_told
 };
 
 #ifdef __cplusplus

@@ -86,7 +86,34 @@ void add_replay(CLI::App& command, ReplayArguments& options) {
 
 void add_diagnose_run(CLI::App& command, DiagnoseRunArguments& options) {
   command.add_option("file", options.file, "The request, JSON; - for standard input")->required();
+  command.add_flag("--json", options.json, "The answer as JSON on a terminal, too");
   command.add_option("--config", options.config, with_commands);
+}
+
+void add_diagnose_trace(CLI::App& command, DiagnoseTraceArguments& options) {
+  command
+      .add_option(
+          "targets", options.targets,
+          "syscall:connect, sched/sched_process_exit, kprobe:tcp_connect, kretprobe:vfs_read")
+      ->required();
+  command.add_option("--for", options.seconds, "Seconds")
+      ->check(CLI::Range(1, 300))
+      ->capture_default_str();
+  command.add_flag("--errors", options.errors, "Only what fails");
+  command.add_option("--errno", options.error, "Only what fails so: EACCES");
+  command.add_option("--return", options.result, "Only what returns so: \"< 0\", 42");
+  command.add_option("--slower", options.latency, "Only what takes at least so many microseconds");
+  command.add_option("--pid", options.pid, "Only this process");
+  command.add_option("--tid", options.tid, "Only this thread");
+  command.add_option("--ppid", options.ppid, "Only the children of this process");
+  command.add_option("--comm", options.comm, "Only threads or processes of this name");
+  command.add_option("--uid", options.uid, "Only this user's");
+  command.add_option("--cgroup", options.cgroup, "Only this cgroup's, as /proc/PID/cgroup has it");
+  command.add_option("--unit", options.unit, "Only this unit's of systemd");
+  command.add_option("--container", options.container, "Only this container's: its id");
+  command.add_option("--arg", options.arguments,
+                     "Only where an argument is so: filename='/etc/*', port=5432");
+  command.add_flag("--json", options.json, "The answer as JSON");
 }
 
 void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
@@ -109,6 +136,8 @@ void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
       ->capture_default_str();
   command.add_option("--transcript", options.transcript,
                      "Write every message to this file, JSON Lines");
+  command.add_flag("--insecure", options.insecure,
+                   "Send what this machine says to an http endpoint elsewhere");
   command.add_flag("--json", options.json, "Resolution and answers as one JSON object");
   command.add_option("--config", options.config, with_commands);
 }
@@ -121,6 +150,7 @@ struct Arguments {
   RecordArguments record;
   ReplayArguments replay;
   DiagnoseRunArguments diagnose_run;
+  DiagnoseTraceArguments diagnose_trace;
   DiagnoseAskArguments diagnose_ask;
   bool json = false;  // of doctor, status and diagnose targets
   std::string pattern = "*";
@@ -193,6 +223,9 @@ int run_command_line(int argc, char** argv) {
   add_diagnose_run(add(*diagnose, "run", "Run a request's commands and probes, print the answer",
                        [&] { return run_diagnose_run_command(arguments.diagnose_run); }),
                    arguments.diagnose_run);
+  add_diagnose_trace(add(*diagnose, "trace", "Trace targets for some seconds, print what was seen",
+                         [&] { return run_diagnose_trace_command(arguments.diagnose_trace); }),
+                     arguments.diagnose_trace);
   CLI::App& targets =
       add(*diagnose, "targets", "What this kernel lets one trace, with arguments",
           [&] { return run_diagnose_targets_command(arguments.pattern, arguments.json); });

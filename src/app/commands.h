@@ -66,8 +66,21 @@ int run_replay_command(const ReplayArguments& options);
 struct DiagnoseRunArguments {
   std::string file;
   std::optional<std::string> config;
+  bool json = false;
 };
 int run_diagnose_run_command(const DiagnoseRunArguments& options);
+
+struct DiagnoseTraceArguments {
+  std::vector<std::string> targets;
+  int seconds = 10;
+  bool errors = false;
+  // As the filters of a request.
+  std::optional<std::string> pid, tid, ppid, comm, uid, cgroup, unit, container, error, result,
+      latency;
+  std::vector<std::string> arguments;  // NAME=VALUE
+  bool json = false;
+};
+int run_diagnose_trace_command(const DiagnoseTraceArguments& options);
 int run_diagnose_targets_command(const std::string& pattern, bool as_json);
 
 struct DiagnoseAskArguments {
@@ -80,6 +93,7 @@ struct DiagnoseAskArguments {
   int turns = 8;                // the model's messages, repairs too
   int seconds = 900;            // all of it
   size_t bytes = 256UL * 1024;  // of all results that the model is sent
+  bool insecure = false;
   bool json = false;
 };
 int run_diagnose_ask_command(const DiagnoseAskArguments& options);

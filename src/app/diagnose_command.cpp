@@ -17,6 +17,8 @@
 #include "core/text.h"
 #include "diagnose/ask.h"
 #include "diagnose/diagnosis.h"
+#include "diagnose/report.h"
+#include "diagnose/target.h"
 #include "diagnose/target_list.h"
 #include "system/unique_fd.h"
 
@@ -101,7 +103,15 @@ class Foreground {
   explicit Foreground(CommandSettings settings)
       : settings_(std::move(settings)),
         on_interrupt_(loop_.add_signal(SIGINT, [this] { interrupt(); })),
-        on_terminate_(loop_.add_signal(SIGTERM, [this] { interrupt(); })) {}
+        on_terminate_(loop_.add_signal(SIGTERM, [this] { interrupt(); })) {
+    // What nobody reads is not worth a probe: EPOLLERR comes once a pipe has no reader.
+    struct stat out {};
+    if (fstat(STDOUT_FILENO, &out) == 0 && (S_ISFIFO(out.st_mode) || S_ISSOCK(out.st_mode)))
+      on_reader_gone_ = loop_.add_io(STDOUT_FILENO, 0, [this](uint32_t) {
+        on_reader_gone_.reset();
+        interrupt();
+      });
+  }
 
   const CommandSettings& settings() const { return settings_; }
   bool interrupted() const { return interrupted_; }
@@ -114,6 +124,7 @@ class Foreground {
     bool done = false;
     ProgressLines lines;
     diagnosis.run(std::move(request), [&] { done = true; });
+    tell_armed(diagnosis);
     if (interrupted_) diagnosis.stop();
     while (!done) {
       loop_.run_once(progress_every);
@@ -134,6 +145,19 @@ class Foreground {
   }
 
  private:
+  static void tell_armed(const Diagnosis& diagnosis) {
+    size_t armed = 0;
+    double longest = 0;
+    for (const ProbeProgress& probe : diagnosis.progress()) {
+      if (!probe.running) continue;
+      ++armed;
+      longest = std::max(longest, probe.duration_s);
+    }
+    if (armed > 0)
+      std::fprintf(stderr, "armed: %zu probe%s for %.0f s; reproduce it now. Ctrl-C ends it.\n",
+                   armed, armed == 1 ? "" : "s", longest);
+  }
+
   void interrupt() {
     interrupted_ = true;
     if (running_ != nullptr) running_->stop();
@@ -145,6 +169,7 @@ class Foreground {
   Diagnosis* running_ = nullptr;
   EventSourcePtr on_interrupt_;
   EventSourcePtr on_terminate_;
+  EventSourcePtr on_reader_gone_;
 };
 
 // From the file, else from NANNYAPI_KEY, else none. Never from the command line: others see that.
@@ -202,29 +227,80 @@ AskListener listener_of(const UniqueFd& transcript, json& answers) {
       .on_note = note};
 }
 
-void print_json(const Result<Resolution>& resolution, const json& answers) {
+void print_json(const Result<Conclusion>& conclusion, const json& answers) {
   json result{{"answers", answers}};
-  if (resolution)
-    result["resolution"] = json::parse(resolution->all);
-  else
-    result["error"] = resolution.error().message;
+  if (conclusion) {
+    result["resolution"] = json::parse(conclusion->resolution.all);
+    result["resolution"]["confidence"] = conclusion->resolution.confidence;
+    result["claimed_confidence"] = conclusion->claimed_confidence;
+    result["not_found"] = conclusion->not_found;
+  } else {
+    result["error"] = conclusion.error().message;
+  }
   std::printf("%s\n", dump(result, 2).c_str());
 }
 
-void show_resolution(const Resolution& resolution) {
+void show_conclusion(const Conclusion& conclusion) {
+  const Resolution& resolution = conclusion.resolution;
   note("");
   const auto section = [](const std::string& title, const std::string& text) {
     std::printf("%s\n\n%s\n\n", title.c_str(), printable_lines(text).c_str());
   };
-  section("Cause (confidence: " + resolution.confidence + ")", resolution.root_cause);
+  const std::string lowered = conclusion.claimed_confidence == resolution.confidence
+                                  ? ""
+                                  : "; the model said " + conclusion.claimed_confidence;
+  section("Cause (confidence: " + resolution.confidence + lowered + ")", resolution.root_cause);
   section("What to do", resolution.resolution_plan);
   section("Evidence", resolution.ebpf_evidence);
+  if (!conclusion.not_found.empty()) {
+    std::string list;
+    for (const std::string& claim : conclusion.not_found) list += "- " + claim + "\n";
+    section("Not found in any result", list);
+  }
   const json all = json::parse(resolution.all);
   for (const auto& [key, value] : all.items()) {
     if (key != "response_type" && key != "root_cause" && key != "resolution_plan" &&
         key != "confidence" && key != "ebpf_evidence")
       section(printable_lines(key), value.is_string() ? value.get<std::string>() : dump(value, 2));
   }
+}
+
+// For a person on a terminal, else as JSON.
+int print_answer(const json& answer, bool as_json) {
+  if (as_json || isatty(STDOUT_FILENO) == 0)
+    std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
+  else
+    std::fputs(printable_lines(report(answer)).c_str(), stdout);
+  return has_fault(answer) ? 1 : 0;
+}
+
+// As a request has them: what is wrong with them is said there.
+json programs_of(const DiagnoseTraceArguments& options) {
+  json filters = json::object();
+  for (const auto& [key, value] :
+       {std::pair{"pid", &options.pid}, std::pair{"tid", &options.tid},
+        std::pair{"ppid", &options.ppid}, std::pair{"comm", &options.comm},
+        std::pair{"uid", &options.uid}, std::pair{"cgroup", &options.cgroup},
+        std::pair{"unit", &options.unit}, std::pair{"container", &options.container},
+        std::pair{"errno", &options.error}, std::pair{"return", &options.result},
+        std::pair{"latency_us", &options.latency}})
+    if (*value) filters[key] = **value;
+  if (options.errors && !options.error) filters["errno"] = "any";
+  for (const std::string& argument : options.arguments) {
+    const size_t end = argument.find_first_of("=<>!~");
+    const std::string name = argument.substr(0, end);
+    filters["args"][name] = end == std::string::npos ? "" : argument.substr(end);
+  }
+  json programs = json::array();
+  for (const std::string& target : options.targets) {
+    json& program = programs.emplace_back(
+        json{{"target", target}, {"duration", options.seconds}, {"filters", filters}});
+    // A bare name is a system call where there is one, else a function.
+    if (target.find_first_of("/:") != std::string::npos) continue;
+    const auto calls = find_tracepoints({.category = "syscalls", .name = "sys_enter_" + target});
+    program["type"] = calls && !calls->empty() ? "syscall" : "kprobe";
+  }
+  return programs;
 }
 
 }  // namespace
@@ -243,8 +319,13 @@ int run_diagnose_run_command(const DiagnoseRunArguments& options) {
   auto* request = std::get_if<DiagnosticRequest>(&*reply);
   if (request == nullptr) return refuse("a resolution has nothing to run");
   const json answer = Foreground(std::move(*settings)).run(std::move(*request));
-  std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
-  return has_fault(answer) ? 1 : 0;
+  return print_answer(answer, options.json);
+}
+
+int run_diagnose_trace_command(const DiagnoseTraceArguments& options) {
+  auto request = read_items({{"ebpf_programs", programs_of(options)}});
+  if (!request.refused.empty()) return complain(request.refused.front().why, 2);
+  return print_answer(Foreground({}).run(std::move(request)), options.json);
 }
 
 int run_diagnose_targets_command(const std::string& pattern, bool as_json) {
@@ -290,12 +371,15 @@ int run_diagnose_ask_command(const DiagnoseAskArguments& options) {
 
   Foreground foreground(std::move(*settings));
   auto chat = Chat::open(
-      {.endpoint = options.endpoint, .model = options.model, .key = *key},
+      {.endpoint = options.endpoint,
+       .model = options.model,
+       .key = *key,
+       .insecure = options.insecure},
       [&](std::chrono::milliseconds time) { return foreground.wait(time); }, note);
   if (!chat) return complain(chat.error().message, 2);
 
   json answers = json::array();
-  const auto resolution = ask(
+  const auto conclusion = ask(
       options.question, *chat,
       {.turns = options.turns,
        .time = std::chrono::seconds(options.seconds),
@@ -306,10 +390,12 @@ int run_diagnose_ask_command(const DiagnoseAskArguments& options) {
       },
       listener_of(transcript, answers));
   if (options.json)
-    print_json(resolution, answers);
-  else if (resolution)
-    show_resolution(*resolution);
-  return resolution ? 0 : complain(resolution.error().message, 1);
+    print_json(conclusion, answers);
+  else if (conclusion)
+    show_conclusion(*conclusion);
+  if (!conclusion) return complain(conclusion.error().message, 1);
+  constexpr int does_not_hold = 3;
+  return conclusion->holds() ? 0 : does_not_hold;
 }
 
 }  // namespace ebpf_ai_monitor

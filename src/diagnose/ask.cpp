@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "diagnose/diagnosis.h"
+#include "diagnose/evidence.h"
 #include "diagnose/prompt.h"
+#include "diagnose/result_store.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -49,13 +51,38 @@ bool limit_durations(DiagnosticRequest& request, std::chrono::seconds longest) {
   return shortened;
 }
 
+// Whether something has been looked at: a probe or a command that ran.
+bool has_run(const json& answer) {
+  return std::ranges::any_of(answer["ebpf_results"],
+                             [](const json& it) { return it["status"] != "failed"; }) ||
+         std::ranges::any_of(answer["command_results"],
+                             [](const json& it) { return !it["exit_code"].is_null(); });
+}
+
+std::string listed(const std::vector<std::string>& claims) {
+  std::string list;
+  for (const std::string& claim : claims)
+    list.append(list.empty() ? "" : ", ").append(in_quotes(claim));
+  return list;
+}
+
+Conclusion conclude(Resolution resolution, std::vector<std::string> not_found, bool anything_ran) {
+  Conclusion conclusion{.resolution = std::move(resolution), .not_found = std::move(not_found)};
+  conclusion.claimed_confidence = conclusion.resolution.confidence;
+  if (!conclusion.not_found.empty() || !anything_ran) conclusion.resolution.confidence = "Low";
+  return conclusion;
+}
+
 }  // namespace
 
-Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget& budget,
+Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget& budget,
                        const CommandSettings& commands, const RunRequest& run,
                        const AskListener& listener) {
   Left left{.budget = budget};
-  bool repairing = false;
+  Evidence evidence;
+  evidence.add(question);
+  ResultStore results;
+  bool repairing = false, corrected = false, anything_ran = false;
   json messages = json::array();
   const auto add = [&](const char* role, std::string content) {
     messages.push_back({{"role", role}, {"content", std::move(content)}});
@@ -80,7 +107,18 @@ Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget&
       continue;
     }
     repairing = false;
-    if (auto* resolution = std::get_if<Resolution>(&*reply)) return std::move(*resolution);
+    if (auto* resolution = std::get_if<Resolution>(&*reply)) {
+      auto not_found = evidence.not_found(*resolution);
+      if (not_found.empty() || corrected || turn == budget.turns)
+        return conclude(std::move(*resolution), std::move(not_found), anything_ran);
+      corrected = true;
+      listener.on_note("not found in any result: " + listed(not_found));
+      add("user", "These of your evidence are in none of the results that you were given: " +
+                      listed(not_found) +
+                      ". Quote only what is there: correct your resolution, or look further. " +
+                      left.words(turn));
+      continue;
+    }
     if (left.bytes == 0)
       return fail("the model did not conclude within " + std::to_string(budget.bytes) +
                   " bytes of results");
@@ -91,11 +129,23 @@ Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget&
     const auto seconds = std::max(left.seconds() * 3 / 4, probe_duration_min);
     const bool shortened = limit_durations(request, seconds);
     listener.on_request(request);
+    const std::vector<json> more = std::move(request.more);
     const json whole = run(std::move(request), left.deadline);
-    // An equal share of what is left for each turn that is left.
-    const size_t share = left.bytes / static_cast<size_t>(budget.turns - turn);
-    const json answer = fit(whole, std::max(share, answer_bytes_min));
+    // An equal share of what is left for each turn that is left; pages have at most half of it.
+    const size_t share =
+        std::max(left.bytes / static_cast<size_t>(budget.turns - turn), answer_bytes_min);
+    json pages = json::array();
+    for (const json& page : more) {
+      const auto found = results.page(page, share / 2 / more.size());
+      pages.push_back(found ? *found : json{{"error", found.error().message}});
+    }
+    const size_t for_pages = pages.empty() ? 0 : dump(pages).size();
+    json answer = fit(whole, share - std::min(share / 2, for_pages), -1, EventForm::rows);
+    if (!pages.empty()) answer["pages"] = std::move(pages);
+    results.add(whole);
     std::string text = dump(answer);
+    evidence.add(text);
+    anything_ran = anything_ran || has_run(answer);
     left.bytes -= std::min(left.bytes, text.size());
     if (left.bytes < answer_bytes_min) left.bytes = 0;
     listener.on_answer(answer);

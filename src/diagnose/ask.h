@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "diagnose/chat.h"
 #include "diagnose/request.h"
@@ -31,8 +32,19 @@ struct AskListener {
 using RunRequest = std::function<nlohmann::json(DiagnosticRequest,
                                                 std::chrono::steady_clock::time_point deadline)>;
 
+// What a model concluded, and what of that holds.
+struct Conclusion {
+  Resolution resolution;
+  std::string claimed_confidence{};    // the model's own: the resolution's may have been lowered
+  std::vector<std::string> not_found;  // what it says to have seen and is in no result
+
+  bool holds() const { return not_found.empty() && claimed_confidence == resolution.confidence; }
+};
+
 // The error says which budget was spent, what the endpoint said, or why a reply was no contract.
-Result<Resolution> ask(const std::string& question, Chat& chat, const AskBudget& budget,
+// What a resolution claims is looked for in the results; where something is not there, or nothing
+// has run at all, its confidence is Low, once the model was asked to correct it.
+Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget& budget,
                        const CommandSettings& commands, const RunRequest& run,
                        const AskListener& listener);
 

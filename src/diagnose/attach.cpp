@@ -72,16 +72,15 @@ Result<Attachment*> Attacher::add(Attached& attached, const ProbeFilters& filter
   const uint32_t number = next_number_;
   entry.every = 1;
   set_filters(filters, entry);
-  if (filters.cgroup) {
-    const auto group = open_cgroup(*filters.cgroup);
+  if (has_cgroup(filters)) {
+    const auto group = open_cgroup(filters);
     if (!group) return tl::make_unexpected(group.error());
     if (auto status = put(programs_.maps.cgroups, number, static_cast<uint32_t>(group->get()));
         !status)
       return tl::make_unexpected(status.error());
   }
   for (auto status : {put(programs_.maps.probes, number, entry),
-                      zero_per_cpu<diagnose_stats>(programs_.maps.stats, number),
-                      zero_per_cpu<diagnose_syscall_counts>(programs_.maps.syscall_counts, number)})
+                      zero_per_cpu<diagnose_stats>(programs_.maps.stats, number)})
     if (!status) return tl::make_unexpected(status.error());
   ++next_number_;
   Attachment& attachment = attached.attachments.emplace_back();
@@ -113,6 +112,10 @@ Status Attacher::attach_function(Attached& attached, const ProbeRequest& request
   diagnose_probe entry{};
   diagnose_layout layout{};
   (*decoder)->instruct(entry, layout);
+  const bool returns = request.type == ProbeType::kretprobe;
+  if (auto status = set_outcome_filters(request.filters, decoder->get(), returns, returns, entry);
+      !status)
+    return status;
   auto attachment = add(attached, request.filters, entry);
   if (!attachment) return tl::make_unexpected(attachment.error());
   (*attachment)->event_type = function;

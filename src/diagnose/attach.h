@@ -46,26 +46,24 @@ class Attacher {
     std::weak_ptr<bpf_link> link;
     uint32_t last;  // number of the last probe on it
   };
-  // A wildcard for system calls while it is looked at.
-  struct SystemCalls;
 
   Status attach_tracepoints(Attached& attached, const ProbeRequest& request,
                             const TargetName& target);
   Status attach_tracepoint(Attached& attached, const ProbeFilters& filters,
                            const TargetName& tracepoint, const StandIn* stand_in = nullptr);
+  // `joined`: with their results; else as they begin. `prefix` goes before their names in events;
+  // `all`: every system call that the machine has, those without a name as well.
   Status attach_system_calls(Attached& attached, const ProbeRequest& request,
-                             const TargetName& target, const std::vector<TargetName>& found);
-  Status attach_system_calls_of(const std::string& side, Attached& attached,
-                                const ProbeFilters& filters, SystemCalls& calls);
-  Result<std::unique_ptr<Decoder>> plan_system_call(const TargetName& tracepoint, bool enter,
-                                                    unsigned number);
+                             const std::vector<std::string>& names, bool joined,
+                             const std::string& prefix, bool all);
+  Result<std::unique_ptr<Decoder>> plan_system_call(const std::string& name, unsigned number);
   Status attach_function(Attached& attached, const ProbeRequest& request, const std::string& asked);
   Status attach_stand_in(Attached& attached, const ProbeRequest& request, const std::string& asked);
 
   // Takes a number for it, with the request's filters.
   Result<Attachment*> add(Attached& attached, const ProbeFilters& filters, diagnose_probe& entry);
   Status link_tracepoint(Attachment& attachment, const bpf_program* program,
-                         const TargetName& tracepoint);
+                         const TargetName& tracepoint, bool chain = true);
   Status link_function(Attachment& attachment, const std::string& function, ProbeType type);
   // Takes the link; the error, where there is none, is by errno.
   Status keep(Attachment& attachment, bpf_link* link, const std::string& what);

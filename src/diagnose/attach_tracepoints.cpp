@@ -5,22 +5,76 @@
 
 #include "diagnose.skel.h"
 #include "diagnose/attach.h"
+#include "diagnose/filters.h"
 #include "diagnose/results.h"
 #include "diagnose/system_call_numbers.h"
 
 namespace ebpf_ai_monitor {
 
+namespace {
+
+constexpr std::string_view enter = "sys_enter_";
+constexpr std::string_view leave = "sys_exit_";
+
+// Calls that do not return: they are hits as they begin.
+bool never_returns(const std::string& name) { return name == "exit" || name == "exit_group"; }
+
+bool all_begin_with(const std::vector<TargetName>& tracepoints, std::string_view prefix) {
+  return std::ranges::all_of(tracepoints, [&](const TargetName& tracepoint) {
+    return tracepoint.category == "syscalls" && tracepoint.name.starts_with(prefix);
+  });
+}
+
+// The programs for system calls have the places of the fields built in.
+bool can_join() {
+  const auto raw = read_format({.category = "raw_syscalls", .name = "sys_enter"});
+  return raw && tracepoint_field_offset("raw_syscalls", *raw, "id") == 8U &&
+         tracepoint_field_offset("raw_syscalls", *raw, "args") == 16U;
+}
+
+// Of the tracepoints; each once.
+std::vector<std::string> names_of_calls(const std::vector<TargetName>& tracepoints) {
+  std::vector<std::string> names;
+  for (const TargetName& tracepoint : tracepoints) {
+    const std::string name =
+        tracepoint.name.substr(tracepoint.name.starts_with(enter) ? enter.size() : leave.size());
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
 Status Attacher::attach_tracepoints(Attached& attached, const ProbeRequest& request,
                                     const TargetName& target) {
-  const auto found = find_tracepoints(target);
+  const bool system_call = target.category == "syscall";
+  const auto found = find_tracepoints(
+      system_call ? TargetName{.category = "syscalls", .name = std::string(enter) + target.name}
+                  : target);
   if (!found) return tl::make_unexpected(found.error());
-  if (found->empty()) return fail("this kernel has no tracepoint " + request.target);
+  if (found->empty())
+    return fail(system_call ? "this kernel has no tracepoint of the system call " + target.name
+                            : "this kernel has no tracepoint " + request.target);
   const TargetName& first = found->front();
   const TargetName& last = found->back();
   const size_t count = found->size();
-  if (is_pattern(target.name) && first.category == "syscalls" && last.category == "syscalls" &&
-      count > 1)
-    return attach_system_calls(attached, request, target, *found);
+  const bool calls = first.category == "syscalls" && last.category == "syscalls";
+  const bool single = count == 1 && !is_pattern(target.name);
+  if (calls && all_begin_with(*found, leave)) {
+    // Its end with its beginning: the path, the address. One whose number is not known: its end.
+    const auto names = names_of_calls(*found);
+    const bool all = target.name == "sys_exit_*";
+    if (!single || (system_call_number(names.front()) && can_join()))
+      return attach_system_calls(attached, request, names, true, std::string(leave), all);
+  } else if (calls && system_call) {
+    return attach_system_calls(attached, request, names_of_calls(*found), true, "",
+                               target.name == "*");
+  } else if (calls && !single) {
+    const bool begin = all_begin_with(*found, enter);
+    return attach_system_calls(attached, request, names_of_calls(*found), !begin,
+                               begin ? std::string(enter) : "",
+                               target.name == (begin ? "sys_enter_*" : "*"));
+  }
   if (!is_pattern(target.name) && count > 1)
     return fail("several tracepoints have the name " + target.name + ": say " + first.category +
                 "/" + target.name + " or " + last.category + "/" + target.name);
@@ -54,6 +108,10 @@ Status Attacher::attach_tracepoint(Attached& attached, const ProbeFilters& filte
   diagnose_probe entry{};
   diagnose_layout layout{};
   (*decoder)->instruct(entry, layout);
+  if (auto status =
+          set_outcome_filters(filters, decoder->get(), (*decoder)->has_result(), false, entry);
+      !status)
+    return status;
   if (stand_in && !stand_in->field.empty()) {
     const auto place = tracepoint_field_offset(tracepoint.category, *format, stand_in->field);
     if (!place) return fail("tracepoint " + tracepoint.name + " has no field " + stand_in->field);
@@ -71,14 +129,16 @@ Status Attacher::attach_tracepoint(Attached& attached, const ProbeFilters& filte
 }
 
 // A second probe on it joins the chain of the first; where all on it have failed, there is none.
+// Without `chain` it is on another chain already, of the same probes.
 Status Attacher::link_tracepoint(Attachment& attachment, const bpf_program* program,
-                                 const TargetName& tracepoint) {
+                                 const TargetName& tracepoint, bool chain) {
   const std::string name = tracepoint.category + "/" + tracepoint.name;
   const std::string key = std::string(bpf_program__name(program)) + ":" + name;
   const auto shared = tracepoints_.find(key);
   auto link_of_first = shared == tracepoints_.end() ? nullptr : shared->second.link.lock();
   if (link_of_first) {
     attachment.links.push_back(std::move(link_of_first));
+    if (!chain) return {};
     const uint32_t number = std::exchange(shared->second.last, attachment.number);
     auto last = get<diagnose_probe>(programs_.maps.probes, number);
     if (!last) return fail_errno("BPF map 'probes'");
@@ -93,83 +153,72 @@ Status Attacher::link_tracepoint(Attachment& attachment, const bpf_program* prog
   return {};
 }
 
-struct Attacher::SystemCalls {
-  const TargetName& target;
-  const std::vector<TargetName>& found;
-  std::vector<std::string> unknown{};  // those whose number is not known
-  size_t total = 0;                    // attached
-};
-
 Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& request,
-                                     const TargetName& target,
-                                     const std::vector<TargetName>& found) {
-  // Their program has the places of the fields built in.
-  const auto raw = read_format({.category = "raw_syscalls", .name = "sys_enter"});
-  if (!raw || tracepoint_field_offset("raw_syscalls", *raw, "id") != 8U ||
-      tracepoint_field_offset("raw_syscalls", *raw, "args") != 16U)
+                                     const std::vector<std::string>& names, bool joined,
+                                     const std::string& prefix, bool all) {
+  if (!can_join())
     return fail(
         "this kernel's raw_syscalls/sys_enter has another form (PREEMPT_RT): ask for single system "
-        "calls");
-  SystemCalls calls{.target = target, .found = found};
-  for (const std::string side : {"sys_enter_", "sys_exit_"})
-    if (auto status = attach_system_calls_of(side, attached, request.filters, calls); !status)
-      return status;
-  if (attached.attachments.empty())
-    return fail("the numbers of the system calls that match " + request.target +
-                " are not known: ask for single ones, as syscalls/" + calls.unknown.front());
-  attached.counted = "hits of " + target.name;
-  const std::string sides = attached.attachments.size() == 2                          ? "*"
-                            : attached.attachments.front().event_type == "sys_enter_" ? "sys_enter"
-                                                                                      : "sys_exit";
-  attached.attached_to =
-      "tracepoint:raw_syscalls/" + sides + " (" + std::to_string(calls.total) + " system calls)";
-  if (!calls.unknown.empty()) {
-    std::string names;
-    for (const std::string& name : calls.unknown) names += (names.empty() ? "" : ", ") + name;
-    attached.notes.push_back("the numbers of these are not known: " + names);
+        "calls as they begin, as syscalls/sys_enter_connect");
+  diagnose_probe entry{};
+  std::map<unsigned, Attachment::SystemCall> by_number;
+  std::string unknown;
+  const auto take = [&](const std::string& name, unsigned number) {
+    const bool ends = joined && !never_returns(name);
+    (ends ? entry.ends : entry.begins)[number / 64] |= 1ULL << (number % 64);
+  };
+  for (const std::string& name : names) {
+    const auto number = system_call_number(name);
+    if (!number) {
+      unknown += (unknown.empty() ? "" : ", ") + name;
+      continue;
+    }
+    auto decoder = plan_system_call(name, *number);
+    if (!decoder) return tl::make_unexpected(decoder.error());
+    take(name, *number);
+    by_number[*number] = {.event_type = prefix + name, .decoder = std::move(*decoder)};
   }
+  if (by_number.empty())
+    return fail("the numbers of the system calls that match " + request.target +
+                " are not known: ask for single ones, as syscalls/sys_enter_" + names.front());
+  if (all) {  // those whose number is not known here as well
+    for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
+      if (!by_number.contains(number)) take("", number);
+    unknown.clear();
+  }
+  const Decoder* only = by_number.size() == 1 ? by_number.begin()->second.decoder.get() : nullptr;
+  if (auto status = set_outcome_filters(request.filters, only, joined, joined, entry); !status)
+    return status;
+  auto attachment = add(attached, request.filters, entry);
+  if (!attachment) return tl::make_unexpected(attachment.error());
+  (*attachment)->event_type = prefix;
+  (*attachment)->system_calls = std::move(by_number);
+  if (auto status = link_tracepoint(**attachment, programs_.progs.on_syscall_enter,
+                                    {.category = "raw_syscalls", .name = "sys_enter"});
+      !status)
+    return status;
+  // All that are on the first are on the second: it goes by the same chain.
+  if (joined)
+    if (auto status = link_tracepoint(**attachment, programs_.progs.on_syscall_exit,
+                                      {.category = "raw_syscalls", .name = "sys_exit"}, false);
+        !status)
+      return status;
+  const std::string what =
+      names.size() == 1 ? names.front()
+                        : std::to_string((*attachment)->system_calls.size()) + " system calls";
+  attached.counted = joined ? "calls of " + what : "hits of " + request.target;
+  attached.attached_to =
+      std::string("tracepoint:raw_syscalls/") + (joined ? "*" : "sys_enter") + " (" + what + ")";
+  if (!unknown.empty()) attached.notes.push_back("the numbers of these are not known: " + unknown);
   return {};
 }
 
-Status Attacher::attach_system_calls_of(const std::string& side, Attached& attached,
-                                        const ProbeFilters& filters, SystemCalls& calls) {
-  const bool enter = side == "sys_enter_";
-  diagnose_probe entry{};
-  std::map<unsigned, Attachment::SystemCall> by_number;
-  for (const TargetName& tracepoint : calls.found) {
-    if (!tracepoint.name.starts_with(side)) continue;
-    const auto number = system_call_number(tracepoint.name.substr(side.size()));
-    if (!number) {
-      calls.unknown.push_back(tracepoint.name);
-      continue;
-    }
-    auto decoder = plan_system_call(tracepoint, enter, *number);
-    if (!decoder) return tl::make_unexpected(decoder.error());
-    entry.syscalls[*number / 64] |= 1ULL << (*number % 64);
-    by_number[*number] = {.event_type = tracepoint.name, .decoder = std::move(*decoder)};
-  }
-  if (by_number.empty()) return {};
-  calls.total += by_number.size();
-  if (matches(calls.target.name, side)) {  // all of them: those without a number here as well
-    std::ranges::fill(entry.syscalls, ~uint64_t{0});
-    calls.unknown.clear();
-  }
-  auto attachment = add(attached, filters, entry);
-  if (!attachment) return tl::make_unexpected(attachment.error());
-  (*attachment)->event_type = side;
-  (*attachment)->system_calls = std::move(by_number);
-  return link_tracepoint(**attachment,
-                         enter ? programs_.progs.on_syscall_enter : programs_.progs.on_syscall_exit,
-                         {.category = "raw_syscalls", .name = enter ? "sys_enter" : "sys_exit"});
-}
-
-// On its exit nothing is captured.
-Result<std::unique_ptr<Decoder>> Attacher::plan_system_call(const TargetName& tracepoint,
-                                                            bool enter, unsigned number) {
-  const auto format = read_format(tracepoint);
+Result<std::unique_ptr<Decoder>> Attacher::plan_system_call(const std::string& name,
+                                                            unsigned number) {
+  const auto format = read_format({.category = "syscalls", .name = std::string(enter) + name});
   if (!format) return tl::make_unexpected(format.error());
-  auto decoder = tracepoint_decoder(tracepoint.category, *format, kernel_);
-  if (!decoder || !enter) return decoder;
+  auto decoder = system_call_decoder(*format, kernel_);
+  if (!decoder) return decoder;
   diagnose_layout layout{};
   diagnose_probe unused{};
   (*decoder)->instruct(unused, layout);

@@ -21,14 +21,17 @@ struct Attachment {
   };
 
   uint32_t number = 0;     // in the programs' maps
-  std::string event_type;  // of a wildcard for system calls: what their names begin with
+  std::string event_type;  // of system calls: what their names begin with
   std::unique_ptr<Decoder> decoder;
   std::vector<std::shared_ptr<bpf_link>> links;
-  std::map<unsigned, SystemCall> system_calls;  // of such a wildcard, by number
+  std::map<unsigned, SystemCall> system_calls;  // by number
 };
 
-// By its tracepoint, or by its number where that is not known.
+// By its name, or by its number where that is not known.
 std::string system_call_name(const Attachment& attachment, unsigned number);
+
+// The decoder of an event; null: there is none.
+const Decoder* decoder_of(const Attachment& attachment, unsigned system_call);
 
 // `boot_unix_ns`: the Unix time when CLOCK_MONOTONIC was 0.
 ProbeEvent decode_event(const RawEvent& raw, const Attachment& attachment, int64_t boot_unix_ns);

@@ -51,6 +51,12 @@ std::string part(CURLU* url, CURLUPart which) {
   return text;
 }
 
+// A key may be in it: "?key=…".
+std::string without_query(const std::string& url) {
+  const size_t begin = url.find_first_of("?#");
+  return begin == std::string::npos ? url : url.substr(0, begin) + "?...";
+}
+
 bool is_this_machine(const std::string& host) {
   in_addr v4{};
   in6_addr v6{};
@@ -115,7 +121,7 @@ Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std
   if (ready != CURLE_OK) return fail("libcurl does not start");
   const Url url(curl_url());
   const auto bad = [&](const std::string& why) {
-    return fail("endpoint " + in_quotes(settings.endpoint) + " " + why);
+    return fail("endpoint " + in_quotes(without_query(settings.endpoint)) + " " + why);
   };
   if (!url || curl_url_set(url.get(), CURLUPART_URL, settings.endpoint.c_str(), 0) != CURLUE_OK)
     return bad("is no URL");
@@ -125,6 +131,8 @@ Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std
   const bool here = is_this_machine(host);
   if (scheme == "http" && !here && !settings.key.empty())
     return bad("would get the key in the clear: use https");
+  if (scheme == "http" && !here && !settings.insecure)
+    return bad("would get in the clear what this machine says: use https, or --insecure");
   if (!part(url.get(), CURLUPART_PASSWORD).empty())
     return bad("holds a password: give the key by the environment or a file");
   std::string path = part(url.get(), CURLUPART_PATH);
@@ -203,7 +211,8 @@ Result<std::string> Chat::complete(const json& messages, Clock::time_point deadl
         result.code == CURLE_GOT_NOTHING || result.code == CURLE_RECV_ERROR;
     const milliseconds pause = result.retry_after.value_or(back_off);
     if (!again || number == connection_attempts_max || Clock::now() + pause >= deadline)
-      return fail("the endpoint " + url_ + " failed, try " + std::to_string(number) + ": " + why);
+      return fail("the endpoint " + without_query(url_) + " failed, try " + std::to_string(number) +
+                  ": " + why);
     say_(why + "; again in " + std::to_string(pause.count() / 1000) + " s");
     if (!wait_(pause)) return fail("stopped");
     back_off = std::min<milliseconds>(back_off * 2, back_off_max);

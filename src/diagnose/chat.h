@@ -14,6 +14,8 @@ struct ChatSettings {
   std::string endpoint;  // base URL ("http://127.0.0.1:3000/openai/v1"), or with /chat/completions
   std::string model;
   std::string key;  // "": none is sent
+  // What the machine says may go to another one in the clear, by http. The key never does.
+  bool insecure = false;
 };
 
 // What a chat waits with: false ends it at once (Ctrl-C).

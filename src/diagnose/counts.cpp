@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 #include "diagnose.skel.h"
 #include "system/libbpf.h"
@@ -22,15 +21,17 @@ void add(diagnose_stats& sum, const std::vector<diagnose_stats>& cpus) {
     sum.uncounted += cpu.uncounted;
     sum.entries += cpu.entries;
     sum.returns += cpu.returns;
-    sum.latency_max_ns = std::max(sum.latency_max_ns, cpu.latency_max_ns);
+    sum.foreign += cpu.foreign;
   }
 }
 
-void add(ProcessCount& process, const std::vector<diagnose_count>& cpus) {
+void add(Count& count, const std::vector<diagnose_count>& cpus) {
   uint64_t most = 0;
   for (const diagnose_count& cpu : cpus) {
-    process.count += cpu.count;
-    if (cpu.count > most) process.process_name = show_text(cpu.comm);
+    count.count += cpu.count;
+    count.latency_ns += cpu.latency_ns;
+    count.latency_max_ns = std::max<uint64_t>(count.latency_max_ns, cpu.latency_max_ns);
+    if (cpu.count > most) count.process_name = show_text(cpu.comm);
     most = std::max<uint64_t>(most, cpu.count);
   }
 }
@@ -43,36 +44,40 @@ diagnose_stats read_stats(const diagnose_bpf& programs,
   return sum;
 }
 
-std::vector<ProcessCount> read_process_counts(const diagnose_bpf& programs,
-                                              const std::vector<Attachment>& attachments) {
-  std::map<uint32_t, ProcessCount> processes;
-  for (const auto& key : keys_of<diagnose_count_key>(programs.maps.counts)) {
-    if (std::ranges::find(attachments, key.probe, &Attachment::number) == attachments.end())
-      continue;
-    ProcessCount& process = processes[key.pid];
-    process.process_id = static_cast<pid_t>(key.pid);
-    add(process, get_per_cpu<diagnose_count>(programs.maps.counts, key));
+std::vector<Count> read_counts(const diagnose_bpf& programs,
+                               const std::vector<Attachment>& attachments) {
+  std::vector<Count> list;
+  for (const bpf_map* map : {programs.maps.counts, programs.maps.other_counts}) {
+    for (const auto& key : keys_of<diagnose_count_key>(map)) {
+      const auto attachment =
+          std::ranges::find(attachments, uint32_t{key.probe}, &Attachment::number);
+      if (attachment == attachments.end()) continue;
+      Count count{.process_id = static_cast<pid_t>(key.pid),
+                  .call = attachment->decoder ? "" : system_call_name(*attachment, key.call),
+                  .error = key.error,
+                  .others = map == programs.maps.other_counts};
+      add(count, get_per_cpu<diagnose_count>(map, key));
+      if (count.others) count.process_name.clear();
+      if (count.count > 0) list.push_back(std::move(count));
+    }
   }
-  std::vector<ProcessCount> list;
-  for (auto& [pid, process] : processes) list.push_back(std::move(process));
   return list;
 }
 
-std::vector<SystemCallCount> read_system_call_counts(const diagnose_bpf& programs,
-                                                     const std::vector<Attachment>& attachments) {
-  std::map<std::string, uint64_t> by_name;
-  for (const Attachment& attachment : attachments) {
-    if (attachment.system_calls.empty()) continue;
-    for (const auto& cpu :
-         get_per_cpu<diagnose_syscall_counts>(programs.maps.syscall_counts, attachment.number)) {
-      for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
-        if (cpu.counts[number] > 0)
-          by_name[system_call_name(attachment, number)] += cpu.counts[number];
+Shape read_shape(const diagnose_bpf& programs, const std::vector<Attachment>& attachments) {
+  Shape sum;
+  for (const auto& key : keys_of<diagnose_shape_key>(programs.maps.shapes)) {
+    if (std::ranges::find(attachments, uint32_t{key.probe}, &Attachment::number) ==
+        attachments.end())
+      continue;
+    for (const auto& cpu : get_per_cpu<diagnose_shape>(programs.maps.shapes, key)) {
+      for (size_t slot = 0; slot < DIAGNOSE_SLOTS; ++slot) {
+        sum.latency[slot] += cpu.latency[slot];
+        sum.returned[slot] += cpu.returned[slot];
+      }
     }
   }
-  std::vector<SystemCallCount> list;
-  for (const auto& [name, count] : by_name) list.push_back({.name = name, .count = count});
-  return list;
+  return sum;
 }
 
 uint64_t read_every(const diagnose_bpf& programs, const std::vector<Attachment>& attachments) {

@@ -35,12 +35,26 @@ struct RawEvent {
   std::vector<Item> items;
 };
 
+// An argument that a filter can be about.
+struct Filterable {
+  std::string name;
+  unsigned at = 0;  // place in the record; of text the capture
+  unsigned size = 8;
+  bool is_signed = false;
+  bool text = false;
+  Names names{};  // of its values
+};
+
 class Decoder {
  public:
   virtual ~Decoder() = default;
   // Tells the program what to copy and capture.
   virtual void instruct(diagnose_probe& probe, diagnose_layout& layout) const = 0;
   virtual nlohmann::json decode(const RawEvent& event) const = 0;
+  virtual std::vector<Filterable> filterable() const { return {}; }
+  // Whether addresses are captured, and whether it knows of errors.
+  virtual bool has_addresses() const { return false; }
+  virtual bool has_result() const { return false; }
 };
 
 // What decoders share; it lives longer than they do.
@@ -54,6 +68,9 @@ struct KernelTypes {
 Result<std::unique_ptr<Decoder>> tracepoint_decoder(const std::string& category,
                                                     const std::string& format,
                                                     const KernelTypes& kernel);
+// Of a system call with its result, a diagnose_call: by the format of its sys_enter tracepoint.
+Result<std::unique_ptr<Decoder>> system_call_decoder(const std::string& format,
+                                                     const KernelTypes& kernel);
 // By its prototype, or by register where the kernel has none of it. `returns`: its return.
 Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, bool returns,
                                                   const KernelTypes& kernel);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -27,11 +28,42 @@ struct Level {
   size_t text_bytes;    // of each command itself, summary, error
   bool aggregates;
 };
-constexpr std::array levels{Level{1000, 65536, 8192, true}, Level{300, 32768, 4096, true},
-                            Level{100, 16384, 2048, true},  Level{50, 8192, 1024, true},
-                            Level{20, 4096, 1024, true},    Level{10, 2048, 1024, true},
-                            Level{5, 1024, 512, true},      Level{2, 512, 512, true},
-                            Level{0, 256, 256, true},       Level{0, 64, 64, false}};
+constexpr std::array levels{
+    Level{1000, 65536, 8192, true}, Level{500, 49152, 8192, true}, Level{300, 32768, 4096, true},
+    Level{200, 24576, 4096, true},  Level{150, 20480, 4096, true}, Level{100, 16384, 2048, true},
+    Level{70, 12288, 2048, true},   Level{50, 8192, 2048, true},   Level{35, 6144, 1024, true},
+    Level{25, 5120, 1024, true},    Level{20, 4096, 1024, true},   Level{15, 3072, 1024, true},
+    Level{10, 2048, 1024, true},    Level{7, 1536, 1024, true},    Level{5, 1024, 512, true},
+    Level{3, 768, 512, true},       Level{2, 512, 512, true},      Level{0, 256, 256, true},
+    Level{0, 64, 64, false}};
+
+// What is rare decides: half of the room is for what failed and for the first of each kind; the
+// rest for the first and the last of all.
+json most_telling(const json& events, size_t events_max) {
+  std::vector<bool> kept(events.size());
+  size_t count = 0;
+  const auto take = [&](size_t at) {
+    if (!kept[at]) ++count;
+    kept[at] = true;
+  };
+  const auto keep = [&](size_t limit, auto wanted) {
+    for (size_t at = 0; at < events.size() && count < limit; ++at)
+      if (wanted(events[at])) take(at);
+  };
+  const auto first = [](const json& event) { return event.value("first", false); };
+  const auto failed = [](const json& event) { return event["data"].contains("errno"); };
+  keep(events_max / 2, [&](const json& event) { return first(event) && failed(event); });
+  keep(events_max / 2, failed);
+  keep(events_max * 3 / 4, first);
+  for (size_t at = 0; at < events.size() && count < events_max; ++at) {
+    take(at);
+    if (count < events_max) take(events.size() - 1 - at);
+  }
+  json list = json::array();
+  for (size_t at = 0; at < events.size(); ++at)
+    if (kept[at]) list.push_back(events[at]);
+  return list;
+}
 
 json reduce(json answer, const Level& level) {
   const auto cut = [&](json& item, std::initializer_list<const char*> keys) {
@@ -43,8 +75,7 @@ json reduce(json answer, const Level& level) {
     json& events = program["events"];
     if (events.size() > level.events) {
       program["events_left_out"] = events.size() - level.events;
-      const auto first = events.begin() + static_cast<std::ptrdiff_t>((level.events + 1) / 2);
-      events.erase(first, events.end() - static_cast<std::ptrdiff_t>(level.events / 2));
+      events = most_telling(events, level.events);
     }
     if (!level.aggregates) program["aggregates"] = json::object();
     cut(program, {"target", "attached_to", "error", "summary"});
@@ -161,12 +192,54 @@ json refused_whole(const std::string& why) {
           {"refused", to_json(std::vector<Refused>{{.item = "request", .why = why}})}};
 }
 
-json fit(json answer, size_t bytes_max, int indent) {
+json rows_of(const json& events) {
+  std::vector<std::string> columns;
+  std::vector<std::map<std::string, json>> rows;
+  for (const json& event : events) {
+    auto& row = rows.emplace_back();
+    const auto take = [&](const json& object) {
+      for (const auto& [key, value] : object.items()) {
+        if (key == "data" || (key == "thread_id" && value == event.value("process_id", json())))
+          continue;
+        if (std::ranges::find(columns, key) == columns.end()) columns.push_back(key);
+        row.emplace(key, value);
+      }
+    };
+    take(event);
+    take(event["data"]);
+  }
+  json same = json::object();
+  std::erase_if(columns, [&](const std::string& column) {
+    const auto of = [&](const auto& row) { return row.contains(column) ? row.at(column) : json(); };
+    if (rows.size() < 2 ||
+        std::ranges::any_of(rows, [&](const auto& row) { return of(row) != of(rows.front()); }))
+      return false;
+    same[column] = of(rows.front());
+    return true;
+  });
+  json table{{"columns", columns}, {"rows", json::array()}};
+  if (!same.empty()) table["same"] = std::move(same);
+  for (const auto& row : rows) {
+    json& values = table["rows"].emplace_back(json::array());
+    for (const std::string& column : columns)
+      values.push_back(row.contains(column) ? row.at(column) : json());
+    // What lacks at the end has no value.
+    while (!values.empty() && values.back().is_null()) values.erase(values.size() - 1);
+  }
+  return table;
+}
+
+json fit(json answer, size_t bytes_max, int indent, EventForm form) {
+  const auto formed = [&](json it) {
+    if (form == EventForm::rows)
+      for (json& program : it["ebpf_results"]) program["events"] = rows_of(program["events"]);
+    return it;
+  };
   const auto fits = [&](const json& it) { return dump(it, indent).size() <= bytes_max; };
-  if (fits(answer)) return answer;
+  if (json whole = formed(answer); fits(whole)) return whole;
   json reduced;
   for (const Level& level : levels) {
-    reduced = reduce(answer, level);
+    reduced = formed(reduce(answer, level));
     reduced["cut"] = "to " + std::to_string(bytes_max) + " bytes: of each program at most " +
                      std::to_string(level.events) + " events" +
                      (level.aggregates ? "" : " and no aggregates") +

@@ -12,9 +12,12 @@
 #include "diagnose.skel.h"
 #include "diagnose/attach.h"
 #include "diagnose/counts.h"
+#include "diagnose/filters.h"
+#include "diagnose/open_call.h"
 #include "diagnose/permission.h"
 #include "diagnose/results.h"
 #include "diagnose/sample.h"
+#include "diagnose/system_call_numbers.h"
 
 namespace ebpf_ai_monitor {
 namespace engine {
@@ -59,6 +62,9 @@ Result<Programs> load_programs() {
   Programs programs(diagnose_bpf__open());
   if (!programs) return explain("cannot open the probe programs", errno);
   programs->rodata->own_pid = static_cast<uint32_t>(getpid());
+  for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
+    programs->rodata->twins[number] =
+        static_cast<uint16_t>(twin_of_32_bit(number).value_or(DIAGNOSE_SYSCALLS));
   if (const int error = diagnose_bpf__load(programs.get()); error != 0)
     return explain("cannot load the probe programs", -error);
   return programs;
@@ -71,6 +77,17 @@ int64_t unix_now_ns() {
 }
 
 double seconds_of(Nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+// Whether a call that has not returned passes the filters that can be looked at by then. That of a
+// function is kept for whoever calls it; what it will come to is not known.
+bool passes(const ProbeFilters& filters, const diagnose_open_call& call, uint32_t thread) {
+  return (!filters.pid || static_cast<uint32_t>(*filters.pid) == call.pid) &&
+         (!filters.tid || static_cast<uint32_t>(*filters.tid) == thread) &&
+         (call.probes != 0 || (!filters.comm || *filters.comm == show_text(call.comm))) &&
+         !filters.any_error && filters.errors.empty() && !filters.result &&
+         filters.arguments.empty() &&
+         (call.probes != 0 || (!filters.uid && !filters.ppid && !has_cgroup(filters)));
+}
 
 // The bits of their numbers in the programs' `running`.
 uint32_t mask_of(const Probe& probe) {
@@ -98,6 +115,7 @@ class Engine::Impl {
   void end_those_due();
   void conclude(Probe& probe);
   std::vector<SampledEvent> decode(Probe& probe, uint64_t every) const;
+  std::vector<UnfinishedCall> unfinished(const Probe& probe) const;
   bool any_running() const;
 
   EventLoop& loop_;
@@ -159,10 +177,14 @@ void Engine::Impl::arm(std::vector<ProbeRequest> requests) {
   probes_.clear();
   probe_of_.fill(nullptr);
   attacher_.begin();
-  for (const auto& key : keys_of<diagnose_count_key>(programs_->maps.counts))
-    erase(programs_->maps.counts, key);
-  for (const auto& key : keys_of<uint64_t>(programs_->maps.calls))
+  for (const bpf_map* map : {programs_->maps.counts, programs_->maps.other_counts})
+    for (const auto& key : keys_of<diagnose_count_key>(map)) erase(map, key);
+  for (const auto& key : keys_of<diagnose_shape_key>(programs_->maps.shapes))
+    erase(programs_->maps.shapes, key);
+  for (const auto& key : keys_of<diagnose_open_key>(programs_->maps.calls))
     erase(programs_->maps.calls, key);
+  for (const auto& key : keys_of<uint32_t>(programs_->maps.earlies))
+    erase(programs_->maps.earlies, key);
   probes_.reserve(requests.size());
   for (ProbeRequest& request : requests) {
     Probe& probe = probes_.emplace_back();
@@ -251,7 +273,7 @@ void Engine::Impl::take(Bytes event) {
   if (event.size() < sizeof(header)) return;
   std::memcpy(&header, event.data(), sizeof(header));
   Probe* probe = header.probe < probe_of_.size() ? probe_of_[header.probe] : nullptr;
-  if (probe && probe->running) probe->sample.add(header.sequence, event);
+  if (probe && probe->running) probe->sample.add(header.sequence, header.told, event);
 }
 
 void Engine::Impl::conclude(Probe& probe) {
@@ -262,8 +284,9 @@ void Engine::Impl::conclude(Probe& probe) {
                           .events = decode(probe, every),
                           .every = every,
                           .no_room = probe.sample.no_room(),
-                          .processes = read_process_counts(*programs_, attachments),
-                          .system_calls = read_system_call_counts(*programs_, attachments),
+                          .counts = read_counts(*programs_, attachments),
+                          .shape = read_shape(*programs_, attachments),
+                          .unfinished = unfinished(probe),
                           .skipped = skipped ? std::optional(*skipped - skipped_before_.value_or(0))
                                              : std::nullopt,
                           .cpus = possible_cpus(),
@@ -277,16 +300,40 @@ std::vector<SampledEvent> Engine::Impl::decode(Probe& probe, uint64_t every) con
   std::vector<SampledEvent> events;
   for (const auto& bytes : probe.sample.take()) {
     const auto raw = RawEvent::parse(bytes);
-    if (!raw || (raw->header.sequence & (every - 1)) != 0) continue;
+    if (!raw) continue;
+    const bool sampled =
+        (raw->header.told & DIAGNOSE_SAMPLED) != 0 && (raw->header.sequence & (every - 1)) == 0;
+    if (!sampled && (raw->header.told & DIAGNOSE_FIRST) == 0) continue;
     const auto attachment = std::ranges::find(probe.attached.attachments,
                                               uint32_t{raw->header.probe}, &Attachment::number);
     events.push_back(
         {.sequence = raw->header.sequence,
          .event = decode_event(*raw, *attachment, started_unix_ns_ - started_.count())});
+    events.back().event.first = !sampled;
   }
   std::ranges::stable_sort(events, {},
                            [](const SampledEvent& event) { return event.event.timestamp; });
   return events;
+}
+
+// The calls of a probe that have not returned: what hangs is often what is looked for.
+std::vector<UnfinishedCall> Engine::Impl::unfinished(const Probe& probe) const {
+  std::vector<UnfinishedCall> calls;
+  const Nanoseconds now = monotonic_now();
+  for (const auto& key : keys_of<diagnose_open_key>(programs_->maps.calls)) {
+    const auto call = get<diagnose_open_call>(programs_->maps.calls, key);
+    if (!call) continue;
+    for (const Attachment& attachment : probe.attached.attachments) {
+      const bool its = key.probe == DIAGNOSE_PROBES ? (call->probes & 1U << attachment.number) != 0
+                                                    : key.probe == attachment.number;
+      if (!its || !passes(probe.request.filters, *call, key.thread)) continue;
+      const auto open = static_cast<uint64_t>(now.count()) - call->time_ns;
+      calls.push_back({.event = decode_open_call(*call, key.thread, attachment,
+                                                 started_unix_ns_ - started_.count()),
+                       .for_us = open / 1000});
+    }
+  }
+  return calls;
 }
 
 std::vector<ProbeProgress> Engine::Impl::progress() const {

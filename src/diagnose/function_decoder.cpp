@@ -105,8 +105,12 @@ std::optional<T> read_whole(Bytes bytes) {
 class FunctionDecoder : public Decoder {
  public:
   FunctionDecoder(BpfOwned<btf> module_types, const btf* types, const btf_type* prototype,
-                  bool returns, const KernelTypes& kernel)
-      : module_types_(std::move(module_types)), types_(types), returns_(returns), kernel_(kernel) {
+                  const std::string& function, bool returns, const KernelTypes& kernel)
+      : module_types_(std::move(module_types)),
+        types_(types),
+        connects_(function.find("connect") != std::string::npos),
+        returns_(returns),
+        kernel_(kernel) {
     if (!prototype) return;  // arguments go by their number
     known_ = true;
     const auto count = btf_vlen(prototype);
@@ -131,9 +135,37 @@ class FunctionDecoder : public Decoder {
 
   void instruct(diagnose_probe& probe, diagnose_layout& layout) const override {
     probe.record_size = sizeof(diagnose_call);
-    layout.count = static_cast<uint32_t>(captures_.size());
+    layout.count = static_cast<uint16_t>(captures_.size());
     std::ranges::copy(captures_, layout.captures);
+    if (!returns_) return;
+    probe.error_at = can_fail() ? 1 : 0;
+    probe.error_size = static_cast<uint16_t>(result_.size);
   }
+
+  std::vector<Filterable> filterable() const override {
+    std::vector<Filterable> list;
+    for (size_t i = 0; i < arguments_.size(); ++i) {
+      const Argument& argument = arguments_[i];
+      if (argument.kind == DIAGNOSE_STRING_AT || argument.kind == DIAGNOSE_FILENAME_AT)
+        list.push_back(
+            {.name = argument.name, .at = static_cast<unsigned>(argument.capture), .text = true});
+      else if (argument.capture < 0)
+        list.push_back({.name = argument.name,
+                        .at = static_cast<unsigned>(8 * i),
+                        .size = static_cast<unsigned>(argument.scalar.size),
+                        .is_signed = argument.scalar.is_signed});
+    }
+    return list;
+  }
+
+  bool has_addresses() const override {
+    return std::ranges::any_of(arguments_, [](const Argument& argument) {
+      return argument.kind == DIAGNOSE_SOCK_AT || argument.kind == DIAGNOSE_SOCKET_AT ||
+             argument.kind == DIAGNOSE_SOCKADDR_AT;
+    });
+  }
+
+  bool has_result() const override { return returns_; }
 
   nlohmann::json decode(const RawEvent& event) const override {
     nlohmann::json data = nlohmann::json::object();
@@ -249,6 +281,8 @@ class FunctionDecoder : public Decoder {
         case DIAGNOSE_SOCKADDR_AT:
           if (const auto address = show_sockaddr(item.bytes)) {
             data[argument.name] = address->address;
+            // Of a call that connects it is where to, which the socket does not know yet.
+            if (connects_) data["destination"] = address->address;
             if (!data.contains("family")) data["family"] = address->family;
           }
           break;
@@ -311,6 +345,9 @@ class FunctionDecoder : public Decoder {
     return members;
   }
 
+  // include/linux/err.h: pointers as well.
+  bool can_fail() const { return result_.is_signed || result_.kind == Scalar::Kind::pointer; }
+
   void decode_result(uint64_t result, nlohmann::json& data) const {
     if (!known_) {
       data["ret"] = show_hex(result);
@@ -319,9 +356,8 @@ class FunctionDecoder : public Decoder {
     if (result_.kind == Scalar::Kind::none) return;  // void
     const int64_t with_sign = sign_extend(result, result_.size);
     data["ret"] = show_scalar(result_, result);
-    // include/linux/err.h: MAX_ERRNO; of pointers as well.
-    const bool can_fail = result_.is_signed || result_.kind == Scalar::Kind::pointer;
-    if (can_fail && with_sign < 0 && with_sign >= -4095) {
+    // include/linux/err.h: MAX_ERRNO.
+    if (can_fail() && with_sign < 0 && with_sign >= -4095) {
       if (result_.kind == Scalar::Kind::pointer) data["ret"] = with_sign;
       if (const auto name = errno_name(with_sign); !name.empty()) data["errno"] = name;
     }
@@ -329,6 +365,7 @@ class FunctionDecoder : public Decoder {
 
   BpfOwned<btf> module_types_;
   const btf* types_;
+  bool connects_;
   bool returns_;
   bool known_ = false;
   const KernelTypes& kernel_;
@@ -354,8 +391,8 @@ Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, b
     if (id > 0)
       prototype = btf__type_by_id(types, btf__type_by_id(types, static_cast<unsigned>(id))->type);
   }
-  return std::make_unique<FunctionDecoder>(std::move(module_types), types, prototype, returns,
-                                           kernel);
+  return std::make_unique<FunctionDecoder>(std::move(module_types), types, prototype, function,
+                                           returns, kernel);
 }
 
 std::vector<TargetArgument> function_arguments(const btf& types, unsigned function_type) {

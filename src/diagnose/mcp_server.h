@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "diagnose/request.h"
+#include "diagnose/result_store.h"
 #include "diagnose/sandbox.h"
 #include "system/event_loop.h"
 #include "system/result.h"
@@ -64,6 +65,7 @@ class McpServer {
 
   EventLoop& loop_;
   const Parts parts_;
+  ResultStore results_;
   bool initialized_ = false;
   std::map<std::string, std::unique_ptr<Call>> calls_;  // by the id's JSON
   // Those that ended, until the loop has left their callbacks.

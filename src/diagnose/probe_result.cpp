@@ -20,14 +20,17 @@ std::string result_key(const ProbeResult& result) {
 
 nlohmann::json to_json(const ProbeResult& result) {
   nlohmann::json events = nlohmann::json::array();
-  for (const ProbeEvent& event : result.events)
-    events.push_back({{"timestamp", event.timestamp},
-                      {"process_id", event.process_id},
-                      {"thread_id", event.thread_id},
-                      {"user_id", event.user_id},
-                      {"process_name", event.process_name},
-                      {"event_type", event.event_type},
-                      {"data", event.data}});
+  for (const ProbeEvent& event : result.events) {
+    auto& entry = events.emplace_back(nlohmann::json{{"timestamp", event.timestamp},
+                                                     {"process_id", event.process_id},
+                                                     {"thread_id", event.thread_id},
+                                                     {"user_id", event.user_id},
+                                                     {"process_name", event.process_name},
+                                                     {"event_type", event.event_type},
+                                                     {"data", event.data}});
+    if (event.thread_name != event.process_name) entry["thread_name"] = event.thread_name;
+    if (event.first) entry["first"] = true;
+  }
   return {{"program_name", result.program_name},
           {"type", to_string(result.type)},
           {"target", result.target},

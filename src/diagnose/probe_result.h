@@ -18,8 +18,10 @@ struct ProbeEvent {
   pid_t thread_id = 0;
   uid_t user_id = 0;  // real, in the initial user namespace
   std::string process_name;
-  std::string event_type;  // name of the function or tracepoint, without category
+  std::string thread_name;
+  std::string event_type;  // name of the function, system call or tracepoint, without category
   nlohmann::json data;     // an object: arguments by the kernel's names, decoded
+  bool first = false;      // the first of its kind, and not one of the sample
 };
 
 enum class ProbeStatus {
@@ -45,7 +47,7 @@ struct ProbeResult {
   uint64_t dropped = 0;       // counted, but there was no room for the event itself
   uint64_t sampled_1_in = 1;  // of `events`: every how manyth is shown
   std::vector<ProbeEvent> events;  // in order of time
-  nlohmann::json aggregates;       // {"by_process": [], "by_data": [], "latency_us": {}}
+  nlohmann::json aggregates;  // by_process, by_error, by_data, latency_us, returned, unfinished
   std::string summary;
 };
 

@@ -1,12 +1,16 @@
 #include "diagnose/request.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+
+#include "diagnose/values.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -42,6 +46,14 @@ bool only_has(std::string_view text, std::string_view punctuation) {
 const json* find(const json& object, const char* key) {
   const auto it = object.find(key);
   return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+// Where it is text.
+std::string given(const json& item, const char* key) {
+  const json* value = item.is_object() ? find(item, key) : nullptr;
+  return value != nullptr && value->is_string()
+             ? shorten(value->get_ref<const std::string&>(), refused_bytes_max)
+             : "";
 }
 
 Fault read_text(const json& object, const char* key, size_t bytes_max, std::string& text) {
@@ -95,16 +107,141 @@ Fault unknown_key(const json& object, const std::vector<std::string>& known,
   return "";
 }
 
+std::string_view trim(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+// The operator before a value: ">= 1000", "!= 0"; "~" is for a pattern, and as good as none.
+Comparison take_comparison(std::string_view& text) {
+  constexpr std::array<std::pair<std::string_view, Comparison>, 9> operators = {
+      {{"==", Comparison::equal},
+       {"!=", Comparison::not_equal},
+       {"<=", Comparison::less_or_equal},
+       {">=", Comparison::greater_or_equal},
+       {"=~", Comparison::equal},
+       {"=", Comparison::equal},
+       {"<", Comparison::less},
+       {">", Comparison::greater},
+       {"~", Comparison::equal}}};
+  text = trim(text);
+  for (const auto& [sign, comparison] : operators) {
+    if (!text.starts_with(sign)) continue;
+    text = trim(text.substr(sign.size()));
+    return comparison;
+  }
+  return Comparison::equal;
+}
+
+Fault read_errors(const json& object, ProbeFilters& filters) {
+  const json* value = find(object, "errno");
+  if (value == nullptr) return "";
+  const json list = value->is_array() ? *value : json::array({*value});
+  for (const json& one : list) {
+    const auto text = one.is_string() ? std::string(trim(one.get_ref<const std::string&>())) : "";
+    if (text == "any" || text == "*" || text == "!= 0" || one == json(true)) {
+      filters.any_error = true;
+      continue;
+    }
+    auto number = errno_of_name(text);
+    if (const auto given = whole_number(one); given && *given != 0 && std::abs(*given) <= 4095)
+      number = static_cast<int>(std::abs(*given));
+    if (!number)
+      return "errno must be a name as EACCES, its number, a list of them, or \"any\", not " +
+             in_quotes(one.dump(-1, ' ', true, json::error_handler_t::replace));
+    filters.errors.push_back(*number);
+  }
+  return "";
+}
+
+Fault read_result(const json& object, ProbeFilters& filters) {
+  const json* value = find(object, "return");
+  if (value == nullptr) return "";
+  std::string text = value->is_string() ? value->get<std::string>() : value->dump();
+  std::string_view rest = text;
+  const Comparison comparison = take_comparison(rest);
+  const auto number = whole_number(json(std::string(rest)));
+  if (!number)
+    return "return must be a whole number, or one with an operator as \"< 0\", not " +
+           in_quotes(text);
+  filters.result = {comparison, *number};
+  return "";
+}
+
+Fault read_latency(const json& object, ProbeFilters& filters) {
+  const json* value = find(object, "latency_us");
+  if (value == nullptr) return "";
+  std::string text = value->is_string() ? value->get<std::string>() : value->dump();
+  std::string_view rest = text;
+  // A bare number is where it begins to be slow.
+  const bool bare = !value->is_string() || (text.find_first_of("<>=!") == std::string::npos);
+  const Comparison comparison = bare ? Comparison::greater_or_equal : take_comparison(rest);
+  const auto number = whole_number(json(std::string(trim(rest))));
+  if (!number || *number < 0 || *number > 1'000'000'000 || comparison == Comparison::equal ||
+      comparison == Comparison::not_equal)
+    return "latency_us must be a whole number of microseconds, at least, or one with an operator "
+           "as \"< 100\", not " +
+           in_quotes(text);
+  const auto limit = static_cast<uint64_t>(*number);
+  if (comparison == Comparison::greater_or_equal) filters.latency_min_us = limit;
+  if (comparison == Comparison::greater) filters.latency_min_us = limit + 1;
+  if (comparison == Comparison::less_or_equal) filters.latency_max_us = limit;
+  if (comparison == Comparison::less) filters.latency_max_us = limit == 0 ? 0 : limit - 1;
+  return "";
+}
+
+Fault read_argument(const std::string& name, const json& value, ProbeFilters& filters) {
+  const std::string what = "args." + shorten(name, name_bytes_max);
+  if (value.is_null()) return "";
+  if (!value.is_string() && !value.is_number() && !value.is_boolean())
+    return what + " must be a number or a string, not " + value.type_name();
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (value.is_boolean()) text = value.get<bool>() ? "1" : "0";
+  if (text.find('\0') != std::string::npos || text.size() > path_bytes_max)
+    return what + " is longer than " + std::to_string(path_bytes_max) + " bytes or holds a NUL";
+  std::string_view rest = text;
+  const Comparison comparison = take_comparison(rest);
+  if (rest.size() > 1 && rest.front() == '"' && rest.back() == '"')
+    rest = rest.substr(1, rest.size() - 2);
+  filters.arguments.push_back({.name = name, .comparison = comparison, .value = std::string(rest)});
+  return "";
+}
+
+Fault read_arguments(const json& object, ProbeFilters& filters) {
+  if (const json* arguments = find(object, "args")) {
+    if (!arguments->is_object())
+      return std::string("args must be an object of values by name, not ") + arguments->type_name();
+    for (const auto& [name, value] : arguments->items())
+      if (auto fault = read_argument(name, value, filters); !fault.empty()) return fault;
+  }
+  for (const auto& [key, value] : object.items())
+    if (key.starts_with("args."))
+      if (auto fault = read_argument(key.substr(5), value, filters); !fault.empty()) return fault;
+  return "";
+}
+
 Fault read_filters(const json& program, ProbeFilters& filters) {
   const json* object = find(program, "filters");
   if (object == nullptr) return "";
   if (!object->is_object())
     return std::string("filters must be an object, not ") + object->type_name();
-  if (auto fault = unknown_key(*object, {"pid", "comm", "uid", "cgroup"}, "filter"); !fault.empty())
+  json named = *object;
+  for (const auto& [key, value] : object->items())
+    if (key.starts_with("args.")) named.erase(key);
+  if (auto fault = unknown_key(named,
+                               {"pid", "tid", "ppid", "comm", "uid", "cgroup", "unit", "container",
+                                "errno", "return", "latency_us", "args"},
+                               "filter");
+      !fault.empty())
     return fault;
   std::optional<int64_t> number;
-  if (auto fault = read_number(*object, "pid", 1, pid_max, number); !fault.empty()) return fault;
-  if (number) filters.pid = static_cast<pid_t>(*number);
+  for (const auto& [key, id] : {std::pair{"pid", &filters.pid}, std::pair{"tid", &filters.tid},
+                                std::pair{"ppid", &filters.ppid}}) {
+    number.reset();
+    if (auto fault = read_number(*object, key, 1, pid_max, number); !fault.empty()) return fault;
+    if (number) *id = static_cast<pid_t>(*number);
+  }
   number.reset();
   if (auto fault = read_number(*object, "uid", 0, uid_max, number); !fault.empty()) return fault;
   if (number) filters.uid = static_cast<uid_t>(*number);
@@ -115,19 +252,35 @@ Fault read_filters(const json& program, ProbeFilters& filters) {
     if (text.empty()) return "comm is empty";
     filters.comm = text;
   }
-  text.clear();
-  if (auto fault = read_text(*object, "cgroup", path_bytes_max, text); !fault.empty()) return fault;
-  if (find(*object, "cgroup") != nullptr) {
-    if (text.empty()) return "cgroup is empty";
-    filters.cgroup = text;
+  for (const auto& [key, name] :
+       {std::pair{"cgroup", &filters.cgroup}, std::pair{"unit", &filters.unit},
+        std::pair{"container", &filters.container}}) {
+    text.clear();
+    if (auto fault = read_text(*object, key, path_bytes_max, text); !fault.empty()) return fault;
+    if (find(*object, key) == nullptr) continue;
+    if (text.empty()) return std::string(key) + " is empty";
+    *name = text;
   }
+  for (const auto read : {read_errors, read_result, read_latency, read_arguments})
+    if (auto fault = read(*object, filters); !fault.empty()) return fault;
   return "";
+}
+
+// "openat" of "syscalls/sys_exit_openat"; letters, digits and _-.: of it.
+std::string name_of_target(const std::string& target) {
+  std::string name = target.substr(target.find_last_of("/:") + 1);
+  std::ranges::replace_if(
+      name,
+      [](char c) {
+        return !only_has({&c, 1}, "_-.");
+      },
+      '_');
+  return name.substr(0, name_bytes_max);
 }
 
 Fault read_program(const json& item, ProbeRequest& program) {
   if (auto fault = read_text(item, "name", name_bytes_max, program.name); !fault.empty())
     return fault;
-  if (program.name.empty()) return "name is missing";
   if (!only_has(program.name, "_-.:"))
     return "name " + in_quotes(program.name) + " may have letters, digits and _-.: alone";
   if (auto fault = unknown_key(
@@ -137,7 +290,16 @@ Fault read_program(const json& item, ProbeRequest& program) {
 
   std::string type;
   if (auto fault = read_text(item, "type", name_bytes_max, type); !fault.empty()) return fault;
-  if (type.empty()) return "type is missing: tracepoint, kprobe or kretprobe";
+  std::ranges::transform(type, type.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string target = given(item, "target");
+  // What has a group is a tracepoint or a system call, and no function.
+  if (type.empty() && target.find_first_of("/:") != std::string::npos)
+    type = target.substr(0, target.find(':'));
+  if (type.empty())
+    return "type is missing: tracepoint, kprobe or kretprobe, which only a target with its group "
+           "tells, as syscall:connect or sched/sched_switch";
+  const bool system_call = type == "syscall";
+  if (system_call || (!item.contains("type") && !probe_type(type))) type = "tracepoint";
   const auto known = probe_type(type);
   if (!known)
     return "unknown type " + in_quotes(type) + "; there are tracepoint, kprobe, kretprobe";
@@ -146,8 +308,11 @@ Fault read_program(const json& item, ProbeRequest& program) {
   if (auto fault = read_text(item, "target", target_bytes_max, program.target); !fault.empty())
     return fault;
   if (program.target.empty()) return "target is missing";
+  if (system_call && program.target.find_first_of("/:") == std::string::npos)
+    program.target.insert(0, "syscall:");
   if (!only_has(program.target, "_.:/*?-"))
     return "target " + in_quotes(program.target) + " is no name of a tracepoint or a function";
+  if (program.name.empty()) program.name = name_of_target(program.target);
 
   std::optional<int64_t> duration;
   if (auto fault = read_number(item, "duration", probe_duration_min.count(),
@@ -178,22 +343,15 @@ Fault read_command(const json& item, CommandRequest& command) {
   return read_text(object, "description", request_bytes_max, command.description);
 }
 
-// Where it is text.
-std::string given(const json& item, const char* key) {
-  const json* value = item.is_object() ? find(item, key) : nullptr;
-  return value != nullptr && value->is_string()
-             ? shorten(value->get_ref<const std::string&>(), refused_bytes_max)
-             : "";
-}
-
 void refuse_unknown_keys(const json& object, std::vector<Refused>& refused) {
   size_t count = 0;
   for (const auto& [key, value] : object.items()) {
-    if (key == "commands" || key == "ebpf_programs" || ++count > unknown_keys_told) continue;
+    if (key == "commands" || key == "ebpf_programs" || key == "more" || ++count > unknown_keys_told)
+      continue;
     refused.push_back({.item = "key",
                        .name = shorten(key, refused_bytes_max),
                        .why = "unknown key " + in_quotes(key) +
-                              " of the request; there are commands and ebpf_programs"});
+                              " of the request; there are commands, ebpf_programs and more"});
   }
   if (count > unknown_keys_told)
     refused.push_back(
@@ -337,6 +495,11 @@ DiagnosticRequest read_items(const json& object) {
     auto fault = item.is_object()
                      ? read_program(item, program)
                      : std::string("must be a program's object, not ") + item.type_name();
+    if (fault.empty() && given(item, "name").empty()) {  // its target's
+      const std::string name = program.name;
+      for (int number = 2; names.contains(program.name); ++number)
+        program.name = name.substr(0, name_bytes_max - 4) + "_" + std::to_string(number);
+    }
     if (fault.empty() && !names.insert(program.name).second)
       fault = "another program has the name " + in_quotes(program.name);
     if (fault.empty()) {
@@ -349,6 +512,16 @@ DiagnosticRequest read_items(const json& object) {
                                  .target = given(item, "target")});
     }
   }
+  place = 0;
+  for (const json& item : items_of(object, "more", pages_max, request.refused)) {
+    if (place == pages_max) break;
+    const std::string where = "more[" + std::to_string(place++) + "]";
+    if (item.is_object())
+      request.more.push_back(item);
+    else
+      request.refused.push_back(
+          {.item = where, .why = where + ": must be a page's object, not " + item.type_name()});
+  }
   return request;
 }
 
@@ -360,6 +533,11 @@ Result<Reply> parse_request(std::string_view text) {
   std::string type;
   if (auto fault = read_text(*object, "response_type", name_bytes_max, type); !fault.empty())
     return fail(fault);
+  // As it can only be.
+  if (type.empty() && (object->contains("ebpf_programs") || object->contains("commands") ||
+                       object->contains("more")))
+    type = "diagnostic";
+  if (type.empty() && object->contains("root_cause")) type = "resolution";
   if (type == "resolution") return read_resolution(*object);
   if (type != "diagnostic")
     return fail(type.empty() ? "response_type is missing: diagnostic or resolution"
@@ -375,25 +553,64 @@ Result<Reply> parse_request(std::string_view text) {
   return request;
 }
 
-Result<std::string_view> find_json(std::string_view reply) {
-  const auto trim = [](std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return std::string_view();
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-  };
-  reply = trim(reply);
-  if (reply.empty()) return fail("the reply is empty");
-  if (reply.front() == '{') return reply;
-  // Up to the last fence: a string in the JSON may hold one as well.
-  const size_t open = reply.find("```");
-  const size_t line = open == std::string_view::npos ? open : reply.find('\n', open);
-  const size_t close = reply.rfind("```");
-  if (line != std::string_view::npos && close > line) {
-    const auto inside = trim(reply.substr(line, close - line));
-    if (inside.starts_with('{')) return inside;
+namespace {
+
+// The JSON object that begins the text: up to the brace that closes it; none if none does.
+std::optional<std::string_view> object_at(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted && c == '\\')
+      ++at;
+    else if (c == '"')
+      quoted = !quoted;
+    else if (!quoted && c == '{')
+      ++depth;
+    else if (!quoted && c == '}' && --depth == 0)
+      return text.substr(0, at + 1);
   }
-  return fail("the reply is no JSON object, neither plain nor in a code fence; it begins with " +
-              in_quotes(reply));
+  return std::nullopt;
+}
+
+// Whether it is one of the two contracts' and not just any object.
+bool is_contract(std::string_view text) {
+  const auto object = parse_json(text, request_bytes_max);
+  return object && object->is_object() &&
+         std::ranges::any_of(std::array{"response_type", "ebpf_programs", "commands", "root_cause"},
+                             [&](const char* key) { return object->contains(key); });
+}
+
+}  // namespace
+
+Result<std::string_view> find_json(std::string_view reply) {
+  reply = trim(reply);
+  // What a model thought before it replied is no reply.
+  if (const size_t end = reply.rfind("</think>"); end != std::string_view::npos)
+    if (const auto behind = trim(reply.substr(end + 8)); !behind.empty()) reply = behind;
+  if (reply.empty()) return fail("the reply is empty");
+  std::optional<std::string_view> last;
+  size_t found = 0;
+  // A brace that nothing closes is prose; so many of them are looked behind.
+  size_t at = reply.find('{');
+  for (int unclosed = 0; at != std::string_view::npos && unclosed < 64;) {
+    const auto object = object_at(reply.substr(at));
+    if (object && is_contract(*object)) {
+      last = *object;
+      ++found;
+    }
+    if (!object) ++unclosed;
+    at = reply.find('{', object ? at + object->size() : at + 1);
+  }
+  if (found > 1)
+    return fail("the reply holds " + std::to_string(found) + " JSON objects where one is wanted");
+  if (last) return *last;
+  // Its faults are told by who reads it.
+  if (reply.front() == '{') return reply;
+  if (const size_t open = reply.find('{'); open != std::string_view::npos)
+    if (const size_t close = reply.rfind('}'); close != std::string_view::npos && close > open)
+      return reply.substr(open, close - open + 1);
+  return fail("the reply holds no JSON object; it begins with " + in_quotes(reply));
 }
 
 }  // namespace ebpf_ai_monitor

@@ -3,7 +3,7 @@
 // asked still runs.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,6 +18,7 @@ namespace ebpf_ai_monitor {
 inline constexpr size_t request_bytes_max = 1024UL * 1024;
 inline constexpr size_t json_depth_max = 32;
 inline constexpr size_t commands_max = 32;
+inline constexpr size_t pages_max = 8;
 inline constexpr size_t command_bytes_max = 8192;
 inline constexpr size_t name_bytes_max = 64;
 inline constexpr size_t target_bytes_max = 256;
@@ -42,6 +43,7 @@ struct DiagnosticRequest {
   std::string reasoning;
   std::vector<CommandRequest> commands;
   std::vector<ProbeRequest> programs;
+  std::vector<nlohmann::json> more;  // pages of results that it was given: see ResultStore
   std::vector<Refused> refused;
 };
 
@@ -60,10 +62,12 @@ using Reply = std::variant<DiagnosticRequest, Resolution>;
 Result<nlohmann::json> parse_json(std::string_view text, size_t bytes_max);
 
 // One JSON object. The error is for what cannot be run at all: no JSON, no object, a key given
-// twice, too large, too deep, no `response_type`, a resolution that lacks a field.
+// twice, too large, too deep, a resolution that lacks a field. Without a `response_type` it is what
+// its keys say.
 Result<Reply> parse_request(std::string_view json);
 
-// The JSON object in a model's reply: all of it, or what its code fence holds.
+// The JSON object in a model's reply: all of it, or the one that stands in its prose, in a code
+// fence, behind what it thought. The error is for none, and for several.
 Result<std::string_view> find_json(std::string_view reply);
 
 // `commands` and `ebpf_programs` of an object that was parsed elsewhere (an MCP tool's arguments).

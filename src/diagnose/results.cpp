@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 #include <map>
 
 namespace ebpf_ai_monitor {
@@ -13,6 +14,9 @@ namespace {
 
 constexpr size_t processes_shown = 20;
 constexpr size_t calls_shown = 50;
+constexpr size_t errors_shown = 60;
+constexpr size_t processes_of_error = 5;
+constexpr size_t unfinished_shown = 20;
 constexpr size_t values_shown = 10;
 constexpr size_t fields_shown = 3;
 constexpr size_t told = 5;  // in a sentence
@@ -52,10 +56,12 @@ struct FieldCount {
 
 // The fields worth counting by: those that tell what it was about, then others whose values repeat.
 std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
-  static const std::vector<std::string> first = {
-      "destination", "address", "filename", "pathname", "path", "file", "name", "errno", "ret"};
+  static const std::vector<std::string> first = {"query",    "destination", "address", "filename",
+                                                 "pathname", "path",        "file",    "name",
+                                                 "errno",    "op",          "ret"};
   std::map<std::string, std::map<nlohmann::json, uint64_t>> counts;
   for (const auto& [sequence, event] : events) {
+    if (event.first) continue;  // of no rate
     for (const auto& [field, value] : event.data.items()) {
       const bool pointer =
           value.is_string() && value.get_ref<const std::string&>().starts_with("0x");
@@ -83,38 +89,188 @@ std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   return result;
 }
 
+// Counts that are the same in what `key` says of them, in one.
+struct Sum {
+  pid_t process_id = 0;
+  std::string process_name, call;
+  int error = 0;
+  bool others = false;
+  uint64_t count = 0, errors = 0, latency_ns = 0, latency_max_ns = 0;
+
+  void add(const Count& one) {
+    count += one.count;
+    errors += one.error != 0 ? one.count : 0;
+    latency_ns += one.latency_ns;
+    latency_max_ns = std::max(latency_max_ns, one.latency_max_ns);
+  }
+};
+
+template <typename Key>
+std::vector<Sum> sums_by(const std::vector<Count>& counts, Key key) {
+  std::map<decltype(key(counts.front())), Sum> sums;
+  for (const Count& one : counts) {
+    Sum& sum = sums[key(one)];
+    if (one.count > sum.count || sum.process_name.empty()) sum.process_name = one.process_name;
+    sum.process_id = one.process_id;
+    sum.call = one.call;
+    sum.error = one.error;
+    sum.others = one.others;
+    sum.add(one);
+  }
+  std::vector<Sum> list;
+  for (auto& [unused, sum] : sums) list.push_back(std::move(sum));
+  std::ranges::stable_sort(list, std::greater{}, &Sum::count);
+  return list;
+}
+
+double us(uint64_t ns) { return static_cast<double>(ns) / 1000; }
+
+void add_latency(nlohmann::json& entry, const Sum& sum) {
+  if (sum.errors > 0) entry["errors"] = sum.errors;
+  if (sum.latency_ns == 0) return;
+  entry["total_us"] = us(sum.latency_ns);
+  entry["max_us"] = us(sum.latency_max_ns);
+}
+
+nlohmann::json process_of(const Sum& sum) {
+  if (sum.others)
+    return {{"others", "of processes that there was no room for"}, {"count", sum.count}};
+  return {{"process_id", sum.process_id}, {"process_name", sum.process_name}, {"count", sum.count}};
+}
+
+std::vector<Sum> processes_in(const std::vector<Count>& counts) {
+  return sums_by(counts, [](const Count& one) { return std::pair(one.others, one.process_id); });
+}
+
+// Every error with who got it: exact, also where no event of it is shown. Where there are very
+// many, the rarest and those of most hits.
+nlohmann::json errors_of(const std::vector<Count>& counts) {
+  std::vector<Count> failed;
+  std::ranges::copy_if(counts, std::back_inserter(failed),
+                       [](const Count& one) { return one.error != 0; });
+  auto errors = sums_by(failed, [](const Count& one) { return std::pair(one.call, one.error); });
+  nlohmann::json list = nlohmann::json::array();
+  for (size_t i = 0; i < errors.size(); ++i) {
+    if (errors.size() > errors_shown && i == errors_shown / 2) {
+      list.push_back({{"others", errors.size() - errors_shown}});
+      i = errors.size() - errors_shown / 2;
+    }
+    const Sum& error = errors[i];
+    std::vector<Count> its;
+    std::ranges::copy_if(failed, std::back_inserter(its), [&](const Count& one) {
+      return one.call == error.call && one.error == error.error;
+    });
+    auto processes = processes_in(its);
+    const std::string name = errno_name(error.error);
+    nlohmann::json entry{{"errno", name.empty() ? std::to_string(error.error) : name},
+                         {"count", error.count},
+                         {"by_process", top(processes, processes_of_error, process_of)}};
+    if (!error.call.empty()) entry["call"] = error.call;
+    if (error.latency_ns > 0) {
+      entry["total_us"] = us(error.latency_ns);
+      entry["max_us"] = us(error.latency_max_ns);
+    }
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+nlohmann::json histogram(const std::array<uint64_t, DIAGNOSE_SLOTS>& slots) {
+  nlohmann::json list = nlohmann::json::array();
+  for (size_t slot = 0; slot < slots.size(); ++slot) {
+    if (slots[slot] == 0) continue;
+    nlohmann::json entry{{"from", slot == 0 ? 0 : uint64_t{1} << (slot - 1)},
+                         {"count", slots[slot]}};
+    if (slot + 1 < slots.size()) entry["below"] = uint64_t{1} << slot;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 nlohmann::json latencies(const Collected& collected) {
-  std::vector<double> values;
-  for (const auto& [sequence, event] : collected.events)
-    if (const auto found = event.data.find("latency_us");
-        found != event.data.end() && found->is_number())
-      values.push_back(found->get<double>());
-  if (values.empty()) return nlohmann::json::object();
-  std::ranges::sort(values);
-  // Nearest rank.
+  uint64_t count = 0;
+  for (const uint64_t slot : collected.shape.latency) count += slot;
+  if (count == 0) return nlohmann::json::object();
+  uint64_t total = 0, most = 0;
+  for (const Count& one : collected.counts) {
+    total += one.latency_ns;
+    most = std::max(most, one.latency_max_ns);
+  }
+  // Within a slot as if they were spread evenly over it.
   const auto percentile = [&](double share) {
-    return values[static_cast<size_t>(std::ceil(share * static_cast<double>(values.size()))) - 1];
+    double left = share * static_cast<double>(count);
+    for (size_t slot = 0; slot < collected.shape.latency.size(); ++slot) {
+      const auto here = static_cast<double>(collected.shape.latency[slot]);
+      const double from = slot == 0 ? 0 : std::ldexp(1, static_cast<int>(slot) - 1);
+      if (left <= here && here > 0)
+        return std::min(us(most), std::round(10 * (from + std::max(from, 1.0) * left / here)) / 10);
+      left -= here;
+    }
+    return us(most);
   };
-  return {{"min", values.front()},
+  return {{"count", count},
+          {"mean", std::round(us(total) / static_cast<double>(count) * 1000) / 1000},
           {"p50", percentile(0.5)},
           {"p90", percentile(0.9)},
           {"p99", percentile(0.99)},
-          {"max", static_cast<double>(collected.stats.latency_max_ns) / 1000},
-          {"returns_looked_at", values.size()}};
+          {"max", us(most)},
+          {"histogram", histogram(collected.shape.latency)}};
 }
 
-std::string processes_of(const Collected& collected) {
-  std::map<std::string, uint64_t> by_name;
-  for (const ProcessCount& process : collected.processes)
-    by_name[process.process_name] += process.count;
-  std::vector<std::pair<uint64_t, std::string>> names;
-  for (const auto& [name, count] : by_name) names.emplace_back(count, name);
-  std::ranges::sort(names, std::greater{});
-  std::string text;
-  for (size_t i = 0; i < names.size() && i < told; ++i)
-    text += (i ? ", " : "") + names[i].second + " " + std::to_string(names[i].first);
-  if (names.size() > told) text += ", " + std::to_string(names.size() - told) + " others";
-  return text;
+nlohmann::json unfinished_of(std::vector<UnfinishedCall>& calls) {
+  std::ranges::stable_sort(calls, std::greater{}, &UnfinishedCall::for_us);
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [event, for_us] : calls) {
+    if (list.size() == unfinished_shown) {
+      list.push_back({{"others", calls.size() - unfinished_shown}});
+      break;
+    }
+    list.push_back({{"process_id", event.process_id},
+                    {"thread_id", event.thread_id},
+                    {"process_name", event.process_name},
+                    {"event_type", event.event_type},
+                    {"data", event.data},
+                    {"for_us", for_us}});
+  }
+  return list;
+}
+
+// "curl 2, wget 1"
+template <typename Text>
+std::string enumerate(const std::vector<Sum>& sums, Text text) {
+  std::string words;
+  for (size_t i = 0; i < sums.size() && i < told; ++i)
+    words += (i ? ", " : "") + text(sums[i]) + " " + std::to_string(sums[i].count);
+  if (sums.size() > told) words += ", " + std::to_string(sums.size() - told) + " others";
+  return words;
+}
+
+std::string processes_of(const std::vector<Count>& counts) {
+  return enumerate(
+      sums_by(counts, [](const Count& one) { return one.others ? "" : one.process_name; }),
+      [](const Sum& sum) { return sum.others ? "others" : sum.process_name; });
+}
+
+// "EACCES 5 (openat, cat)": the rarest first, which no event may show.
+std::string errors_in_words(const std::vector<Count>& counts) {
+  std::vector<Count> failed;
+  std::ranges::copy_if(counts, std::back_inserter(failed),
+                       [](const Count& one) { return one.error != 0; });
+  if (failed.empty()) return "";
+  auto errors = sums_by(failed, [](const Count& one) { return std::pair(one.call, one.error); });
+  std::ranges::reverse(errors);
+  constexpr size_t most = 8;
+  std::string words;
+  for (size_t i = 0; i < errors.size() && i < most; ++i) {
+    const Sum& error = errors[i];
+    const std::string name = errno_name(error.error);
+    words += (i ? ", " : "") + (error.call.empty() ? "" : error.call + " ") +
+             (name.empty() ? std::to_string(error.error) : name) + " " +
+             std::to_string(error.count) + " (" + (error.others ? "others" : error.process_name) +
+             ")";
+  }
+  if (errors.size() > most) words += ", " + std::to_string(errors.size() - most) + " others";
+  return words;
 }
 
 // What an answer says that the hits were about: as JSON, and in a sentence.
@@ -123,14 +279,15 @@ struct Subjects {
   std::string words;
 };
 
-Subjects system_calls_of(Collected& collected) {
+Subjects system_calls_of(const std::vector<Count>& counts) {
   Subjects subjects;
-  auto& calls = collected.system_calls;
-  subjects.by_data = top(calls, calls_shown, [](const SystemCallCount& call) -> nlohmann::json {
-    return {{"field", "event_type"}, {"value", call.name}, {"count", call.count}};
+  auto calls = sums_by(counts, [](const Count& one) { return one.call; });
+  subjects.by_data = top(calls, calls_shown, [](const Sum& call) -> nlohmann::json {
+    nlohmann::json entry{{"field", "event_type"}, {"value", call.call}, {"count", call.count}};
+    add_latency(entry, call);
+    return entry;
   });
-  for (size_t i = 0; i < calls.size() && i < told; ++i)
-    subjects.words += (i ? ", " : "") + calls[i].name + " " + std::to_string(calls[i].count);
+  if (calls.size() > 1) subjects.words = enumerate(calls, [](const Sum& sum) { return sum.call; });
   return subjects;
 }
 
@@ -192,10 +349,16 @@ void tell_limits(ProbeResult& result, Collected& collected) {
     collected.notes.push_back(std::to_string(stats.own) +
                               " were of this tracer itself and are left out");
   if (stats.uncounted > 0)
-    collected.notes.push_back(
-        std::to_string(stats.uncounted) +
-        " are missing in the counts by process, of which there were too many");
+    collected.notes.push_back(std::to_string(stats.uncounted) +
+                              " are counted without their process, of which there were too many");
+  if (stats.foreign > 0)
+    collected.notes.push_back(std::to_string(stats.foreign) +
+                              " system calls of 32-bit programs have no 64-bit twin and are left "
+                              "out");
   tell_missed_returns(result, collected);
+  if (!collected.unfinished.empty())
+    collected.notes.push_back(std::to_string(collected.unfinished.size()) +
+                              " calls had not returned at the end (`unfinished`)");
   if (!collected.skipped)
     collected.notes.emplace_back(
         "hits that come in an interrupt while a probe runs on the same CPU are skipped, and not "
@@ -205,10 +368,13 @@ void tell_limits(ProbeResult& result, Collected& collected) {
                               " hits of all probes, which came while one ran on the same CPU");
 }
 
+size_t bytes_of(const ProbeEvent& event) {
+  return event.data.dump().size() + event.process_name.size() + event.event_type.size() + 150;
+}
+
 size_t bytes_of(const std::vector<SampledEvent>& events) {
   size_t sum = 0;
-  for (const auto& [sequence, event] : events)
-    sum += event.data.dump().size() + event.process_name.size() + event.event_type.size() + 150;
+  for (const auto& [sequence, event] : events) sum += bytes_of(event);
   return sum;
 }
 
@@ -219,19 +385,42 @@ size_t thin(std::vector<SampledEvent>& events, uint64_t every) {
       events, [&](const SampledEvent& event) { return (event.sequence & (every - 1)) != 0; });
 }
 
+// Takes the first of their kind out, at most so many bytes: those that fail before the others.
+std::vector<SampledEvent> take_firsts(std::vector<SampledEvent>& events, size_t bytes_max) {
+  std::vector<SampledEvent> firsts;
+  size_t bytes = 0;
+  for (const bool failed : {true, false}) {
+    for (const SampledEvent& one : events) {
+      if (!one.event.first || one.event.data.contains("errno") != failed) continue;
+      bytes += bytes_of(one.event);
+      if (bytes <= bytes_max) firsts.push_back(one);
+    }
+  }
+  std::erase_if(events, [](const SampledEvent& one) { return one.event.first; });
+  return firsts;
+}
+
 // As many events as fit, and what is to be said of the others.
 void show_events(ProbeResult& result, Collected& collected) {
   auto& events = collected.events;
-  const auto fit = [&] { return events.size() <= 1 || bytes_of(events) <= collected.bytes_max; };
+  auto firsts = take_firsts(events, collected.bytes_max / 2);
+  const size_t bytes_left = collected.bytes_max - std::min(collected.bytes_max, bytes_of(firsts));
+  const auto fit = [&] {
+    return events.size() + firsts.size() <= 1 || events.empty() || bytes_of(events) <= bytes_left;
+  };
   result.sampled_1_in = collected.every;
   // What is left at last may be the first hits alone, of many CPUs: a sample of no rate.
   while (!fit() && thin(events, result.sampled_1_in * 2) > 0) result.sampled_1_in *= 2;
   size_t left_out = 0;
   for (; !fit(); ++left_out) events.pop_back();
-  for (SampledEvent& event : events) result.events.push_back(std::move(event.event));
+  for (auto* some : {&events, &firsts})
+    for (SampledEvent& event : *some) result.events.push_back(std::move(event.event));
+  std::ranges::stable_sort(result.events, {}, &ProbeEvent::timestamp);
   if (result.sampled_1_in > 1)
-    collected.notes.push_back("1 in " + std::to_string(result.sampled_1_in) +
-                              " of them is shown; the counts by process are of all");
+    collected.notes.push_back(
+        "1 in " + std::to_string(result.sampled_1_in) +
+        " of them is shown, and the first of each process, error and latency; all counts but those "
+        "by data are of all");
   if (left_out > 0)
     collected.notes.push_back("the last " + std::to_string(left_out) +
                               " of those are left out for their size");
@@ -247,7 +436,8 @@ std::string what_is_counted(ProbeType type, const std::string& name) {
       {"tcp_connect", "TCP connection attempts"},
       {"inet_sock_set_state", "TCP state changes"},
       {"sys_enter_connect", "connection attempts"},
-      {"sys_enter_execve", "program starts"},
+      {"sys_enter_execve", "attempts to start a program"},
+      {"signal_generate", "signals sent"},
       {"sys_enter_openat", "file opens"},
       {"kernel_clone", "process and thread creations"},
       {"sched_process_fork", "process and thread creations"},
@@ -266,21 +456,35 @@ void complete(ProbeResult& result, Collected collected) {
   result.dropped = collected.stats.dropped + collected.no_room;
   tell_limits(result, collected);
 
-  const Subjects subjects =
-      collected.system_calls.empty() ? values_of(collected) : system_calls_of(collected);
-  const auto by_process =
-      top(collected.processes, processes_shown, [](const ProcessCount& process) -> nlohmann::json {
-        return {{"process_id", process.process_id},
-                {"process_name", process.process_name},
-                {"count", process.count}};
-      });
+  const bool calls =
+      std::ranges::any_of(collected.counts, [](const Count& one) { return !one.call.empty(); });
+  const Subjects subjects = values_of(collected);
+  const Subjects system_calls = calls ? system_calls_of(collected.counts) : Subjects();
+  auto processes = processes_in(collected.counts);
+  const auto by_process = top(processes, processes_shown, [](const Sum& sum) {
+    nlohmann::json entry = process_of(sum);
+    add_latency(entry, sum);
+    return entry;
+  });
+  nlohmann::json by_data = system_calls.by_data;
+  // Of several system calls the fields mean different things.
+  if (by_data.size() < 2)
+    for (const auto& entry : subjects.by_data) by_data.push_back(entry);
   result.aggregates = {{"by_process", by_process},
-                       {"by_data", subjects.by_data},
+                       {"by_error", errors_of(collected.counts)},
+                       {"by_data", std::move(by_data)},
                        {"latency_us", latencies(collected)}};
+  if (auto returned = histogram(collected.shape.returned); !returned.empty())
+    result.aggregates["returned"] = std::move(returned);
+  if (!collected.unfinished.empty())
+    result.aggregates["unfinished"] = unfinished_of(collected.unfinished);
 
   result.summary = "Captured " + std::to_string(result.event_count) + " " + collected.counted +
                    " over " + number(result.duration_s) + " seconds";
-  if (result.event_count > 0) result.summary += ": " + processes_of(collected);
+  if (result.event_count > 0) result.summary += ": " + processes_of(collected.counts);
+  if (const auto words = errors_in_words(collected.counts); !words.empty())
+    result.summary += "; errors: " + words;
+  if (!system_calls.words.empty()) result.summary += "; " + system_calls.words;
   if (!subjects.words.empty()) result.summary += "; " + subjects.words;
   result.summary += ".";
   show_events(result, collected);
@@ -292,6 +496,7 @@ void complete(ProbeResult& result, Collected collected) {
 
 void complete_failed(ProbeResult& result) {
   result.aggregates = {{"by_process", nlohmann::json::array()},
+                       {"by_error", nlohmann::json::array()},
                        {"by_data", nlohmann::json::array()},
                        {"latency_us", nlohmann::json::object()}};
   result.summary = "Nothing was traced: " + result.error.value_or("") + ".";

@@ -15,17 +15,25 @@ namespace ebpf_ai_monitor {
 
 struct SampledEvent {
   uint64_t sequence = 0;  // number of the hit, on its CPU
-  ProbeEvent event;
+  ProbeEvent event;       // `first`: not of the sample
+};
+
+// A call that had not returned at the end.
+struct UnfinishedCall {
+  ProbeEvent event;  // with what was known of it
+  uint64_t for_us = 0;
 };
 
 struct Collected {
-  diagnose_stats stats{};            // of all CPUs
-  std::vector<SampledEvent> events;  // every `every`th hit of each CPU, in order of time
-  uint64_t every = 1;                // a power of two
-  uint64_t no_room = 0;              // events that user space could not keep
-  std::vector<ProcessCount> processes;
-  std::vector<SystemCallCount> system_calls;  // of a wildcard
-  std::optional<uint64_t> skipped;            // hits of all probes; none: not countable here
+  diagnose_stats stats{};  // of all CPUs
+  // Every `every`th hit of each CPU and the first of each kind, in order of time.
+  std::vector<SampledEvent> events;
+  uint64_t every = 1;    // a power of two
+  uint64_t no_room = 0;  // events that user space could not keep
+  std::vector<Count> counts;
+  Shape shape{};
+  std::vector<UnfinishedCall> unfinished;
+  std::optional<uint64_t> skipped;  // hits of all probes; none: not countable here
   size_t cpus = 1;
   std::string counted;             // what is: "TCP connection attempts"
   std::vector<std::string> notes;  // sentences for the summary

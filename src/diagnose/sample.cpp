@@ -4,32 +4,47 @@
 
 namespace ebpf_ai_monitor {
 
-void EventSample::add(uint64_t sequence, Bytes event) {
-  if ((sequence & (every_ - 1)) != 0) return;
-  kept_.push_back({.sequence = sequence, .event = {event.begin(), event.end()}});
-  bytes_ += event.size();
-  while (is_full()) {
-    const auto goes = [&](const Kept& kept) {
+void EventSample::Kept::push(uint64_t sequence, Bytes event) {
+  events.push_back({.sequence = sequence, .event = {event.begin(), event.end()}});
+  bytes += event.size();
+}
+
+void EventSample::Kept::pop() {
+  bytes -= events.back().event.size();
+  events.pop_back();
+}
+
+void EventSample::add(uint64_t sequence, uint32_t told, Bytes event) {
+  if ((told & DIAGNOSE_FIRST) != 0) {
+    firsts_.push(sequence, event);
+    if (!firsts_.is_full()) return;
+    firsts_.pop();
+  }
+  if ((told & DIAGNOSE_SAMPLED) == 0 || (sequence & (every_ - 1)) != 0) return;
+  sampled_.push(sequence, event);
+  while (sampled_.is_full()) {
+    const auto goes = [&](const Event& kept) {
       if ((kept.sequence & (2 * every_ - 1)) == 0) return false;
-      bytes_ -= kept.event.size();
+      sampled_.bytes -= kept.event.size();
       return true;
     };
-    if (std::erase_if(kept_, goes) > 0) {
+    if (std::erase_if(sampled_.events, goes) > 0) {
       every_ *= 2;
       continue;
     }
     // The first hits of many CPUs and tracepoints are a sample of no rate.
-    bytes_ -= event.size();
-    kept_.pop_back();
+    sampled_.pop();
     ++no_room_;
   }
 }
 
 std::vector<std::vector<char>> EventSample::take() {
   std::vector<std::vector<char>> events;
-  events.reserve(kept_.size());
-  for (Kept& kept : std::exchange(kept_, {})) events.push_back(std::move(kept.event));
-  bytes_ = 0;
+  events.reserve(sampled_.events.size() + firsts_.events.size());
+  for (Kept* kept : {&sampled_, &firsts_}) {
+    for (Event& one : std::exchange(kept->events, {})) events.push_back(std::move(one.event));
+    kept->bytes = 0;
+  }
   return events;
 }
 

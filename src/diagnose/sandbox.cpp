@@ -355,8 +355,9 @@ Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
   const pid_t pid = fork();
   if (pid < 0) return fail_errno("cannot fork");
   if (pid == 0)
+    // Landlock hides the processes outside as well, which a privileged look is about.
     run_child(arguments.data(), environment.data(), input.get(), filter->get(), status_input.get(),
-              network_);
+              network_ || (look && look->privileged));
   return Child{.pid = pid, .output = std::move(output), .status = std::move(status)};
 }
 

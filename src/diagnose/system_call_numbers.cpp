@@ -3,7 +3,11 @@
 #include <seccomp.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <map>
+#include <memory>
+#include <string_view>
 #include <vector>
 
 #include "ebpf_ai_monitor/diagnose_events.h"
@@ -30,6 +34,48 @@ std::optional<unsigned> system_call_number(const std::string& name) {
       seccomp_syscall_resolve_name(alias == aliases.end() ? name.c_str() : alias->second.c_str());
   if (number < 0 || number >= DIAGNOSE_SYSCALLS) return std::nullopt;
   return static_cast<unsigned>(number);
+}
+
+std::optional<unsigned> twin_of_32_bit(unsigned number) {
+  // Calls whose 64-bit arguments are split over two places have no twin.
+  static const std::map<std::string, std::string> aliases = {
+      {"fcntl64", "fcntl"},
+      {"stat64", "stat"},
+      {"fstat64", "fstat"},
+      {"lstat64", "lstat"},
+      {"mmap2", "mmap"},
+      {"fstatat64", "newfstatat"},
+      {"getuid32", "getuid"},
+      {"getgid32", "getgid"},
+      {"geteuid32", "geteuid"},
+      {"getegid32", "getegid"},
+      {"chown32", "chown"},
+      {"fchown32", "fchown"},
+      {"setuid32", "setuid"},
+      {"setgid32", "setgid"},
+      {"futex_time64", "futex"},
+      {"clock_gettime64", "clock_gettime"},
+      {"clock_nanosleep_time64", "clock_nanosleep"},
+      {"ppoll_time64", "ppoll"},
+      {"pselect6_time64", "pselect6"}};
+  static const std::array split = {"pread64",    "pwrite64",  "truncate64",   "ftruncate64",
+                                   "readahead",  "fadvise64", "fadvise64_64", "sync_file_range",
+                                   "fallocate",  "_llseek",   "mmap",         "select",
+                                   "socketcall", "ipc"};
+#if defined(__x86_64__)
+  constexpr uint32_t architecture = SCMP_ARCH_X86;
+#else
+  constexpr uint32_t architecture = SCMP_ARCH_ARM;
+#endif
+  const std::unique_ptr<char, decltype([](char* text) { std::free(text); })> name(
+      seccomp_syscall_resolve_num_arch(architecture, static_cast<int>(number)));
+  if (!name || std::ranges::find(split, std::string_view(name.get())) != split.end())
+    return std::nullopt;
+  const auto alias = aliases.find(name.get());
+  const int twin = seccomp_syscall_resolve_name_arch(
+      SCMP_ARCH_NATIVE, alias == aliases.end() ? name.get() : alias->second.c_str());
+  if (twin < 0 || twin >= DIAGNOSE_SYSCALLS) return std::nullopt;
+  return static_cast<unsigned>(twin);
 }
 
 }  // namespace ebpf_ai_monitor

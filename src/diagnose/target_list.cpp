@@ -86,6 +86,19 @@ Result<std::vector<Target>> find_targets(const std::string& target) {
     return {};
   };
   Status status;
+  if (tracepoint && tracepoint->category == "syscall") {
+    const auto calls =
+        find_tracepoints({.category = "syscalls", .name = "sys_enter_" + tracepoint->name});
+    if (!calls) return tl::make_unexpected(calls.error());
+    for (const TargetName& name : *calls) {
+      auto call = tracepoint_target(name);
+      if (!call) return tl::make_unexpected(call.error());
+      call->name = "syscall:" + name.name.substr(name.name.find("enter_") + 6);
+      call->arguments.push_back({.name = "ret", .type = "long"});
+      targets.push_back(std::move(*call));
+    }
+    return targets;
+  }
   if (tracepoint) {
     if (const auto found = find_tracepoints(*tracepoint); !found)
       status = geteuid() == 0 ? tl::make_unexpected(found.error())

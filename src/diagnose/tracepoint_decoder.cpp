@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <traceevent/event-parse.h>
 
 #include <algorithm>
@@ -132,42 +134,94 @@ IntegerType integer_type(const std::string& type) {
   return found == types.end() ? IntegerType{8, false} : found->second;
 }
 
+// Arguments of system calls that are numbers of file descriptors.
+bool is_file_descriptor(const std::string& argument) {
+  constexpr std::array names = {"fd",     "fildes", "oldfd", "in_fd",  "out_fd", "fd_in",
+                                "fd_out", "epfd",   "dfd",   "olddfd", "newdfd"};
+  return std::ranges::find(names, argument) != names.end();
+}
+
+// A system call that does away with what its arguments name, or that leaves nothing to read.
+bool is_looked_at_before(const std::string& call) {
+  return call == "close" || call == "execve" || call == "execveat";
+}
+
 class TracepointDecoder : public Decoder {
  public:
+  // `joined`: the record is a diagnose_call, of a system call by the format of its sys_enter.
   TracepointDecoder(const std::string& category, const std::string& text, const Format& format,
-                    const KernelTypes& kernel)
-      : kernel_(kernel) {
-    const std::string name = format.event->name;
+                    const KernelTypes& kernel, bool joined)
+      : kernel_(kernel), joined_(joined), name_(format.event->name) {
+    const std::string& name = name_;
     const bool system_calls = category == "syscalls";
     is_enter_ = system_calls && name.starts_with("sys_enter_");
     is_exit_ = (system_calls && name.starts_with("sys_exit_")) ||
                (category == "raw_syscalls" && name == "sys_exit");
     if (is_enter_) call_ = name.substr(std::strlen("sys_enter_"));
-    for (const tep_format_field* field = format.event->format.fields; field; field = field->next)
+    for (const tep_format_field* field = format.event->format.fields; field; field = field->next) {
+      if (joined_ && std::string_view(field->name) == "__syscall_nr") continue;
       fields_.push_back(field_of(*field, text, format));
+      if (joined_) fields_.back().offset = static_cast<unsigned>(8 * (fields_.size() - 1));
+    }
     plan();
+    if (category == "sched" && name == "sched_process_exit")
+      captures_.push_back({.kind = DIAGNOSE_END_OF_SELF, .source = 0, .size = 0, .reserved = 0});
   }
 
   void instruct(diagnose_probe& probe, diagnose_layout& layout) const override {
-    probe.record_size = record_size_;
+    probe.record_size = joined_ ? sizeof(diagnose_call) : record_size_;
     for (const Field& field : fields_) {
       if (!field.dynamic || probe.dynamic_count == DIAGNOSE_DYNAMIC) continue;
       probe.dynamic_offset[probe.dynamic_count] = field.offset;
       if (field.relative) probe.dynamic_relative |= 1U << probe.dynamic_count;
       ++probe.dynamic_count;
     }
-    layout.count = static_cast<uint32_t>(captures_.size());
+    layout.count = static_cast<uint16_t>(captures_.size());
+    layout.early = is_looked_at_before(call_) ? 1 : 0;
     std::ranges::copy(captures_, layout.captures);
+    if (const Field* error = error_field()) {
+      probe.error_at = static_cast<uint16_t>(error->offset);
+      probe.error_size = static_cast<uint16_t>(error->size);
+    }
   }
+
+  std::vector<Filterable> filterable() const override {
+    std::vector<Filterable> list;
+    for (const Field& field : fields_) {
+      if (field.name == "__syscall_nr" || field.array || field.dynamic || field.text) continue;
+      if (field.capture_kind == DIAGNOSE_STRING_AT)
+        list.push_back(
+            {.name = field.name, .at = static_cast<unsigned>(field.capture), .text = true});
+      else if (field.capture < 0 || field.capture_kind == DIAGNOSE_FD_AT)
+        list.push_back({.name = field.name,
+                        .at = field.offset,
+                        .size = field.size,
+                        .is_signed = field.is_signed,
+                        .names = field.names});
+    }
+    return list;
+  }
+
+  bool has_addresses() const override {
+    return std::ranges::any_of(captures_, [](const diagnose_capture& capture) {
+      return capture.kind == DIAGNOSE_SOCKADDR_AT || capture.kind == DIAGNOSE_FD_AT ||
+             capture.kind == DIAGNOSE_MESSAGE_AT;
+    });
+  }
+
+  bool has_result() const override { return joined_ || error_field() != nullptr; }
 
   nlohmann::json decode(const RawEvent& event) const override {
     nlohmann::json data = nlohmann::json::object();
     for (const Field& field : fields_) {
       if (field.name == "__syscall_nr") continue;
       if (field.offset + field.size > event.record.size()) continue;  // there was no room for it
-      decode_field(field, event, data);
+      if (!joined_ || call_of(event).has_entry != 0) decode_field(field, event, data);
     }
+    for (const RawEvent::Item& item : event.items)
+      if (item.capture < captures_.size()) decode_other(captures_[item.capture], item, event, data);
     join_addresses(event, data);
+    if (joined_) decode_result(call_of(event), data);
     return data;
   }
 
@@ -182,6 +236,21 @@ class TracepointDecoder : public Decoder {
     int capture = -1;
     uint16_t capture_kind = 0;
   };
+
+  static diagnose_call call_of(const RawEvent& event) {
+    diagnose_call call{};
+    std::memcpy(&call, event.record.data(), std::min(sizeof(call), event.record.size()));
+    return call;
+  }
+
+  // The field that may say that what is traced has failed.
+  const Field* error_field() const {
+    for (const Field& field : fields_)
+      if (!is_enter_ && field.is_signed && !field.array && (field.size == 4 || field.size == 8) &&
+          (field.name == "ret" || field.name == "err" || field.name == "error"))
+        return &field;
+    return nullptr;
+  }
 
   Field field_of(const tep_format_field& from, const std::string& text,
                  const Format& format) const {
@@ -202,20 +271,36 @@ class TracepointDecoder : public Decoder {
       const auto type = integer_type(field.type);
       field.is_signed = type.is_signed;
       if (!field.pointer) field.size = static_cast<unsigned>(type.size);
+      if (!field.pointer && is_file_descriptor(field.name)) {  // mmap() has it as a long
+        field.size = 4;
+        field.is_signed = true;
+      }
       if (const Names* names = syscall_argument_names(call_, field.name)) field.names = *names;
     } else {
       find_names(format.event->print_fmt.args, field.name, field.names);
+      if (const Names* names = tracepoint_argument_names(name_, field.name)) field.names = *names;
     }
     return field;
+  }
+
+  int capture(diagnose_capture_kind kind, unsigned source, unsigned size = 0) {
+    captures_.push_back({.kind = static_cast<uint16_t>(kind),
+                         .source = static_cast<uint16_t>(source),
+                         .size = static_cast<uint16_t>(size),
+                         .reserved = 0});
+    return static_cast<int>(captures_.size() - 1);
   }
 
   // What the pointers of a system call's arguments point to is in the memory of its process.
   void plan() {
     for (Field& field : fields_) {
       record_size_ = std::max(record_size_, field.offset + (is_enter_ ? 8 : field.size));
-      if (!is_enter_ || !field.pointer || captures_.size() == DIAGNOSE_CAPTURES) continue;
-      uint16_t length = 0;
-      if (std::ranges::count(field.type, '*') > 1) {
+      if (!is_enter_ || captures_.size() == DIAGNOSE_CAPTURES) continue;
+      unsigned length = 0;
+      if (!field.pointer) {
+        if (!is_file_descriptor(field.name)) continue;
+        field.capture_kind = DIAGNOSE_FD_AT;
+      } else if (std::ranges::count(field.type, '*') > 1) {
         if (field.name != "argv") continue;  // an environment holds secrets
         field.capture_kind = DIAGNOSE_STRINGS_AT;
       } else if (field.type.find("char *") != std::string::npos) {
@@ -226,21 +311,40 @@ class TracepointDecoder : public Decoder {
         // Of other calls it is a place for a result.
         if (call_ != "connect" && call_ != "bind" && call_ != "sendto") continue;
         field.capture_kind = DIAGNOSE_SOCKADDR_AT;
-        length = static_cast<uint16_t>(field.offset + 8);
+        length = field.offset + 8;
+      } else if (call_ == "sendmsg" || call_ == "sendmmsg") {
+        field.capture_kind = DIAGNOSE_MESSAGE_AT;
       } else {
         continue;
       }
-      field.capture = static_cast<int>(captures_.size());
-      captures_.push_back({.kind = field.capture_kind,
-                           .source = static_cast<uint16_t>(field.offset),
-                           .size = length,
-                           .reserved = 0});
+      field.capture =
+          capture(static_cast<diagnose_capture_kind>(field.capture_kind), field.offset, length);
     }
+    // Behind all addresses, by which it is decided.
+    const auto place = [&](std::initializer_list<const char*> names) {
+      const auto found = std::ranges::find_if(fields_, [&](const Field& field) {
+        return std::ranges::find(names, field.name) != names.end();
+      });
+      return found == fields_.end() ? 0 : found->offset;
+    };
+    if (!is_enter_) return;
+    if (call_ == "sendmsg" || call_ == "sendmmsg")
+      capture(DIAGNOSE_DNS_AT, place({"msg", "mmsg"}));
+    else if (call_ == "sendto" || call_ == "write")
+      capture(DIAGNOSE_DNS_AT, place({"buff", "buf"}), place({"len", "count"}));
+    else if (joined_ && call_.starts_with("accept"))
+      capture(DIAGNOSE_FD_AT, offsetof(diagnose_call, result));
   }
 
   void decode_field(const Field& field, const RawEvent& event, nlohmann::json& data) const {
     const Bytes bytes = event.record.subspan(field.offset, field.size);
-    if (field.capture >= 0) {
+    if (field.capture_kind == DIAGNOSE_FD_AT) {
+      show_number(field, read_unsigned(bytes), data);
+      decode_file(field, event, data);
+    } else if (field.capture_kind == DIAGNOSE_MESSAGE_AT) {
+      show_number(field, read_unsigned(bytes), data);
+      decode_capture(field, event, data);
+    } else if (field.capture >= 0) {
       decode_capture(field, event, data);
     } else if (field.dynamic) {
       uint32_t where = 0;
@@ -257,6 +361,87 @@ class TracepointDecoder : public Decoder {
     } else {
       show_number(field, read_unsigned(bytes), data);
     }
+  }
+
+  struct OpenFile {
+    std::optional<diagnose_sock> sock;
+    std::string path;
+  };
+
+  static std::optional<OpenFile> open_file(size_t capture, const RawEvent& event) {
+    std::optional<diagnose_file> file;
+    std::vector<std::string> names;
+    OpenFile found;
+    for (const RawEvent::Item& item : event.items) {
+      if (item.capture != capture || item.error != 0) continue;
+      if (!file && item.bytes.size() == sizeof(diagnose_file)) {
+        std::memcpy(&file.emplace(), item.bytes.data(), sizeof(diagnose_file));
+      } else if (file && S_ISSOCK(file->mode) && item.bytes.size() == sizeof(diagnose_sock)) {
+        std::memcpy(&found.sock.emplace(), item.bytes.data(), sizeof(diagnose_sock));
+      } else if (!item.bytes.empty()) {
+        names.push_back(show_text(item.bytes));
+      }
+    }
+    if (!file) return std::nullopt;
+    if (!found.sock) found.path = show_path(*file, names);
+    return found;
+  }
+
+  // Of `fd` at the top, where it is looked for.
+  static void decode_file(const Field& field, const RawEvent& event, nlohmann::json& data) {
+    const auto file = open_file(static_cast<size_t>(field.capture), event);
+    if (!file) return;
+    const bool first = field.name == "fd" || field.name == "fildes";
+    if (!file->sock) {
+      data[first ? "file" : field.name + "_file"] = file->path;
+    } else if (first) {
+      data.update(show_sock(*file->sock));
+    } else {
+      const nlohmann::json shown = show_sock(*file->sock);
+      data[field.name + "_file"] =
+          shown.value("source", "") + " -> " + shown.value("destination", "");
+    }
+  }
+
+  // What belongs to no argument.
+  void decode_other(const diagnose_capture& capture, const RawEvent::Item& item,
+                    const RawEvent& event, nlohmann::json& data) const {
+    if (item.error != 0) return;
+    if (capture.kind == DIAGNOSE_DNS_AT) {
+      if (const auto query = show_dns_query(item.bytes)) data["query"] = *query;
+    } else if (capture.kind == DIAGNOSE_FD_AT && joined_ &&
+               capture.source == offsetof(diagnose_call, result)) {
+      const auto file = open_file(item.capture, event);
+      if (file && file->sock) data["peer"] = show_sock(*file->sock).value("destination", "");
+    } else if (capture.kind == DIAGNOSE_END_OF_SELF && item.bytes.size() == sizeof(diagnose_end)) {
+      diagnose_end end{};
+      std::memcpy(&end, item.bytes.data(), sizeof(end));
+      const auto status = static_cast<int>(end.exit_code);
+      if (WIFSIGNALED(status)) {
+        data["signal"] = signal_name(WTERMSIG(status));
+        if (WCOREDUMP(status)) data["core_dumped"] = true;
+      } else {
+        data["exit_code"] = WEXITSTATUS(status);
+      }
+      data["age_s"] = static_cast<double>(end.age_ns / 1'000'000) / 1000;
+      data["last_thread"] = end.last != 0;
+    }
+  }
+
+  void decode_result(const diagnose_call& call, nlohmann::json& data) const {
+    if (call.compat != 0) data["compat"] = true;
+    if (call.has_result == 0) return;
+    const auto result = static_cast<int64_t>(call.result);
+    const bool address = call_ == "mmap" || call_ == "mremap" || call_ == "brk" || call_ == "shmat";
+    if (const auto name = errno_name(result); result < 0 && !name.empty()) {
+      data["ret"] = result;
+      data["errno"] = name;
+    } else {
+      data["ret"] = address ? nlohmann::json(show_hex(call.result)) : nlohmann::json(result);
+    }
+    data["latency_us"] = call.has_entry != 0
+                             ? nlohmann::json(static_cast<double>(call.latency_ns) / 1000)
+                             : nlohmann::json();
   }
 
   void decode_capture(const Field& field, const RawEvent& event, nlohmann::json& data) const {
@@ -278,7 +463,8 @@ class TracepointDecoder : public Decoder {
         data["family"] = address->family;
       }
     }
-    if (event.header.truncated) data["cut"].push_back(field.name);
+    if (event.header.truncated && field.capture_kind != DIAGNOSE_MESSAGE_AT)
+      data["cut"].push_back(field.name);
     if (field.capture_kind == DIAGNOSE_STRINGS_AT)
       data[field.name] = std::move(strings);
     else if (field.capture_kind == DIAGNOSE_STRING_AT)
@@ -314,7 +500,9 @@ class TracepointDecoder : public Decoder {
                             ? field.name == "ret"
                             : field.is_signed && (field.name == "ret" || field.name == "err" ||
                                                   field.name == "error" || field.name == "errno");
-    if (field.symbol && kernel_.symbols) {
+    if (field.name == "prev_state") {
+      shown = show_task_state(field.names, value);
+    } else if (field.symbol && kernel_.symbols) {
       shown = kernel_.symbols->at(value);
     } else if (field.names.has(field.is_signed ? static_cast<uint64_t>(with_sign) : value)) {
       shown = field.names.show(field.is_signed ? static_cast<uint64_t>(with_sign) : value);
@@ -365,7 +553,17 @@ class TracepointDecoder : public Decoder {
     if (family && data.contains("destination")) data["family"] = family_name(*family);
   }
 
+  // include/trace/events/sched.h: no bit is running, that above all of them is preempted.
+  static std::string show_task_state(const Names& names, uint64_t value) {
+    uint64_t all = 0;
+    for (const auto& [bit, name] : names.values) all |= bit;
+    const std::string state = (value & all) != 0 ? names.show(value & all) : "R";
+    return state + ((value & ~all) != 0 ? "+" : "");
+  }
+
   const KernelTypes& kernel_;
+  const bool joined_;
+  const std::string name_;
   std::string call_;
   bool is_enter_ = false, is_exit_ = false;
   std::vector<Field> fields_;
@@ -380,7 +578,14 @@ Result<std::unique_ptr<Decoder>> tracepoint_decoder(const std::string& category,
                                                     const KernelTypes& kernel) {
   const auto parsed = parse(category, format);
   if (!parsed) return tl::make_unexpected(parsed.error());
-  return std::make_unique<TracepointDecoder>(category, format, *parsed, kernel);
+  return std::make_unique<TracepointDecoder>(category, format, *parsed, kernel, false);
+}
+
+Result<std::unique_ptr<Decoder>> system_call_decoder(const std::string& format,
+                                                     const KernelTypes& kernel) {
+  const auto parsed = parse("syscalls", format);
+  if (!parsed) return tl::make_unexpected(parsed.error());
+  return std::make_unique<TracepointDecoder>("syscalls", format, *parsed, kernel, true);
 }
 
 Result<std::vector<TargetArgument>> tracepoint_arguments(const std::string& category,

@@ -101,6 +101,30 @@ Names make_socket_types() {
   return names;
 }
 
+// Operations with the flags that they may have: FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME.
+Names make_futex_operations() {
+  constexpr std::array<const char*, 14> operations = {
+      "FUTEX_WAIT",           "FUTEX_WAKE",        "FUTEX_FD",          "FUTEX_REQUEUE",
+      "FUTEX_CMP_REQUEUE",    "FUTEX_WAKE_OP",     "FUTEX_LOCK_PI",     "FUTEX_UNLOCK_PI",
+      "FUTEX_TRYLOCK_PI",     "FUTEX_WAIT_BITSET", "FUTEX_WAKE_BITSET", "FUTEX_WAIT_REQUEUE_PI",
+      "FUTEX_CMP_REQUEUE_PI", "FUTEX_LOCK_PI2"};
+  Names names;
+  for (const auto& [flags, suffix] :
+       {std::pair{0U, ""}, std::pair{128U, "_PRIVATE"}, std::pair{256U, "|FUTEX_CLOCK_REALTIME"},
+        std::pair{384U, "_PRIVATE|FUTEX_CLOCK_REALTIME"}})
+    for (size_t i = 0; i < operations.size(); ++i)
+      names.values.emplace_back(i | flags, std::string(operations[i]) + suffix);
+  return names;
+}
+
+Names make_tcp_states() {
+  Names names;
+  for (unsigned state = 1; state <= 12; ++state)
+    names.values.emplace_back(state, tcp_state_name(state));
+  names.values.emplace_back(0, "UNKNOWN");  // there is no socket
+  return names;
+}
+
 Names make_signals() {
   Names names;
   for (int signal = 1; signal < NSIG; ++signal)
@@ -139,6 +163,49 @@ std::string errno_name(int64_t value) {
   if (const auto found = internal.find(value); found != internal.end()) return found->second;
   const char* name = strerrorname_np(static_cast<int>(value));
   return name ? name : "";
+}
+
+std::optional<int> errno_of_name(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (int value = 1; value < 600; ++value)
+    if (errno_name(value) == name) return value;
+  // Two names of one number, errno(3).
+  if (name == "EWOULDBLOCK") return EAGAIN;
+  if (name == "EDEADLOCK") return EDEADLK;
+  if (name == "ENOTSUP") return ENOTSUP;
+  return std::nullopt;
+}
+
+std::string signal_name(int signal) {
+  const char* name = sigabbrev_np(signal);
+  return name != nullptr ? std::string("SIG") + name : std::to_string(signal);
+}
+
+std::optional<std::string> show_dns_query(Bytes message) {
+  constexpr size_t header = 12;  // RFC 1035, 4.1.1
+  const auto byte = [&](size_t at) { return static_cast<unsigned char>(message[at]); };
+  if (message.size() <= header || (byte(2) & 0x80) != 0 || byte(4) * 256 + byte(5) == 0)
+    return std::nullopt;
+  std::string name;
+  size_t at = header;
+  while (at < message.size() && byte(at) != 0) {
+    const size_t length = byte(at);
+    if (length > 63 || at + length >= message.size()) return std::nullopt;
+    if (!name.empty()) name += '.';
+    for (size_t i = 1; i <= length; ++i) {
+      const char c = message[at + i];
+      name += std::isgraph(static_cast<unsigned char>(c)) != 0 ? c : '?';
+    }
+    at += length + 1;
+  }
+  if (at + 2 >= message.size()) return std::nullopt;
+  static const std::map<unsigned, const char*> types = {
+      {1, "A"},    {2, "NS"},    {5, "CNAME"}, {6, "SOA"},   {12, "PTR"},   {15, "MX"},
+      {16, "TXT"}, {28, "AAAA"}, {33, "SRV"},  {64, "SVCB"}, {65, "HTTPS"}, {255, "ANY"}};
+  const unsigned type = byte(at + 1) * 256U + byte(at + 2);
+  const auto known = types.find(type);
+  return (name.empty() ? "." : name) + " " +
+         (known == types.end() ? "TYPE" + std::to_string(type) : known->second);
 }
 
 std::string family_name(unsigned family) {
@@ -207,18 +274,24 @@ std::optional<SocketAddress> show_sockaddr(Bytes bytes) {
 
 nlohmann::json show_sock(const diagnose_sock& sock) {
   nlohmann::json shown = {{"family", family_name(sock.family)}};
+  // What has no name or is not connected has none to show.
+  const auto show = [&](const char* key, const std::string& text) {
+    if (!text.empty()) shown[key] = text;
+  };
   if (sock.family == AF_UNIX) {
-    shown["source"] = show_unix_path(
-        {sock.source_path, std::min<size_t>(sock.source_path_size, sizeof(sock.source_path))});
-    shown["destination"] =
-        show_unix_path({sock.destination_path, std::min<size_t>(sock.destination_path_size,
-                                                                sizeof(sock.destination_path))});
+    const auto path = [](const char* bytes, size_t size) {
+      return show_unix_path({bytes, std::min<size_t>(size, sizeof(sock.source_path))});
+    };
+    show("source", path(sock.source_path, sock.source_path_size));
+    show("destination", path(sock.destination_path, sock.destination_path_size));
   } else if (sock.family == AF_INET || sock.family == AF_INET6) {
     const auto address = [&](const __u8* bytes, unsigned port) {
-      return show_address(sock.family, {reinterpret_cast<const char*>(bytes), 16}, port);
+      return port == 0
+                 ? ""
+                 : show_address(sock.family, {reinterpret_cast<const char*>(bytes), 16}, port);
     };
-    shown["source"] = address(sock.source, sock.source_port);
-    shown["destination"] = address(sock.destination, sock.destination_port);
+    show("source", address(sock.source, sock.source_port));
+    show("destination", address(sock.destination, sock.destination_port));
     if (sock.protocol == IPPROTO_TCP) shown["state"] = tcp_state_name(sock.state);
   }
   return shown;
@@ -232,7 +305,9 @@ std::string show_path(const diagnose_file& file, const std::vector<std::string>&
   }
   if (names.size() == 1 && S_ISSOCK(file.mode) && !names[0].starts_with("/"))
     return "socket:[" + std::to_string(file.inode) + "]";  // named by its protocol: "TCP"
-  if (names.size() == 1 && names[0].starts_with("[")) return "anon_inode:" + names[0];
+  // Without a type before Linux 6.16.
+  if (names.size() == 1 && (names[0].starts_with("[") || (file.mode & S_IFMT) == 0))
+    return "anon_inode:" + names[0];
   std::string path;
   for (const std::string& name : names)
     if (name != "/") path = "/" + name + path;
@@ -261,9 +336,39 @@ std::string Names::show(uint64_t value) const {
 
 const Names& clone_flag_names() { return clone_flags; }
 
+const Names* tracepoint_argument_names(std::string_view tracepoint, std::string_view argument) {
+  static const Names signals = make_signals();
+  static const Names tcp_states = make_tcp_states();
+  // include/uapi/asm-generic/siginfo.h
+  static const Names codes{.flags = false,
+                           .values = {{0, "SI_USER"},
+                                      {0x80, "SI_KERNEL"},
+                                      {static_cast<uint64_t>(SI_QUEUE), "SI_QUEUE"},
+                                      {static_cast<uint64_t>(SI_TIMER), "SI_TIMER"},
+                                      {static_cast<uint64_t>(SI_MESGQ), "SI_MESGQ"},
+                                      {static_cast<uint64_t>(SI_ASYNCIO), "SI_ASYNCIO"},
+                                      {static_cast<uint64_t>(SI_SIGIO), "SI_SIGIO"},
+                                      {static_cast<uint64_t>(SI_TKILL), "SI_TKILL"}}};
+  // include/trace/events/signal.h
+  static const Names results{.flags = false,
+                             .values = {{0, "delivered"},
+                                        {1, "ignored"},
+                                        {2, "already pending"},
+                                        {3, "no room in the queue"},
+                                        {4, "delivered without its information"}}};
+  if (tracepoint.starts_with("signal_")) {
+    if (argument == "sig") return &signals;
+    if (argument == "code") return &codes;
+    if (argument == "result") return &results;
+  }
+  if (tracepoint.starts_with("tcp_") && argument == "state") return &tcp_states;
+  return nullptr;
+}
+
 const Names* syscall_argument_names(std::string_view call, std::string_view argument) {
   static const Names socket_types = make_socket_types();
   static const Names signals = make_signals();
+  static const Names futex_operations = make_futex_operations();
   static const Names directory{.flags = false,
                                .values = {{static_cast<uint64_t>(AT_FDCWD), "AT_FDCWD"}}};
   static const std::map<std::pair<std::string_view, std::string_view>, const Names*> names = {
@@ -282,6 +387,7 @@ const Names* syscall_argument_names(std::string_view call, std::string_view argu
       {{"tgkill", "sig"}, &signals},
       {{"tkill", "sig"}, &signals},
       {{"rt_sigaction", "sig"}, &signals},
+      {{"futex", "op"}, &futex_operations},
   };
   if (argument == "dfd" || argument == "olddfd" || argument == "newdfd") return &directory;
   const auto found = names.find({call, argument});

@@ -23,6 +23,7 @@ std::string show_hex(uint64_t value);
 int64_t sign_extend(uint64_t value, size_t size);
 // "ENOENT" for 2 or -2; "" for what is no error.
 std::string errno_name(int64_t value);
+std::optional<int> errno_of_name(const std::string& name);
 // "inet", "inet6", "unix"; the number of others.
 std::string family_name(unsigned family);
 // "TCP_SYN_SENT"; include/net/tcp_states.h.
@@ -56,6 +57,12 @@ struct Names {
 // Names for an argument of a system call, where its tracepoint has none: `call` is "openat". Null
 // if it is just a number.
 const Names* syscall_argument_names(std::string_view call, std::string_view argument);
+// The same of a tracepoint that describes them in no way that can be read.
+const Names* tracepoint_argument_names(std::string_view tracepoint, std::string_view argument);
+// "SIGKILL"; the number of what has no name.
+std::string signal_name(int signal);
+// Of a DNS message, up to its question: "example.org A"; none if it is no query.
+std::optional<std::string> show_dns_query(Bytes message);
 // Flags of clone(2).
 const Names& clone_flag_names();
 

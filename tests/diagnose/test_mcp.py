@@ -135,7 +135,8 @@ class TestProtocol:
     def test_results_keep_their_schemas(self, client: Client, opened: tuple[int, Path]) -> None:
         calls = {
             "trace": {"ebpf_programs": programs(opened[0], 1), "commands": ["id"]},
-            "run_commands": {"commands": ["id", {"command": "uptime"}]},
+            "run_commands": {"commands": ["id", {"id": "up", "command": "uptime"}]},
+            "results": {"result": "up", "from": 1},
             "list_targets": {"pattern": "sys_enter_connect"},
             "explain_target": {"target": "syscalls:sys_enter_connect"},
         }
@@ -240,6 +241,23 @@ class TestProtocol:
         result = client.call("run_commands", commands=["seq 1 20000"] * 8)
         assert len(result["content"][0]["text"]) <= 48 * 1024
         assert "cut" in result["structuredContent"]
+        whole, page = "", {"next": 0}
+        while "next" in page:
+            page = client.call("results", result="command_1", **{"from": page["next"]})["structuredContent"]
+            whole += page["output"]
+        assert len(whole) == page["total"] and whole.startswith("1\n2\n") and whole.endswith("\n20000\n")
+
+    def test_pages_of_events(self, client: Client, opened: tuple[int, Path]) -> None:
+        program = {"name": "opens", "target": "syscall:openat", "duration": 2, "filters": {"pid": opened[0]}}
+        traced = client.call("trace", ebpf_programs=[program])["structuredContent"]
+        [key] = traced["ebpf_results"]
+        first = client.call("results", result=key, limit=3)["structuredContent"]
+        assert first["next"] == 3 and len(first["events"]["rows"]) == 3 and first["total"] > 3
+        rest = client.call("results", result=key, **{"from": 3})["structuredContent"]
+        assert len(rest["events"]["rows"]) == first["total"] - 3 and "next" not in rest
+        assert str(opened[1]) in json.dumps(first["events"])
+        missing = client.call("results", result="no-such-result")
+        assert missing["isError"] and key in missing["content"][0]["text"]
 
     def test_only_what_lacks_is_named(self, config: Path) -> None:
         with Client(config, ("setpriv", "--bounding-set=-perfmon,-sys_admin")) as client:
@@ -301,7 +319,7 @@ class TestReading:
         wait_until(lambda: not self._runs(name), 8, f"the end of {name}")
         with silent:
             for number in range(1, self.MANY + 1):
-                assert len(silent.reply_to(number)["result"]["tools"]) == 5
+                assert len(silent.reply_to(number)["result"]["tools"]) == 6
             assert silent.notifications == []
             assert_real(json.dumps(silent.reply_to(traced)["result"]), opened)
             assert silent.request("server/discover", _meta=META)["result"]

@@ -102,6 +102,65 @@ def test_a_fault_among_good_ones(run_request: Callable[..., tuple[int, dict[str,
     assert refused["item"] == "ebpf_programs[2]" and '"opens"' in refused["error"]
 
 
+def test_a_newcomers_first_request(run_request: Callable[..., tuple[int, dict[str, Any], str]]) -> None:
+    request = {"ebpf_programs": [{"target": "syscall:openat", "duration": 1}, {"type": "Kprobe", "target": "syscall:close"}]}
+    status, answer, errors = run_request(request)
+    by_name = {it["program_name"]: it["status"] for it in answer["ebpf_results"].values()}
+    assert by_name == {"openat": "ok", "close": "failed"} and status == 1, "the second is no function"
+    assert "refused" not in answer
+    assert "armed: 1 probe for 1 s; reproduce it now" in errors
+
+
+def test_it_ends_with_its_reader(config: Path) -> None:
+    process = subprocess.Popen(
+        [str(BINARY), "diagnose", "run", "--config", str(config), "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    process.stdin.write(json.dumps(opens(300)))
+    process.stdin.close()
+    assert "armed" in process.stderr.readline()
+    process.stdout.close()
+    process.wait(SECONDS)
+
+
+def on_terminal(*arguments: str) -> tuple[int, str]:
+    """Exit status and what is shown of it on a terminal."""
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [str(BINARY), "diagnose", *arguments], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL
+    )
+    os.close(slave)
+    shown = b""
+    try:
+        while block := os.read(master, 65536):
+            shown += block
+    except OSError:  # EIO: nobody has the terminal any more
+        pass
+    os.close(master)
+    return process.wait(SECONDS), shown.decode().replace("\r\n", "\n")
+
+
+def test_trace_for_people() -> None:
+    failing = subprocess.Popen(["sh", "-c", "while :; do cat /no/such/file; done 2>/dev/null"])
+    try:
+        status, shown = on_terminal("trace", "openat", "--errors", "--comm", "cat", "--arg", "filename=/no/*", "--for", "2")
+    finally:
+        failing.kill()
+        failing.wait()
+    assert status == 0, shown
+    assert re.search(r"^  ENOENT +openat +\d+ +cat\[\d+\]", shown, re.MULTILINE), shown
+    assert re.search(r"^  cat\[\d+\] openat .*filename=/no/such/file", shown, re.MULTILINE), shown
+    assert re.search(r"^  \d+ to \d+ +\d+ +#+$", shown, re.MULTILINE), shown
+    assert not shown.startswith("{")
+
+
+def test_trace_as_json() -> None:
+    done = run("trace", "sched/sched_process_exit", "syscall:exit_group", "--for", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {it["program_name"] for it in json.loads(done.stdout)["ebpf_results"].values()} == {"sched_process_exit", "exit_group"}
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(BINARY), "diagnose", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -131,6 +190,10 @@ def test_targets() -> None:
         (["run", "/"], "cannot read /"),
         (["run", "--config", "/no/such/file", "-"], "/no/such/file"),
         (["targets", "--xml"], "--xml"),
+        (["trace"], "targets"),
+        (["trace", "syscall:openat", "--for", "0"], "--for"),
+        (["trace", "syscall:openat", "--errno", "ENOSUCH"], "ENOSUCH"),
+        (["trace", "syscall:openat", "--pid", "x"], "pid"),
         (["ask"], "question"),
         (["ask", "why?"], "endpoint"),
         (["ask", "why?", "--endpoint", "http://127.0.0.1:1"], "model"),

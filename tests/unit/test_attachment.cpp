@@ -28,13 +28,15 @@ TEST(DiagnoseAttachment, EventsHaveItsTypeAndUnixTime) {
   raw.header.pid = 1;
   raw.header.tid = 2;
   raw.header.uid = 3;
-  std::strcpy(raw.header.comm, "curl");
+  std::strcpy(raw.header.comm, "resolver");
+  std::strcpy(raw.header.process, "curl");
   const ProbeEvent event = decode_event(raw, attachment, 1000);
   EXPECT_EQ(event.timestamp, 1007);
   EXPECT_EQ(event.process_id, 1);
   EXPECT_EQ(event.thread_id, 2);
   EXPECT_EQ(event.user_id, 3U);
   EXPECT_EQ(event.process_name, "curl");
+  EXPECT_EQ(event.thread_name, "resolver");
   EXPECT_EQ(event.event_type, "tcp_connect");
   EXPECT_EQ(event.data, (json{{"sk", 1}}));
 }

@@ -79,22 +79,22 @@ TEST(Request, WhatModelsWriteInstead) {
 TEST(Request, AFaultIsNamedAndTheRestRuns) {
   const auto request = parse(json::parse(R"({"response_type": "diagnostic", "speed": 9,
     "commands": ["true", {"id": "a"}, {"id": "b", "command": "id"}, {"id": "b", "command": "w"}],
-    "ebpf_programs": [{"type": "kprobe", "target": "t"},
+    "ebpf_programs": [{"type": "kprobe"},
       {"name": "ok", "type": "tracepoint", "target": "syscalls/sys_enter_*"},
       {"name": "ok", "type": "kprobe", "target": "t"},
       {"name": "odd", "type": "uprobe", "target": "t"}]})"));
   EXPECT_THAT(request.commands, ElementsAre(Field(&CommandRequest::command, "true"),
                                             Field(&CommandRequest::command, "id")));
   EXPECT_THAT(request.programs, ElementsAre(Field(&ProbeRequest::target, "syscalls/sys_enter_*")));
-  EXPECT_THAT(
-      request.refused,
-      ElementsAre(
-          Field(&Refused::why, HasSubstr("\"speed\"")),
-          Field(&Refused::why, AllOf(HasSubstr("commands[1]"), HasSubstr("command is missing"))),
-          Field(&Refused::why, AllOf(HasSubstr("commands[3]"), HasSubstr("\"b\""))),
-          Field(&Refused::why, AllOf(HasSubstr("ebpf_programs[0]"), HasSubstr("name is missing"))),
-          Field(&Refused::why, AllOf(HasSubstr("another"), HasSubstr("\"ok\""))),
-          Field(&Refused::why, HasSubstr("\"uprobe\""))));
+  EXPECT_THAT(request.refused,
+              ElementsAre(Field(&Refused::why, HasSubstr("\"speed\"")),
+                          Field(&Refused::why,
+                                AllOf(HasSubstr("commands[1]"), HasSubstr("command is missing"))),
+                          Field(&Refused::why, AllOf(HasSubstr("commands[3]"), HasSubstr("\"b\""))),
+                          Field(&Refused::why, AllOf(HasSubstr("ebpf_programs[0]"),
+                                                     HasSubstr("target is missing"))),
+                          Field(&Refused::why, AllOf(HasSubstr("another"), HasSubstr("\"ok\""))),
+                          Field(&Refused::why, HasSubstr("\"uprobe\""))));
 }
 
 TEST(Request, BoundsAreKept) {
@@ -186,14 +186,85 @@ TEST(Request, AResolutionKeepsAll) {
               HasSubstr("90%"));
 }
 
+TEST(Request, FiltersOfWhatComesOfIt) {
+  const auto request = with_program({{"filters",
+                                      {{"tid", "7"},
+                                       {"ppid", 1},
+                                       {"unit", "nginx"},
+                                       {"errno", {"EACCES", -2, 5}},
+                                       {"return", "< 0"},
+                                       {"latency_us", ">= 1000"},
+                                       {"args", {{"filename", "~ \"/etc/*\""}, {"port", 5432}}},
+                                       {"args.flags", "!= O_CREAT"}}}});
+  ASSERT_THAT(request.refused, IsEmpty());
+  const ProbeFilters& filters = request.programs[0].filters;
+  EXPECT_EQ(filters.tid, 7);
+  EXPECT_EQ(filters.ppid, 1);
+  EXPECT_EQ(filters.unit, "nginx");
+  EXPECT_THAT(filters.errors, ElementsAre(13, 2, 5));
+  EXPECT_EQ(filters.result, std::pair(Comparison::less, int64_t{0}));
+  EXPECT_EQ(filters.latency_min_us, 1000U);
+  ASSERT_THAT(filters.arguments, SizeIs(3));
+  EXPECT_EQ(filters.arguments[0].value, "/etc/*");
+  EXPECT_EQ(filters.arguments[1].value, "5432");
+  EXPECT_EQ(filters.arguments[2].name, "flags");
+  EXPECT_EQ(filters.arguments[2].comparison, Comparison::not_equal);
+  EXPECT_TRUE(with_program({{"filters", {{"errno", "any"}}}}).programs[0].filters.any_error);
+  EXPECT_EQ(with_program({{"filters", {{"latency_us", 50}}}}).programs[0].filters.latency_min_us,
+            50U);
+  EXPECT_EQ(with_program({{"filters", {{"return", 3}}}}).programs[0].filters.result,
+            std::pair(Comparison::equal, int64_t{3}));
+  for (const auto& [filter, says] :
+       std::vector<std::pair<json, std::string>>{{{{"errno", "ENOSUCH"}}, "ENOSUCH"},
+                                                 {{{"errno", 0}}, "errno must be"},
+                                                 {{{"return", "< many"}}, "< many"},
+                                                 {{{"latency_us", "== 3"}}, "latency_us must be"},
+                                                 {{{"args", 3}}, "args must be an object"},
+                                                 {{{"args", {{"x", {1}}}}}, "args.x must be"},
+                                                 {{{"argument.x", 3}}, "argument.x"}})
+    EXPECT_THAT(why(with_program({{"filters", filter}})), HasSubstr(says)) << filter;
+}
+
+TEST(Request, WhatANewcomerLeavesOut) {
+  const auto request = parse({{"ebpf_programs",
+                               {{{"target", "syscall:openat"}},
+                                {{"type", "Kprobe"}, {"target", "tcp_connect"}},
+                                {{"type", "syscall"}, {"target", "openat"}},
+                                {{"target", "sched/*"}}}}});
+  ASSERT_THAT(request.refused, IsEmpty()) << why(request);
+  std::vector<std::string> names, targets;
+  for (const ProbeRequest& program : request.programs) {
+    names.push_back(program.name);
+    targets.push_back(program.target);
+  }
+  EXPECT_THAT(names, ElementsAre("openat", "tcp_connect", "openat_2", "_"));
+  EXPECT_THAT(targets, ElementsAre("syscall:openat", "tcp_connect", "syscall:openat", "sched/*"));
+  EXPECT_EQ(request.programs[0].type, ProbeType::tracepoint);
+  EXPECT_EQ(request.programs[1].type, ProbeType::kprobe);
+  EXPECT_THAT(why(parse({{"ebpf_programs", {{{"target", "tcp_connect"}}}}})),
+              HasSubstr("type is missing"));
+}
+
 TEST(Reply, PlainAndFenced) {
   EXPECT_EQ(*find_json(" {\"a\": 1}\n"), "{\"a\": 1}");
-  EXPECT_EQ(*find_json("Here:\n```json\n{\"a\": \"```\"}\n```\nDone."), "{\"a\": \"```\"}");
+  EXPECT_EQ(*find_json("Here:\n```json\n{\"commands\": [\"```\"]}\n```\nDone."),
+            "{\"commands\": [\"```\"]}");
   EXPECT_EQ(*find_json("```\n{}\n```"), "{}");
   EXPECT_THAT(find_json("").error().message, HasSubstr("empty"));
   EXPECT_THAT(find_json("I think").error().message, HasSubstr("I think"));
   EXPECT_THAT(find_json("```json").error().message, HasSubstr("```json"));
   EXPECT_THAT(find_json("```\nls\n```").error().message, HasSubstr("no JSON"));
+}
+
+TEST(Reply, InProseAndBehindThoughts) {
+  const std::string reply = R"({"response_type": "diagnostic", "commands": ["echo }{"]})";
+  for (const std::string& text : {"<think>perhaps {\"commands\": [\"rm\"]}</think>" + reply,
+                                  "Sure {well}: " + reply + " That is it.", "I look { at\n" + reply,
+                                  "<think>x</think>\n```json\n" + reply + "\n```"})
+    EXPECT_EQ(find_json(text).value_or(""), reply) << text;
+  EXPECT_THAT(find_json(reply + "\n" + reply).error().message, HasSubstr("2 JSON objects"));
+  const std::string many(1'000'000, '{');
+  EXPECT_FALSE(find_json(many).value_or("").starts_with(reply));
 }
 
 TEST(Quotes, HoldNothingThatMovesACursor) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "diagnose/prompt.h"
@@ -46,6 +47,35 @@ TEST(Fit, CutsByImportance) {
   }
   EXPECT_LE(dump(fit(whole, 600)).size(), 600U);
   EXPECT_LE(dump(fit(whole, 30'000, 2), 2).size(), 30'000U) << "as it is printed";
+}
+
+TEST(Fit, WhatFailsStaysLongest) {
+  json answer = large_answer();
+  json& events = answer["ebpf_results"]["p_1"]["events"];
+  events[2000]["data"]["errno"] = "EACCES";
+  events[3000]["first"] = true;
+  const json cut = fit(answer, 2'000)["ebpf_results"]["p_1"]["events"];
+  ASSERT_GE(cut.size(), 3U);
+  const auto has = [&](int timestamp) {
+    return std::ranges::any_of(cut, [&](const json& it) { return it["timestamp"] == timestamp; });
+  };
+  EXPECT_TRUE(has(2000));
+  EXPECT_TRUE(has(3000));
+  EXPECT_TRUE(has(0));
+}
+
+TEST(Fit, EventsAsRows) {
+  const json events = json::parse(R"([
+      {"process_id": 1, "thread_id": 1, "process_name": "a", "data": {"path": "/x"}},
+      {"process_id": 1, "thread_id": 1, "process_name": "a", "data": {"path": "/y", "errno": "ENOENT"}}])");
+  EXPECT_EQ(rows_of(events), json::parse(R"({"columns": ["path", "errno"],
+      "rows": [["/x"], ["/y", "ENOENT"]], "same": {"process_id": 1, "process_name": "a"}})"));
+  EXPECT_EQ(rows_of(json::array()), json::parse(R"({"columns": [], "rows": []})"));
+  const json whole = large_answer();
+  const json rows = fit(whole, 30'000, -1, EventForm::rows);
+  EXPECT_LE(dump(rows).size(), 30'000U);
+  EXPECT_GT(rows["ebpf_results"]["p_1"]["events"]["rows"].size(),
+            fit(whole, 30'000)["ebpf_results"]["p_1"]["events"].size());
 }
 
 TEST(Fit, CutsTheTextsOfOneAndKeepsTheOthers) {

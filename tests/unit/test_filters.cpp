@@ -33,8 +33,92 @@ TEST(DiagnoseFilters, AreSetAsTheProgramsReadThem) {
 }
 
 TEST(DiagnoseFilters, OnlyADirectoryOfCgroup2IsAGroup) {
-  EXPECT_THAT(open_cgroup("/proc").error().message, HasSubstr("is no cgroup of version 2"));
-  EXPECT_THAT(open_cgroup("/no/such/group").error().message, HasSubstr("/no/such/group"));
+  ProbeFilters filters;
+  filters.cgroup = "/proc";
+  EXPECT_THAT(open_cgroup(filters).error().message,
+              testing::AnyOf(HasSubstr("is no cgroup of version 2"), HasSubstr("no cgroup v2")));
+  filters.cgroup = "/no/such/group";
+  EXPECT_THAT(open_cgroup(filters).error().message,
+              testing::AnyOf(HasSubstr("/no/such/group"), HasSubstr("no cgroup v2")));
+  filters.unit = "x.service";
+  EXPECT_THAT(check_filters(filters).error().message, HasSubstr("one of them at a time"));
+}
+
+// A call with a path, a number and an address.
+class Arguments : public Decoder {
+ public:
+  void instruct(diagnose_probe&, diagnose_layout&) const override {}
+  nlohmann::json decode(const RawEvent&) const override { return {}; }
+  std::vector<Filterable> filterable() const override {
+    return {{.name = "filename", .at = 2, .text = true},
+            {.name = "flags",
+             .at = 16,
+             .size = 4,
+             .names = {.flags = false, .values = {{64, "O_CREAT"}}}},
+            {.name = "fd", .at = 0, .size = 4, .is_signed = true}};
+  }
+  bool has_addresses() const override { return true; }
+};
+
+TEST(DiagnoseFilters, OfWhatComesOfIt) {
+  ProbeFilters filters;
+  filters.errors = {13, 2};
+  filters.result = {Comparison::less, 0};
+  filters.latency_min_us = 5;
+  filters.arguments = {{.name = "filename", .value = "/etc/*"},
+                       {.name = "flags", .comparison = Comparison::not_equal, .value = "O_CREAT"},
+                       {.name = "fd", .comparison = Comparison::less, .value = "-1"},
+                       {.name = "destination", .value = "[::1]:53"}};
+  diagnose_probe probe{};
+  const Arguments arguments;
+  const auto status = set_outcome_filters(filters, &arguments, true, true, probe);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(probe.error_count, 2U);
+  EXPECT_EQ(probe.errors[0], 13U);
+  EXPECT_EQ(probe.result_comparison, DIAGNOSE_LESS);
+  EXPECT_EQ(probe.latency_min_ns, 5000U);
+  EXPECT_EQ(probe.latency_max_ns, UINT64_MAX);
+  ASSERT_EQ(probe.match_count, 4U);
+  EXPECT_TRUE(probe.match_captures);
+  EXPECT_EQ(probe.matches[0].kind, DIAGNOSE_MATCH_TEXT);
+  EXPECT_EQ(probe.matches[0].at, 2U);
+  EXPECT_STREQ(probe.matches[0].pattern, "/etc/*");
+  EXPECT_EQ(probe.matches[1].value, 64);
+  EXPECT_EQ(probe.matches[1].comparison, DIAGNOSE_NOT_EQUAL);
+  EXPECT_EQ(probe.matches[2].value, -1);
+  EXPECT_TRUE(probe.matches[2].is_signed);
+  EXPECT_EQ(probe.matches[3].kind, DIAGNOSE_MATCH_ADDRESS);
+  EXPECT_EQ(probe.matches[3].value, 53);
+  EXPECT_EQ(probe.matches[3].address[15], 1);
+}
+
+TEST(DiagnoseFilters, WhatDoesNotApplyIsNamed) {
+  const Arguments arguments;
+  const auto why = [&](const ProbeFilters& filters, bool has_result, const Decoder* decoder) {
+    diagnose_probe probe{};
+    const auto status = set_outcome_filters(filters, decoder, has_result, has_result, probe);
+    return status ? "it applies" : status.error().message;
+  };
+  ProbeFilters filters;
+  filters.any_error = true;
+  EXPECT_THAT(why(filters, false, &arguments), HasSubstr("filter 'errno': it has none"));
+  filters = {};
+  filters.latency_min_us = 1;
+  EXPECT_THAT(why(filters, false, &arguments), HasSubstr("filter 'latency_us'"));
+  const auto of_argument = [&](const std::string& name, const std::string& value) {
+    ProbeFilters one;
+    one.arguments = {{.name = name, .value = value}};
+    return why(one, true, &arguments);
+  };
+  EXPECT_THAT(of_argument("path", "/x"),
+              HasSubstr("there are port, destination, filename, flags, fd"));
+  EXPECT_THAT(of_argument("fd", "three"), HasSubstr("\"three\" is no number of it"));
+  EXPECT_THAT(of_argument("port", "0"), HasSubstr("it is no port"));
+  for (const char* address : {"nowhere", "1.2.3.4:", "1.2.3.4:99999", "[::1", "[::1]x"})
+    EXPECT_THAT(of_argument("destination", address), HasSubstr("it is no address")) << address;
+  filters = {};
+  filters.arguments = {{.name = "fd", .value = "1"}};
+  EXPECT_THAT(why(filters, true, nullptr), HasSubstr("several system calls"));
 }
 
 }  // namespace filters_tests

@@ -66,7 +66,7 @@ TEST_F(Mcp, AnUnknownRevisionIsAnsweredWithTheLatest) {
 TEST_F(Mcp, ToolsHaveSchemasAndHints) {
   initialize("2025-11-25");
   const json tools = request("tools/list")["result"]["tools"];
-  EXPECT_THAT(tools, SizeIs(5));
+  EXPECT_THAT(tools, SizeIs(6));
   for (const json& tool : tools) {
     EXPECT_EQ(tool["inputSchema"]["type"], "object") << tool["name"];
     EXPECT_EQ(tool["outputSchema"]["type"], "object") << tool["name"];

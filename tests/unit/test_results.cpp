@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 namespace ebpf_ai_monitor {
@@ -16,6 +18,18 @@ Collected everything_counted() {
   collected.skipped = 0;
   collected.bytes_max = 100'000;
   return collected;
+}
+
+Count counted(pid_t pid, const std::string& name, uint64_t count) {
+  return {.process_id = pid, .process_name = name, .count = count};
+}
+
+Count failed(pid_t pid, const std::string& name, const std::string& call, int error,
+             uint64_t count) {
+  Count one = counted(pid, name, count);
+  one.call = call;
+  one.error = error;
+  return one;
 }
 
 SampledEvent event_to(uint64_t sequence, const std::string& destination) {
@@ -36,7 +50,7 @@ TEST(DiagnoseResults, SaysWhatWasSeen) {
   collected.counted = "TCP connection attempts";
   collected.events = {event_to(0, "192.0.2.1:443"), event_to(1, "192.0.2.1:443"),
                       event_to(2, "192.0.2.2:80")};
-  collected.processes = {{12, "wget", 1}, {11, "curl", 2}};
+  collected.counts = {counted(12, "wget", 1), counted(11, "curl", 2)};
   collected.notes = {"a note"};
   complete(result, collected);
   EXPECT_EQ(result.summary,
@@ -85,23 +99,52 @@ TEST(DiagnoseResults, FirstHitsThatDoNotFitAreNoSample) {
   EXPECT_THAT(result.summary, HasSubstr("The last 3 of those are left out for their size"));
 }
 
+TEST(DiagnoseResults, WhatIsRareIsNotLost) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  collected.stats.hits = 150'008;
+  collected.counted = "calls of 2 system calls";
+  collected.every = 512;
+  collected.bytes_max = 2'000;
+  collected.counts = {failed(7, "app", "openat", 0, 150'000), failed(8, "shy", "openat", EACCES, 5),
+                      failed(9, "app", "mkdir", EACCES, 3)};
+  for (uint64_t i = 0; i < 300; ++i) collected.events.push_back(event_to(512 * i, "192.0.2.1:1"));
+  SampledEvent rare = event_to(77, "/etc/shadow");
+  rare.event.first = true;
+  rare.event.data["errno"] = "EACCES";
+  collected.events.push_back(rare);
+  complete(result, collected);
+  EXPECT_THAT(result.summary, HasSubstr("errors: mkdir EACCES 3 (app), openat EACCES 5 (shy)"));
+  EXPECT_EQ(result.aggregates["by_error"],
+            json::parse(R"([{"call": "openat", "errno": "EACCES", "count": 5, "by_process":
+                              [{"process_id": 8, "process_name": "shy", "count": 5}]},
+                            {"call": "mkdir", "errno": "EACCES", "count": 3, "by_process":
+                              [{"process_id": 9, "process_name": "app", "count": 3}]}])"));
+  EXPECT_EQ(result.aggregates["by_process"][0],
+            (json{{"process_id", 7}, {"process_name", "app"}, {"count", 150'000}}));
+  EXPECT_EQ(
+      std::ranges::count_if(result.events, [](const ProbeEvent& event) { return event.first; }), 1)
+      << "beside a sample of the others";
+  EXPECT_GT(result.events.size(), 2U);
+  EXPECT_EQ(result.aggregates["by_data"].size(), 2U) << "by system call";
+}
+
 TEST(DiagnoseResults, Latencies) {
   ProbeResult result;
   Collected collected = everything_counted();
-  collected.stats.latency_max_ns = 250'000;
-  for (uint64_t i = 0; i < 100; ++i) {
-    SampledEvent event = event_to(i, "x");
-    event.event.data["latency_us"] = static_cast<double>(i + 1);
-    collected.events.push_back(event);
-  }
-  collected.events[5].event.data["latency_us"] = nullptr;
+  collected.shape.latency[0] = 90;
+  collected.shape.latency[11] = 10;  // 1024 to 2047 us
+  collected.shape.returned[0] = 4;
+  collected.counts = {counted(1, "x", 100)};
+  collected.counts[0].latency_ns = 15'000'000;
+  collected.counts[0].latency_max_ns = 2'000'000;
   complete(result, collected);
-  EXPECT_EQ(result.aggregates["latency_us"], (json{{"min", 1.0},
-                                                   {"p50", 51.0},
-                                                   {"p90", 91.0},
-                                                   {"p99", 100.0},
-                                                   {"max", 250.0},
-                                                   {"returns_looked_at", 99}}));
+  EXPECT_EQ(result.aggregates["latency_us"],
+            json::parse(R"({"count": 100, "mean": 150.0, "p50": 0.6, "p90": 1.0, "p99": 1945.6,
+                            "max": 2000.0, "histogram": [{"from": 0, "below": 1, "count": 90},
+                                                         {"from": 1024, "below": 2048, "count": 10}]})"));
+  EXPECT_EQ(result.aggregates["returned"], json::parse(R"([{"from": 0, "below": 1, "count": 4}])"));
+  EXPECT_EQ(result.aggregates["by_process"][0]["max_us"], 2000.0);
 }
 
 TEST(DiagnoseResults, SystemCallsAreCountedByName) {
@@ -109,9 +152,8 @@ TEST(DiagnoseResults, SystemCallsAreCountedByName) {
   Collected collected = everything_counted();
   collected.stats.hits = 9;
   collected.counted = "hits of sys_enter_*";
-  collected.processes = {{.process_id = 1, .process_name = "init", .count = 9}};
-  collected.system_calls = {{.name = "sys_enter_close", .count = 2},
-                            {.name = "sys_enter_read", .count = 7}};
+  collected.counts = {failed(1, "init", "sys_enter_close", 0, 2),
+                      failed(1, "init", "sys_enter_read", 0, 7)};
   complete(result, collected);
   EXPECT_EQ(result.summary,
             "Captured 9 hits of sys_enter_* over 0 seconds: init 9; sys_enter_read 7, "
@@ -120,12 +162,25 @@ TEST(DiagnoseResults, SystemCallsAreCountedByName) {
             (json{{"field", "event_type"}, {"value", "sys_enter_read"}, {"count", 7}}));
 }
 
+TEST(DiagnoseResults, CallsThatHaveNotReturnedAreTold) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  UnfinishedCall call;
+  call.event.process_name = "db";
+  call.event.event_type = "fsync";
+  call.for_us = 9'000'000;
+  collected.unfinished = {UnfinishedCall(), call};
+  complete(result, collected);
+  EXPECT_EQ(result.aggregates["unfinished"][0]["event_type"], "fsync") << "the longest first";
+  EXPECT_EQ(result.aggregates["unfinished"][0]["for_us"], 9'000'000);
+  EXPECT_THAT(result.summary, HasSubstr("2 calls had not returned at the end"));
+}
+
 TEST(DiagnoseResults, ManyProcessesEndInOneEntry) {
   ProbeResult result;
   Collected collected = everything_counted();
   for (int pid = 1; pid <= 25; ++pid)
-    collected.processes.push_back(
-        {.process_id = pid, .process_name = "x", .count = static_cast<uint64_t>(pid)});
+    collected.counts.push_back(counted(pid, "x", static_cast<uint64_t>(pid)));
   complete(result, collected);
   const json& by_process = result.aggregates["by_process"];
   ASSERT_EQ(by_process.size(), 21U);
@@ -146,7 +201,7 @@ TEST(DiagnoseResults, SayWhatTheCountsLeaveOut) {
   EXPECT_EQ(result.filtered, 7U);
   EXPECT_EQ(result.dropped, 5U);
   EXPECT_THAT(result.summary, HasSubstr(" 2 were of this tracer itself and are left out."));
-  EXPECT_THAT(result.summary, HasSubstr(" 3 are missing in the counts by process"));
+  EXPECT_THAT(result.summary, HasSubstr(" 3 are counted without their process"));
   EXPECT_THAT(result.summary, HasSubstr(" The kernel skipped 6 hits of all probes"));
   EXPECT_THAT(result.summary, HasSubstr(" 5 events found no room in the buffer"));
   EXPECT_EQ(result.status, ProbeStatus::ok);

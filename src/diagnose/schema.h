@@ -1,0 +1,23 @@
+// JSON Schemas of the request and the answer of docs/diagnose.md: what is published there, and what
+// MCP's tools are described by.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace ebpf_ai_monitor {
+
+// An object with these properties alone.
+nlohmann::json schema(nlohmann::json properties, const std::vector<std::string>& required = {});
+nlohmann::json text(const std::string& description);
+nlohmann::json list_of(nlohmann::json items, const std::string& description);
+
+nlohmann::json commands_schema();
+nlohmann::json programs_schema();
+nlohmann::json answer_schema();
+// The whole, as they are published: docs/diagnose-request.schema.json, diagnose-answer.schema.json.
+nlohmann::json published_request_schema();
+nlohmann::json published_answer_schema();
+
+}  // namespace ebpf_ai_monitor

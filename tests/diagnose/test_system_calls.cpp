@@ -1,0 +1,327 @@
+// System calls as one thing: what they were called with and what came of it.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <thread>
+
+#include "sockets.h"
+#include "tracing.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr auto tracepoint = ProbeType::tracepoint;
+
+json error_of(const ProbeResult& result, const std::string& name) {
+  for (const json& error : result.aggregates["by_error"])
+    if (error.value("errno", "") == name) return error;
+  return {};
+}
+
+TEST_F(Tracing, WhatIsRareIsToldAmongWhatIsNot) {
+  const auto result = trace(tracepoint, "syscall:openat", [] {
+    std::string good = "/dev/null", bad = "/no/such/file";
+    for (int i = 0; i < 150'000; ++i) close(openat(AT_FDCWD, good.c_str(), O_RDONLY));
+    for (int i = 0; i < 5; ++i) (void)openat(AT_FDCWD, bad.c_str(), O_RDONLY);
+    for (int i = 0; i < 10'000; ++i) close(openat(AT_FDCWD, good.c_str(), O_RDONLY));
+  });
+  EXPECT_EQ(result.event_count, 160'005U);
+  EXPECT_EQ(error_of(result, "ENOENT")["count"], 5) << result.aggregates;
+  EXPECT_EQ(error_of(result, "ENOENT")["by_process"][0]["process_name"], actor_name);
+  EXPECT_THAT(result.summary, HasSubstr("openat ENOENT 5"));
+  const auto failed = with(result, "errno", "ENOENT");
+  ASSERT_GE(failed.size(), 3U) << "the first of each error are shown";
+  EXPECT_EQ(failed[0].data["filename"], "/no/such/file");
+  EXPECT_EQ(result.aggregates["latency_us"]["count"], 160'005);
+}
+
+TEST_F(Tracing, FiltersByWhatCameOfIt) {
+  const auto act = [] {
+    std::string good = "/dev/null", missing = "/no/such/file", below = "/dev/null/x";
+    for (int i = 0; i < 20; ++i) {
+      close(openat(AT_FDCWD, good.c_str(), O_RDONLY));
+      (void)openat(AT_FDCWD, missing.c_str(), O_RDONLY);
+      (void)openat(AT_FDCWD, below.c_str(), O_RDONLY);
+    }
+    (void)openat(AT_FDCWD, missing.c_str(), O_WRONLY);
+    timespec pause{.tv_sec = 0, .tv_nsec = 20'000'000};
+    (void)syscall(SYS_nanosleep, &pause, nullptr);
+    pause.tv_nsec = 1;
+    (void)syscall(SYS_nanosleep, &pause, nullptr);
+  };
+  std::vector<ProbeRequest> requests;
+  const auto ask = [&](const std::string& target) -> ProbeFilters& {
+    requests.push_back(request(tracepoint, target));
+    return requests.back().filters;
+  };
+  ask("syscall:openat").any_error = true;
+  ask("syscall:openat").errors = {ENOENT};
+  ask("sys_exit_openat").result = {Comparison::greater_or_equal, 0};
+  ask("syscall:openat").arguments = {{.name = "filename", .value = "/no/*/f?le"}};
+  ask("syscall:openat").arguments = {{.name = "flags", .value = "O_WRONLY"}};
+  ask("syscall:nanosleep").latency_min_us = 10'000;
+  ask("syscalls/sys_enter_openat").arguments = {{.name = "filename", .value = "*null"}};
+  ask("syscall:openat").arguments = {{.name = "filename", .value = "/no"}};
+  const auto results = trace(std::move(requests), act);
+  const std::vector<uint64_t> counts = {41, 21, 20, 21, 1, 1, 20, 0};
+  for (size_t i = 0; i < counts.size(); ++i) {
+    EXPECT_EQ(results.at(i).event_count, counts[i]) << i << results[i].error.value_or("");
+    EXPECT_EQ(results[i].error.value_or(""), "stopped before its 300 s were over");
+  }
+  EXPECT_GE(results[0].filtered, 20U) << "those of others as well";
+}
+
+TEST_F(Tracing, FiltersByAddress) {
+  const auto act = [] {
+    connect_to(AF_INET, ipv4("127.0.0.1", 9), sizeof(sockaddr_in));
+    connect_to(AF_INET, ipv4("127.0.0.2", 9), sizeof(sockaddr_in));
+    connect_to(AF_INET, ipv4("127.0.0.1", 10), sizeof(sockaddr_in));
+    connect_to(AF_INET6, ipv6("::1", 9), sizeof(sockaddr_in6));
+  };
+  std::vector<ProbeRequest> requests;
+  const auto ask = [&](const std::string& target, const std::string& name,
+                       const std::string& value) {
+    requests.push_back(request(tracepoint, target));
+    requests.back().filters.arguments = {{.name = name, .value = value}};
+  };
+  ask("syscall:connect", "port", "9");
+  ask("syscall:connect", "destination", "127.0.0.1");
+  ask("syscall:connect", "destination", "[::1]:9");
+  ask("syscall:*", "destination", "127.0.0.2:9");
+  const auto results = trace(std::move(requests), act);
+  EXPECT_EQ(results.at(0).event_count, 3U);
+  EXPECT_EQ(results.at(1).event_count, 2U);
+  EXPECT_EQ(results.at(2).event_count, 1U);
+  EXPECT_EQ(results.at(3).event_count, 1U) << results[3].summary;
+}
+
+TEST_F(Tracing, SaysWhichFile) {
+  const std::string path = "/tmp/diagnose-which-file";
+  const auto results =
+      trace({request(tracepoint, "syscall:write"), request(tracepoint, "syscall:close")}, [&] {
+        const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        (void)!write(fd, "12345", 5);
+        close(fd);
+        (void)!write(fd, "1", 1);
+      });
+  std::filesystem::remove(path);
+  ASSERT_EQ(results.at(0).events.size(), 2U);
+  const json& written = results[0].events[0].data;
+  EXPECT_EQ(written["file"], path);
+  EXPECT_EQ(written["ret"], 5);
+  EXPECT_EQ(results[0].events[0].event_type, "write");
+  EXPECT_EQ(results[0].events[1].data["errno"], "EBADF");
+  EXPECT_FALSE(results[0].events[1].data.contains("file"));
+  ASSERT_GE(results.at(1).events.size(), 1U);
+  EXPECT_EQ(results[1].events[0].data["file"], path) << "as it was before it was closed";
+}
+
+TEST_F(Tracing, SaysWhereAConnectedSocketSends) {
+  const UniqueFd receiver(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  ASSERT_EQ(bind(receiver.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+  getsockname(receiver.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  const auto results =
+      trace({request(tracepoint, "syscall:sendto"), request(tracepoint, "syscall:sendmsg")}, [&] {
+        const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        iovec piece{.iov_base = const_cast<char*>("x"), .iov_len = 1};
+        msghdr message{};
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        message.msg_name = &address;
+        message.msg_namelen = sizeof(address);
+        (void)!sendmsg(fd, &message, 0);
+        if (connect(fd, reinterpret_cast<sockaddr*>(&address), length) != 0) _exit(3);
+        (void)!send(fd, "x", 1, 0);
+      });
+  const std::string destination = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  for (const ProbeResult& result : results) {
+    ASSERT_EQ(result.events.size(), 1U);
+    EXPECT_EQ(result.events[0].data["destination"], destination) << result.events[0].data;
+    EXPECT_EQ(result.events[0].data["ret"], 1);
+  }
+}
+
+TEST_F(Tracing, SaysWhatNameIsAskedFor) {
+  const auto result = trace(tracepoint, "syscall:sendto", [] {
+    const std::string query(
+        "\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x02"
+        "db\x07"
+        "example\0\0\x1c\0\x01",
+        28);
+    const sockaddr_in server = ipv4("127.0.0.1", 53), other = ipv4("127.0.0.1", 54);
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    for (const sockaddr_in& to : {server, other})
+      (void)!sendto(fd, query.data(), query.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                    sizeof(to));
+  });
+  ASSERT_EQ(result.events.size(), 2U);
+  EXPECT_EQ(result.events[0].data["query"], "db.example AAAA");
+  EXPECT_FALSE(result.events[1].data.contains("query"))
+      << "what is sent elsewhere is not looked at";
+}
+
+TEST_F(Tracing, SaysWhetherAProgramCouldBeStarted) {
+  const auto result = trace(tracepoint, "syscall:execve", [] {
+    std::string missing = "/no/such/program", there = "/bin/true";
+    std::vector<char*> argv = {missing.data(), nullptr};
+    execve(missing.c_str(), argv.data(), nullptr);
+    argv[0] = there.data();
+    execve(there.c_str(), argv.data(), nullptr);
+    _exit(1);
+  });
+  ASSERT_EQ(result.events.size(), 2U);
+  EXPECT_EQ(result.events[0].data["errno"], "ENOENT");
+  EXPECT_EQ(result.events[0].data["filename"], "/no/such/program");
+  EXPECT_EQ(result.events[1].data["ret"], 0);
+  EXPECT_EQ(result.events[1].data["filename"], "/bin/true");
+  EXPECT_EQ(result.events[1].data["argv"], json::array({"/bin/true"}));
+  EXPECT_EQ(result.events[1].process_name, "true");
+}
+
+TEST_F(Tracing, SaysWhoWaitsForALockHowLong) {
+  const auto result = trace(tracepoint, "syscall:futex", [] {
+    uint32_t lock = 1;
+    timespec time{.tv_sec = 0, .tv_nsec = 30'000'000};
+    (void)syscall(SYS_futex, &lock, FUTEX_WAIT_PRIVATE, 1, &time, nullptr, 0);
+  });
+  ASSERT_EQ(result.events.size(), 1U);
+  EXPECT_EQ(result.events[0].data["op"], "FUTEX_WAIT_PRIVATE");
+  EXPECT_EQ(result.events[0].data["errno"], "ETIMEDOUT");
+  EXPECT_GE(result.events[0].data["latency_us"], 30'000);
+  EXPECT_GE(result.aggregates["by_process"][0]["max_us"], 30'000);
+  EXPECT_GE(error_of(result, "ETIMEDOUT")["total_us"], 30'000);
+}
+
+TEST_F(Tracing, SaysWhatHasNotReturned) {
+  const UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  Actor actor([&] { (void)accept(listener.get(), nullptr, nullptr); });
+  auto probe = request(tracepoint, "syscall:accept");
+  probe.filters.pid = actor.pid();
+  engine().arm({probe});
+  while (!is_reading(actor.pid())) sched_yield();
+  bool done = false;
+  engine().start([&] { done = true; });
+  actor.act();
+  const auto accepts = [&] {
+    std::ifstream file("/proc/" + std::to_string(actor.pid()) + "/syscall");
+    long number = -1;
+    return (file >> number) && number == SYS_accept;
+  };
+  while (!accepts()) sched_yield();
+  engine().stop();
+  while (!done) loop().run_once(std::chrono::seconds(60));
+  const auto results = engine().results();
+  kill(actor.pid(), SIGKILL);
+  const json& unfinished = results.at(0).aggregates["unfinished"];
+  ASSERT_EQ(unfinished.size(), 1U) << results[0].aggregates;
+  EXPECT_EQ(unfinished[0]["event_type"], "accept");
+  EXPECT_EQ(unfinished[0]["process_name"], actor_name);
+  EXPECT_EQ(unfinished[0]["data"]["fd"], listener.get());
+  EXPECT_THAT(results[0].summary, HasSubstr("1 calls had not returned"));
+}
+
+TEST_F(Tracing, TakesBothSidesOfAllSystemCalls) {
+  const auto result = trace(tracepoint, "syscalls/*", [] {
+    for (int i = 0; i < 7; ++i) (void)syscall(SYS_getppid);
+    (void)syscall(SYS_getpgid, 999999999);
+  });
+  json getppid;
+  for (const json& entry : result.aggregates["by_data"])
+    if (entry.value("value", "") == "getppid") getppid = entry;
+  EXPECT_EQ(getppid["count"], 7);
+  EXPECT_GT(getppid["total_us"], 0);
+  EXPECT_EQ(error_of(result, "ESRCH")["call"], "getpgid");
+  EXPECT_EQ(with(result, "error_code", 0).size(), 1U) << "exit_group, which does not return";
+}
+
+TEST_F(Tracing, SaysTheProcessOfAThread) {
+  const auto result = trace(tracepoint, "syscall:getppid", [] {
+    std::thread([] {
+      prctl(PR_SET_NAME, "one-of-many");
+      (void)syscall(SYS_getppid);
+    }).join();
+  });
+  ASSERT_EQ(result.events.size(), 1U);
+  EXPECT_EQ(result.events[0].process_name, actor_name);
+  EXPECT_EQ(result.events[0].thread_name, "one-of-many");
+  EXPECT_EQ(result.aggregates["by_process"][0]["process_name"], actor_name);
+}
+
+TEST_F(Tracing, SaysWhoKilledWhom) {
+  const auto results = trace(
+      {request(tracepoint, "signal/signal_generate"),
+       request(tracepoint, "sched/sched_process_exit")},
+      [] {
+        const pid_t child = fork();
+        if (child == 0)
+          for (;;) pause();
+        kill(child, SIGTERM);
+        waitpid(child, nullptr, 0);
+      },
+      false);
+  std::vector<json> sent;
+  for (const ProbeEvent& event : with(results.at(0), "sig", "SIGTERM"))
+    if (event.process_name == actor_name) sent.push_back(event.data);
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0]["code"], "SI_USER");
+  EXPECT_EQ(sent[0]["result"], "delivered");
+  const auto ended = with(results.at(1), "signal", "SIGTERM");
+  ASSERT_GE(ended.size(), 1U);
+  EXPECT_EQ(ended[0].process_id, sent[0]["pid"]);
+}
+
+TEST_F(Tracing, SaysHowAThreadLeftTheProcessor) {
+  const auto result = trace(tracepoint, "sched/sched_switch", [] {
+    timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    (void)syscall(SYS_nanosleep, &pause, nullptr);
+  });
+  EXPECT_GE(with(result, "prev_state", "S").size(), 1U);
+  for (const ProbeEvent& event : result.events)
+    EXPECT_THAT(event.data["prev_state"].get<std::string>(), testing::MatchesRegex("[A-Z].*"));
+}
+
+TEST_F(Tracing, ShowsNoFileOfAnAnonymousMapping) {
+  const auto result = trace(tracepoint, "syscall:mmap", [] {
+    (void)mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  });
+  ASSERT_EQ(result.events.size(), 1U);
+  EXPECT_EQ(result.events[0].data["fd"], -1);
+  EXPECT_THAT(result.events[0].data["ret"].get<std::string>(), testing::StartsWith("0x"));
+}
+
+TEST_F(Tracing, RefusesFiltersThatDoNotApply) {
+  const auto why = [](const std::string& target, const ProbeFilters& filters) {
+    const auto results = trace(
+        {request(tracepoint, target, filters)}, [] {}, false);
+    return results.at(0).error.value_or("");
+  };
+  ProbeFilters filters;
+  filters.any_error = true;
+  EXPECT_THAT(why("syscalls/sys_enter_openat", filters), HasSubstr("filter 'errno': it has none"));
+  filters = {};
+  filters.arguments = {{.name = "filename", .value = "/x"}};
+  EXPECT_THAT(why("syscall:*", filters), HasSubstr("several system calls"));
+  EXPECT_THAT(why("syscall:close", filters), HasSubstr("there is no such argument"));
+  EXPECT_THAT(why("syscall:nothing", {}), HasSubstr("no tracepoint of the system call nothing"));
+}
+
+}  // namespace
+}  // namespace ebpf_ai_monitor
