@@ -2,9 +2,10 @@
 # /usr/local): cmake --install build/release --prefix /usr.
 install(FILES systemd/ebpf-ai-monitor.service DESTINATION lib/systemd/system)
 install(FILES systemd/org.ebpf_ai_monitor1.conf DESTINATION ${CMAKE_INSTALL_DATADIR}/dbus-1/system.d)
-install(FILES docs/badge.schema.json docs/trace-format.md README.md CHANGELOG.md packaging/debian/copyright
+install(FILES docs/badge.schema.json docs/diagnose-request.schema.json docs/diagnose-answer.schema.json docs/trace-format.md README.md CHANGELOG.md packaging/debian/copyright
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES docs/config.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(DIRECTORY examples/diagnose DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES data/agents.toml DESTINATION ${CMAKE_INSTALL_DATADIR}/ebpf-ai-monitor)
 install(DIRECTORY data/icons DESTINATION ${CMAKE_INSTALL_DATADIR})
 install(FILES completions/ebpf-ai-monitor.bash
