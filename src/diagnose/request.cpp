@@ -281,6 +281,7 @@ std::string name_of_target(const std::string& target) {
 Fault read_program(const json& item, ProbeRequest& program) {
   if (auto fault = read_text(item, "name", name_bytes_max, program.name); !fault.empty())
     return fault;
+  if (program.name.empty() && find(item, "name") != nullptr) return "name is empty";
   if (!only_has(program.name, "_-.:"))
     return "name " + in_quotes(program.name) + " may have letters, digits and _-.: alone";
   if (auto fault = unknown_key(
@@ -534,10 +535,11 @@ Result<Reply> parse_request(std::string_view text) {
   if (auto fault = read_text(*object, "response_type", name_bytes_max, type); !fault.empty())
     return fail(fault);
   // As it can only be.
-  if (type.empty() && (object->contains("ebpf_programs") || object->contains("commands") ||
-                       object->contains("more")))
+  const bool given = find(*object, "response_type") != nullptr;
+  if (!given && (object->contains("ebpf_programs") || object->contains("commands") ||
+                 object->contains("more")))
     type = "diagnostic";
-  if (type.empty() && object->contains("root_cause")) type = "resolution";
+  if (!given && object->contains("root_cause")) type = "resolution";
   if (type == "resolution") return read_resolution(*object);
   if (type != "diagnostic")
     return fail(type.empty() ? "response_type is missing: diagnostic or resolution"
