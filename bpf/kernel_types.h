@@ -170,7 +170,6 @@ struct task_struct {
   __u64 start_boottime;
   struct task_struct* real_parent;
   struct task_struct* group_leader;
-  struct task_struct* real_parent;
   const struct cred* real_cred;
   struct signal_struct* signal;
   struct files_struct* files;
