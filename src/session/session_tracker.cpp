@@ -67,6 +67,7 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames
       attach_retry_(first_attach_retry),
       events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
       deadline_timer_(loop.add_timer([this] { on_deadline(); }, deadline_accuracy)),
+      poll_timer_(loop.add_timer([this] { on_poll(); })),
       look_timer_(loop.add_timer([this] { look_again(); })),
       attach_timer_(loop.add_timer([this] { retry_attaching(); })),
       idle_timer_(loop.add_timer([this] { stop_when_idle(); })) {}
@@ -380,6 +381,7 @@ void SessionTracker::forget(pid_t leader) {
   const auto found = sessions_.find(leader);
   const AgentSession& session = found->second;
   if (session.due) deadlines_.erase({*session.due, leader});
+  far_.erase(leader);
   const auto count = counts_.find(session.agent.user);
   if (session.agent.interactive) --count->second.agents;
   if (--count->second.sessions == 0) counts_.erase(count);
@@ -417,6 +419,15 @@ void SessionTracker::drive(AgentSession& session,
 void SessionTracker::set_due(AgentSession& session) {
   const auto next = session.watch.next_look();
   const pid_t leader = session.agent.id.pid;
+  // What a session at work draws and sends wakes nobody (submit_for_deadline), and may bring its
+  // deadline nearer: an answer to a request, say. One that is far away is not waited for.
+  const judge::Time now = monotonic_now();
+  if (session.watch.state() == State::working && next && *next > now + rules_.wait_threshold) {
+    if (far_.empty()) poll_timer_->arm(now + rules_.wait_threshold / 2);
+    far_.insert(leader);
+  } else {
+    far_.erase(leader);
+  }
   if (session.due && next && *session.due <= *next) return;
   if (session.due) deadlines_.erase({*session.due, leader});
   session.due = next;
@@ -448,6 +459,11 @@ void SessionTracker::on_deadline() {
     drive(session, [&](const judge::Watch::Tell& tell) { session.watch.look(now, looks, tell); });
   }
   rearm();
+}
+
+void SessionTracker::on_poll() {
+  catch_up();
+  if (!far_.empty()) poll_timer_->arm(monotonic_now() + rules_.wait_threshold / 2);
 }
 
 void SessionTracker::rearm() {

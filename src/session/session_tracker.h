@@ -134,6 +134,7 @@ class SessionTracker {
   void on_transition(AgentSession& session, const judge::Transition& transition);
   void drive(AgentSession& session, const std::function<void(const judge::Watch::Tell&)>& move);
   void set_due(AgentSession& session);
+  void on_poll();
   void on_deadline();
   void rearm();
   void check_losses();
@@ -158,6 +159,7 @@ class SessionTracker {
   std::map<ProcessId, FoundAgent> refused_;
   std::map<uid_t, Allowance> refusals_told_;
   std::set<std::pair<judge::Time, pid_t>> deadlines_;
+  std::set<pid_t> far_;  // at work, and their deadlines are
 
   AgentMonitor::Losses known_losses_{};
   Allowance losses_told_;
@@ -170,6 +172,7 @@ class SessionTracker {
 
   EventSourcePtr events_source_;
   EventSourcePtr deadline_timer_;
+  EventSourcePtr poll_timer_;
   EventSourcePtr look_timer_;
   EventSourcePtr attach_timer_;
   EventSourcePtr idle_timer_;
