@@ -39,7 +39,8 @@ TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays 
   if (begins_with_one_of(title, rules.idle)) return TitleSays::idle;
   if (begins_with_one_of(title, rules.working) || begins_with_spinner(title))
     return TitleSays::working;
-  return before == TitleSays::nothing ? TitleSays::nothing : TitleSays::idle;
+  return before == TitleSays::working || before == TitleSays::idle ? TitleSays::idle
+                                                                   : TitleSays::nothing;
 }
 
 bool may_be_title_of(std::string_view title, const TitleRules& rules) {

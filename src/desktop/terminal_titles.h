@@ -16,7 +16,9 @@
 namespace ebpf_ai_monitor {
 
 // By the agent's own rules, and by what all have in common: a spinner as the first character means
-// work. `before`: what the title said until now. A spinner that is gone is the end of the work.
+// work. `before`: what the title said until now. A spinner that is gone is the end of the work; a
+// question that is gone was answered, which may be either (Codex without animations has no
+// spinner).
 TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before);
 
 // Whether such an agent may have set this title: a terminal, or tmux, may show it within one of its

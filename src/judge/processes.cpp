@@ -15,6 +15,7 @@ void Processes::take(const Event& event) {
       stopped_ = false;
       break;
     case Kind::child:
+      any_began_ = event.time;
       if (!is_tool(event)) break;
       children_.insert(event.pid);
       last_began_ = event.time;
@@ -49,6 +50,7 @@ void Processes::each_field(Self& of, const Visit& visit) {
   visit("stopped", of.stopped_);
   visit("children", of.children_);
   visit("last_began", of.last_began_);
+  visit("any_began", of.any_began_);
   visit("last_end", of.last_end_);
 }
 

@@ -21,6 +21,8 @@ class Processes {
   bool tool_runs() const { return !children_.empty(); }
   bool runs(pid_t pid) const { return children_.contains(pid); }
   Time last_began() const { return last_began_; }
+  // Whoever began it.
+  std::optional<Time> any_began() const { return any_began_; }
   // Not the agent's own.
   std::optional<Time> last_end() const { return last_end_; }
   const std::set<pid_t>& children() const { return children_; }
@@ -44,6 +46,7 @@ class Processes {
   bool stopped_ = false;
   std::set<pid_t> children_;
   Time last_began_{};
+  std::optional<Time> any_began_;
   std::optional<Time> last_end_;
 };
 

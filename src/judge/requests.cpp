@@ -11,6 +11,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PendingRequest, sent, large, dra
                                                 flows_since, slow_pictures, fast_pictures,
                                                 longest_gap, draws_slowly)
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Said, time, bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LatestSizes<4>, bytes, next)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LatestSizes<16>, bytes, next)
+
 Requests::Message Requests::read(const Event& sent, const Input& input, bool at_work) {
   // While it waits, a report of the mouse asks for nothing.
   const bool after_input = at_work ? input.any_within(sent.time, rule::act_window)
@@ -38,6 +42,23 @@ void Requests::drew(Time time, const std::optional<Time>& before) {
                             time - pending_->sent >= rule::slow_since_request;
 }
 
+void Requests::said(Time time, int64_t bytes) {
+  if (!followed_.has(bytes)) last_said_ = Said{time, bytes};
+}
+
+void Requests::drew_on(Time time) {
+  if (!last_said_ || time - last_said_->time <= rule::last_words) return;
+  followed_.add(last_said_->bytes);
+  last_words_.remove(last_said_->bytes);
+  last_said_.reset();
+}
+
+void Requests::ended() {
+  if (last_said_ && !last_words_.has(last_said_->bytes)) last_words_.add(last_said_->bytes);
+}
+
+bool Requests::said_last() const { return last_said_ && last_words_.has(last_said_->bytes); }
+
 bool Requests::may_ask(int64_t bytes) const {
   return !are_seen() || bytes * rule::least_share_of_request >= asked_bytes_;
 }
@@ -56,6 +77,9 @@ template <typename Self, typename Visit>
 void Requests::each_field(Self& of, const Visit& visit) {
   visit("pending", of.pending_);
   visit("asked_bytes", of.asked_bytes_);
+  visit("last_said", of.last_said_);
+  visit("last_words", of.last_words_);
+  visit("followed", of.followed_);
 }
 
 void to_json(nlohmann::json& to, const Requests& from) {

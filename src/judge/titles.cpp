@@ -12,6 +12,7 @@ void Titles::take(const Event& event, const std::optional<Time>& written) {
                       (written && std::chrono::abs(event.time - *written) <= rule::title_window);
   const TitleSays says = is_own ? event.title : TitleSays::nothing;
   if (says != says_) since_ = event.time;
+  if (says_ == TitleSays::asks && says != TitleSays::asks) answered_ = event.time;
   says_ = says;
   changed_ = event.time;
 }
@@ -34,6 +35,7 @@ void Titles::each_field(Self& of, const Visit& visit) {
   visit("since", of.since_);
   visit("changed", of.changed_);
   visit("work_began", of.work_began_);
+  visit("answered", of.answered_);
 }
 
 void to_json(nlohmann::json& to, const Titles& from) { Titles::each_field(from, WriteField{to}); }

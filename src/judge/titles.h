@@ -25,6 +25,8 @@ class Titles {
   // then; none: it does not say so.
   std::optional<Time> says_work_until() const;
   TitleSays says() const { return says_; }
+  // It asked, and does no more: since then.
+  std::optional<Time> answered() const { return answered_; }
 
   friend void to_json(nlohmann::json& to, const Titles& from);
   friend void from_json(const nlohmann::json& from, Titles& to);
@@ -37,6 +39,7 @@ class Titles {
   Time since_{};  // it says so
   Time changed_{};
   Time work_began_{};
+  std::optional<Time> answered_;
 };
 
 }  // namespace ebpf_ai_monitor::judge

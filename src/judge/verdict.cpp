@@ -29,7 +29,8 @@
 //     none, nor are those of a start that draws, pauses and draws on.
 //  9. A terminal's title is the agent's own word. While it says that the agent works, and keeps
 //     changing, the agent works. Where it says that the agent asks or is done, a short silence, or
-//     one with nothing but a blink, is a wait. A title that stopped changing says nothing.
+//     one with nothing but a blink, is a wait. A title that stopped changing says nothing. One that
+//     asked and asks no more, as a process begins, was said yes to.
 //
 // A step, in this order: what was written unseen; what has become true without an event (`settle`);
 // then the witnesses hear the event, and `weigh` says what it means. Every change goes through
@@ -153,6 +154,7 @@ void Verdict::change(State to, Time time, std::string why) {
     transition.completion = worked && standing.stage >= Stage::asked && standing.work_is_shown;
     standing.stage = transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
     if (worked && words_are_due()) now_.idle.no_words_came();
+    if (worked) now_.requests.ended();
     standing.work_is_shown = false;
     standing.silent_since = now_.drawing.last().value_or(time);
     now_.requests.forget();
@@ -167,6 +169,7 @@ void Verdict::change(State to, Time time, std::string why) {
     standing.words_due_since = {};
     now_.animation.begin_work();
     now_.idle.begin_work();
+    now_.requests.begin_work();
     now_.titles.begin_work(time);
   }
   standing.state = to;
@@ -189,13 +192,17 @@ Time Verdict::patience() const {
     longest = std::max(longest, now_.requests.pending()->longest_gap);
   const Time slow = times(longest, rule::slow_periods);
   Time patience = threshold;
-  if (const auto period = now_.animation.period(); rules_.adaptive && period)
+  // What receives and does not draw is held up: the animation does not say when it has ended.
+  const bool held_up =
+      now_.animation.last_received() > now_.drawing.last().value_or(Time{}) + rule::shows_received;
+  if (const auto period = now_.animation.period(); rules_.adaptive && period && !held_up)
     patience = std::max(rule::least_silence, times(*period, rule::silent_periods));
   return std::clamp(slow, std::min(patience, threshold), times(threshold, rule::still_patience));
 }
 
 // Of an agent without an animation, in thresholds.
 double Verdict::still_patience() const {
+  if (now_.requests.said_last()) return 1;
   if (runs_tool() && !now_.drawing.talked_since(now_.processes.last_began()))
     return rule::tool_patience;
   if (runs_tool() || (words_are_due() && now_.idle.talks_after_steps())) return rule::step_patience;
@@ -367,6 +374,14 @@ void Verdict::stop_or_resume(Time time) {
 }
 
 void Verdict::title_changed(Time time) {
+  if (state() == State::waiting && now_.titles.answered() == time &&
+      now_.input.any_within(time, rule::late_answer) &&
+      within(time, now_.processes.any_began(), rule::late_answer)) {
+    change(State::working, time, "its title asks no more, and a process has begun");
+    now_.standing.work_is_shown = true;
+    now_.standing.words_due_since = time;
+    return;
+  }
   if (!now_.titles.says_work_until() || state() == State::exited) return;
   now_.standing.work_is_shown = true;
   change(State::working, time, "its title says that it works");
@@ -388,6 +403,7 @@ void Verdict::output(const Event& event) {
   // While it works, an echo does not say that it still works, nor that it has ended: it delays the
   // verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over it.
   if (state() == State::working) {
+    now_.requests.drew_on(time);
     const bool flows = now_.drawing.flows_steadily();
     now_.animation.drew(time, event.previous, !flows);
     now_.standing.work_is_shown |= flows || !now_.idle.ticks();
@@ -501,6 +517,10 @@ void Verdict::sent(const Event& event) {
   const auto message = Requests::read(event, now_.input, state() == State::working);
   const bool unusual = now_.idle.is_unusual_message(event.bytes);
   if (message.asks) now_.requests.asked(event.bytes);
+  if (state() == State::working && event.bytes >= rule::act_bytes && now_.drawing.last() &&
+      time - *now_.drawing.last() <= rule::last_words &&
+      !now_.input.any_within(time, rule::request_window))
+    now_.requests.said(time, event.bytes);
   if (state() == State::working && message.large && unusual && now_.requests.may_ask(event.bytes)) {
     standing.words_due_since = time;
     standing.words_due_to_tool = false;
@@ -516,8 +536,13 @@ void Verdict::sent(const Event& event) {
 
 void Verdict::message_after_input(Time time, bool large) {
   if (state() == State::waiting) {
-    if (now_.requests.pending() || (!large && now_.animation.animates())) return;
-    now_.requests.begin(time, large);
+    if (!large && (now_.requests.pending() || now_.animation.animates())) return;
+    // Codex sends some small messages first.
+    if (now_.requests.pending()) {
+      now_.requests.grow();
+    } else {
+      now_.requests.begin(time, large);
+    }
     now_.standing.work_is_shown = large;
   } else if (unanswered() && now_.input.last_is_alone()) {
     now_.requests.forget();  // taken back

@@ -65,10 +65,12 @@ def wait_for_titles(bridge: Bridge, agent: Agent, *said: str) -> None:
 def test_each_change_of_what_a_title_says(bridge: Bridge, agent: Agent, titled: Titled) -> None:
     titled.say("⠋ web-shop")
     wait_for_titles(bridge, agent, "working")
-    titled.say("[ ! ] Action Required | web-shop")
-    wait_for_titles(bridge, agent, "working", "asks")
     titled.say("web-shop")
-    wait_for_titles(bridge, agent, "working", "asks", "idle")
+    wait_for_titles(bridge, agent, "working", "idle")
+    titled.say("[ ! ] Action Required | web-shop")
+    wait_for_titles(bridge, agent, "working", "idle", "asks")
+    titled.say("web-shop")
+    wait_for_titles(bridge, agent, "working", "idle", "asks", "none")
 
 
 def test_a_title_may_hold_bytes_that_are_no_utf8(bridge: Bridge, agent: Agent, titled: Titled) -> None:

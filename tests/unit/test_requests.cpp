@@ -40,6 +40,40 @@ TEST(Requests, ArePendingUntilTheyAreAnsweredOrTakenBack) {
   EXPECT_FALSE(requests.asked_model()) << "it may have closed a menu";
 }
 
+TEST(Requests, GrowWithALargeOneThatFollows) {
+  Requests requests;
+  requests.begin(3s, false);
+  requests.grow();
+  EXPECT_TRUE(requests.asked_model());
+  EXPECT_TRUE(requests.is_late_answer(4s)) << "since the first";
+}
+
+TEST(Requests, KnowWhatItSaysLastInItsWork) {
+  Requests requests;
+  requests.said(3s, 235);
+  EXPECT_FALSE(requests.said_last()) << "for the first time";
+  requests.ended();
+  requests.begin_work();
+  EXPECT_FALSE(requests.said_last()) << "nothing yet";
+  requests.said(6s, 177);
+  EXPECT_FALSE(requests.said_last()) << "it has never ended with this";
+  requests.said(7s, 235);
+  requests.drew_on(7200ms);
+  EXPECT_TRUE(requests.said_last()) << "the last picture may follow";
+}
+
+TEST(Requests, ForgetForLastWordsWhatIsFollowedByMore) {
+  Requests requests;
+  requests.said(3s, 235);
+  requests.ended();
+  requests.begin_work();
+  requests.said(6s, 235);
+  requests.drew_on(6301ms);
+  EXPECT_FALSE(requests.said_last());
+  requests.said(9s, 235);
+  EXPECT_FALSE(requests.said_last()) << "for ever";
+}
+
 TEST(Requests, APauseEndsTheFlowSince) {
   Requests requests;
   requests.begin(3s, true);

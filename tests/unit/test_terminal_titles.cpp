@@ -33,12 +33,14 @@ TEST(TitleSays, WhatItsAgentIsKnownToSay) {
   EXPECT_EQ(says("[ . ] Action Required | web-shop", "codex"), TitleSays::asks);
   EXPECT_EQ(says("[ ! ] Action Required | web-shop", "codex"), TitleSays::asks);
   EXPECT_EQ(says("[ ! ] Action Required | web-shop", "claude"), TitleSays::nothing);
+  EXPECT_EQ(says("✳︎ Qwen - web-shop", "qwen"), TitleSays::asks);
 }
 
 TEST(TitleSays, ASpinnerThatIsGoneIsTheEndOfTheWork) {
   EXPECT_EQ(says("web-shop", "codex", TitleSays::working), TitleSays::idle);
   EXPECT_EQ(says("web-shop | 2", "codex", TitleSays::idle), TitleSays::idle);
   EXPECT_EQ(says("web-shop", "codex", TitleSays::nothing), TitleSays::nothing);
+  EXPECT_EQ(says("web-shop", "codex", TitleSays::asks), TitleSays::nothing) << "it was answered";
 }
 
 class TitlesTold : public testing::Test {

@@ -149,6 +149,30 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    3.30                                 -> working
    3.92  title-idle
    5.90                                 -> waiting, completed)"},
+                        {"its_user_has_said_yes", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+   4.92  title-asks
+   5.07                                 -> waiting, completed
+   9.00  reads 11
+   9.01  draws
+   9.02  begins by 8
+   9.05  title-of-nothing               -> working
+  10.05                                 -> waiting, completed)"},
+                        {"its_user_has_said_no", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+   4.92  title-asks
+   5.07                                 -> waiting, completed
+   9.00  key
+   9.01  draws
+   9.05  title-of-nothing)"},
                         {"a_line_mode_program_is_judged_by_its_reads", R"(
    0.50  line-mode
    1.00  prints

@@ -748,6 +748,15 @@ TEST(Adaptive, SilenceOfSomePeriodsIsEnough) {
       << "never longer than the threshold";
 }
 
+TEST(Adaptive, WhatReceivesAndDoesNotDrawIsHeldUp) {
+  Rules rules;
+  rules.adaptive = true;
+  const Events turn = together({drawn, asked(3s), animates(3400ms, 9s, 200ms)});
+  const Events held_up = together({turn, {at(Kind::received, 9100ms, agent)}});
+  EXPECT_EQ(Course(rules).events(held_up).until(20s).told(),
+            "1.00 waiting, 3.80 working, 9.80 waiting!");
+}
+
 // ---- stopped ----
 
 TEST(Stopped, NeitherWorksNorWaits) {
