@@ -31,6 +31,8 @@ constexpr int number_shift = 40;
 constexpr int max_commands = 100;
 // Then other sources of the loop have their turn.
 constexpr int reads_a_turn = 16;
+// Ten agents that work are a hundred titles a second, and none of them is that urgent.
+constexpr Nanoseconds rest_after_titles = 50ms;
 
 // What a window is, without the focus.
 std::pair<int64_t, pid_t> ids(const sway::Window& window) { return {window.id, window.pid}; }
@@ -44,6 +46,7 @@ bool is_socket_name(std::string_view name, uid_t user) {
 SwayConnection::SwayConnection(EventLoop& loop, std::string path, Callbacks callbacks)
     : loop_(loop), path_(std::move(path)), callbacks_(std::move(callbacks)) {
   deadline_ = loop_.add_timer([this] { drop("it does not answer"); });
+  rest_ = loop_.add_timer([this] { set_io_events(EPOLLIN); });
 }
 
 Status SwayConnection::connect() {
@@ -91,6 +94,7 @@ void SwayConnection::drop(const std::string& error) {
     report("Sway's socket " + path_ + ": " + error);
   }
   deadline_->disarm();
+  rest_->disarm();
   socket_source_.reset();
   socket_.reset();
   parser_ = {};
@@ -105,7 +109,11 @@ void SwayConnection::drop(const std::string& error) {
 void SwayConnection::request(MessageType type, std::string_view payload) {
   outgoing_ += sway::frame(type, payload);
   arm_deadline();
-  socket_source_->set_io_events(EPOLLIN | EPOLLOUT);
+  set_io_events(EPOLLIN);
+}
+
+void SwayConnection::set_io_events(uint32_t events) {
+  socket_source_->set_io_events(events | (outgoing_.empty() ? 0U : EPOLLOUT));
 }
 
 void SwayConnection::request_tree() {
@@ -125,8 +133,12 @@ void SwayConnection::command(const std::string& command) {
   request(MessageType::run_command, command);
 }
 
+bool SwayConnection::waits() const {
+  return subscribe_due_ || tree_due_ || commands_due_ > 0 || parser_.holds_part();
+}
+
 void SwayConnection::arm_deadline() {
-  if (subscribe_due_ || tree_due_ || commands_due_ > 0 || parser_.holds_part()) {
+  if (waits()) {
     deadline_->arm(monotonic_now() + reply_deadline);
   } else {
     deadline_->disarm();
@@ -136,8 +148,12 @@ void SwayConnection::arm_deadline() {
 void SwayConnection::on_ready(uint32_t ready) {
   Status status;
   if (ready & EPOLLOUT) status = send_pending();
+  only_titles_ = true;
   if (status && (ready & ~EPOLLOUT)) status = receive();
-  if (!status) drop(status.error().message);
+  if (!status) return drop(status.error().message);
+  if (!only_titles_ || !(ready & EPOLLIN) || waits()) return;
+  set_io_events(0);
+  rest_->arm(monotonic_now() + rest_after_titles);
 }
 
 Status SwayConnection::send_pending() {
@@ -148,7 +164,7 @@ Status SwayConnection::send_pending() {
     if (sent < 0) return fail_errno("write");
     outgoing_.erase(0, static_cast<size_t>(sent));
   }
-  socket_source_->set_io_events(EPOLLIN);
+  set_io_events(EPOLLIN);
   return {};
 }
 
@@ -183,6 +199,7 @@ Status SwayConnection::receive() {
 }
 
 Status SwayConnection::handle(const sway::Message& message) {
+  only_titles_ &= message.type == MessageType::window_event;
   switch (message.type) {
     case MessageType::subscribe: {
       if (!subscribe_due_) return fail("a reply that nobody asked for");
@@ -249,6 +266,7 @@ Status SwayConnection::handle_tree(const std::string& payload) {
 Status SwayConnection::handle_window_event(const std::string& payload) {
   const auto event = sway::parse_window_event(payload);
   if (!event) return tl::make_unexpected(event.error());
+  only_titles_ &= event->change == sway::WindowEvent::Change::titled;
   const sway::Window& container = event->container;
   switch (event->change) {
     case sway::WindowEvent::Change::opened:

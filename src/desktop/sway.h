@@ -56,6 +56,8 @@ class SwayConnection {
 
   void drop(const std::string& error);
   void request(sway::MessageType type, std::string_view payload);
+  void set_io_events(uint32_t events);
+  bool waits() const;  // for a reply, or for the rest of a message
   void request_tree();
   void on_ready(uint32_t ready);
   Status receive();
@@ -85,7 +87,9 @@ class SwayConnection {
   bool tree_outdated_ = false;
   int commands_due_ = 0;
   bool ending_ = false;
+  bool only_titles_ = false;  // in what was received last
   EventSourcePtr deadline_;
+  EventSourcePtr rest_;
 };
 
 // All Sways of a user, who may have several at a time: on other seats or terminals, one in the
