@@ -10,13 +10,19 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from support.agents import Agent, ClaudeCode, Codex
+from support.agents import Agent, ClaudeCode, Codex, QwenCode, ScreenReaderClaudeCode
+from support.badges import BadgeWatch
+from support.daemon import Daemon
 from support.desktop import Desktop, end_process, wait_until
-from support.stage import Scripted, Stage, install_script
+from support.judgement import Line, badge_transitions, truth_lines
+from support.stage import Scripted, Stage, Truth, install_script
+from support.standin_api import StandInApi
 
 MCP_SERVER = "$HOME/bin/mcp-server"
 SUSPEND_SECONDS = 5.0
@@ -54,6 +60,33 @@ CLAUDE, CODEX = ClaudeCode(), Codex()
 FREE_CLAUDE, FREE_CODEX = ClaudeCode(ALLOWS_ALL), Codex(asks=False)
 
 
+def play(scenario: Scenario, stage: Stage) -> list[Truth]:
+    """Plays it to its end; a scenario that fails leaves a picture of where it was."""
+    try:
+        scenario.act(stage)
+    except BaseException:
+        picture = Path(f"/tmp/{scenario.name}.png")
+        stage.desktop.screenshot(picture)
+        print(f"{scenario.name}: see {picture}", *stage.api.record(), sep="\n", file=sys.stderr)
+        raise
+    stage.says("none", "end")
+    return stage.truth()
+
+
+def play_live(scenario: Scenario) -> tuple[list[Line], list[Line]]:
+    """The truth, and what the daemon said meanwhile."""
+    with (
+        StandInApi() as api,
+        Desktop() as desktop,
+        BadgeWatch(desktop.runtime_dir, desktop.uid) as badges,
+        Daemon(desktop, ("--processes", scenario.agent.name)),
+    ):
+        start = time.monotonic()
+        truth = play(scenario, Stage(desktop, api, scenario.agent, scenario.terminal))
+        (window,) = badges.windows() or {0}
+        return truth_lines(truth, start), badge_transitions(badges, window, start)
+
+
 # Animation off
 
 
@@ -73,6 +106,12 @@ def animation_off(stage: Stage) -> None:
     stage.rest()
     stage.interrupt()
     stage.rest()
+
+
+@scenario(ScreenReaderClaudeCode(), QwenCode(), terminal="foot")
+def few_signs(stage: Stage) -> None:
+    """It draws little, or computes while it waits: streamed and silent turns, a permission dialog, Escape."""
+    animation_off(stage)
 
 
 # Tools and background tasks
@@ -101,6 +140,23 @@ def background_task(stage: Stage) -> None:
     stage.rest(12)
     stage.answer("please THINK=3 now", "submit with a background task")
     stage.rest(6)
+
+
+@scenario(FREE_CLAUDE, terminal="foot")
+def background_task_ends(stage: Stage) -> None:
+    """A command in the background ends after the turn has: the agent goes on by itself."""
+    stage.launch()
+    stage.rest()
+    turn = stage.begin("THINK=1 FREELY BACKGROUND RUNTOOL=[timeout 12 tail -f /dev/null; touch made]", "submit")
+    stage.api.wait_for_end(turn)
+    stage.end(stage.api.next_turn(), "with a background task")
+    own = stage.api.next_turn()
+    # It draws for a moment before it asks its model.
+    stage.says("working", "by itself", own.begin - 0.5)
+    stage.end(own, "after its own turn")
+    stage.rest()
+    stage.answer("please THINK=3 now", "submit")
+    stage.rest()
 
 
 @scenario(ClaudeCode(servers={"idle": {"command": MCP_SERVER, "args": ["0"]}}),
@@ -256,7 +312,10 @@ def resizing(stage: Stage) -> None:
 # What draws without a cause
 
 
-@scenario(ClaudeCode({"statusLine": {"type": "command", "command": "date +%T", "refreshInterval": 1}}))
+CLOCK = {"statusLine": {"type": "command", "command": "date +%T", "refreshInterval": 1}}
+
+
+@scenario(ClaudeCode(CLOCK))
 def clock_in_status_line(stage: Stage) -> None:
     """The status line has a clock, drawn once a second."""
     stage.launch()
@@ -267,6 +326,18 @@ def clock_in_status_line(stage: Stage) -> None:
     stage.rest(8)
     stage.interrupt()
     stage.rest(8)
+
+
+@scenario(ClaudeCode(CLOCK | {"tui": "default"}), terminal="foot")
+def clock_in_classic_renderer(stage: Stage) -> None:
+    """The same where it does not draw full screen."""
+    clock_in_status_line(stage)
+
+
+@scenario(ClaudeCode(CLOCK | {"prefersReducedMotion": True}), terminal="foot")
+def clock_with_reduced_motion(stage: Stage) -> None:
+    """The same where little else moves."""
+    clock_in_status_line(stage)
 
 
 @scenario(Scripted("clock-agent"))

@@ -172,7 +172,7 @@ class TestRealAgent:
         wait_until(lambda: run.daemon.status()["sessions"][0]["waits_for"] == "permission", SAY_SECONDS, "what it asks for")
 
         approval = time.monotonic()
-        run.desktop.press_key(run.agent.approve_key)
+        run.desktop.press_key(run.agent.approve_keys)
         working = run.wait_for("working", approval)
         answer_end = run.api.wait_for_end(run.api.next_turn())
         # What follows builds on an answered dialog, so nothing is judged before.

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from support import proc
 from support.daemon import Daemon
-from support.desktop import Desktop, Window, open_to_all, remove_tree, wait_until
+from support.desktop import USER_PREFIX, Desktop, Window, open_to_all, remove_tree, wait_until
 from support.notifications import Mako
 from support.stand_in import NAME, agent_in, status_of
 from false_sway import FalseSway, frame, until_closed
@@ -29,7 +30,7 @@ from tmux_server import false_tmux
 KILLS = 100
 RIGHT_WITHIN = 2.0
 MEMORY_KIB = 64 * 1024
-FLOOD = 100_000_000
+FLOOD_BYTES = 100_000_000
 MORE_MEMORY_KIB = 8 * 1024
 FLOOD_SECONDS = 240.0  # for a thousand agents
 FEW = 4  # files that the daemon may have open for a moment
@@ -59,8 +60,12 @@ class Scene:
         os.kill(self.agent, signal.SIGUSR1)
         wait_until(self._daemon_knows, SECONDS, f"completion {self.unseen}")
 
+    def session(self) -> Any:
+        """What the daemon says of the agent."""
+        return next(it for it in self.daemon.status()["sessions"] if it["pid"] == self.agent)
+
     def _daemon_knows(self) -> bool:
-        [session] = self.daemon.status()["sessions"]
+        session = self.session()
         return bool(session["state"] == "waiting" and session["unseen"] == self.unseen)
 
     def is_right(self) -> bool:
@@ -109,6 +114,14 @@ def staged(
 def scene(desktop: Desktop, stand_in: str, measure: Measure) -> Iterator[Scene]:
     with staged(desktop, stand_in, measure) as scene:
         yield scene
+
+
+@pytest.fixture
+def scene_of_two(desktop: Desktop, stand_in: str, measure: Measure) -> Iterator[tuple[Scene, Desktop]]:
+    """And another user's desktop."""
+    with Desktop(f"{USER_PREFIX}-other") as other:
+        with staged(desktop, stand_in, measure, "--user", other.user) as scene:
+            yield scene, other
 
 
 # The badge directory
@@ -253,7 +266,7 @@ def test_sway_that_stops_for_a_while(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["exec sleep 1000", f"exec head -c {FLOOD} /dev/zero"], ids=["hangs", "prints 100 MB"]
+    "script", ["exec sleep 1000", f"exec head -c {FLOOD_BYTES} /dev/zero"], ids=["hangs", "prints 100 MB"]
 )
 def test_tmux_that_is_none(
     desktop: Desktop, stand_in: str, measure: Measure, script: str, monkeypatch: pytest.MonkeyPatch
@@ -287,6 +300,60 @@ def test_bus_that_never_answers(desktop: Desktop, stand_in: str, measure: Measur
         since = time.monotonic()
         mako.wait_for(f"{NAME} is ready")
         scene.note("the notification", since)
+
+
+# Titles
+
+# Half circles, braille, another agent's words, control characters and what is no UTF-8: a thousand changes a second, for
+# as many seconds as argv[1] says; then some of a megabyte each.
+FLOOD = r"""
+import os, sys, time
+texts = ["⠋ x".encode(), "◐ x".encode(), "✳ x".encode(), b"[ ! ] Action Required | x", b"\x01\x7f\x9c\xff x"]
+for number in range(1000 * int(sys.argv[1])):
+    os.write(1, b"\033]0;%b%d\a" % (texts[number % 5], number))
+    time.sleep(0.001)
+for _ in range(20):
+    os.write(1, b"\033]0;" + b"\xe2\xa0\x8b" * 350_000 + b"\a")
+"""
+FLOOD_OF_TITLES = ["/usr/bin/python3", "-c", FLOOD, "5"]
+SPINNER_AND_SLEEP = ["sh", "-c", "printf '\\033]0;⠋ x\\a'; exec sleep 600"]
+
+
+def test_titles_of_another_user(scene_of_two: tuple[Scene, Desktop], stand_in: str) -> None:
+    """They change the state of no agent but their own, and what the daemon takes of them has an end."""
+    scene, other = scene_of_two
+    scene.work()
+    before = scene.session()
+    other.open_foot(*SPINNER_AND_SLEEP)
+    agent_in(other.open_foot("sh", "-c", f'"$@" & exec {stand_in}', "sh", *FLOOD_OF_TITLES))
+    wait_for_flood_to_end()
+    assert scene.session() == before
+    # Its own sleep is no agent.
+    said = scene.daemon.status()
+    assert [it["uid"] for it in said["sessions"]] == [scene.desktop.uid, other.uid]
+    assert said["daemon"]["events_lost"] == 0
+    assert "killed" not in scene.daemon.log()
+    scene.work()
+    scene.wait_until_right()
+
+
+def test_titles_of_other_windows(scene: Scene) -> None:
+    """A spinner in the title of a sleep, or a flood beside an agent, is not the agent's."""
+    scene.work()
+    before = scene.session()
+    scene.desktop.open_foot(*SPINNER_AND_SLEEP)
+    scene.desktop.open_foot(*FLOOD_OF_TITLES)
+    wait_for_flood_to_end()
+    assert scene.session() == before
+    scene.work()
+    scene.wait_until_right()
+
+
+def wait_for_flood_to_end() -> None:
+    def is_flood(it: proc.Process) -> bool:
+        return it.name.startswith("python3") and FLOOD in it.argv
+
+    wait_until(lambda: not any(proc.find(is_flood)), FLOOD_SECONDS, "the end of all titles")
 
 
 # The bridge

@@ -45,7 +45,7 @@ class AgentTerminal:
 
     def type_text(self, text: str) -> None:
         self.desktop.focus(self.window)
-        self.desktop.type_text(text)
+        self.desktop.type_text(text, self.agent.key_ms)
 
     def type_and_enter(self, text: str) -> float:
         self.type_text(text)

@@ -54,8 +54,10 @@ def _install_into(place: Path, versions: bytes) -> None:
         directory.rename(place)
 
 
-def _version_of(package: str, versions: Path = _VERSIONS) -> str:
-    return str(json.loads(versions.read_text())["dependencies"][package])
+@functools.cache
+def _newest(npm: str) -> str:
+    asked = ["npm", "view", npm, "version"]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True).stdout.strip()
 
 
 class Agent(ABC):
@@ -64,15 +66,35 @@ class Agent(ABC):
     name: str
     display_name: str
     badge_source: str
-    version: str
-    # The key that says yes in a permission dialog; "": the agent is given no commands to run.
-    approve_key: str
+    # Its package's name; its version is in `package`, a package.json.
+    npm: str
+    package = _VERSIONS
+    # The keys that say yes in a permission dialog; "": the agent is given no commands to run, or asks for no leave.
+    approve_keys: str
     # Tells it from a newer version of the same agent.
     prefix = ""
     # How many Escapes interrupt it.
     escapes = 1
-    # Where its version is.
-    package = _VERSIONS
+    # What its user types to start it; "": its name.
+    command = ""
+    # Whether it asks before it runs a command.
+    asks = True
+    # It draws by fits and starts for so long before it is ready, and longer where the machine is busy.
+    start_seconds = 10.0
+    # From one key to the next, as its user types.
+    key_ms = 25
+
+    @property
+    def version(self) -> str:
+        return str(json.loads(self.package.read_text())["dependencies"][self.npm])
+
+    def take_newest(self, directory: Path) -> None:
+        """From now on it is the version that npm has now; its package.json is written into the directory."""
+        pinned = json.loads(self.package.read_text())["dependencies"]
+        node = {name: version for name, version in pinned.items() if name == "node"}
+        dependencies = {self.npm: _newest(self.npm)} | node
+        self.package = directory / f"{self.npm.replace('/', '+')}.json"
+        self.package.write_text(json.dumps({"private": True, "dependencies": dependencies}) + "\n")
 
     def prepare(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
         """Writes the user's settings; the variables to add to the user's environment."""
@@ -90,8 +112,8 @@ class ClaudeCode(Agent):
     name = "claude"
     display_name = "Claude Code"
     badge_source = "claude-code"
-    version = _version_of("@anthropic-ai/claude-code")
-    approve_key = "Return"
+    npm = "@anthropic-ai/claude-code"
+    approve_keys = "Return"
 
     def __init__(self, settings: Mapping[str, Any] | None = None, servers: Mapping[str, Any] | None = None) -> None:
         """Further keys of the user's settings, and MCP servers; $HOME stands for the user's home."""
@@ -122,15 +144,19 @@ class OlderClaudeCode(ClaudeCode):
 
     prefix = "older-"
     package = _OLDER_VERSIONS
-    version = _version_of("@anthropic-ai/claude-code", _OLDER_VERSIONS)
+
+
+class ScreenReaderClaudeCode(ClaudeCode):
+    command = "claude --ax-screen-reader"
+    approve_keys = "1 Return"
 
 
 class Codex(Agent):
     name = "codex"
     display_name = "Codex"
     badge_source = "codex"
-    version = _version_of("@openai/codex")
-    approve_key = "y"
+    npm = "@openai/codex"
+    approve_keys = "y"
 
     def __init__(self, keys: str = "", tables: str = "", asks: bool = True) -> None:
         """Further keys and tables of the user's settings ($HOME is replaced); one that does not ask may run all."""
@@ -163,10 +189,11 @@ class Codex(Agent):
 
 class GeminiCli(Agent):
     name = "gemini"
+    display_name = "Gemini CLI"
     badge_source = "generic"
     package = _MORE_VERSIONS
-    version = _version_of("@google/gemini-cli", _MORE_VERSIONS)
-    approve_key = ""
+    npm = "@google/gemini-cli"
+    approve_keys = "Return"
 
     def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
         settings = {
@@ -183,9 +210,10 @@ class OpenCode(Agent):
     display_name = "opencode"
     badge_source = "generic"
     package = _MORE_VERSIONS
-    version = _version_of("opencode-ai", _MORE_VERSIONS)
-    approve_key = "Return"
+    npm = "opencode-ai"
+    approve_keys = "Return"
     escapes = 2
+    start_seconds = 30.0
 
     def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
         provider = {"options": {"baseURL": f"{api.url}/v1", "apiKey": _API_KEY}}
@@ -199,6 +227,121 @@ class OpenCode(Agent):
         }
         desktop.write_home_file(".config/opencode/opencode.json", json.dumps(settings))
         return {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+
+
+class QwenCode(Agent):
+    name = "qwen"
+    display_name = "Qwen Code"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    npm = "@qwen-code/qwen-code"
+    approve_keys = "Return"
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        settings = {
+            "security": {"auth": {"selectedType": "openai"}, "folderTrust": {"enabled": False}},
+            "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
+            "privacy": {"usageStatisticsEnabled": False},
+            "tools": {"approvalMode": "default"},
+        }
+        desktop.write_home_file(".qwen/settings.json", json.dumps(settings))
+        return {"OPENAI_API_KEY": _API_KEY, "OPENAI_BASE_URL": f"{api.url}/v1", "OPENAI_MODEL": "gpt-test"}
+
+
+class Pi(Agent):
+    name = "pi"
+    display_name = "pi"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    npm = "@mariozechner/pi-coding-agent"
+    approve_keys = ""
+    asks = False
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        provider = {
+            "baseUrl": f"{api.url}/v1",
+            "api": "openai-completions",
+            "apiKey": _API_KEY,
+            "models": [{"id": "gpt-test"}],
+        }
+        settings = {"defaultProvider": "stand-in", "defaultModel": "gpt-test"}
+        desktop.write_home_file(".pi/agent/models.json", json.dumps({"providers": {"stand-in": provider}}))
+        desktop.write_home_file(".pi/agent/settings.json", json.dumps(settings))
+        return {"PI_OFFLINE": "1"}
+
+
+class Kilo(OpenCode):
+    name = "kilo"
+    display_name = "Kilo"
+    npm = "@kilocode/cli"
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        variables = super()._configure(desktop, api)
+        settings = (desktop.home / ".config/opencode/opencode.json").read_text()
+        for name in ("kilo.json", "opencode.json"):
+            desktop.write_home_file(f".config/kilo/{name}", settings)
+        return variables | {"KILO_DISABLE_AUTOUPDATE": "1", "KILO_DISABLE_MODELS_FETCH": "1"}
+
+
+class CopilotCli(Agent):
+    name = "copilot"
+    display_name = "Copilot CLI"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    npm = "@github/copilot"
+    approve_keys = "Return"
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        settings = {"trusted_folders": [str(desktop.home)], "banner": "never"}
+        desktop.write_home_file(".copilot/config.json", json.dumps(settings))
+        return {
+            "COPILOT_PROVIDER_BASE_URL": f"{api.url}/v1",
+            "COPILOT_PROVIDER_TYPE": "openai",
+            "COPILOT_PROVIDER_API_KEY": _API_KEY,
+            "COPILOT_MODEL": "gpt-test",
+            "COPILOT_OFFLINE": "true",
+        }
+
+
+class Nanocoder(Agent):
+    name = "nanocoder"
+    display_name = "nanocoder"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    npm = "@nanocollective/nanocoder"
+    key_ms = 100  # faster, it may put keys in another order
+    approve_keys = "Return"
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        provider = {"name": "stand-in", "baseUrl": f"{api.url}/v1", "apiKey": _API_KEY, "models": ["gpt-test"]}
+        preferences = {
+            "trustedDirectories": [str(desktop.home)],
+            "lastProvider": "stand-in",
+            "lastModel": "gpt-test",
+        }
+        place = ".config/nanocoder"
+        desktop.write_home_file(f"{place}/agents.config.json", json.dumps({"nanocoder": {"providers": [provider]}}))
+        desktop.write_home_file(f"{place}/nanocoder-preferences.json", json.dumps(preferences))
+        return {}
+
+
+class Cline(Agent):
+    name = "cline"
+    display_name = "Cline"
+    badge_source = "generic"
+    package = _MORE_VERSIONS
+    npm = "cline"
+    approve_keys = ""
+    asks = False
+
+    def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
+        modes = ("actMode", "planMode")
+        state = {"openAiBaseUrl": f"{api.url}/v1", "welcomeViewCompleted": True}
+        state |= {f"{mode}ApiProvider": "openai" for mode in modes}
+        state |= {f"{mode}OpenAiModelId": "gpt-test" for mode in modes}
+        desktop.write_home_file(".cline/data/globalState.json", json.dumps(state))
+        desktop.write_home_file(".cline/data/secrets.json", json.dumps({"openAiApiKey": _API_KEY}))
+        return {}
 
 
 AGENTS: tuple[Agent, ...] = (ClaudeCode(), Codex(), OlderClaudeCode())

@@ -283,13 +283,13 @@ class Desktop:
 
     # Keyboard and camera
 
-    def type_text(self, text: str) -> None:
+    def type_text(self, text: str, key_ms: int = 25) -> None:
         """Types into the focused window at a person's pace: agents take a burst for a paste.
 
         Each call brings a keyboard and takes it away again, at which Sway takes the focus from the window and gives
         it back: a program that asked its terminal for focus reports gets two.
         """
-        self.run(["wtype", "-d", "25", text], seconds=10 + len(text) * 0.1)
+        self.run(["wtype", "-d", str(key_ms), text], seconds=10 + len(text) * 0.3)
 
     def press_key(self, name: str, *modifiers: str) -> None:
         """Presses one key, by its XKB name, with modifiers as wtype calls them ("ctrl", "shift", "alt")."""

@@ -8,9 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from .agents import Agent
 from .stage import Stage
 from .standin_api import Turn
 
+# An agent may take what is typed while it clears its prompt in another order.
+CLEAR_SECONDS = 0.5
 # Below this, neither a piece of work nor a wait need be told (score.py).
 PAUSE_SECONDS = 3.2
 ESCAPE_SECONDS = 10.0
@@ -34,19 +37,22 @@ class Conversation:
             with contextlib.suppress(TimeoutError):
                 self._turn = self.stage.api.next_turn(0)
         if self._turn and self._turn.end is not None:
-            asks = self._turn.command is not None and not self._turn.dropped
-            self._change("asking" if asks else "waiting", "permission-dialog" if asks else "end", self._turn.end)
-            self._turn = None
+            turn, self._turn = self._turn, None
+            if turn.command is None or turn.dropped:
+                self._change("waiting", "end", turn.end)
+            elif self.stage.agent.asks:
+                self._change("asking", "permission-dialog", turn.end)
 
     def submit(self, prompt: str, why: str) -> None:
         # What was typed before, or what the agent has put back, is no part of it.
         self.stage.look()
         self.stage.press_key("u", "ctrl")
+        time.sleep(CLEAR_SECONDS)
         self._change("working", why, self.stage.type_and_enter(prompt))
 
     def approve(self) -> None:
         self.stage.look()
-        self._change("working", "approve", self.stage.press_key(self.stage.agent.approve_key))
+        self._change("working", "approve", self.stage.say_yes())
 
     def refuse(self) -> None:
         self.stage.look()
@@ -56,6 +62,8 @@ class Conversation:
 
     def interrupt(self) -> None:
         """The model's turn ends when the agent hangs up, which the next poll sees."""
+        if self.phase == "working" and not self._turn:
+            self._turn = self.stage.api.next_turn()
         self.stage.look()
         for _ in range(self.stage.agent.escapes):
             self.stage.press_key("Escape")
@@ -140,7 +148,7 @@ class RandomUser:
         conversation.stage.type_text("a draft " * self._random.randint(1, 5))
 
     def submit(self, conversation: Conversation) -> None:
-        conversation.submit(*self.prompt(bool(conversation.stage.agent.approve_key)))
+        conversation.submit(*self.prompt(conversation.stage.agent))
 
     def approve(self, conversation: Conversation) -> None:
         conversation.approve()
@@ -151,12 +159,13 @@ class RandomUser:
     def interrupt(self, conversation: Conversation) -> None:
         conversation.interrupt()
 
-    def prompt(self, with_commands: bool) -> tuple[str, str]:
+    def prompt(self, agent: Agent) -> tuple[str, str]:
         """A random wish: short or long, streamed or silent, with a command or without."""
         seconds = round(0.3 * (20 / 0.3) ** self._random.random(), 1)
         self._made += 1
-        if self._random.random() < 0.25 and with_commands:
-            tool = f"sleep {self._random.randint(0, 8)}; touch made-{self._made}"
+        if self._random.random() < 0.25 and (agent.approve_keys or not agent.asks):
+            # Some agents refuse to sleep.
+            tool = f"timeout {self._random.randint(1, 8)} tail -f /dev/null; touch made-{self._made}"
             return f"THINK={min(seconds, 4)} RUNTOOL=[{tool}]", "submit"
         if self._random.random() < 0.4:
             return f"please THINK={seconds} QUIET now", "submit-quiet"

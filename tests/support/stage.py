@@ -22,8 +22,6 @@ SCRIPTS = Path(__file__).parents[1] / "agents" / "scripted"
 # Longer than the score's patience with a wait, so that each wait counts.
 REST_SECONDS = 4.5
 START_SECONDS = 60.0
-# Agents draw by fits and starts before they are ready, for longer where the machine is busy.
-START_UP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Scripted(Agent):
     """An agent that is a script of ours."""
 
     badge_source = "generic"
-    version = "a script of the tests"
-    approve_key = ""
+    version = "a script of the tests"  # type: ignore[assignment]
+    approve_keys = ""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -89,14 +87,14 @@ class Stage(AgentTerminal):
     def launch(self, command: str = "") -> None:
         """Starts the agent; back when it waits for its first prompt."""
         self.says("none", "start")
-        self.type_and_enter(command or self.agent.name)
+        self.type_and_enter(command or self.agent.command or self.agent.name)
         if self.scripted:
             wait_until(lambda: any(it.state == "waiting" for it in self.truth()), START_SECONDS, "the script's start")
             return
         agent = wait_until(self._agent, START_SECONDS, f"a process {self.agent.name}")
         self.tty = os.readlink(f"/proc/{agent.pid}/fd/0")
         wait_until(lambda: not self.in_line_mode(), START_SECONDS, f"{self.agent.name} to have the terminal")
-        self.rest(START_UP_SECONDS)
+        self.rest(self.agent.start_seconds)
         self.says("waiting", "first prompt")
 
     def rest(self, seconds: float = REST_SECONDS) -> None:
@@ -118,8 +116,12 @@ class Stage(AgentTerminal):
 
     def approve(self) -> None:
         """Says yes in a permission dialog; back when the answer to what the tool found is there."""
-        self.says("working", "approve", self.press_key(self.agent.approve_key))
+        self.says("working", "approve", self.say_yes())
         self.end(self.api.next_turn(), "after the tool")
+
+    def say_yes(self) -> float:
+        """The time just before the last key went down."""
+        return [self.press_key(key) for key in self.agent.approve_keys.split()][-1]
 
     def interrupt(self, seconds: float = 4) -> None:
         """Begins a long turn and ends it with Escape."""

@@ -1,7 +1,7 @@
-"""A stand-in, on loopback, for the model behind an agent: enough of three streaming HTTP APIs to hold a conversation.
+"""A stand-in, on loopback, for the model behind an agent: enough of four streaming HTTP APIs to hold a conversation.
 
-Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API, Gemini CLI Google's. The user's prompt
-steers the answer:
+Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API, Gemini CLI Google's, most others OpenAI's
+Chat Completions. The user's prompt steers the answer:
 
     THINK=4           answer for 4 seconds, a word each 0.2 s
     QUIET             think in silence and then answer at once
@@ -83,6 +83,7 @@ class Messages:
     """Anthropic's Messages API."""
 
     path = "/v1/messages"
+    is_aside = False
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._model = request.get("model")
@@ -156,6 +157,7 @@ class Responses:
 
     path = "/v1/responses"
     streams = True
+    is_aside = False
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._last = request["input"][-1]
@@ -219,14 +221,20 @@ class Responses:
 
 
 class GenerateContent:
-    """Google's Gemini API; it runs no commands here."""
+    """Google's Gemini API."""
 
     def __init__(self, request: dict[str, Any], streams: bool) -> None:
         said = itertools.takewhile(lambda content: content["role"] != "model", reversed(request["contents"]))
         self._news = list(said)
+        self._config = request.get("generationConfig", {})
         self.streams = streams
 
     tool_results: tuple[str, ...] = ()
+
+    @property
+    def is_aside(self) -> bool:
+        """It asks for more than a turn of the conversation: such a question has a form for the answer."""
+        return "responseJsonSchema" in self._config
 
     @property
     def prompt(self) -> str:
@@ -250,8 +258,10 @@ class GenerateContent:
     def word(self, word: str) -> list[Event]:
         return [self._part(word)]
 
-    def finish(self, _text: str, _call: Call | None) -> list[Event]:
+    def finish(self, _text: str, call: Call | None) -> list[Event]:
         event = self._part("")
+        if call:
+            event["candidates"][0]["content"]["parts"] = [{"functionCall": {"name": call[0], "args": call[1]}}]
         event["candidates"][0]["finishReason"] = "STOP"
         return [event | {"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}}]
 
@@ -260,7 +270,77 @@ class GenerateContent:
         return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}]}
 
 
-Api = Messages | Responses | GenerateContent
+class ChatCompletions:
+    """OpenAI's Chat Completions API."""
+
+    path = "/chat/completions"
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._model = request.get("model")
+        self._tools = [tool["function"] for tool in request.get("tools") or [] if tool["type"] == "function"]
+        said = itertools.takewhile(lambda message: message["role"] != "assistant", reversed(request["messages"]))
+        self._news = list(said)
+        self.streams = bool(request.get("stream"))
+
+    @property
+    def is_aside(self) -> bool:
+        """Qwen Code asks behind a turn what to remember of it, and what its user may say next: at length."""
+        return len(self.prompt) > 200 and "THINK=" not in self.prompt and not self.tool_results
+
+    @property
+    def prompt(self) -> str:
+        return "\n".join(text for message in self._news if message["role"] == "user" for text in self._texts(message))
+
+    @property
+    def tool_results(self) -> list[str]:
+        return [json.dumps(message["content"]) for message in self._news if message["role"] == "tool"]
+
+    def command_call(self, command: Command) -> Call:
+        """By the tool for that which the agent offers: each calls it otherwise."""
+        tool = next(tool for tool in self._tools if re.search("bash|shell|command", tool["name"]))
+        form = tool["parameters"]
+        values = {"boolean": False, "string": "run", "number": 60, "integer": 60, "array": [command.text]}
+        given = {name: values[form["properties"][name]["type"]] for name in form["required"]}
+        return tool["name"], given | ({"command": command.text} if "command" in given else {})
+
+    def whole_answer(self) -> Event:
+        message = {"role": "assistant", "content": "ok"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return self._chunk("chat.completion") | {"choices": [choice], "usage": self._usage}
+
+    def begin(self) -> list[Event]:
+        return []
+
+    def begin_text(self) -> list[Event]:
+        return [self._delta({"role": "assistant", "content": ""})]
+
+    def word(self, word: str) -> list[Event]:
+        return [self._delta({"content": word})]
+
+    def finish(self, _text: str, call: Call | None) -> list[Event]:
+        said = []
+        if call:
+            function = {"name": call[0], "arguments": json.dumps(call[1])}
+            tool_call = {"index": 0, "id": f"call_{next(_ids)}", "type": "function", "function": function}
+            said = [self._delta({"tool_calls": [tool_call]})]
+        end = self._delta({}, "tool_calls" if call else "stop")
+        return [*said, end, self._chunk() | {"choices": [], "usage": self._usage}]
+
+    _usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+    def _chunk(self, kind: str = "chat.completion.chunk") -> Event:
+        return {"id": "chat_1", "object": kind, "created": int(time.time()), "model": self._model}
+
+    def _delta(self, delta: Event, reason: str | None = None) -> Event:
+        return self._chunk() | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+    @staticmethod
+    def _texts(message: dict[str, Any]) -> list[str]:
+        content = message["content"]
+        return [content] if isinstance(content, str) else [part["text"] for part in content if part["type"] == "text"]
+
+
+Api = Messages | Responses | GenerateContent | ChatCompletions
 
 
 def _api_of(path: str, request: dict[str, Any]) -> Api | None:
@@ -270,6 +350,8 @@ def _api_of(path: str, request: dict[str, Any]) -> Api | None:
         return Responses(request)
     if path.endswith((":generateContent", ":streamGenerateContent")):
         return GenerateContent(request, path.endswith(":streamGenerateContent"))
+    if path.endswith(ChatCompletions.path):
+        return ChatCompletions(request)
     return None
 
 
@@ -354,11 +436,10 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             answer = _api_of(path, request)
             if not answer:
                 return self._answer_whole({"input_tokens": 10, "totalTokens": 10})
-            if isinstance(answer, Messages | GenerateContent) and not answer.streams:
+            if not isinstance(answer, Responses) and not answer.streams:
                 return self._answer_whole(answer.whole_answer())
             # The agent also asks for titles and the like; only the conversation itself comes with tools.
-            # Gemini CLI's side questions come with tools as well, and with a form for the answer.
-            if not request.get("tools") or "responseJsonSchema" in request.get("generationConfig", {}):
+            if not request.get("tools") or answer.is_aside:
                 return self._stream(answer, Turn("THINK=0"))
             turn = Turn(answer.prompt, list(answer.tool_results))
             api.begin(turn)
@@ -401,6 +482,8 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             self._send(answer.word("Done."))
             call = answer.command_call(turn.command) if turn.command else turn.call
             self._send(answer.finish(text + "Done.", call))
+            if isinstance(answer, ChatCompletions):
+                self._write_chunk(b"data: [DONE]\n\n")
             self._write_chunk(b"")
 
         def _send(self, events: list[Event]) -> None:
