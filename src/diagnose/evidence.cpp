@@ -140,8 +140,7 @@ void Evidence::add(std::string_view text) {
     at = end;
   }
   std::ranges::sort(numbers_);
-  const auto twice = std::ranges::unique(numbers_);
-  numbers_.erase(twice.begin(), twice.end());
+  numbers_.erase(std::unique(numbers_.begin(), numbers_.end()), numbers_.end());
 }
 
 bool Evidence::has_number(double value, bool converted) const {
