@@ -25,6 +25,11 @@ let
     notify-after = seconds;
     remind-after = seconds;
     urgent = types.bool;
+    urgent-questions = types.bool;
+    keep-attention = types.enum [
+      "seen"
+      "answered"
+    ];
     # For `diagnose` and `mcp`, which look into it themselves.
     commands = types.attrsOf types.anything;
   };
@@ -53,6 +58,8 @@ let
     notify-after = cfg.notifications.after;
     remind-after = cfg.notifications.remindAfter;
     urgent = cfg.notifications.urgent;
+    urgent-questions = cfg.notifications.urgentQuestions;
+    keep-attention = cfg.notifications.keepAttention;
   };
   settings = lib.filterAttrs (name: value: value != null) fromOptions // cfg.settings;
   configFile = toml.generate "config.toml" (
@@ -115,12 +122,25 @@ in
       remindAfter = mkOption {
         type = types.nullOr seconds;
         default = null;
-        description = "Tell once more after this many seconds, if nobody has come. 0: never.";
+        description = "Tell again after this many seconds, if nobody has come, and after twice that. 0: never.";
       };
       urgent = mkOption {
         type = types.nullOr types.bool;
         default = null;
         description = "Whether to have Sway mark the window as urgent.";
+      };
+      urgentQuestions = mkOption {
+        type = types.nullOr types.bool;
+        default = null;
+        description = "Whether questions are told with the urgency critical.";
+      };
+      keepAttention = mkOption {
+        type = types.nullOr (types.enum [
+          "seen"
+          "answered"
+        ]);
+        default = null;
+        description = "Until when an agent that has ended or asks needs attention: until it was seen, or answered.";
       };
     };
     settings = mkOption {

@@ -36,9 +36,14 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
   app.add_option("--notify-after", line.notify_after_s,
                  "Work shorter than this many seconds ends without a notification [3]");
   app.add_option("--remind-after", line.remind_after_s,
-                 "Tell once more after this many seconds, if nobody has come; 0: never [0]");
+                 "Tell again after this many seconds, if nobody has come, and after twice that; "
+                 "0: never [0]");
   app.add_option("--urgent", line.urgent,
                  "Whether to have Sway mark the window as urgent: true or false [false]");
+  app.add_option("--urgent-questions", line.urgent_questions,
+                 "Whether questions are told with urgency critical: true or false [false]");
+  app.add_option("--keep-attention", line.keep_attention,
+                 "Until when an agent needs attention: seen or answered [seen]");
   app.add_option("--probes", line.probes,
                  "Where terminals are watched: auto, tracepoint or fentry [auto]");
   app.add_option("--log-level", line.log_level, "trace, debug, info, warn, error or off [info]");
@@ -154,6 +159,7 @@ struct Arguments {
   DiagnoseAskArguments diagnose_ask;
   bool json = false;  // of doctor, status and diagnose targets
   std::string pattern = "*";
+  std::string which = "next";         // of focus
   std::optional<std::string> config;  // of mcp
 };
 
@@ -203,6 +209,13 @@ int run_command_line(int argc, char** argv) {
   add_watch(add(app, "watch", "Print your windows' badges at once and at every change, for a panel",
                 [&] { return with_agents([&] { return run_watch_command(arguments.watch); }); }),
             arguments.watch);
+  add(app, "focus", "Go to the neediest agent that you do not see, or to one by its pid",
+      [&] { return run_focus_command(arguments.which); })
+      .add_option("agent", arguments.which, "next, or the pid of any process of its session")
+      ->capture_default_str()
+      ->check([](const std::string& which) {
+        return which == "next" ? std::string() : CLI::Range(1, 1 << 22)(which);
+      });
   add_explain(add(app, "explain", "What the judge knows of an agent, and why it says what it does",
                   [&] { return run_explain_command(arguments.explain); }),
               arguments.explain);

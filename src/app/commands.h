@@ -27,11 +27,15 @@ struct DaemonArguments {
   std::optional<int> notify_after_s;
   std::optional<int> remind_after_s;
   std::optional<bool> urgent;
+  std::optional<bool> urgent_questions;
+  std::optional<std::string> keep_attention;
   std::optional<std::string> probes;
 };
 int run_daemon_command(const DaemonArguments& line);
 
 int run_bridge_command();
+// `which`: "next", the neediest agent, or a pid.
+int run_focus_command(const std::string& which);
 int run_demo_command();
 int run_doctor_command(bool as_json);
 int run_status_command(bool as_json);

@@ -1,12 +1,14 @@
 #include "app/control_client.h"
 
-#include <algorithm>
-#include <cmath>
+#include <unistd.h>
+
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
 
 #include "app/control_interface.h"
+#include "core/text.h"
+#include "system/project.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -15,7 +17,7 @@ using nlohmann::json;
 constexpr auto answer_within = std::chrono::seconds(5);
 
 // What an a{sv} of ours can hold.
-json to_json(const sdbus::Variant& value) {
+json value_json(const sdbus::Variant& value) {
   const std::string type = value.peekValueType();
   if (type == "s") return value.get<std::string>();
   if (type == "b") return value.get<bool>();
@@ -37,20 +39,17 @@ json to_json(const sdbus::Variant& value) {
   return nullptr;
 }
 
-json to_json(const SessionProperties& properties) {
-  json object = json::object();
-  for (const auto& [key, value] : properties) object[key] = to_json(value);
-  return object;
-}
-
 json status_of(sdbus::IProxy& daemon) {
   const auto property = [&](const std::string& name) {
-    return to_json(daemon.getProperty(name).onInterface(control::interface_name));
+    return value_json(daemon.getProperty(name).onInterface(control::interface_name));
   };
   std::vector<SessionProperties> sessions;
   daemon.callMethod("ListSessions").onInterface(control::interface_name).storeResultsTo(sessions);
   json list = json::array();
-  for (const SessionProperties& session : sessions) list.push_back(to_json(session));
+  for (const SessionProperties& session : sessions) {
+    list.push_back(to_json(session));
+    list.back()["project"] = project_of(list.back());
+  }
   return {{"sessions", list},
           {"daemon",
            {{"version", property("Version")},
@@ -77,6 +76,29 @@ Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
 
 }  // namespace
 
+std::string project_of(const json& session) {
+  const std::string named = session.value("project", "");
+  const std::string directory = session.value("directory", "");
+  if (session.value("uid", uint32_t{}) == getuid() && getuid() != 0)
+    return printable(project_name(named, directory));
+  return printable(named.empty() ? directory.substr(directory.rfind('/') + 1) : named);
+}
+
+json to_json(const SessionProperties& properties) {
+  json object = json::object();
+  for (const auto& [key, value] : properties) object[key] = value_json(value);
+  return object;
+}
+
+Status focus_agent(uint32_t pid) {
+  const auto answer = ask([pid](sdbus::IProxy& daemon) {
+    daemon.callMethod("Focus").onInterface(control::interface_name).withArguments(pid);
+    return json();
+  });
+  if (!answer) return tl::make_unexpected(answer.error());
+  return {};
+}
+
 Result<json> daemon_status() { return ask(status_of); }
 
 Result<json> daemon_explanation(uint32_t pid) {
@@ -92,20 +114,6 @@ Result<json> daemon_explanation(uint32_t pid) {
 
 void print_json(const json& value) {
   std::printf("%s\n", value.dump(2, ' ', false, json::error_handler_t::replace).c_str());
-}
-
-std::string duration(double seconds) {
-  const auto total = static_cast<long>(std::max(0.0, std::floor(seconds)));
-  char text[64];
-  if (total < 60)
-    std::snprintf(text, sizeof(text), "%ld s", total);
-  else if (total < 3600)
-    std::snprintf(text, sizeof(text), "%ld min", total / 60);
-  else if (total < 86400)
-    std::snprintf(text, sizeof(text), "%ld h %02ld min", total / 3600, total / 60 % 60);
-  else
-    std::snprintf(text, sizeof(text), "%ld d %ld h", total / 86400, total / 3600 % 24);
-  return text;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "app/control_interface.h"
 #include "system/result.h"
 
 namespace ebpf_ai_monitor {
@@ -15,9 +16,14 @@ Result<nlohmann::json> daemon_status();
 // What its judge knows of the session that `pid` is of.
 Result<nlohmann::json> daemon_explanation(uint32_t pid);
 
-void print_json(const nlohmann::json& value);
+// Has the agent that `pid` is of brought before its user; 0: their neediest one.
+Status focus_agent(uint32_t pid);
 
-// "12 s", "3 min", "2 h 05 min", "4 d 3 h"
-std::string duration(double seconds);
+// What a person calls the place where a session works. Only its own user may look into its
+// directory; for others it is the name of that.
+std::string project_of(const nlohmann::json& session);
+
+nlohmann::json to_json(const SessionProperties& properties);
+void print_json(const nlohmann::json& value);
 
 }  // namespace ebpf_ai_monitor

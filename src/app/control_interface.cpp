@@ -57,6 +57,10 @@ void ControlInterface::connect() {
                       return std::move(*session);
                     });
                   });
+    on_bus.method("Focus", {"pid"}, {}, [this](uint32_t pid) {
+      const auto done = source_.focus(caller().user, static_cast<pid_t>(pid));
+      if (!done) throw sdbus::Error(control::not_watched, done.error().message);
+    });
     on_bus.method("Subscribe", {}, {}, [this] { subscribe(); });
     on_bus.signal<SessionProperties>("SessionChanged", "session");
     on_bus.property("Version", [] { return std::string(EBPF_AI_MONITOR_VERSION); });

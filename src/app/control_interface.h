@@ -34,7 +34,7 @@ using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds
 //   0: none) · no_window s (why none, "" otherwise) · how s (how the window is known) · unseen u
 // Explain gives this of one session, and what its judge knows: a key a fact (judge/explain.h; a d
 // is seconds), `facts` a(ss), the same in words and in order, and `changes` a(dss), the latest
-// last.
+// last. Focus has an agent brought before its user: its window, and in tmux its pane.
 using SessionProperties = std::map<std::string, sdbus::Variant>;
 
 class ControlInterface {
@@ -43,6 +43,9 @@ class ControlInterface {
     std::function<std::vector<SessionProperties>(uid_t caller)> sessions;
     // Of the session that `pid` is a member of; the error says why there is none for this caller.
     std::function<Result<SessionProperties>(uid_t caller, pid_t pid)> explain;
+    // Has the agent that `pid` is of brought before its user; 0: the caller's neediest. The error
+    // says why that cannot be.
+    std::function<Status(uid_t caller, pid_t pid)> focus;
     std::function<std::string()> probes;
     std::function<uint64_t()> events_received;
     std::function<uint64_t()> events_lost;

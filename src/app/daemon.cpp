@@ -76,6 +76,7 @@ wire::Told message_of(const AgentSession& session) {
                      .worked = session.watch.attention().worked,
                      .started = session.started,
                      .unseen = session.watch.attention().unseen,
+                     .after_background = session.watch.attention().after_background,
                      .blinks = session.watch.session().blinks()};
 }
 
@@ -98,6 +99,7 @@ class Daemon {
   SessionProperties properties(const AgentSession& session) const;
   std::vector<SessionProperties> list(uid_t caller);
   Result<SessionProperties> explain(uid_t caller, pid_t pid);
+  Status focus(uid_t caller, pid_t pid);
   std::string probes() const;
 
   Status reload();
@@ -149,6 +151,7 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                     }}),
       control_(loop, {.sessions = [this](uid_t caller) { return list(caller); },
                       .explain = [this](uid_t caller, pid_t pid) { return explain(caller, pid); },
+                      .focus = [this](uid_t caller, pid_t pid) { return focus(caller, pid); },
                       .probes = [this] { return probes(); },
                       .events_received = [this] { return tracker_.monitor().received(); },
                       .events_lost = [this] { return tracker_.monitor().lost(); },
@@ -244,6 +247,7 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
   if (session == nullptr || session->agent.user != uid) return;
   if (report.kind == wire::ReportKind::seen) {
     tracker_.mark_seen(id);
+    control_.session_changed(uid, properties(*session));
   } else if (report.kind == wire::ReportKind::window) {
     Findings& findings = findings_[id];
     findings.window = report.window;
@@ -313,6 +317,24 @@ Result<SessionProperties> Daemon::explain(uid_t caller, pid_t pid) {
   SessionProperties result = properties(*session);
   add_explanation(result, *session, tracker_.explain(*session));
   return result;
+}
+
+Status Daemon::focus(uid_t caller, pid_t pid) {
+  if (pid == 0) {
+    if (tracker_.agents_of(caller) == 0) return fail("no agent of yours runs");
+    bridges_.offer(caller, [] { return wire::GoTo{}; });
+    return {};
+  }
+  const AgentSession* session = tracker_.agent_of(pid);
+  if (session == nullptr || (caller != 0 && caller != session->agent.user))
+    return fail("process " + std::to_string(pid) + " is of no agent of yours");
+  const auto found = findings_.find(session->agent.id);
+  if (found == findings_.end() || found->second.window == 0)
+    return fail("agent " + std::to_string(session->agent.id.pid) + " has no window: " +
+                std::string(wire::text_of(found == findings_.end() ? wire::NoWindow::pending
+                                                                   : found->second.reason)));
+  bridges_.offer(session->agent.user, [&] { return wire::GoTo{session->agent.id}; });
+  return {};
 }
 
 std::string Daemon::probes() const {

@@ -52,6 +52,8 @@ Result<DaemonOptions> options_of(const DaemonArguments& line) {
   if (line.notify_after_s) settings.notify_after_s = *line.notify_after_s;
   if (line.remind_after_s) settings.remind_after_s = *line.remind_after_s;
   if (line.urgent) settings.urgent = *line.urgent;
+  if (line.urgent_questions) settings.urgent_questions = *line.urgent_questions;
+  if (line.keep_attention) settings.keep_attention = *line.keep_attention;
   if (line.probes) settings.probes = *line.probes;
 
   return check(settings);

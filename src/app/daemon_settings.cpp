@@ -47,20 +47,24 @@ Status set(DaemonSettings& settings, std::string_view key, const toml::node& nod
       return fail("must be a whole number of seconds from 0 to 86400");
     (key == "notify-after" ? settings.notify_after_s : settings.remind_after_s) =
         static_cast<int>(*value);
-  } else if (key == "notifications" || key == "urgent") {
+  } else if (key == "notifications" || key == "urgent" || key == "urgent-questions") {
     const auto value = node.value_exact<bool>();
     if (!value) return fail("must be true or false");
-    (key == "urgent" ? settings.urgent : settings.notifications) = *value;
-  } else if (key == "log-level" || key == "probes") {
+    (key == "urgent"          ? settings.urgent
+     : key == "notifications" ? settings.notifications
+                              : settings.urgent_questions) = *value;
+  } else if (key == "log-level" || key == "probes" || key == "keep-attention") {
     const auto value = node.value_exact<std::string>();
     if (!value) return fail("must be a string");
-    (key == "probes" ? settings.probes : settings.log_level) = *value;
+    (key == "probes"      ? settings.probes
+     : key == "log-level" ? settings.log_level
+                          : settings.keep_attention) = *value;
   } else if (key == "commands") {
     return read_commands(node, settings.commands);
   } else {
     return fail(
         "is no setting; there are user, processes, wait-threshold, notifications, notify-after, "
-        "remind-after, urgent, probes, log-level and [commands]");
+        "remind-after, urgent, urgent-questions, keep-attention, probes, log-level and [commands]");
   }
   return {};
 }
@@ -130,7 +134,11 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
   options.notifications = {.notifications = settings.notifications,
                            .notify_after = settings.notify_after_s,
                            .remind_after = settings.remind_after_s,
-                           .urgent = settings.urgent};
+                           .urgent = settings.urgent,
+                           .urgent_questions = settings.urgent_questions,
+                           .until_answered = settings.keep_attention == "answered"};
+  if (settings.keep_attention != "seen" && settings.keep_attention != "answered")
+    return fail("keep-attention: '" + settings.keep_attention + "' is none of seen, answered");
   if (std::ranges::find(log_levels(), settings.log_level) == log_levels().end())
     return fail("log-level: '" + settings.log_level +
                 "' is none of trace, debug, info, warn, error, off");

@@ -25,6 +25,8 @@ struct DaemonSettings {
   int notify_after_s = 3;
   int remind_after_s = 0;  // never
   bool urgent = false;
+  bool urgent_questions = false;
+  std::string keep_attention = "seen";
   CommandSettings commands;  // of `diagnose` and `mcp`; the daemon only checks them
   std::string probes = "auto";
 };

@@ -45,7 +45,7 @@ void print(const json& answer) {
   const auto text = [&](const char* key) { return printable(answer[key].get<std::string>()); };
   std::printf("%s (pid %u) on %s: %s for %s\n", text("name").c_str(), answer["pid"].get<uint32_t>(),
               text("terminal").c_str(), text("state").c_str(),
-              duration(now - answer["since"].get<double>()).c_str());
+              age_text(now - answer["since"].get<double>()).c_str());
   const std::string why = answer["why"];
   line("because", why.empty() ? "it has not been judged yet" : why);
   const int64_t window = answer["window"];

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,21 +11,49 @@
 #include <optional>
 
 #include "app/commands.h"
-#include "app/known_waits.h"
+#include "app/known_agents.h"
+#include "app/table_style.h"
 #include "core/panel.h"
 #include "core/state.h"
 #include "core/text.h"
 #include "desktop/badge_reader.h"
+#include "desktop/workspaces.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
-std::string text_of(const WatchArguments& options, const PanelBadges& badges) {
-  if (options.json) return panel_json(badges);
-  if (options.format == "waybar") return panel_waybar(badges);
-  if (options.format == "text") return panel_text(badges);
-  // On a terminal it takes the place of the one before.
-  return (isatty(STDOUT_FILENO) == 1 ? "\x1b[H\x1b[J" : "") + panel_table(badges);
+constexpr auto first_answer_within = std::chrono::milliseconds(500);
+constexpr int age_shown_for_ms = 1000;
+
+// What changes when this is what there is to tell, and what is printed then.
+struct Frame {
+  std::string change;
+  std::string text;
+};
+
+// In the place of the one before, without a moment in which there is none.
+std::string over_the_last(const std::string& table) {
+  std::string text = "\x1b[H";
+  for (const char c : table) text += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
+  return text + "\x1b[J";
+}
+
+Frame frame_of(const WatchArguments& options, const PanelBadges& badges,
+               const std::optional<PanelAgents>& known) {
+  std::string all = panel_json(badges, known);
+  if (options.json) return {all, all};
+  PanelAgents agents = known ? *known : agents_of(badges);
+  if (options.format == "waybar") return {"", panel_waybar(agents)};
+  if (options.format == "text") return {"", panel_text(agents)};
+  const auto workspaces = workspaces_of_windows();
+  for (PanelAgent& agent : agents) {
+    if (const auto found = workspaces.find(agent.window); found != workspaces.end())
+      agent.workspace = found->second;
+  }
+  const std::string table = panel_table(agents, table_style());
+  // Ages go on; who reads a file or a pipe wants changes.
+  if (isatty(STDOUT_FILENO) == 1) return {"", over_the_last(table)};
+  return {std::move(all), table};
 }
 
 // False, with errno: it cannot.
@@ -59,26 +88,29 @@ int run_watch_command(const WatchArguments& options) {
   auto badges = BadgeReader::open(
       runtime_directory, [](const std::string& what) { complain("passed over: " + what); });
   if (!badges) return complain(badges.error().message);
-  std::string shown;
-  std::optional<KnownWaits> waits;
+  KnownAgents agents;
+  agents.wait_for_first_answer(first_answer_within);
+  const bool ages = !options.json && options.format == "table" && isatty(STDOUT_FILENO) == 1;
+  Frame shown;
   while (true) {
     PanelBadges all = badges->badges();
-    if (waits) waits->add_to(all);
-    if (std::string text = text_of(options, all); text != shown) {
-      if (!print(text))
+    agents.add_to(all);
+    Frame frame = frame_of(options, all, agents.agents());
+    if (frame.change.empty()) frame.change = frame.text;
+    if (frame.change != shown.change) {
+      if (!print(frame.text))
         return errno == EPIPE ? 0 : complain(std::string("cannot write: ") + std::strerror(errno));
-      shown = std::move(text);
+      shown = std::move(frame);
     }
-    // Not before the first line: the bus may take its time.
-    if (!waits) waits.emplace();
     // Without a write nobody tells that the reader is gone, but POLLERR and POLLHUP, which are
     // always waited for.
     pollfd ready[] = {{badges->fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}, {-1, 0, 0}};
-    const int timeout = waits->wait_for(ready[2]);
+    int timeout = agents.wait_for(ready[2]);
+    if (ages && (timeout < 0 || timeout > age_shown_for_ms)) timeout = age_shown_for_ms;
     if (poll(ready, std::size(ready), timeout) < 0 && errno != EINTR)
       return complain(std::string("poll: ") + std::strerror(errno));
     if (ready[1].revents != 0) return 0;
-    waits->process();
+    agents.process();
     if (const Status updated = badges->update(); !updated) return complain(updated.error().message);
   }
 }

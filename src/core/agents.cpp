@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "ebpf_ai_monitor/events.h"
 
@@ -12,6 +13,8 @@ constexpr size_t max_name = AGENT_COMM_LEN - 1;
 
 constexpr std::array interpreters = {"node", "nodejs", "bun",  "deno", "python", "ruby",
                                      "perl", "bash",   "dash", "sh",   "zsh",    "fish"};
+// First words by which an agent opens an earlier conversation, and waits.
+constexpr std::array<std::string_view, 4> opening_words = {"resume", "fork", "continue", "attach"};
 constexpr std::array extensions = {".js", ".mjs", ".cjs", ".ts", ".py", ".rb", ".pl", ".sh"};
 
 std::string_view basename(std::string_view path) {
@@ -26,16 +29,15 @@ bool is_interpreter(std::string_view exe) {
   return std::ranges::find(interpreters, family) != interpreters.end();
 }
 
-// What an interpreter runs: `node --flag SCRIPT …`, `python3 -m MODULE …`; "" for neither.
-std::string_view script_of(const std::vector<std::string>& arguments) {
+// Which argument an interpreter runs: `node --flag SCRIPT …`, `python3 -m MODULE …`; 0: neither.
+size_t script_at(const std::vector<std::string>& arguments) {
   for (size_t i = 1; i < arguments.size(); ++i) {
-    std::string_view argument = arguments[i];
-    if (argument == "-m" && i + 1 < arguments.size()) return arguments[i + 1];
-    if (argument == "-c" || argument == "-e") return "";  // the program itself follows
-    if (argument.empty() || argument.front() == '-') continue;
-    return argument;
+    const std::string_view argument = arguments[i];
+    if (argument == "-m" && i + 1 < arguments.size()) return i + 1;
+    if (argument == "-c" || argument == "-e") return 0;  // the program itself follows
+    if (!argument.empty() && argument.front() != '-') return i;
   }
-  return "";
+  return 0;
 }
 
 std::string_view script_name(std::string_view script) {
@@ -115,7 +117,8 @@ std::set<std::string> AgentNames::for_kernel() const {
 const std::string* AgentNames::match(const ProcessNames& process) const {
   const std::vector<std::string>& arguments = process.arguments;
   const std::string_view first = arguments.empty() ? std::string_view() : arguments[0];
-  const std::string_view script = is_interpreter(process.exe) ? script_of(arguments) : "";
+  const size_t script_place = is_interpreter(process.exe) ? script_at(arguments) : 0;
+  const std::string_view script = script_place > 0 ? arguments[script_place] : std::string_view();
   const auto is_agent = [&](const Bearer& bearer) {
     const AgentProfile& profile = profile_of(names_[bearer.name]);
     if (arguments.size() > 1 &&
@@ -135,6 +138,27 @@ const std::string* AgentNames::match(const ProcessNames& process) const {
     if (found != end) return &names_[found->second.name];
   }
   return nullptr;
+}
+
+bool asks_for_work(const ProcessNames& process) {
+  const std::vector<std::string>& arguments = process.arguments;
+  const size_t program = is_interpreter(process.exe) ? script_at(arguments) : 0;
+  bool is_value = false;  // of the option before it, maybe
+  bool is_opened = false;
+  for (size_t i = program + 1; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument.find_first_of(" \n\t") != std::string_view::npos) return true;  // a sentence
+    if (argument.starts_with('-')) {
+      is_value = argument.find('=') == std::string_view::npos;
+    } else if (std::exchange(is_value, false) || argument.empty()) {
+      continue;
+    } else if (std::ranges::find(opening_words, argument) != opening_words.end()) {
+      is_opened = true;  // what follows says which
+    } else if (!is_opened) {
+      return true;
+    }
+  }
+  return false;
 }
 
 const std::vector<AgentProfile>& agent_profiles() { return table(); }

@@ -48,6 +48,11 @@ class AgentNames {
   std::multimap<std::string, Bearer, std::less<>> bearers_;  // by what a process is called
 };
 
+// Whether its command line asks for work: a prompt on it, not options and their values alone, nor
+// what opens an earlier conversation. As likely, no more: what the process then does must bear it
+// out.
+bool asks_for_work(const ProcessNames& process);
+
 // The badges of all agents that have no source of their own.
 constexpr std::string_view generic_badge_source = "generic";
 

@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t max_count = 9999;
 
 int need_of(const BadgeAgent& agent) {
-  if (needs_attention(agent)) return 3;
+  if (needs_attention(agent)) return what_asks(agent.waits_for).empty() ? 3 : 4;
   if (agent.state == State::working) return 2;
   if (agent.state == State::waiting) return 1;
   return 0;

@@ -18,6 +18,7 @@ struct BadgeAgent {
   std::string agent;  // the name it was matched by
   std::string project;
   State state = State::unknown;
+  WaitsFor waits_for = WaitsFor::unknown;
   double since = 0;     // Unix seconds of the change to `state`
   double started = 0;   // Unix seconds
   uint32_t unseen = 0;  // completions that its user has not seen yet
@@ -37,8 +38,9 @@ struct Badge {
 // True while it waits and its user has not seen that it does.
 bool needs_attention(const BadgeAgent& agent);
 
-// Of the neediest agent: needs attention, then working, then stopped; of equals, the one that
-// changed last. An agent of unknown state counts as absent; none if there is no other.
+// Of the neediest agent: asks and was not seen, has ended and was not seen, works, was seen; of
+// equals, the one that changed last. An agent of unknown state counts as absent; none if there is
+// no other.
 const BadgeAgent* neediest(const std::vector<BadgeAgent>& agents);
 Badge badge_of(const BadgeAgent& agent);
 

@@ -3,7 +3,10 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <vector>
 
 #include "core/agents.h"
@@ -18,25 +21,17 @@ using nlohmann::ordered_json;
 constexpr double last_time = 253'402'300'799;  // the end of the year 9999
 constexpr size_t tooltip_project = 60;         // columns
 
-enum class Need { attention, working, stopped };
+// The contract's words for windows.
+enum class Kind { attention, working, stopped };
 
-Need need_of(const PanelBadge& badge) {
-  if (badge.badge.needs_attention) return Need::attention;
-  return badge.badge.working ? Need::working : Need::stopped;
+Kind kind_of(const PanelBadge& badge) {
+  if (badge.badge.needs_attention) return Kind::attention;
+  return badge.badge.working ? Kind::working : Kind::stopped;
 }
 
-bool wants_permission(const PanelBadge& badge) {
-  return !badge.badge.working && badge.waits_for == WaitsFor::permission;
-}
-
-// The contract's words; for a person, those of the notification and of `status`.
-std::string_view key_of(Need need) {
-  if (need == Need::attention) return "attention";
-  return need == Need::working ? "working" : "stopped";
-}
-std::string_view word_of(Need need) {
-  if (need == Need::attention) return "ready";
-  return need == Need::working ? "working" : "waiting";
+std::string_view name_of(Kind kind) {
+  if (kind == Kind::attention) return "attention";
+  return kind == Kind::working ? "working" : "stopped";
 }
 
 std::vector<PanelBadges::const_pointer> by_need(const PanelBadges& badges) {
@@ -44,44 +39,49 @@ std::vector<PanelBadges::const_pointer> by_need(const PanelBadges& badges) {
   sorted.reserve(badges.size());
   for (const auto& entry : badges) sorted.push_back(&entry);
   std::ranges::stable_sort(sorted, {}, [](const auto* entry) {
-    return std::pair(need_of(entry->second), entry->second.changed);
+    return std::pair(kind_of(entry->second), entry->second.changed);
   });
   return sorted;
 }
 
-long count(const PanelBadges& badges, Need need) {
+long count(const PanelBadges& badges, Kind kind) {
   return std::ranges::count_if(badges,
-                               [need](const auto& entry) { return need_of(entry.second) == need; });
+                               [kind](const auto& entry) { return kind_of(entry.second) == kind; });
 }
 
-std::string summary(const PanelBadges& badges) {
+// Of the state alone, which is a word beside: bold red, bold yellow, green, dim.
+std::string_view colour_of(Need need) {
+  switch (need) {
+    case Need::asks:
+      return "\x1b[1;31m";
+    case Need::ready:
+      return "\x1b[1;33m";
+    case Need::working:
+      return "\x1b[32m";
+    case Need::idle:
+    case Need::unknown:
+      break;
+  }
+  return "\x1b[2m";
+}
+constexpr std::string_view no_colour = "\x1b[0m";
+
+std::string headline(const PanelAgents& agents) {
   std::string text;
-  for (const Need need : {Need::attention, Need::working, Need::stopped}) {
-    const long asking = std::ranges::count_if(badges, [need](const auto& entry) {
-      return need_of(entry.second) == need && wants_permission(entry.second);
-    });
-    if (need == Need::stopped && !text.empty()) break;
-    const auto add = [&](long windows, std::string_view word) {
-      if (windows == 0) return;
-      if (!text.empty()) text += ", ";
-      text += std::to_string(windows).append(" ").append(word);
-    };
-    add(asking, asking == 1 ? "asks for permission" : "ask for permission");
-    add(count(badges, need) - asking, word_of(need));
+  for (const Need need : {Need::asks, Need::ready, Need::working, Need::idle, Need::unknown}) {
+    if (need == Need::idle && !text.empty()) break;
+    const long count = std::ranges::count(agents, need, &PanelAgent::need);
+    if (count == 0) continue;
+    if (!text.empty()) text += ", ";
+    text += std::to_string(count).append(" ").append(name_of(need));
   }
   return text;
 }
 
-std::string agent_of(const Badge& badge) {
-  const AgentProfile* profile = profile_of_badge(badge.source);
-  return profile == nullptr ? "agent" : display_name(profile->id);
-}
-
-std::string state_of(const PanelBadge& shown) {
-  const Badge& badge = shown.badge;
-  std::string state(badge.working ? "" : what_asks(shown.waits_for));
-  if (state.empty()) state = word_of(need_of(shown));
-  if (badge.needs_attention && badge.count > 1) state += " x" + std::to_string(badge.count);
+// "asks for permission", "ready x3".
+std::string state_of(const PanelAgent& agent) {
+  std::string state(agent.need == Need::asks ? what_asks(agent.waits_for) : name_of(agent.need));
+  if (agent.need == Need::ready && agent.unseen > 1) state += " x" + std::to_string(agent.unseen);
   return state;
 }
 
@@ -96,6 +96,21 @@ std::string clock_time(double seconds) {
 
 std::string dump(const ordered_json& line) {
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+ordered_json agent_object(const PanelAgent& agent) {
+  return {{"pid", agent.pid},
+          {"agent", agent.agent},
+          {"name", printable(agent.name)},
+          {"project", printable(agent.project)},
+          {"state", name_of(agent.need)},
+          {"waits_for", name_of(agent.waits_for)},
+          {"since", agent.since},
+          {"started", agent.started},
+          {"unseen", agent.unseen},
+          {"background", agent.background},
+          {"window", agent.window},
+          {"terminal", agent.terminal}};
 }
 
 // Throws json::exception where a value is of another type, or std::string what else is wrong.
@@ -138,10 +153,39 @@ tl::expected<PanelBadge, std::string> parse_badge(std::string_view text, int64_t
   }
 }
 
-std::string panel_json(const PanelBadges& badges) {
+PanelAgents agents_of(const PanelBadges& badges) {
+  PanelAgents agents;
+  for (const auto& [window, shown] : badges) {
+    const Badge& badge = shown.badge;
+    const AgentProfile* profile = profile_of_badge(badge.source);
+    const uint32_t unseen = badge.needs_attention ? badge.count : 0;
+    agents.push_back(
+        {.agent = "",
+         .name = profile == nullptr ? "agent" : display_name(profile->id),
+         .project = badge.project,
+         .need = need_of(badge.working ? State::working : State::waiting, unseen, shown.waits_for),
+         .waits_for = shown.waits_for,
+         .since = shown.changed,
+         .started = badge.session_started,
+         .unseen = unseen,
+         .window = window,
+         .workspace = "",
+         .terminal = ""});
+  }
+  sort_by_need(agents);
+  return agents;
+}
+
+void sort_by_need(PanelAgents& agents) {
+  std::ranges::sort(agents, {}, [](const PanelAgent& agent) {
+    return std::tuple(agent.need, agent.since, agent.pid, agent.window);
+  });
+}
+
+std::string panel_json(const PanelBadges& badges, const std::optional<PanelAgents>& agents) {
   ordered_json line;
-  for (const Need need : {Need::attention, Need::working, Need::stopped})
-    line[std::string(key_of(need))] = count(badges, need);
+  for (const Kind kind : {Kind::attention, Kind::working, Kind::stopped})
+    line[std::string(name_of(kind))] = count(badges, kind);
   line["badges"] = ordered_json::array();
   for (const auto* entry : by_need(badges)) {
     const auto& [window, shown] = *entry;
@@ -150,43 +194,87 @@ std::string panel_json(const PanelBadges& badges) {
       badge["waits_for"] = name_of(shown.waits_for);
     line["badges"].push_back(std::move(badge));
   }
+  if (agents) {
+    line["agents"] = ordered_json::array();
+    for (const PanelAgent& agent : *agents) line["agents"].push_back(agent_object(agent));
+  }
   return dump(line);
 }
 
-std::string panel_waybar(const PanelBadges& badges) {
+std::string panel_waybar(const PanelAgents& agents) {
   std::string tooltip;
-  const auto sorted = by_need(badges);
-  for (const auto* entry : sorted) {
-    const Badge& badge = entry->second.badge;
-    const std::string project = shortened(printable(badge.project), tooltip_project);
+  for (const PanelAgent& agent : agents) {
+    const std::string project = shortened(printable(agent.project), tooltip_project);
     if (!tooltip.empty()) tooltip += '\n';
-    tooltip += project.empty() ? "window " + std::to_string(entry->first) : escape_markup(project);
-    tooltip += ": " + agent_of(badge) + " " + state_of(entry->second) + " since " +
-               clock_time(entry->second.changed);
+    tooltip += project.empty() ? "window " + std::to_string(agent.window) : escape_markup(project);
+    tooltip += ": " + escape_markup(printable(agent.name)) + " " + state_of(agent) + " since " +
+               clock_time(agent.since);
   }
-  std::string_view state = sorted.empty() ? "none" : key_of(need_of(sorted.front()->second));
-  if (std::ranges::any_of(badges, [](const auto& entry) {
-        return entry.second.badge.needs_attention && wants_permission(entry.second);
-      }))
-    state = "permission";
-  return dump({{"text", summary(badges)}, {"tooltip", tooltip}, {"class", state}, {"alt", state}});
+  std::string_view state = "none";
+  if (!agents.empty()) {
+    const PanelAgent& neediest = agents.front();
+    state = neediest.need == Need::working               ? "working"
+            : neediest.need > Need::working              ? "stopped"
+            : neediest.waits_for == WaitsFor::permission ? "permission"
+                                                         : "attention";
+  }
+  return dump({{"text", headline(agents)}, {"tooltip", tooltip}, {"class", state}, {"alt", state}});
 }
 
-std::string panel_text(const PanelBadges& badges) { return summary(badges) + "\n"; }
+std::string panel_text(const PanelAgents& agents) { return headline(agents) + "\n"; }
 
-std::string panel_table(const PanelBadges& badges) {
-  if (badges.empty()) return "No window has an agent.\n";
-  const auto row = [](const std::string& window, const std::string& state, const std::string& since,
-                      const std::string& agent, const std::string& project) {
-    return cell(window, 7) + " " + cell(state, 19) + " " + cell(since, 9) + " " + cell(agent, 11) +
-           " " + shortened(printable(project), 30) + "\n";
+std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
+  if (agents.empty()) return "No agent runs.\n";
+  struct Column {
+    std::string title;
+    size_t most;  // columns
+    std::function<std::string(const PanelAgent&)> text;
+    size_t width = 0;
   };
-  std::string table = row("WINDOW", "STATE", "SINCE", "AGENT", "PROJECT");
-  for (const auto* entry : by_need(badges)) {
-    const Badge& badge = entry->second.badge;
-    table += row(std::to_string(entry->first), state_of(entry->second),
-                 clock_time(entry->second.changed), agent_of(badge), badge.project);
+  std::array<Column, 7> columns{{
+      {"STATE", 19, state_of},
+      {"FOR", 11, [&](const PanelAgent& it) { return age_text(style.now - it.since); }},
+      {"PROJECT", 60, [](const PanelAgent& it) { return it.project; }},
+      {"AGENT", 14, [](const PanelAgent& it) { return it.name; }},
+      {"WORKSPACE", 12,
+       [](const PanelAgent& it) {
+         if (!it.workspace.empty()) return it.workspace;
+         return it.window != 0 ? "window " + std::to_string(it.window) : std::string("none");
+       }},
+      {"TTY", 8, [](const PanelAgent& it) { return it.terminal; }},
+      {"PID", 7, [](const PanelAgent& it) { return it.pid > 0 ? std::to_string(it.pid) : ""; }},
+  }};
+  constexpr size_t project = 2;
+  constexpr size_t least_project = 8;
+  size_t taken = columns.size() - 1;  // a space between two
+  for (Column& column : columns) {
+    column.width = column.title.size();
+    for (const PanelAgent& agent : agents)
+      column.width = std::max(column.width, width(printable(column.text(agent))));
+    column.width = std::min(column.width, column.most);
+    taken += column.width;
   }
+  // The others are short, or say nothing when they are cut.
+  if (taken > style.columns)
+    columns[project].width -=
+        std::min(taken - style.columns, columns[project].width - least_project);
+
+  const auto row = [&](const auto& text_of, std::string_view colour) {
+    std::string line;
+    for (const Column& column : columns) {
+      const bool is_state = &column == columns.data();
+      if (!is_state) line += ' ';
+      if (is_state) line += colour;
+      line += cell(text_of(column), column.width);
+      if (is_state && !colour.empty()) line += no_colour;
+    }
+    return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  };
+  std::string table = headline(agents) + "\n\n";
+  table += row([](const Column& column) { return column.title; }, "");
+  for (const PanelAgent& agent : agents)
+    table += row([&](const Column& column) { return column.text(agent); },
+                 style.coloured ? colour_of(agent.need) : "");
   return table;
 }
 

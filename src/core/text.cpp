@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 
@@ -147,6 +148,20 @@ std::string cell(std::string_view text, size_t columns) {
   std::string shown = shortened(printable(text), columns);
   const size_t used = width(shown);
   return shown.append(columns - std::min(columns, used), ' ');
+}
+
+std::string age_text(double seconds) {
+  const auto total = static_cast<long>(std::max(0.0, std::floor(seconds)));
+  char text[64];
+  if (total < 60)
+    std::snprintf(text, sizeof(text), "%ld s", total);
+  else if (total < 3600)
+    std::snprintf(text, sizeof(text), "%ld min", total / 60);
+  else if (total < 86400)
+    std::snprintf(text, sizeof(text), "%ld h %02ld min", total / 3600, total / 60 % 60);
+  else
+    std::snprintf(text, sizeof(text), "%ld d %ld h", total / 86400, total / 3600 % 24);
+  return text;
 }
 
 std::string escape_markup(const std::string& text) {

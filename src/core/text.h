@@ -31,6 +31,9 @@ std::string shortened(std::string_view text, size_t columns);
 // A table's cell: printable, and just so many columns.
 std::string cell(std::string_view text, size_t columns);
 
+// How long something has lasted, in the largest unit: "12 s", "3 min", "2 h 05 min", "4 d 3 h".
+std::string age_text(double seconds);
+
 // For Pango markup and XML.
 std::string escape_markup(const std::string& text);
 

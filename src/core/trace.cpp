@@ -217,7 +217,8 @@ tl::expected<Line, std::string> parse_line(std::string_view text) {
   if (kind == "look") line.look = {keys.time("due"), keys.truth("busy"), keys.truth("stopped")};
   if (kind == "age") line.age = keys.time("seconds");
   if (kind == "title") line.title = keys.title("state");
-  if (line.look || line.age || line.title) keys.pid("pid");
+  line.given = kind == "given";
+  if (line.look || line.age || line.title || line.given) keys.pid("pid");
   if (!keys.complaint().empty()) return Failure(keys.complaint());
   return line;
 }
@@ -331,6 +332,10 @@ std::string title_text(TitleSays says, pid_t pid, Time time) {
 
 std::string age_text(Time age, pid_t pid, Time time) {
   return dump({{"t", seconds(time)}, {"ev", "age"}, {"pid", pid}, {"seconds", seconds(age)}});
+}
+
+std::string given_text(pid_t pid, Time time) {
+  return dump({{"t", seconds(time)}, {"ev", "given"}, {"pid", pid}});
 }
 
 std::string end_text(Time time) { return dump({{"t", seconds(time)}, {"ev", "end"}}); }

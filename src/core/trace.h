@@ -53,6 +53,7 @@ struct Line {
   std::optional<Look> look;
   std::optional<TitleSays> title;  // it has changed, and says this now
   std::optional<Time> age;         // of the session, which ran before it was recorded
+  bool given = false;              // its command line asks for work
 };
 
 // One line without its line end. The error says what is wrong with it.
@@ -72,6 +73,7 @@ std::string lost_text(uint64_t count, Time time);
 std::string look_text(const Look& look, pid_t pid, Time time);
 std::string title_text(TitleSays says, pid_t pid, Time time);
 std::string age_text(Time age, pid_t pid, Time time);
+std::string given_text(pid_t pid, Time time);
 std::string end_text(Time time);
 
 }  // namespace ebpf_ai_monitor::trace

@@ -19,12 +19,15 @@
 #include <vector>
 
 #include "core/agents.h"
+#include "core/need.h"
 #include "desktop/badge_writer.h"
 #include "desktop/claims.h"
 #include "desktop/notification_client.h"
 #include "desktop/notifications.h"
+#include "desktop/presence.h"
 #include "desktop/reporter.h"
 #include "desktop/sway.h"
+#include "desktop/tab_views.h"
 #include "desktop/task_queue.h"
 #include "desktop/terminal_titles.h"
 #include "desktop/tmux_switcher.h"
@@ -32,6 +35,7 @@
 #include "desktop/window_finder.h"
 #include "system/event_loop.h"
 #include "system/proc.h"
+#include "system/project.h"
 #include "wire/daemon_link.h"
 #include "wire/messages.h"
 
@@ -67,6 +71,7 @@ class Bridge {
   void on_told(const wire::Tie& tie) { finder_.inherit(tie); }
   void on_told(const wire::Writers& writers) { finder_.on_writers(writers); }
   void on_told(const wire::TmuxRan&);
+  void on_told(const wire::GoTo& go);
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
   bool title_is_own(const ProcessId& id) const;
@@ -79,11 +84,14 @@ class Bridge {
   void refresh();
   void tell_inputs();
   std::vector<WindowAgent> window_agents() const;
+  std::set<int64_t> shown_in(const ProcessId& id) const;
+  void look();
   void update_badges();
   void see(wire::Agent& agent);
   NotificationAgent notification_agent(const wire::Agent& agent) const;
   void update_notifications();
   void go_to(Notifications::Key notification);
+  void bring(wire::Agent& agent);
   void report();
 
   EventLoop& loop_;
@@ -91,13 +99,18 @@ class Bridge {
   DaemonLink link_;
   Sway sway_;
   TaskQueue tasks_;
-  std::map<ProcessId, wire::Agent> agents_;
+  std::map<ProcessId, wire::Agent> agents_;  // with a project in any case where there is a name
   WindowFinder finder_;
   Claims claims_;
   TerminalTitles titles_;
+  TabViews tabs_;
+  Presence presence_;
   WindowBadges badges_;
   BadgeWriter badge_writer_;
-  std::set<int64_t> looked_at_;  // windows that had the focus since the last refresh
+  // Windows that its user has before them, and those of them that they had since the last refresh.
+  std::set<int64_t> in_sight_;
+  Nanoseconds back_from_{};  // they have come back, and take what is before them in from then on
+  std::set<int64_t> looked_at_;
   NotificationRules rules_;
   Notifications notifications_;
   NotificationClient notification_client_;
@@ -131,6 +144,11 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
                                      std::string_view title) { on_title_changed(window, title); }}),
       finder_(loop, proc_, sway_, tasks_),
       claims_(loop, proc_, [this] { refresh_later(); }),
+      presence_(loop, proc_, user,
+                [this] {
+                  back_from_ = monotonic_now() + least_look;
+                  refresh_later();
+                }),
       badge_writer_(loop, runtime_directory, user),
       // Where systemd's user bus is, dbus-daemon's or dbus-broker's. What an agent's environment
       // says is no authority.
@@ -184,6 +202,7 @@ void Bridge::on_told(const NotificationRules& rules) {
 void Bridge::on_told(const wire::Agent& agent) {
   const auto [entry, is_new] = agents_.try_emplace(agent.id, agent);
   const wire::Agent before = std::exchange(entry->second, agent);
+  entry->second.project = project_name(agent.project, agent.directory);
   finder_.update(agent);
   if (is_new || before.state != agent.state || before.since != agent.since) {
     claims_.begin(agent);
@@ -197,8 +216,10 @@ void Bridge::on_told(const wire::Gone& gone) {
   const auto agent = agents_.find(gone.id);
   if (agent == agents_.end()) return;
   const Ending ending{.exit_code = gone.exit_code, .exit_signal = gone.exit_signal};
-  if (gone.while_working && is_crash(ending))
+  if (gone.while_working && is_crash(ending)) {
+    if (presence_.is_away()) looked_at_.clear();
     notifications_.crashed(notification_agent(agent->second), ending, monotonic_now());
+  }
   forget(gone.id);
 }
 
@@ -219,14 +240,37 @@ void Bridge::on_told(const wire::Input& input) {
   if (agent == agents_.end()) return;
   claims_.on_input(agent->second);
   finder_.on_input(input);
+  const bool showed = tabs_.shows(input.id);
+  tabs_.read(input, finder_.place(input.id).window);
+  if (tabs_.shows(input.id) != showed) refresh_later();
 }
 
 void Bridge::on_told(const wire::TitleAsked& asked) { finder_.on_title_asked(asked.id); }
 
 void Bridge::on_told(const wire::TmuxRan&) { finder_.on_tmux_ran(); }
 
+void Bridge::on_told(const wire::GoTo& go) {
+  if (go.id.pid != 0) {
+    if (const auto agent = agents_.find(go.id); agent != agents_.end()) bring(agent->second);
+    return;
+  }
+  const auto focused = sway_.focused();
+  wire::Agent* neediest = nullptr;
+  const auto need = [this](const wire::Agent& agent) {
+    return std::pair(need_of(agent.state, agent.unseen, claims_.of(agent.id)), agent.since);
+  };
+  for (auto& [id, agent] : agents_) {
+    const bool is_before_them =
+        std::ranges::any_of(shown_in(id), [&](int64_t window) { return focused.contains(window); });
+    if (is_before_them || finder_.place(id).window == 0) continue;
+    if (neediest == nullptr || need(agent) < need(*neediest)) neediest = &agent;
+  }
+  if (neediest != nullptr) bring(*neediest);
+}
+
 void Bridge::on_focus_changed() {
-  looked_at_.merge(sway_.focused());
+  look();
+  tabs_.focus(sway_.focused(), monotonic_now());
   finder_.on_focus_changed();
   refresh_later();
 }
@@ -234,6 +278,15 @@ void Bridge::on_focus_changed() {
 // At once: nothing else follows from a title but what the daemon then says.
 void Bridge::on_title_changed(int64_t window, std::string_view title) {
   const Nanoseconds now = monotonic_now();
+  std::vector<TabViews::Title> tabs;
+  for (const auto& [id, its] : agents_) {
+    const ResolverAnswer& place = finder_.place(id);
+    const TitleRules& rules = profile_of(its.agent).titles;
+    // One that says nothing where the agent is at rest has none in its idle rules.
+    if (place.window == window && place.tmux_sockets.empty() && !rules.idle.empty())
+      tabs.push_back({id, title_says(title, rules, TitleSays::nothing) != TitleSays::nothing});
+  }
+  tabs_.title_changed(window, tabs, now);
   if (finder_.on_title_changed(window, title, now)) reporter_.ask_who_writes(window, now);
   const auto id = finder_.only_agent_in(window);
   if (!id) return;
@@ -260,6 +313,7 @@ void Bridge::tell_titles() {
 
 void Bridge::forget(const ProcessId& id) {
   titles_.forget(id);
+  tabs_.forget(id);
   finder_.forget(id);
   claims_.forget(id);
   reporter_.forget(id);
@@ -274,6 +328,7 @@ void Bridge::refresh() {
     titles_.found(id, title, profile_of(agents_.at(id).agent).titles, monotonic_now());
   tell_titles();
   tell_inputs();
+  look();
   update_badges();
   update_notifications();
   looked_at_.clear();
@@ -295,27 +350,51 @@ std::vector<WindowAgent> Bridge::window_agents() const {
                                 .agent = agent.agent,
                                 .project = agent.project,
                                 .state = agent.state,
+                                .waits_for = claims_.of(id),
                                 .since = agent.since,
                                 .started = agent.started,
                                 .unseen = agent.unseen},
                       .window = place.window,
-                      .visible = place.visible});
+                      .shown_in = shown_in(id)});
   }
   return agents;
+}
+
+// A tab of a terminal may be behind another one. What has no tabs, has none behind.
+std::set<int64_t> Bridge::shown_in(const ProcessId& id) const {
+  const ResolverAnswer& place = finder_.place(id);
+  if (place.tmux_sockets.empty() && !tabs_.shows(id) && !finder_.shows_its_terminal_alone(id))
+    return {};
+  return place.shown_in;
+}
+
+// Its user looks at what has the focus, if they are there. Lockers are looked for only where that
+// matters: where what has the focus shows what was not seen yet.
+void Bridge::look() {
+  in_sight_ = sway_.focused();
+  const bool matters = std::ranges::any_of(agents_, [this](const auto& entry) {
+    const auto& shown = finder_.place(entry.first).shown_in;
+    return entry.second.unseen > 0 &&
+           std::ranges::any_of(shown, [this](int64_t it) { return in_sight_.contains(it); });
+  });
+  if (monotonic_now() < back_from_ || (matters ? presence_.is_away() : presence_.away_by_logind()))
+    in_sight_.clear();
+  looked_at_.insert(in_sight_.begin(), in_sight_.end());
 }
 
 void Bridge::update_badges() {
   const Nanoseconds now = monotonic_now();
   const double unix_time = unix_now();
   const auto agents = window_agents();
-  badges_.update(agents, now, unix_time);
-  const auto focused = sway_.focused();
-  looked_at_.insert(focused.begin(), focused.end());
-  const auto looks = badges_.looks(agents, looked_at_, focused, now);
-  for (const ProcessId& id : looks.seen) see(agents_.at(id));
-  if (!looks.seen.empty()) badges_.update(window_agents(), now, unix_time);
+  badges_.update(agents, unix_time);
   look_timer_->disarm();
-  if (looks.look_again) look_timer_->arm(*looks.look_again);
+  if (now < back_from_) look_timer_->arm(back_from_);
+  if (!rules_.until_answered) {
+    const auto looks = badges_.looks(agents, looked_at_, in_sight_, now, unix_time);
+    for (const ProcessId& id : looks.seen) see(agents_.at(id));
+    if (!looks.seen.empty()) badges_.update(window_agents(), unix_time);
+    if (looks.look_again) look_timer_->arm(*looks.look_again);
+  }
   badge_writer_.write(badges_.files());
 }
 
@@ -326,14 +405,11 @@ void Bridge::see(wire::Agent& agent) {
 
 NotificationAgent Bridge::notification_agent(const wire::Agent& agent) const {
   const ResolverAnswer& place = finder_.place(agent.id);
-  const bool looked_at =
-      place.visible && place.window != 0 &&
-      (sway_.focused().contains(place.window) || looked_at_.contains(place.window));
-  std::string project = agent.project;
-  if (project.empty()) project = agent.directory.substr(agent.directory.rfind('/') + 1);
+  const bool looked_at = std::ranges::any_of(
+      shown_in(agent.id), [this](int64_t window) { return looked_at_.contains(window); });
   return {.id = agent.id,
           .agent = agent.agent,
-          .project = std::move(project),
+          .project = agent.project,
           .tmux = place.tmux,
           .tmux_steps = place.tmux_steps,
           .state = agent.state,
@@ -341,6 +417,7 @@ NotificationAgent Bridge::notification_agent(const wire::Agent& agent) const {
           .since = agent.since,
           .worked = agent.worked,
           .unseen = agent.unseen,
+          .after_background = agent.after_background,
           .window = place.window,
           .settled = place.reason != wire::NoWindow::pending,
           .in_view = looked_at};
@@ -365,19 +442,28 @@ void Bridge::update_notifications() {
 void Bridge::go_to(Notifications::Key notification) {
   const NotificationAgent* about = notifications_.agent(notification);
   if (!about) return;
-  int64_t window = about->window;
-  std::vector<TmuxStep> steps = about->tmux_steps;
   if (const auto found = agents_.find(about->id); found != agents_.end()) {
-    const ResolverAnswer& place =
-        window != 0 ? finder_.place(about->id) : finder_.last_window(about->id);
-    steps = place.tmux_steps;
-    window = place.window;
-    see(found->second);
+    bring(found->second);
+  } else {
+    tmux_switcher_.show(about->tmux_steps);
+    sway_.command(about->window, "focus");
   }
-  tmux_switcher_.show(steps);
-  sway_.command(window, "focus");
   notifications_.drop(notification);
   refresh_later();
+}
+
+// Before its user, who asks for it. Where it has no window now, its last one may bring it back.
+void Bridge::bring(wire::Agent& agent) {
+  const ResolverAnswer& place =
+      finder_.place(agent.id).window != 0 ? finder_.place(agent.id) : finder_.last_window(agent.id);
+  tmux_switcher_.show(place.tmux_steps);
+  sway_.command(place.window, "focus");
+  // Until tmux has answered, another agent's pane would be taken for the one that shows.
+  if (!place.tmux_steps.empty()) {
+    back_from_ = monotonic_now() + least_look;
+    finder_.on_tmux_ran();
+  }
+  if (!rules_.until_answered) see(agent);
 }
 
 void Bridge::report() {

@@ -55,7 +55,8 @@ std::vector<std::string> icon_directories(const std::string& home) {
 
 // The path of an icon that exists, or a name that every theme has.
 std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
-  if (notification.crash) return crash_icon;
+  if (notification.occasion == Occasion::crash) return crash_icon;
+  if (notification.agent.empty()) return fallback_icon;
   const AgentProfile& profile = profile_of(notification.agent);
   const bool is_generic = profile.badge_source == generic_badge_source;
   // What its user has put there, before our own.
@@ -92,7 +93,7 @@ void NotificationClient::update(const std::map<Key, Notification>& wanted) {
     Entry& entry = found->second;
     if (!is_new && entry.notification == notification) continue;
     const bool closed = entry.sent && entry.id == 0 && !(call_ && notifying_ == key);
-    const bool same = entry.notification.is_of_occasion(notification);
+    const bool same = entry.notification.number == notification.number;
     entry.notification = notification;
     if (closed && same) continue;
     entry.sent = false;
@@ -271,9 +272,11 @@ NotificationClient::Message NotificationClient::notify_message(const Entry& entr
   const std::string body =
       capabilities_.contains("body-markup") ? escape_markup(notification.body) : notification.body;
   const bool actions = notification.focusable && capabilities_.contains("actions");
-  const std::string category =
-      std::string("x-ebpf-ai-monitor.") + (notification.crash ? "crashed" : "ready");
-  const int urgency = notification.crash ? Urgency::critical : Urgency::normal;
+  const std::string category = "x-ebpf-ai-monitor." + std::string(name_of(notification.occasion));
+  const int urgency = notification.critical ? Urgency::critical : Urgency::normal;
+  // A question stays until it is answered or seen. All else, as long as the server's user has set
+  // it to: what lasts is the badge.
+  const int expires = notification.occasion == Occasion::question ? 0 : -1;
   const std::string icon = icon_of(notification, icon_directories_);
 
   sd_bus_message* message = nullptr;
@@ -286,10 +289,10 @@ NotificationClient::Message NotificationClient::notify_message(const Entry& entr
   if (result >= 0)
     result = actions ? sd_bus_message_append(message, "as", 4, "default", "Show", "focus", "Focus")
                      : sd_bus_message_append(message, "as", 0);
-  // As long as the server's user has set it to: what lasts is the badge.
   if (result >= 0)
-    result = sd_bus_message_append(message, "a{sv}i", 3, "desktop-entry", "s", application,
-                                   "category", "s", category.c_str(), "urgency", "y", urgency, -1);
+    result =
+        sd_bus_message_append(message, "a{sv}i", 3, "desktop-entry", "s", application, "category",
+                              "s", category.c_str(), "urgency", "y", urgency, expires);
   if (result < 0) owned.reset();
   return owned;
 }

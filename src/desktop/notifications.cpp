@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "core/agents.h"
 #include "core/text.h"
@@ -17,61 +18,40 @@ using std::chrono::nanoseconds;
 
 // Those of crashed agents stay until their user has come: but not without end.
 constexpr size_t max_shown = 100;
+// More than these become one.
+constexpr size_t max_single = 3;
+constexpr Notifications::Key key_of_all = 1;
+// Of that one.
+constexpr size_t max_lines = 10;
 // Columns of a project's or a tmux window's name: a notification has room for a line or two.
 constexpr size_t max_name = 80;
+// The last comes a thousand times as late as the first.
+constexpr int max_reminders = 10;
 
 constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 std::string name_in_text(const std::string& name) { return shortened(printable(name), max_name); }
 
-std::string summary_of(const NotificationAgent& agent, const std::string& what) {
-  return name_in_text(display_name(agent.agent)) + " " + what;
-}
-
-// All text that a notification has is chosen here. `what`: of the agent. `detail`: a sentence.
-Notification notification_of(const NotificationAgent& agent, const std::string& what,
-                             const std::string& detail) {
-  std::string body = name_in_text(agent.project);
-  if (!agent.tmux.empty()) body += (body.empty() ? "tmux " : " · tmux ") + name_in_text(agent.tmux);
-  if (!body.empty()) body += '\n';
-  return {.summary = summary_of(agent, what),
-          .body = body + detail,
-          .agent = agent.agent,
-          .focusable = agent.window != 0,
-          .id = agent.id,
-          .since = agent.since};
-}
-
-std::string waiting(const NotificationAgent& agent, bool reminder) {
-  const std::string asks(what_asks(agent.waits_for));
-  if (reminder) return asks.empty() ? "is still waiting" : "still " + asks;
-  return asks.empty() ? "is ready" : asks;
-}
-
-Notification ready(const NotificationAgent& agent) {
-  return notification_of(agent, waiting(agent, false), "Worked for " + duration_text(agent.worked));
-}
-
-Notification reminder(const NotificationAgent& agent, int64_t waited) {
-  Notification notification = notification_of(agent, waiting(agent, true),
-                                              "For " + duration_text(static_cast<double>(waited)));
-  notification.reminder = true;
-  return notification;
-}
-
-Notification crash(const NotificationAgent& agent, const Ending& ending) {
-  std::string how = "Exit status " + std::to_string(ending.exit_code);
-  if (ending.exit_signal != 0) {
-    const char* name = sigabbrev_np(ending.exit_signal);
-    how = "Killed by " +
-          (name ? std::string("SIG") + name : "signal " + std::to_string(ending.exit_signal));
-  }
-  Notification notification = notification_of(agent, "crashed", how);
-  notification.crash = true;
-  return notification;
+std::string ending_text(const Ending& ending) {
+  if (ending.exit_signal == 0) return "Exit status " + std::to_string(ending.exit_code);
+  const char* name = sigabbrev_np(ending.exit_signal);
+  return "Killed by " +
+         (name ? std::string("SIG") + name : "signal " + std::to_string(ending.exit_signal));
 }
 
 }  // namespace
+
+std::string_view name_of(Occasion occasion) {
+  switch (occasion) {
+    case Occasion::question:
+      return "asks";
+    case Occasion::crash:
+      return "crashed";
+    case Occasion::end:
+      break;
+  }
+  return "ready";
+}
 
 std::string duration_text(double seconds) {
   const int64_t whole = std::llround(seconds);
@@ -97,7 +77,34 @@ void Notifications::update(std::vector<NotificationAgent> agents,
                            const std::set<int64_t>& looked_at, nanoseconds now) {
   std::map<ProcessId, NotificationAgent*> by_id;
   for (auto& agent : agents) by_id[agent.id] = &agent;
+  forget_what_is_over(by_id, looked_at);
+  for (auto& [key, shown] : shown_) {
+    // It may be in another window by now, or have said what it waits for. A click leads to where it
+    // was last.
+    if (const auto found = by_id.find(shown.agent.id); found != by_id.end()) {
+      const int64_t window = shown.agent.window;
+      shown.agent = *found->second;
+      if (shown.agent.window == 0) shown.agent.window = window;
+    }
+  }
+  std::ranges::sort(agents, {}, &NotificationAgent::since);
+  for (const auto& agent : agents) judge(agent, now);
+  started_ = true;
+  for (auto& [key, shown] : shown_) {
+    const auto due = reminder_due(shown);
+    if (!due || *due > now) continue;
+    ++shown.reminders;
+    shown.number = ++last_number_;
+  }
+  sum_up_many();
+}
 
+void Notifications::forget_what_is_over(const std::map<ProcessId, NotificationAgent*>& agents,
+                                        const std::set<int64_t>& looked_at) {
+  std::erase_if(waits_, [&](const auto& entry) { return !agents.contains(entry.first); });
+  std::erase_if(keys_, [&](const auto& entry) {
+    return !agents.contains(entry.first) && !shown_.contains(entry.second);
+  });
   // A pane's crash may have been out of view in a window with the focus.
   const auto is_looked_at = [&](const Shown& shown) {
     return shown.agent.window != 0 && looked_at.contains(shown.agent.window);
@@ -105,66 +112,145 @@ void Notifications::update(std::vector<NotificationAgent> agents,
   for (auto& [key, shown] : shown_) shown.looked_away |= !is_looked_at(shown);
   std::erase_if(shown_, [&](const auto& entry) {
     const Shown& shown = entry.second;
-    if (shown.notification.crash) return is_looked_at(shown) && shown.looked_away;
-    const auto found = by_id.find(shown.agent.id);
-    if (found == by_id.end()) return true;
+    if (shown.crash) return is_looked_at(shown) && shown.looked_away;
+    const auto found = agents.find(shown.agent.id);
+    if (found == agents.end()) return true;
     const NotificationAgent& agent = *found->second;
     return agent.state != State::waiting || agent.since != shown.agent.since || agent.unseen == 0 ||
-           agent.in_view;
+           (agent.in_view && !rules_.until_answered);
   });
+}
 
-  for (auto& [key, shown] : shown_) {
-    const auto found = by_id.find(shown.agent.id);
-    if (found == by_id.end()) continue;
-    // It may be in another window by now, or have said what it waits for.
-    shown.agent = *found->second;
-    Notification& notification = shown.notification;
-    notification.summary = summary_of(shown.agent, waiting(shown.agent, notification.reminder));
-    notification.focusable |= shown.agent.window != 0;
-  }
-
-  // The newest is the one that stays, where several of a window are due.
-  std::ranges::sort(agents, {}, &NotificationAgent::since);
-  std::erase_if(judged_, [&](const auto& entry) { return !by_id.contains(entry.first); });
-  for (const auto& agent : agents) {
-    const bool is_old = !started_ && agent.since <= news_since_;
-    if (agent.state != State::waiting || (!is_old && !agent.settled)) continue;
-    double& judged = judged_[agent.id];
-    if (std::exchange(judged, agent.since) == agent.since) continue;
-    const bool is_completion = agent.unseen > 0;  // a first wait is none
-    const bool is_long = agent.worked >= static_cast<double>(rules_.notify_after);
-    if (!is_old && is_completion && is_long && !agent.in_view) show(agent, ready(agent), now);
-  }
-  started_ = true;
-
-  for (auto& [key, shown] : shown_) {
-    const auto due = reminder_due(shown);
-    if (due && *due <= now) shown.notification = reminder(shown.agent, rules_.remind_after);
-  }
+// Whether it has come to wait, or has begun to ask in its wait, and its user is to be told.
+void Notifications::judge(const NotificationAgent& agent, nanoseconds now) {
+  const bool is_old = !started_ && agent.since <= news_since_;
+  if (agent.state != State::waiting || (!is_old && !agent.settled)) return;
+  Wait& wait = waits_[agent.id];
+  const bool is_new = wait.since != agent.since;
+  // What a question interrupts is one piece of work.
+  if (is_new)
+    wait = {.since = agent.since,
+            .worked = agent.worked + (wait.asks() ? wait.worked : 0),
+            .follows_question = wait.asks()};
+  const WaitsFor before = std::exchange(wait.claimed, agent.waits_for);
+  if (is_old) wait.told = wait.question_told = true;
+  if (wait.claimed == WaitsFor::prompt) wait.question_told = false;
+  // It only says now what it has waited for since it was told of.
+  if (wait.asks() && wait.told && before == WaitsFor::unknown) wait.question_told = true;
+  // In view, it is seen in a moment; if its user leaves before that, it was not.
+  if (agent.unseen == 0 || agent.in_view) return;
+  const bool is_long = wait.worked >= static_cast<double>(rules_.notify_after);
+  if (wait.asks() ? wait.question_told
+                  : wait.told || !(wait.follows_question || agent.after_background || is_long))
+    return;
+  wait.told = true;
+  wait.question_told |= wait.asks();
+  show(agent, wait.worked, std::nullopt, now);
 }
 
 void Notifications::crashed(const NotificationAgent& agent, const Ending& ending, nanoseconds now) {
-  if (!agent.in_view) show(agent, crash(agent, ending), now);
+  if (agent.in_view) return;
+  show(agent, 0, ending, now);
+  sum_up_many();
 }
 
-void Notifications::show(const NotificationAgent& agent, Notification notification,
+void Notifications::show(const NotificationAgent& agent, double worked, std::optional<Ending> crash,
                          nanoseconds now) {
-  const auto replaced = std::ranges::find_if(shown_, [&](const auto& entry) {
-    const NotificationAgent& other = entry.second.agent;
-    return other.id == agent.id || (agent.window != 0 && other.window == agent.window);
-  });
-  const Key key = replaced == shown_.end() ? ++last_key_ : replaced->first;
-  shown_[key] = {.agent = agent, .notification = std::move(notification), .told = now};
+  const auto [key, is_new] = keys_.try_emplace(agent.id, last_key_ + 1);
+  if (is_new) ++last_key_;
+  shown_[key->second] = {
+      .agent = agent, .crash = crash, .told = now, .worked = worked, .number = ++last_number_};
   if (shown_.size() > max_shown) shown_.erase(shown_.begin());
 }
 
+// Many are one until none is left: two of what was one would be told twice.
+void Notifications::sum_up_many() {
+  const size_t shown = by_need().size();
+  summed_up_ = shown > max_single || (summed_up_ && shown > 0);
+}
+
+void Notifications::drop(Key key) {
+  if (summed_up_ && key == key_of_all) {
+    const Shown* neediest = by_need().front();
+    std::erase_if(shown_, [&](const auto& entry) { return &entry.second == neediest; });
+  } else {
+    shown_.erase(key);
+  }
+  sum_up_many();
+}
+
 void Notifications::dismiss(Key key) {
-  if (const auto found = shown_.find(key); found != shown_.end()) found->second.dismissed = true;
+  for (auto& [its_key, shown] : shown_)
+    shown.dismissed |= its_key == key || (summed_up_ && key == key_of_all);
+  sum_up_many();
+}
+
+std::vector<const Notifications::Shown*> Notifications::by_need() const {
+  std::vector<const Shown*> sorted;
+  for (const auto& [key, shown] : shown_) {
+    if (!shown.dismissed) sorted.push_back(&shown);
+  }
+  std::ranges::stable_sort(sorted, {}, [this](const Shown* shown) {
+    return std::pair(notification_of(*shown).occasion, shown->told);
+  });
+  return sorted;
+}
+
+// All text that a notification has is chosen here and in summary().
+Notification Notifications::notification_of(const Shown& shown) const {
+  const NotificationAgent& agent = shown.agent;
+  const std::string asks(what_asks(agent.waits_for));
+  const bool is_reminder = shown.reminders > 0;
+  Notification notification{.agent = agent.agent,
+                            .project = printable(agent.project),
+                            .id = agent.id,
+                            .occasion = shown.crash    ? Occasion::crash
+                                        : asks.empty() ? Occasion::end
+                                                       : Occasion::question,
+                            .focusable = agent.window != 0,
+                            .number = shown.number};
+  const bool is_question = notification.occasion == Occasion::question;
+  notification.critical = shown.crash || (is_question && rules_.urgent_questions);
+  std::string what = is_reminder ? "is still waiting" : "is ready";
+  if (is_question) what = (is_reminder ? "still " : "") + asks;
+  if (shown.crash) what = "crashed";
+  if (!agent.project.empty()) notification.summary = name_in_text(agent.project) + ": ";
+  notification.summary += name_in_text(display_name(agent.agent)) + " " + what;
+  std::string detail;
+  if (shown.crash)
+    detail = ending_text(*shown.crash);
+  else if (is_reminder)
+    detail = "For " + duration_text(static_cast<double>(rules_.remind_after *
+                                                        ((int64_t{1} << shown.reminders) - 1)));
+  else if (!is_question)
+    detail = "Worked for " + duration_text(shown.worked);
+  if (!agent.tmux.empty())
+    notification.body = "tmux " + name_in_text(agent.tmux) + (detail.empty() ? "" : "\n");
+  notification.body += detail;
+  return notification;
+}
+
+Notification Notifications::summary() const {
+  const std::vector<const Shown*> sorted = by_need();
+  Notification all = notification_of(*sorted.front());
+  all.number = last_number_;  // each new one is news of it
+  if (sorted.size() == 1) return all;
+  all.agent.clear();
+  all.summary = std::to_string(sorted.size()) + " agents wait for you";
+  all.body.clear();
+  for (size_t i = 0; i < std::min(sorted.size(), max_lines); ++i)
+    all.body += (i > 0 ? "\n" : "") + notification_of(*sorted[i]).summary;
+  if (sorted.size() > max_lines)
+    all.body += "\nand " + std::to_string(sorted.size() - max_lines) + " more";
+  return all;
 }
 
 std::map<Notifications::Key, Notification> Notifications::wanted() const {
+  if (summed_up_) return {{key_of_all, summary()}};
   std::map<Key, Notification> wanted;
-  for (const auto& [key, shown] : shown_) wanted[key] = shown.notification;
+  for (const auto& [key, shown] : shown_) {
+    if (!shown.dismissed) wanted[key] = notification_of(shown);
+  }
   return wanted;
 }
 
@@ -177,15 +263,18 @@ std::set<int64_t> Notifications::windows() const {
 }
 
 const NotificationAgent* Notifications::agent(Key key) const {
+  if (summed_up_ && key == key_of_all) return &by_need().front()->agent;
   const auto found = shown_.find(key);
   return found == shown_.end() ? nullptr : &found->second.agent;
 }
 
+// Each comes after twice the time of the one before.
 std::optional<nanoseconds> Notifications::reminder_due(const Shown& shown) const {
-  if (rules_.remind_after == 0 || shown.notification.crash || shown.notification.reminder ||
-      shown.dismissed)
+  if (rules_.remind_after == 0 || shown.crash || shown.dismissed ||
+      shown.reminders == max_reminders)
     return std::nullopt;
-  return shown.told + std::chrono::seconds(rules_.remind_after);
+  return shown.told +
+         std::chrono::seconds(rules_.remind_after * ((int64_t{2} << shown.reminders) - 1));
 }
 
 std::optional<nanoseconds> Notifications::deadline() const {

@@ -6,16 +6,7 @@
 #include "desktop/sway.h"
 
 namespace ebpf_ai_monitor {
-namespace {
-
-// A window that has the focus this long after its badge's change has been looked at; less may be
-// chance.
-constexpr Nanoseconds least_look = std::chrono::seconds(1);
-
-}  // namespace
-
-void WindowBadges::update(const std::vector<WindowAgent>& agents, Nanoseconds now,
-                          double unix_time) {
+void WindowBadges::update(const std::vector<WindowAgent>& agents, double unix_time) {
   std::map<int64_t, std::vector<BadgeAgent>> windows;
   for (const WindowAgent& agent : agents) {
     if (agent.window != 0) windows[Sway::con_id(agent.window)].push_back(agent.agent);
@@ -32,26 +23,28 @@ void WindowBadges::update(const std::vector<WindowAgent>& agents, Nanoseconds no
     }
     // The first badge of a window shows a state that may be old: the bridge was restarted, or the
     // agent was attached to another window.
-    const double age = before == shown_.end() ? std::max(0.0, unix_time - agent->since) : 0;
+    const bool is_first = before == shown_.end();
     shown[window] = {.badge = badge,
-                     .timestamp = unix_time - age,
-                     .changed = now - Nanoseconds(static_cast<int64_t>(age * 1e9))};
+                     .timestamp = is_first ? std::min(unix_time, agent->since) : unix_time};
   }
   shown_ = std::move(shown);
 }
 
 WindowBadges::Looks WindowBadges::looks(const std::vector<WindowAgent>& agents,
                                         const std::set<int64_t>& looked_at,
-                                        const std::set<int64_t>& focused, Nanoseconds now) const {
+                                        const std::set<int64_t>& focused, Nanoseconds now,
+                                        double unix_time) const {
   Looks looks;
   for (const WindowAgent& agent : agents) {
-    const auto shown = shown_.find(Sway::con_id(agent.window));
-    if (agent.agent.unseen == 0 || shown == shown_.end()) continue;
-    if (!agent.visible || !looked_at.contains(agent.window)) continue;
-    const Nanoseconds counts_from = shown->second.changed + least_look;
+    if (agent.agent.unseen == 0 || !shown_.contains(Sway::con_id(agent.window))) continue;
+    if (!agent.shows_in_any_of(looked_at)) continue;
+    // Its own change, whatever its window's badge shows.
+    const std::chrono::duration<double> age(std::max(0.0, unix_time - agent.agent.since));
+    const Nanoseconds counts_from =
+        now - std::chrono::round<std::chrono::microseconds>(age) + least_look;
     if (now >= counts_from) {
       looks.seen.push_back(agent.agent.id);
-    } else if (focused.contains(agent.window)) {
+    } else if (agent.shows_in_any_of(focused)) {
       looks.look_again = std::min(looks.look_again.value_or(counts_from), counts_from);
     }
   }

@@ -115,7 +115,9 @@ std::vector<std::pair<ProcessId, std::string>> WindowFinder::take_pane_titles() 
 }
 
 bool WindowFinder::wants_inputs(const ProcessId& id) const {
-  return place(id).learnable || !place(id).tmux_sockets.empty();
+  const ResolverAnswer& its = place(id);
+  // Of a window: which of its tabs shows.
+  return its.learnable || its.window != 0 || !its.tmux_sockets.empty();
 }
 
 void WindowFinder::find() {

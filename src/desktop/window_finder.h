@@ -59,7 +59,7 @@ class WindowFinder {
   std::optional<ProcessId> only_agent_in(int64_t window) const;
   // Whether that window can show no other terminal's: no other tab, no editor around the agent.
   bool shows_its_terminal_alone(const ProcessId& id) const;
-  // Whether reads from its terminal tell anything of its window.
+  // Whether reads from its terminal tell anything: of its window, or of its tab.
   bool wants_inputs(const ProcessId& id) const;
 
  private:

@@ -105,6 +105,7 @@ class Resolver {
     } else {
       by_order(owner, below, owned, answer);
     }
+    if (answer.window != 0) answer.shown_in.insert(answer.window);
     return answer;
   }
 
@@ -208,6 +209,7 @@ class Resolver {
         std::ranges::find(view_.windows, tie->window, &sway::Window::id) != view_.windows.end()) {
       answer.window = tie->window;
       answer.how = tie->how;
+      answer.shown_in.insert(answer.window);
     } else {
       answer.reason = NoWindow::no_owner;
     }
@@ -244,13 +246,17 @@ class Resolver {
     const auto pane = (*state)->panes.find(pane_id);
     if (pane == (*state)->panes.end() || !is_in(pane->second, chain)) return std::nullopt;
     std::optional<ResolverAnswer> answer;
+    std::set<int64_t> shown_in;  // of all clients: each may be looked at
     for (const auto& client : (*state)->clients) {
       const auto session = pane->second.sessions.find(client.session);
       if (session == pane->second.sessions.end()) continue;
-      if (answer && rank(*answer) == highest_rank) break;
+      const bool is_found = answer && rank(*answer) == highest_rank;
+      if (is_found && !session->second.shown) continue;
       if (clients_left_-- <= 0) break;
       auto found = of_client(client, session->second.shown, level);
       if (!found) continue;
+      shown_in.merge(found->shown_in);
+      if (is_found) continue;
       found->tmux = session->second.name;
       found->tmux_steps.push_back(
           {.socket = socket, .client = client.name, .target = session->second.target});
@@ -258,7 +264,10 @@ class Resolver {
       if (found->reason == NoWindow::pending) return found;
       if (!answer || rank(*found) > rank(*answer)) answer = std::move(found);
     }
-    if (answer) return answer;
+    if (answer) {
+      answer->shown_in = std::move(shown_in);
+      return answer;
+    }
     answer = ResolverAnswer::none(NoWindow::tmux_detached);
     if (!pane->second.sessions.empty()) answer->tmux = pane->second.sessions.begin()->second.name;
     return answer;
@@ -271,6 +280,7 @@ class Resolver {
     auto found = by_chain(chain, level);
     if (!found) found = by_keys(chain);
     found->visible = found->visible && shows_pane;
+    if (!shows_pane) found->shown_in.clear();
     if (!found->client_activity) found->client_activity = client.activity;
     found->how = "tmux client (pid " + std::to_string(client.pid) + "); " + found->how;
     return found;

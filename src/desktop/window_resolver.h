@@ -44,8 +44,11 @@ struct ResolverAnswer {
 
   int64_t window = 0;  // Sway container id, 0: none
   wire::NoWindow reason = wire::NoWindow::none;
-  std::string how;                   // it is known, for people
-  bool visible = true;               // false: tmux does not show its pane now
+  std::string how;      // it is known, for people
+  bool visible = true;  // false: tmux does not show its pane now
+  // Where its terminal shows now: in `window`, and in those of other tmux clients that show its
+  // pane; not where tmux shows another one.
+  std::set<int64_t> shown_in;
   std::string tmux;                  // where it is in tmux, for people: "main:1"; "": it is in none
   std::vector<TmuxStep> tmux_steps;  // to its pane, of the outermost tmux first
   // Whose terminal that window shows, as WindowTies has it; pid 0: it would not help to know.

@@ -34,6 +34,7 @@ struct Event {
     // Only a look finds these.
     mode,        // of the terminal: only `line_mode` counts
     age,         // it began at `previous`, before it was watched
+    given,       // its command line asks for work
     gone,        // `pid` is no process of the session any more; when it ended was not seen
     reads_anew,  // what was known of reads is void: those that go on are told next
     tick,        // nothing happened: the deadline may have passed

@@ -49,7 +49,7 @@ void RecordedSession::take(const trace::Line& line) {
   // The look took the place of what would have become true at its deadline.
   advance(line.look ? line.look->due - rounding : line.time);
   if (line.event) take_event(line);
-  if (!members_.empty() && (line.look || line.age || line.title)) found(line);
+  if (!members_.empty() && (line.look || line.age || line.title || line.given)) found(line);
 }
 
 void RecordedSession::take_event(const trace::Line& line) {
@@ -83,11 +83,11 @@ void RecordedSession::found(const trace::Line& line) {
     TraceEyes eyes(*this, std::nullopt, nullptr);
     return watch_.hear(title, eyes, [this](const auto& transition) { tell(transition); });
   }
-  judge::Event age;
-  age.kind = judge::Event::Kind::age;
-  age.time = line.time;
-  age.previous = line.time - *line.age;
-  watch_.take(age, [this](const auto& transition) { tell(transition); });
+  judge::Event event;
+  event.kind = line.given ? judge::Event::Kind::given : judge::Event::Kind::age;
+  event.time = line.time;
+  if (line.age) event.previous = line.time - *line.age;
+  watch_.take(event, [this](const auto& transition) { tell(transition); });
 }
 
 void RecordedSession::begin(pid_t pid, judge::Time time) {

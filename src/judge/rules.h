@@ -118,6 +118,12 @@ constexpr Time last_words = 300ms;
 // largest of them by this.
 constexpr int64_t clearly_larger(int64_t bytes) { return bytes * 3 / 2; }
 
+// ---- the background ----
+
+// An agent that is told of the end of a command in the background begins to work within this: it
+// asks its model first (claude-background-task-ends).
+constexpr Time speaks_after_end = 3s;
+
 // ---- titles ----
 
 // A title that changes within this of the session's last write is its own: Sway tells of it 20 to

@@ -32,6 +32,14 @@ struct Standing {
   Stage stage = Stage::starting;
   // More than a message that left says that its present work is some.
   bool work_is_shown = false;
+  // Signs that its start was more than one, until it has been asked for something in a wait: its
+  // command line or a key asked for work; a whole request has left; its title has said that it
+  // works.
+  bool given = false;
+  bool request_left = false;
+  bool title_said_work = false;
+  // Its present work began by itself, as something ended that went on in the background.
+  bool after_background = false;
   Time silent_since{};  // the last output before the present wait
   Time silence_from{};  // silence before counts for nothing
   Time busy_until{};    // its silence until then was none of its choice

@@ -26,7 +26,9 @@
 //  7. Silence that is none of its choice counts for nothing: while it is stopped, while it has no
 //     processor, while its program loads.
 //  8. A wait is a completion if it ends work that was asked for. The first wait after the start is
-//     none, nor are those of a start that draws, pauses and draws on.
+//     none, nor are those of a start that draws, pauses and draws on; unless two signs say that
+//     work was asked for before: a prompt on the command line or a key, a whole request that left,
+//     a title that said work, an animation.
 //  9. A terminal's title is the agent's own word. While it says that the agent works, and keeps
 //     changing, the agent works. Where it says that the agent asks or is done, a short silence, or
 //     one with nothing but a blink, is a wait. A title that stopped changing says nothing. One that
@@ -90,6 +92,7 @@ class Verdict {
 
   bool unanswered() const;
   bool starts_up(Time time) const;
+  bool was_asked() const;
   bool runs_tool() const;
   bool words_are_due() const;
   bool may_blink() const;
@@ -148,10 +151,12 @@ void Verdict::begin_after_message(Time time) {
 void Verdict::change(State to, Time time, std::string why) {
   Standing& standing = now_.standing;
   if (standing.state == to || standing.state == State::exited) return;
-  Transition transition{standing.state, to, time, false, std::move(why)};
+  Transition transition{standing.state, to, time, false, false, std::move(why)};
   if (to == State::waiting) {
     const bool worked = standing.state == State::working;
-    transition.completion = worked && standing.stage >= Stage::asked && standing.work_is_shown;
+    transition.completion = worked && was_asked() && standing.work_is_shown;
+    transition.after_background =
+        transition.completion && std::exchange(standing.after_background, false);
     standing.stage = transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
     if (worked && words_are_due()) now_.idle.no_words_came();
     if (worked) now_.requests.ended();
@@ -167,6 +172,10 @@ void Verdict::change(State to, Time time, std::string why) {
     if (now_.has_waited() && !starts_up(time))
       standing.stage = std::max(standing.stage, Stage::asked);
     standing.words_due_since = {};
+    standing.after_background = standing.state == State::waiting &&
+                                !now_.input.any_since(standing.changed) &&
+                                !now_.idle.begins_processes() &&
+                                within(time, now_.processes.last_end(), rule::speaks_after_end);
     now_.animation.begin_work();
     now_.idle.begin_work();
     now_.requests.begin_work();
@@ -275,6 +284,17 @@ bool Verdict::starts_up(Time time) const {
   return now_.standing.stage < Stage::proven && time - now_.standing.began <= rule::start_up;
 }
 
+// Whether what it has worked at was asked for. No single sign is enough at its start: telemetry may
+// be as large as a request, Codex' title has a spinner also while it starts its servers, an
+// option's value looks like a prompt.
+bool Verdict::was_asked() const {
+  const Standing& standing = now_.standing;
+  if (standing.stage >= Stage::asked) return true;
+  const bool draws_work = standing.title_said_work || now_.animation.kind() == Animation::shown;
+  return (standing.given && (standing.request_left || draws_work)) ||
+         (standing.request_left && draws_work);
+}
+
 // Processes that it begins while it waits, too, say nothing: a command for a status line.
 bool Verdict::runs_tool() const {
   return now_.processes.tool_runs() && !now_.idle.begins_processes();
@@ -351,6 +371,9 @@ void Verdict::weigh(const Event& event) {
     case Kind::age:
       now_.standing.began = event.previous;
       return;
+    case Kind::given:
+      now_.standing.given = true;
+      return;
     case Kind::restart:
       return restarted(event.time);
     case Kind::title:
@@ -384,6 +407,7 @@ void Verdict::title_changed(Time time) {
   }
   if (!now_.titles.says_work_until() || state() == State::exited) return;
   now_.standing.work_is_shown = true;
+  now_.standing.title_said_work = true;
   change(State::working, time, "its title says that it works");
 }
 
@@ -525,6 +549,8 @@ void Verdict::sent(const Event& event) {
     standing.words_due_since = time;
     standing.words_due_to_tool = false;
   }
+  standing.given |= message.asks;
+  standing.request_left |= event.bytes >= rule::whole_request_bytes;
   if (message.asks && now_.has_waited()) standing.stage = std::max(standing.stage, Stage::asked);
   if ((message.acts || message.asks) && unusual) {
     message_after_input(time, message.asks);
@@ -578,6 +604,9 @@ void Verdict::restarted(Time time) {
   } else {
     standing.began = time;
     standing.stage = std::min(standing.stage, Stage::ready);
+    // A script's interpreter is the same start.
+    if (now_.has_waited())
+      standing.given = standing.request_left = standing.title_said_work = false;
   }
 }
 

@@ -19,6 +19,8 @@ struct Transition {
   // A wait that ends work that its user asked for. None: the first wait after the start, and those
   // of a start that draws, pauses and draws on.
   bool completion = false;
+  // A completion of what began by itself, as something ended that went on in the background.
+  bool after_background = false;
   std::string why;
 };
 

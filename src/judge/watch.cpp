@@ -51,6 +51,7 @@ void Watch::adopt(Step step, Time changed, bool exited, const Tell& tell) {
     attention_.worked = transition.completion
                             ? work_time(session_, changed, transition.time, rules_.wait_threshold)
                             : 0;
+    attention_.after_background = transition.after_background;
     attention_.ended_at_work = exited && transition.from == State::working;
     // Who answers has seen it. Work that begins by itself has not been seen by anyone.
     if (transition.to == State::working && session_.input.any_since(changed)) attention_.unseen = 0;

@@ -34,6 +34,7 @@ struct Attention {
   uint32_t unseen = 0;  // completions
   double worked = 0;    // seconds of the work that its present wait ended
   bool ended_at_work = false;
+  bool after_background = false;  // its present wait ends what Transition says
 };
 
 class Watch {

@@ -36,10 +36,11 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid, const Known& known) co
   const auto stat = proc_.stat(pid);
   if (!stat || stat->ended() || stat->terminal == 0) return std::nullopt;
   const auto before = known.find(stat->id);
-  const std::string* name =
-      before != known.end()
-          ? names_.find(before->second)
-          : names_.match({stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)});
+  const bool is_known = before != known.end();
+  const ProcessNames process =
+      is_known ? ProcessNames{}
+               : ProcessNames{stat->comm, proc_.link(pid, "exe"), proc_.arguments(pid)};
+  const std::string* name = is_known ? names_.find(before->second) : names_.match(process);
   if (!name) return std::nullopt;
   const auto terminal = terminal_of_(pid);
   if (!terminal) return std::nullopt;
@@ -49,7 +50,8 @@ std::optional<FoundAgent> AgentFinder::look_at(pid_t pid, const Known& known) co
                     *name,
                     stat->terminal,
                     stat->session,
-                    terminal->is_input && terminal->is_output && in_foreground(pid)};
+                    terminal->is_input && terminal->is_output && in_foreground(pid),
+                    asks_for_work(process)};
 }
 
 bool AgentFinder::in_foreground(pid_t pid) const {

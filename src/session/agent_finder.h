@@ -25,6 +25,7 @@ struct FoundAgent {
   // for `claude -p` in a pipe or an agent in the background: it becomes an agent if it ever reads
   // from the terminal, which only a foreground process can do.
   bool interactive = false;
+  bool given = false;  // its command line asks for work
 };
 
 // What its user gave the process to know: values of its environment. Valid UTF-8, and short: they

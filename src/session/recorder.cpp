@@ -164,6 +164,7 @@ void Recorder::begin(const FoundAgent& agent, Nanoseconds now) {
   recorded_.emplace(header.agent, judge::Rules{}, [](const ReplayedTransition&) {});
   // By this line a reader knows where the session begins, whatever the process is called.
   write_event(exec_of(agent.id.pid, agent.name));
+  if (agent.given) write_line(trace::given_text(agent.id.pid, latest_));
 }
 
 // What a session that runs already looks like, in lines that replay: its members, the terminal's

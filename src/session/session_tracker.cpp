@@ -350,6 +350,12 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   if (kept != nullptr) monitor_.set_quiet(leader, session.watch.state() == State::working);
   if (found.interactive) listener_.on_change(session, nullptr);
   look_at_terminal(session, std::max(now, monotonic_now()));
+  if (found.given) {
+    judge::Event given;
+    given.kind = judge::Event::Kind::given;
+    given.time = std::max(now, monotonic_now());
+    take(session, given);
+  }
 }
 
 // What it did to its terminal while no events came.

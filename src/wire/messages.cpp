@@ -26,6 +26,7 @@ json json_of(const Agent& agent) {
   content["worked"] = agent.worked;
   content["started"] = agent.started;
   content["unseen"] = agent.unseen;
+  content["after_background"] = agent.after_background;
   content["blinks"] = agent.blinks;
   return content;
 }
@@ -48,10 +49,9 @@ json json_of(const Input& input) {
 }
 
 json json_of(const NotificationRules& rules) {
-  return {{"notifications", rules.notifications},
-          {"notify_after", rules.notify_after},
-          {"remind_after", rules.remind_after},
-          {"urgent", rules.urgent}};
+  return {{"notifications", rules.notifications},       {"notify_after", rules.notify_after},
+          {"remind_after", rules.remind_after},         {"urgent", rules.urgent},
+          {"urgent_questions", rules.urgent_questions}, {"until_answered", rules.until_answered}};
 }
 
 json json_of(const Synced& synced) { return {{"news_since", synced.news_since}}; }
@@ -79,6 +79,8 @@ json json_of(const Writers& writers) {
 
 json json_of(const TmuxRan&) { return json::object(); }
 
+json json_of(const GoTo& go) { return json_of(go.id); }
+
 constexpr const char* kind_of(const Agent&) { return "agent"; }
 constexpr const char* kind_of(const Gone&) { return "gone"; }
 constexpr const char* kind_of(const Input&) { return "input"; }
@@ -88,6 +90,7 @@ constexpr const char* kind_of(const TitleAsked&) { return "title_asked"; }
 constexpr const char* kind_of(const Writers&) { return "writers"; }
 constexpr const char* kind_of(const Tie&) { return "tie"; }
 constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
+constexpr const char* kind_of(const GoTo&) { return "go_to"; }
 
 // Takes the members out of an object and remembers the first that is missing or of another type.
 class Reader {
@@ -171,6 +174,7 @@ Agent agent_in(Reader& reader) {
   reader.read("worked", agent.worked);
   reader.read("started", agent.started);
   reader.read("unseen", agent.unseen);
+  reader.read("after_background", agent.after_background);
   reader.read("blinks", agent.blinks);
   return agent;
 }
@@ -218,6 +222,8 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("notify_after", rules.notify_after);
     reader.read("remind_after", rules.remind_after);
     reader.read("urgent", rules.urgent);
+    reader.read("urgent_questions", rules.urgent_questions);
+    reader.read("until_answered", rules.until_answered);
     return reader.status().map([&] { return Told(rules); });
   }
   if (kind == "synced") {
@@ -246,6 +252,12 @@ Result<Told> decode_told(std::string_view packet) {
     return reader.status().map([&] { return Told(writers); });
   }
   if (kind == "tmux_ran") return Told(TmuxRan{});
+  if (kind == "go_to") {
+    GoTo go;
+    reader.read("pid", go.id.pid);
+    reader.read("start_ticks", go.id.start_ticks);
+    return reader.status().map([&] { return Told(go); });
+  }
   return fail("a message of the daemon is of the unknown kind '" + kind + "'");
 }
 

@@ -34,10 +34,11 @@ struct Agent {
   std::string tmux;       // TMUX of its environment: "socket path,server pid,session", or ""
   std::string tmux_pane;  // TMUX_PANE of its environment: "%3", or ""
   State state = State::unknown;
-  double since = 0;     // Unix seconds of the change to `state`
-  double worked = 0;    // seconds of the work that this wait ended
-  double started = 0;   // Unix seconds at which the agent started
-  uint32_t unseen = 0;  // completions that its user has not seen yet
+  double since = 0;               // Unix seconds of the change to `state`
+  double worked = 0;              // seconds of the work that this wait ended
+  double started = 0;             // Unix seconds at which the agent started
+  uint32_t unseen = 0;            // completions that its user has not seen yet
+  bool after_background = false;  // that work began as something in the background ended
   bool blinks = false;  // it waits, and draws once a second as it does not in its other waits
 };
 
@@ -104,8 +105,13 @@ struct Writers {
 // offered as well.
 struct TmuxRan {};
 
-using Told =
-    std::variant<NotificationRules, Agent, Gone, Synced, Tie, Input, TitleAsked, Writers, TmuxRan>;
+// The user wants to have an agent before them. Only offered as well.
+struct GoTo {
+  ProcessId id;  // pid 0: the neediest one that they do not see
+};
+
+using Told = std::variant<NotificationRules, Agent, Gone, Synced, Tie, Input, TitleAsked, Writers,
+                          TmuxRan, GoTo>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);

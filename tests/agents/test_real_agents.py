@@ -136,10 +136,9 @@ class TestRealAgent:
         turn = run.submit("please THINK=5 now")
         run.look_away()
         run.api.wait_for_end(turn)
-        shown = mako.wait_for(f"{run.agent.display_name} is ready")
+        shown = mako.wait_for(f"{PROJECT}: {run.agent.display_name} is ready")
         stopped = run.wait_for("stopped", begin)
-        place = PROJECT if run.terminal == "foot" else f"{PROJECT} · tmux main:0"
-        assert shown.body.partition("\n")[0] == place
+        assert shown.body.startswith("Worked for " if run.terminal == "foot" else "tmux main:0\nWorked for ")
         mako.invoke(shown)
         run.wait_for_badge(lambda version: not version.needs_attention, stopped.time, "a badge that was seen")
         mako.wait_for_none()

@@ -45,6 +45,8 @@ def refused(run: Run, arguments: list[str], says: list[str], status: int = 2, wr
         (["daemon", "stray"], ["stray"]),
         (["status", "stray"], ["stray"]),
         (["watch", "stray"], ["stray"]),
+        (["focus", "soon"], ["soon"]),
+        (["focus", "next", "stray"], ["stray"]),
         (["watch", "--format", "xml"], ["format", "xml"]),
         (["watch", "--json", "--format", "text"], ["json", "format"]),
     ],
@@ -216,7 +218,7 @@ def test_help_of_a_command(run: Run, command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
-@pytest.mark.parametrize("arguments", [["status"], ["explain", "1"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["status"], ["explain", "1"], ["focus"]], ids=" ".join)
 def test_without_a_daemon(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 1

@@ -60,6 +60,7 @@ class Agent:
     worked: float = 0.0
     started: float = 1700000000.5
     unseen: int = 0
+    after_background: bool = False
     blinks: bool = False
     tmux: str = ""
     tmux_pane: str = ""
@@ -131,7 +132,9 @@ class Bridge:
         self.tell(agent, synced=False)
 
     def tell_rules(self, **rules: bool | int) -> None:
-        self._send("rules", {"notifications": True, "notify_after": 3, "remind_after": 0, "urgent": False} | rules)
+        defaults = {"notifications": True, "notify_after": 3, "remind_after": 0, "urgent": False,
+                    "urgent_questions": False, "until_answered": False}  # fmt: skip
+        self._send("rules", defaults | rules)
 
     def tell_input(self, agent: Agent) -> None:
         """That a key was read from its terminal."""

@@ -248,7 +248,7 @@ def test_two_users_at_once(desktop: Desktop, badges: BadgeWatch, stand_in: str) 
         for each, window in zip((desktop, other), windows, strict=True):
             each.open_foot("sleep", "1000")  # takes the focus
             os.kill(agent_in(window), signal.SIGUSR1)
-            (mako if each is desktop else other_mako).wait_for(f"{NAME} is ready")
+            (mako if each is desktop else other_mako).wait_for(f"{each.home.name}: {NAME} is ready")
         assert (calls.count(), other_calls.count()) == (1, 1)
         # One ends, and it is nothing to the other.
         os.kill(agent_in(windows[0]), signal.SIGKILL)
@@ -381,9 +381,9 @@ def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch,
         assert calls.count() == 0
 
         os.kill(agent_in(window), signal.SIGUSR1)
-        shown = mako.wait_for(f"{NAME} is ready")
+        shown = mako.wait_for(f"my project: {NAME} is ready")
         # It animates for a second; some of that passes until it is known to be work.
-        assert re.fullmatch("my project\nWorked for [01] s", shown.body)
+        assert re.fullmatch("Worked for [01] s", shown.body)
         mako.invoke(shown)
         seen = wait_for_badge(badges, window, state="stopped", needs_attention=False, since=time.monotonic() - 1)
         mako.wait_for_none()
@@ -393,7 +393,7 @@ def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch,
         os.kill(agent_in(window), signal.SIGUSR1)
         wait_for_badge(badges, window, since=seen.time, state="working")
         os.kill(agent_in(window), signal.SIGSEGV)
-        assert mako.wait_for(f"{NAME} crashed").body == "my project\nKilled by SIGSEGV"
+        assert mako.wait_for(f"my project: {NAME} crashed").body == "Killed by SIGSEGV"
         assert calls.count() == 2
 
 
@@ -408,7 +408,7 @@ def test_a_row_of_the_table_is_an_agent(desktop: Desktop, badges: BadgeWatch, st
         assert (session["agent"], session["name"]) == ("my-agent", "My Agent")
         desktop.open_foot("sleep", "1000")
         os.kill(agent_in(window), signal.SIGUSR1)
-        mako.wait_for("My Agent is ready")
+        mako.wait_for(f"{desktop.home.name}: My Agent is ready")
 
 
 def test_a_reload_changes_what_is_told_and_keeps_the_bridge(
@@ -421,11 +421,11 @@ def test_a_reload_changes_what_is_told_and_keeps_the_bridge(
         wait_for_badge(badges, window, state="stopped")
         desktop.open_foot("sleep", "1000")
         os.kill(agent_in(window), signal.SIGUSR1)
-        mako.wait_for(f"{NAME} is ready")
+        mako.wait_for(f"{desktop.home.name}: {NAME} is ready")
         bridge = bridge_of(daemon)
         config.write_text(config.read_text() + "remind-after = 1\n")
         daemon.process.send_signal(signal.SIGHUP)
-        mako.wait_for(f"{NAME} is still waiting")
+        mako.wait_for(f"{desktop.home.name}: {NAME} is still waiting")
         assert bridge_of(daemon) == bridge
 
 
@@ -450,7 +450,7 @@ def test_without_sway_there_is_no_badge_but_a_notification(
         [session] = wait_until(waiting, SECONDS, "the agent's wait")
         assert session["no_window"] == "no Sway answers in the user's runtime directory"
         os.kill(session["pid"], signal.SIGUSR1)
-        assert read_line(server.stdout).decode() == f"{NAME} is ready, actions: []\n"
+        assert read_line(server.stdout).decode() == f"{desktop.home.name}: {NAME} is ready, actions: []\n"
     assert badges.windows() == set()
 
 
@@ -511,11 +511,13 @@ def test_the_table_fits_into_80_columns(
     window = desktop.open_foot(stand_in, env={"I3PM_PROJECT_NAME": long_name})
     run_detached(stand_in)
     wait_for_badge(badges, window, state="stopped")
-    wait_until(lambda: len(daemon.status()["sessions"]) == 2, SECONDS, "two agents")
+    wait_until(lambda: [it["state"] for it in daemon.status()["sessions"]] == ["waiting"] * 2, SECONDS, "two agents")
     full = run_program(desktop, "status").stdout.splitlines()
-    assert full[0].split() == ["AGENT", "PID", "STATE", "SINCE", "PROJECT", "TTY", "WINDOW"]
-    row = next(line for line in full if line.endswith(f" {window.con_id}"))
-    assert row.split()[:3] == [NAME, str(agent_in(window)), "waiting"]
+    assert full[0] == "2 idle"
+    assert full[2].split() == ["STATE", "FOR", "PROJECT", "AGENT", "WORKSPACE", "TTY", "PID"]
+    row = next(line for line in full if line.endswith(f" {agent_in(window)}"))
+    assert row.split()[0] == "idle"
+    assert f" {NAME} " in row
     assert [line for line in empty + full if len(line) > 80] == []
 
 

@@ -298,7 +298,7 @@ def test_bus_that_never_answers(desktop: Desktop, stand_in: str, measure: Measur
             wait_until(lambda: false_bus.connections > 0, SECONDS, "a connection")
             scene.wait_until_right()
         since = time.monotonic()
-        mako.wait_for(f"{NAME} is ready")
+        mako.wait_for(f"{desktop.home.name}: {NAME} is ready")
         scene.note("the notification", since)
 
 

@@ -82,11 +82,11 @@ def test_each_agent_has_its_icon(desktop: Desktop, mako: Mako, bridge: Bridge) -
 def test_a_completion_is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> None:
     calls = NotifyCalls(desktop)
     complete(bridge, agent, worked=125)
-    shown = mako.wait_for("Claude Code is ready")
+    shown = mako.wait_for("web-shop: Claude Code is ready")
     assert shown == Shown(
         id=shown.id,
-        summary="Claude Code is ready",
-        body="web-shop\nWorked for 2 min 5 s",
+        summary="web-shop: Claude Code is ready",
+        body="Worked for 2 min 5 s",
         actions={"default": "Show", "focus": "Focus"},
         category="x-ebpf-ai-monitor.ready",
         app_icon="utilities-terminal",
@@ -103,7 +103,7 @@ def test_a_click_goes_to_the_window(
     action: str,
 ) -> None:  # fmt: skip
     complete(bridge, agent)
-    shown = mako.wait_for("Claude Code is ready")
+    shown = mako.wait_for("web-shop: Claude Code is ready")
     assert focused(desktop) == windows[1].con_id
     mako.invoke(shown, action)
     wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
@@ -131,18 +131,18 @@ def test_it_closes_when_the_window_is_looked_at(
     desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
 ) -> None:
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready")
+    mako.wait_for("web-shop: Claude Code is ready")
     desktop.focus(windows[0])
     mako.wait_for_none()
 
 
 def test_it_closes_when_the_agent_works_again_or_ends(mako: Mako, bridge: Bridge, agent: Agent) -> None:
     complete(bridge, agent)
-    first = mako.wait_for("Claude Code is ready")
+    first = mako.wait_for("web-shop: Claude Code is ready")
     bridge.tell_change(agent, state="working")
     mako.wait_for_none()
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready", other_than=first.id)
+    mako.wait_for("web-shop: Claude Code is ready", other_than=first.id)
     bridge.tell_gone(agent)
     mako.wait_for_none()
 
@@ -150,54 +150,143 @@ def test_it_closes_when_the_agent_works_again_or_ends(mako: Mako, bridge: Bridge
 @pytest.mark.parametrize("how", ["close", "terminate"])
 def test_it_closes_with_the_bridge(mako: Mako, bridge: Bridge, agent: Agent, how: str) -> None:
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready")
+    mako.wait_for("web-shop: Claude Code is ready")
     assert getattr(bridge, how)() == 0
     mako.wait_for_none()
 
 
-def test_the_next_of_a_window_replaces_it(
-    mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+def summaries(mako: Mako) -> set[str]:
+    return {it.summary for it in mako.shown()}
+
+
+def test_each_agent_of_a_window_has_its_own(
+    mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
 ) -> None:
-    second = Agent.of(windows[0].pid, agent="codex")  # foot's own process: its window as well
+    second = Agent.of(windows[0].pid, agent="codex", project="billing")  # foot's own process: its window as well
     bridge.tell(second)
     bridge.wait_for_place(second, windows[0].con_id)
     complete(bridge, agent)
-    first = mako.wait_for("Claude Code is ready")
+    first = mako.wait_for("web-shop: Claude Code is ready")
     complete(bridge, second)
-    assert mako.wait_for("Codex is ready").id == first.id
-    bridge.tell_change(second, state="working")
-    mako.wait_for_none()
+    both = {"web-shop: Claude Code is ready", "billing: Codex is ready"}
+    wait_until(lambda: summaries(mako) == both, SECONDS, "both")
+    wait_for_badge(badges, windows[0].con_id, project="billing", count=1, needs_attention=True)
+    # Its own next one replaces each, and its own end closes it.
+    bridge.tell_change(second, state="working", unseen=0)
+    assert mako.wait_for("web-shop: Claude Code is ready").id == first.id
+    wait_for_badge(badges, windows[0].con_id, project="web-shop", source="claude-code", needs_attention=True)
+    complete(bridge, second)
+    wait_until(lambda: summaries(mako) == both, SECONDS, "both")
+    bridge.tell_change(agent, state="working", unseen=0)
+    mako.wait_for("billing: Codex is ready")
+
+
+def test_a_click_on_one_leaves_the_others_of_its_window(
+    desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, tmux: Tmux
+) -> None:
+    alpha = tmux.new_detached("main", project="alpha")
+    tmux.run("new-window", "-d", "-t", "main:1", "sleep", "1000")
+    pid, pane = tmux.run("list-panes", "-t", "main:1", "-F", "#{pane_pid} #{pane_id}").split()
+    beta = Agent.of(int(pid), project="beta", tmux=alpha.tmux, tmux_pane=pane)
+    window = tmux.attach("main")
+    elsewhere = desktop.open_foot("sleep", "1000")
+    bridge.tell(alpha, beta)
+    for agent in (alpha, beta):
+        bridge.wait_for_place(agent, window.con_id)
+    desktop.focus(elsewhere)
+    complete(bridge, alpha)
+    complete(bridge, beta)
+    both = {"alpha: Claude Code is ready", "beta: Claude Code is ready"}
+    wait_until(lambda: summaries(mako) == both, SECONDS, "both")
+    [shown] = [it for it in mako.shown() if it.summary.startswith("beta")]
+    mako.invoke(shown)
+    wait_until(lambda: focused(desktop) == window.con_id, SECONDS, "the focus")
+    bridge.wait_until(lambda: beta.process in bridge.seen, "that beta was seen")
+    mako.wait_for("alpha: Claude Code is ready")
+    assert alpha.process not in bridge.seen
+    wait_for_badge(badges, window.con_id, project="alpha", needs_attention=True)
+
+
+def ask(desktop: Desktop, bridge: Bridge, agent: Agent, worked: float) -> None:
+    """As Claude Code asks for permission."""
+    says = {"pid": agent.process.pid, "procStart": str(agent.process.start_ticks), "status": "waiting"}
+    desktop.write_home_file(
+        f".claude/sessions/{agent.process.pid}.json", json.dumps(says | {"waitingFor": "permission prompt"})
+    )
+    complete(bridge, agent, worked=worked)
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_question_is_told_however_short_the_work(
+    desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent, urgent: bool
+) -> None:
+    calls = NotifyCalls(desktop)
+    bridge.tell_rules(urgent_questions=urgent)
+    ask(desktop, bridge, agent, worked=0.5)
+    shown = mako.wait_for("web-shop: Claude Code asks for permission")
+    assert (shown.body, shown.category) == ("", "x-ebpf-ai-monitor.asks")
+    assert re.search(rf'"urgency"\s+variant\s+byte {2 if urgent else 1}', calls.text()), calls.text()
+    assert "int32 0\n" in calls.text(), "it stays"
+
+
+def test_more_than_three_are_one(
+    desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    others = [Agent.of(desktop.spawn(["sleep", "1000"]).pid, project=f"<b>{name}</b>") for name in "abc"]
+    bridge.tell(*others)
+    for other in others:
+        complete(bridge, other)
+    wait_until(lambda: len(mako.shown()) == 3, SECONDS, "three")
+    ask(desktop, bridge, agent, worked=0.5)
+    shown = mako.wait_for("4 agents wait for you")
+    lines = ["web-shop: Claude Code asks for permission", *(f"&lt;b&gt;{it}&lt;/b&gt;: Claude Code is ready" for it in "abc")]
+    assert shown.body.splitlines() == lines
+    mako.invoke(shown)  # the neediest
+    wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
+
+
+def test_what_must_be_answered_outlasts_a_look(
+    desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    bridge.tell_rules(until_answered=True)
+    complete(bridge, agent)
+    mako.wait_for("web-shop: Claude Code is ready")
+    desktop.focus(windows[0])
+    desktop.focus(windows[1])
+    later = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="later")
+    bridge.tell(later)
+    complete(bridge, later)
+    wait_until(lambda: summaries(mako) == {"later is ready", "web-shop: Claude Code is ready"}, SECONDS, "both")
+    bridge.tell_change(agent, state="working", unseen=0)
+    mako.wait_for("later is ready")
+    assert not bridge.seen
 
 
 def test_what_its_user_has_dismissed_stays_away(
     mako: Mako, bridge: Bridge, agent: Agent, windows: tuple[Window, Window]
 ) -> None:
     complete(bridge, agent)
-    mako.dismiss(mako.wait_for("Claude Code is ready"))
+    mako.dismiss(mako.wait_for("web-shop: Claude Code is ready"))
     mako.wait_for_none()
     bridge.tell(agent)
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready")
+    mako.wait_for("web-shop: Claude Code is ready")
 
 
-def test_markup_is_escaped_where_the_server_reads_it(desktop: Desktop, bridge: Bridge, agent: Agent) -> None:
-    agent.project = "<b>a & b</b>"
-    with Mako(desktop) as mako:
-        complete(bridge, agent)
-        body = mako.wait_for("Claude Code is ready").body
-        assert body.startswith("&lt;b&gt;a &amp; b&lt;/b&gt;\n")
-        bridge.tell_change(agent, state="working")
-        mako.wait_for_none()
+def test_a_server_without_markup_and_actions(desktop: Desktop, bridge: Bridge, agent: Agent) -> None:
+    others = [Agent.of(desktop.spawn(["sleep", "1000"]).pid, project=f"<b>{name}</b>") for name in "abc"]
+    bridge.tell(*others)
     with Mako(desktop, "--markup=0", "--actions=0") as mako:
-        complete(bridge, agent)
-        shown = mako.wait_for("Claude Code is ready")
-        assert shown.body.startswith("<b>a & b</b>\n")
+        for each in (agent, *others):
+            complete(bridge, each)
+        shown = mako.wait_for("4 agents wait for you")
+        assert "<b>a</b>: Claude Code is ready" in shown.body.splitlines()
         assert shown.actions == {}
 
 
 @pytest.mark.parametrize(
     ("ending", "body"),
-    [({"by_signal": signal.SIGSEGV}, "web-shop\nKilled by SIGSEGV"), ({"code": 3}, "web-shop\nExit status 3")],
+    [({"by_signal": signal.SIGSEGV}, "Killed by SIGSEGV"), ({"code": 3}, "Exit status 3")],
 )
 def test_a_crash_is_told_as_a_crash(
     desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent,
@@ -205,7 +294,7 @@ def test_a_crash_is_told_as_a_crash(
 ) -> None:  # fmt: skip
     calls = NotifyCalls(desktop)
     bridge.tell_gone(agent, while_working=True, **ending)
-    shown = mako.wait_for("Claude Code crashed")
+    shown = mako.wait_for("web-shop: Claude Code crashed")
     assert (shown.body, shown.category) == (body, "x-ebpf-ai-monitor.crashed")
     assert re.search(r'"urgency"\s+variant\s+byte 2', calls.text()), calls.text()
     mako.invoke(shown)
@@ -229,9 +318,9 @@ def test_a_reminder_is_told_once(desktop: Desktop, badges: BadgeWatch, mako: Mak
         bridge.tell(agent)
         bridge.wait_for_place(agent, window.con_id)
         complete(bridge, agent)
-        first = mako.wait_for("Claude Code is ready")
-        reminder = mako.wait_for("Claude Code is still waiting")
-        assert (reminder.id, reminder.body) == (first.id, "web-shop\nFor 5 s")
+        first = mako.wait_for("web-shop: Claude Code is ready")
+        reminder = mako.wait_for("web-shop: Claude Code is still waiting")
+        assert (reminder.id, reminder.body) == (first.id, "For 5 s")
         mako.dismiss(reminder)
         mako.wait_for_none()
         assert_nothing_is_told(desktop, mako, bridge)
@@ -254,9 +343,9 @@ def test_what_was_dismissed_is_not_reminded_of(desktop: Desktop, badges: BadgeWa
 
 def test_new_rules_change_what_is_to_come(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> None:
     complete(bridge, agent)
-    shown = mako.wait_for("Claude Code is ready")
+    shown = mako.wait_for("web-shop: Claude Code is ready")
     bridge.tell_rules(remind_after=1)
-    assert mako.wait_for("Claude Code is still waiting").id == shown.id
+    assert mako.wait_for("web-shop: Claude Code is still waiting").id == shown.id
     bridge.tell_rules(notifications=False)
     mako.wait_for_none()
 
@@ -283,19 +372,19 @@ def test_it_says_what_claude_code_asks(
     complete(bridge, agent)
     # It is half written as the agent stops.
     desktop.write_home_file(file, says(status="waiting", waitingFor="permission prompt"))
-    shown = mako.wait_for("Claude Code asks for permission")
+    shown = mako.wait_for("web-shop: Claude Code asks for permission")
     bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PERMISSION, "the report of it")
     # Said anew where the daemon has forgotten it, though nothing is new to the bridge.
     bridge.waits_for.clear()
     bridge.tell_change(agent, state="working")
     complete(bridge, agent)
     bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PERMISSION, "another report of it")
-    shown = mako.wait_for("Claude Code asks for permission")
+    shown = mako.wait_for("web-shop: Claude Code asks for permission")
     # Escape closes the dialog, which is no work.
     bridge.wait_until(lambda: bridge.wants_inputs, "the wish to know of keys")
     bridge.tell_input(agent)
     desktop.write_home_file(file, says(status="idle"))
-    assert mako.wait_for("Claude Code is ready").id == shown.id
+    assert mako.wait_for("web-shop: Claude Code is ready").id == shown.id
     bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PROMPT, "the report of it")
 
 
@@ -303,7 +392,7 @@ def test_what_is_being_sent_as_the_bridge_ends_is_closed(
     desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent
 ) -> None:
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready")  # it has asked what the server can
+    mako.wait_for("web-shop: Claude Code is ready")  # it has asked what the server can
     bridge.tell_change(agent, state="working")
     mako.wait_for_none()
     calls = NotifyCalls(desktop)
@@ -364,8 +453,8 @@ def test_a_click_goes_to_the_pane(
     for away in (["select-pane", "-t", "main:0.1"], ["select-window", "-t", "main:1"], ["switch-client", "-t", "other"]):
         desktop.focus(elsewhere)
         wait_until(lambda: is_told(desktop, mako, bridge, agent), SECONDS, "a notification")
-        shown = mako.wait_for("Claude Code is ready")
-        assert shown.body.startswith("web-shop · tmux main:0\n")
+        shown = mako.wait_for("web-shop: Claude Code is ready")
+        assert shown.body.startswith("tmux main:0\n")
         tmux.run(*away)
         wait_until(lambda: where() != pane, SECONDS, "another pane")
         if "other" in away:
@@ -388,7 +477,7 @@ def test_a_click_on_a_crash_goes_to_the_pane(
     bridge.tell(agent)
     bridge.wait_for_place(agent, window.con_id)
     bridge.tell_gone(agent, while_working=True, by_signal=signal.SIGSEGV)
-    mako.invoke(mako.wait_for("Claude Code crashed"))
+    mako.invoke(mako.wait_for("web-shop: Claude Code crashed"))
     wait_until(lambda: tmux.run("display-message", "-p", "-t", "main", "#{pane_id}") == agent.tmux_pane, SECONDS, "the pane")
     wait_until(lambda: focused(desktop) == window.con_id, SECONDS, "the focus")
     mako.wait_for_none()
@@ -430,7 +519,7 @@ def is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> bool:
     shown = wait_until(lambda: "later is ready" in (it := summaries()) and it, SECONDS, "the later one")
     bridge.tell_gone(later)
     wait_until(lambda: "later is ready" not in summaries(), SECONDS, "the end of the later one")
-    return "Claude Code is ready" in shown
+    return "web-shop: Claude Code is ready" in shown
 
 
 def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, bridge: Bridge, tmux: Tmux) -> None:
@@ -438,14 +527,14 @@ def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, br
     bridge.tell(agent)
     bridge.wait_for_no_window(agent, "tmux_detached")
     complete(bridge, agent)
-    shown = mako.wait_for("Claude Code is ready")
-    assert shown.body.startswith("web-shop · tmux main:0\n")
+    shown = mako.wait_for("web-shop: Claude Code is ready")
+    assert shown.body.startswith("tmux main:0\n")
     assert shown.actions == {}
     # Once a client shows the session, though not this pane, there is a place to go to.
     tmux.run("new-window", "-t", "main:1", "sleep", "1000")
     window = tmux.attach("main")
     bridge.wait_for_place(agent, window.con_id)
-    wait_until(lambda: mako.wait_for("Claude Code is ready").actions, SECONDS, "actions")
+    wait_until(lambda: mako.wait_for("web-shop: Claude Code is ready").actions, SECONDS, "actions")
 
 
 # Other servers
@@ -521,7 +610,7 @@ def test_a_server_that_starts_later_is_told_the_newest(desktop: Desktop, bridge:
     agent.project = "the newest"
     complete(bridge, agent)
     with Mako(desktop) as mako:
-        assert mako.wait_for("Claude Code is ready").body.startswith("the newest\n")
+        mako.wait_for("the newest: Claude Code is ready")
 
 
 def test_a_server_that_is_replaced_is_told_again(
@@ -529,9 +618,9 @@ def test_a_server_that_is_replaced_is_told_again(
 ) -> None:
     complete(bridge, agent)
     with Mako(desktop) as mako:
-        mako.wait_for("Claude Code is ready")
+        mako.wait_for("web-shop: Claude Code is ready")
     with Mako(desktop) as mako:
-        shown = mako.wait_for("Claude Code is ready")
+        shown = mako.wait_for("web-shop: Claude Code is ready")
         mako.invoke(shown)
         wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
         mako.wait_for_none()
@@ -540,7 +629,7 @@ def test_a_server_that_is_replaced_is_told_again(
 def test_what_was_dismissed_is_not_told_to_the_next_server(desktop: Desktop, bridge: Bridge, agent: Agent) -> None:
     complete(bridge, agent)
     with Mako(desktop) as mako:
-        mako.dismiss(mako.wait_for("Claude Code is ready"))
+        mako.dismiss(mako.wait_for("web-shop: Claude Code is ready"))
         mako.wait_for_none()
     with Mako(desktop) as mako:
         assert_nothing_is_told(desktop, mako, bridge)
@@ -550,7 +639,7 @@ def test_a_server_that_hangs_keeps_nothing_waiting(
     desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
 ) -> None:
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready")
+    mako.wait_for("web-shop: Claude Code is ready")
     mako.process.send_signal(signal.SIGSTOP)
     before = bridge.memory_kib()
     for _ in range(MANY):
@@ -563,7 +652,7 @@ def test_a_server_that_hangs_keeps_nothing_waiting(
     assert bridge.memory_kib() - before < MANY
     mako.process.send_signal(signal.SIGCONT)
     wait_until(
-        lambda: [it.body.partition("\n")[0] for it in mako.shown()] == ["the newest"], SECONDS, "the newest alone"
+        lambda: [it.summary for it in mako.shown()] == ["the newest: Claude Code is ready"], SECONDS, "the newest alone"
     )
 
 
@@ -572,7 +661,7 @@ def test_a_bus_that_comes_back(
 ) -> None:
     with Mako(desktop) as mako:
         complete(bridge, agent)
-        mako.wait_for("Claude Code is ready")
+        mako.wait_for("web-shop: Claude Code is ready")
         end_bus(desktop)
         bridge.wait_for_log("the session bus at", "closed by its other end")
         mako.process.wait(SECONDS)
@@ -581,14 +670,14 @@ def test_a_bus_that_comes_back(
         wait_for_badge(badges, windows[0].con_id, state="stopped", count=agent.unseen)
         desktop.start_session_bus()
     with Mako(desktop) as mako:
-        mako.wait_for("Claude Code is ready")
+        mako.wait_for("web-shop: Claude Code is ready")
 
 
 def test_a_bus_that_hangs(
     desktop: Desktop, mako: Mako, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
 ) -> None:
     complete(bridge, agent)
-    mako.wait_for("Claude Code is ready")
+    mako.wait_for("web-shop: Claude Code is ready")
     desktop.session_bus.send_signal(signal.SIGSTOP)
     try:
         for _ in range(200):
@@ -597,7 +686,7 @@ def test_a_bus_that_hangs(
         wait_for_badge(badges, windows[0].con_id, count=agent.unseen, state="stopped")
     finally:
         desktop.session_bus.send_signal(signal.SIGCONT)
-    mako.wait_for("Claude Code is ready")
+    mako.wait_for("web-shop: Claude Code is ready")
 
 
 def test_a_bus_that_never_answers(
@@ -622,7 +711,7 @@ def test_a_bus_that_never_answers(
         path.unlink()
         desktop.start_session_bus()
     with Mako(desktop) as mako:
-        mako.wait_for("Claude Code is ready")
+        mako.wait_for("web-shop: Claude Code is ready")
 
 
 def end_bus(desktop: Desktop) -> None:

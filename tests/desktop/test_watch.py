@@ -96,11 +96,12 @@ def test_a_line_at_once_and_at_each_change(desktop: Desktop) -> None:
 def test_the_table_is_for_a_person(desktop: Desktop) -> None:
     window, agent = window_with_agent(desktop, project="web-shop")
     with Bridge(desktop) as bridge, watching(desktop) as watch:
-        assert read_line(watch.stdout) == b"No window has an agent.\n"
+        assert read_line(watch.stdout) == b"No agent runs.\n"
         bridge.tell(agent)
-        assert read_line(watch.stdout).split()[:2] == [b"WINDOW", b"STATE"]
-        row = read_line(watch.stdout).decode().split()
-        assert (row[0], row[1], row[-1]) == (str(window.con_id), "working", "web-shop")
+        assert [read_line(watch.stdout) for _ in range(2)] == [b"1 working\n", b"\n"]
+        assert read_line(watch.stdout).split()[:2] == [b"STATE", b"FOR"]
+        row = read_line(watch.stdout).decode()
+        assert re.fullmatch(r"working +\d+ s +web-shop Claude Code 1\n", row), row  # on workspace 1
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
@@ -153,13 +154,46 @@ def test_it_says_who_asks_for_permission(desktop: Desktop) -> None:
             line = wait_for_line(watch, lambda line: line["badges"] and line["badges"][0].get("waits_for") == "permission")
             assert line["badges"][0]["window_id"] == window.con_id
             with watching(desktop, "--format", "text", env=bus) as text:
-                wait_until(lambda: read_line(text.stdout) == b"1 asks for permission\n", SECONDS, "it in words")
+                wait_until(lambda: read_line(text.stdout) == b"1 asks\n", SECONDS, "it in words")
+            [asks] = line["agents"]
+            assert (asks["pid"], asks["state"], asks["project"]) == (pid, "asks", desktop.home.name)
             table = desktop.run([str(BINARY), "status"], bus).splitlines()
-            assert re.match(rf"Claude Code +{pid} +asks for permission +\d+ s ", table[1]), table
+            assert table[0] == "1 asks"
+            assert re.match(rf"asks for permission +\d+ s .* Claude Code 1 +pts/\d+ +{pid}$", table[3]), table
             assert [line for line in table if len(line) > 80] == []
             os.kill(pid, signal.SIGUSR1)
             working = wait_for_line(watch, lambda line: line["working"] == 1)
             assert "waits_for" not in working["badges"][0]
+
+
+def test_focus_goes_to_the_neediest_and_its_pane(desktop: Desktop, tmux: Tmux) -> None:
+    """And so it does with the waybar example's click."""
+    bus = {"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
+
+    def focused() -> int:
+        node = desktop.sway.window(lambda node: bool(node["focused"]))
+        return int(node["id"]) if node else 0
+
+    with install("claude") as stand_in, Daemon(desktop, ("--processes", "claude")), watching(desktop, "--json", env=bus) as watch:
+        window = desktop.open_foot(stand_in)
+        tmux.run("new-session", "-d", "-s", "main", stand_in)
+        tmux.run("new-window", "-t", "main:1", "sleep", "1000")
+        in_tmux = tmux.attach("main")
+        line = wait_for_line(watch, lambda line: {it["window"] for it in line.get("agents", ())} == {window.con_id, in_tmux.con_id})
+        by_window = {it["window"]: it["pid"] for it in line["agents"]}
+        wait_for_line(watch, lambda line: [it["state"] for it in line["agents"]] == ["idle", "idle"])
+        elsewhere = desktop.open_foot("sleep", "1000")
+        os.kill(by_window[in_tmux.con_id], signal.SIGUSR1)
+        wait_for_line(watch, lambda line: line["agents"][0]["state"] == "ready")
+        desktop.run([str(BINARY), "focus"], bus)
+        wait_until(lambda: focused() == in_tmux.con_id, SECONDS, "the focus")
+        wait_until(lambda: tmux.run("display-message", "-p", "-t", "main", "#{window_index}") == "0", SECONDS, "the pane")
+        wait_for_line(watch, lambda line: [it["state"] for it in line["agents"]] == ["idle", "idle"])
+        desktop.run([str(BINARY), "focus", str(by_window[window.con_id])], bus)
+        wait_until(lambda: focused() == window.con_id, SECONDS, "the focus")
+        desktop.focus(elsewhere)
+        with pytest.raises(RuntimeError, match="process 1 is of no agent of yours"):
+            desktop.run([str(BINARY), "focus", "1"], bus)
 
 
 def test_without_a_runtime_directory_it_says_so(desktop: Desktop) -> None:
@@ -262,9 +296,9 @@ def test_tmux_shows_it_in_its_status_line(desktop: Desktop) -> None:
     _, agent = window_with_agent(desktop)
     inner = "tmux -L inner -f /dev/null"
     config = EXAMPLES / "tmux" / "agents.conf"
-    command = f"env -u TMUX {inner} new-session 'sleep 1000' ';' set -g status-right-length 80 ';' set -g status-interval 1 ';' source-file {config}"
+    command = f"env -u TMUX {inner} new-session 'sleep 1000' ';' set -g status-interval 1 ';' source-file {config}"
     outer = ["tmux", "-L", "outer", "-f", "/dev/null"]
-    desktop.run([*outer, "new-session", "-d", "-x", "100", "-y", "10", command], WITH_PROGRAM)
+    desktop.run([*outer, "new-session", "-d", "-x", "80", "-y", "10", command], WITH_PROGRAM)
 
     def shows(text: str) -> bool:
         return text in desktop.run([*outer, "capture-pane", "-p"])
@@ -274,7 +308,7 @@ def test_tmux_shows_it_in_its_status_line(desktop: Desktop) -> None:
             bridge.tell(agent)
             wait_until(lambda: shows("1 working"), SECONDS, "the segment")
             bridge.tell_change(agent, state="waiting")
-            wait_until(lambda: shows("1 waiting"), SECONDS, "the change")
+            wait_until(lambda: shows("1 idle"), SECONDS, "the change")
     finally:
         for server in (outer, inner.split()):  # the outer one ends with its window
             desktop.run([*server, "kill-server"])

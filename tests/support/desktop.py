@@ -65,7 +65,7 @@ _SESSION_BUS_CONFIG = """\
 </busconfig>
 """
 
-_SYSTEM_BUS_CONFIG = """\
+SYSTEM_BUS_CONFIG = """\
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -379,7 +379,7 @@ class Desktop:
         """Not the machine's: there may be none, and a test owns no name on it."""
         path = self.root / "system-bus"
         config = self.root / "system-bus.conf"
-        config.write_text(_SYSTEM_BUS_CONFIG.format(socket=path))
+        config.write_text(SYSTEM_BUS_CONFIG.format(socket=path))
         with self.open_log("system-bus") as log:
             bus = subprocess.Popen(
                 ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],

@@ -36,6 +36,28 @@ TEST(AgentNames, RefusesWhatIsNoName) {
   EXPECT_THAT(refused({"/usr/bin/codex"}), HasSubstr("'/usr/bin/codex' is a path"));
 }
 
+TEST(AsksForWork, APromptOnTheCommandLine) {
+  const auto asks = [](std::vector<std::string> arguments, const char* exe = "/usr/bin/agent") {
+    return asks_for_work({"agent", exe, std::move(arguments)});
+  };
+  EXPECT_TRUE(asks({"claude", "fix the test"}));
+  EXPECT_TRUE(asks({"claude", "-c", "go on"}));
+  EXPECT_TRUE(asks({"claude", "--resume", "4711", "now this"}));
+  EXPECT_TRUE(asks({"claude", "fix"}));
+  EXPECT_TRUE(asks({"codex", "resume", "--last", "and\nthen"}));
+  EXPECT_TRUE(asks({"gemini", "--prompt-interactive", "say hello"}));
+  EXPECT_TRUE(asks({"node", "--no-warnings", "/usr/bin/codex", "fix it"}, "/usr/bin/node"));
+  for (const auto& bare : std::vector<std::vector<std::string>>{{},
+                                                                {"claude"},
+                                                                {"claude", "--model", "opus"},
+                                                                {"claude", "-c"},
+                                                                {"claude", "--resume", "4711"},
+                                                                {"codex", "resume", "4711"},
+                                                                {"codex", "resume", "--last"}})
+    EXPECT_FALSE(asks(bare));
+  EXPECT_FALSE(asks({"node", "/usr/bin/codex"}, "/usr/bin/node"));
+}
+
 struct Case {
   const char* what;
   ProcessNames process;

@@ -12,9 +12,16 @@ BadgeAgent agent(pid_t pid, State state, uint32_t unseen = 0, double since = 100
           .agent = "claude",
           .project = "",
           .state = state,
+          .waits_for = WaitsFor::unknown,
           .since = since,
           .started = 50,
           .unseen = unseen};
+}
+
+BadgeAgent asks(pid_t pid, uint32_t unseen, double since) {
+  BadgeAgent result = agent(pid, State::waiting, unseen, since);
+  result.waits_for = WaitsFor::permission;
+  return result;
 }
 
 struct Case {
@@ -44,6 +51,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"WorkingBeforeStopped", {agent(1, waiting), agent(2, working)}, 2},
         Case{"AttentionBeforeWorking", {agent(1, working), agent(2, waiting, 1)}, 2},
         Case{"AttentionBeforeStopped", {agent(1, waiting, 1), agent(2, waiting)}, 1},
+        Case{"QuestionBeforeALaterEnd", {asks(1, 1, 100), agent(2, waiting, 1, 200)}, 1},
+        Case{"QuestionThatWasSeenIsNone", {asks(1, 0, 100), agent(2, working)}, 2},
         Case{"UnseenWhileWorkingIsNoAttention", {agent(1, working, 5), agent(2, waiting, 1)}, 2},
         Case{"UnknownDoesNotCount", {agent(1, unknown, 9), agent(2, waiting)}, 2},
         Case{"LatestOfEquals", {agent(1, working, 0, 20), agent(2, working, 0, 10)}, 1},

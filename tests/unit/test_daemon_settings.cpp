@@ -28,7 +28,8 @@ TEST_F(Config, SetsEveryKey) {
   ASSERT_TRUE(
       read("# a comment\nuser = [\"root\", \"vp\"]\nprocesses = [\"claude\", \"aider\"]\n"
            "wait-threshold = 500\nlog-level = \"debug\"\nnotifications = false\n"
-           "notify-after = 10\nremind-after = 600\nurgent = true\nprobes = \"fentry\"\n"));
+           "notify-after = 10\nremind-after = 600\nurgent = true\nprobes = \"fentry\"\n"
+           "urgent-questions = true\nkeep-attention = \"answered\"\n"));
   EXPECT_THAT(settings_.users, ElementsAre("root", "vp"));
   EXPECT_THAT(settings_.processes, ElementsAre("claude", "aider"));
   EXPECT_EQ(settings_.wait_threshold, "500");
@@ -38,6 +39,17 @@ TEST_F(Config, SetsEveryKey) {
   EXPECT_EQ(settings_.remind_after_s, 600);
   EXPECT_TRUE(settings_.urgent);
   EXPECT_EQ(settings_.probes, "fentry");
+  EXPECT_TRUE(settings_.urgent_questions);
+  EXPECT_EQ(settings_.keep_attention, "answered");
+}
+
+TEST_F(Config, AttentionIsKeptUntilSeenOrAnswered) {
+  EXPECT_FALSE(check(settings_)->notifications.until_answered);
+  settings_.keep_attention = "answered";
+  EXPECT_TRUE(check(settings_)->notifications.until_answered);
+  settings_.keep_attention = "forever";
+  EXPECT_THAT(check(settings_).error().message,
+              AllOf(HasSubstr("keep-attention"), HasSubstr("'forever'")));
 }
 
 TEST_F(Config, TheThresholdMayBeAuto) {

@@ -65,9 +65,10 @@ TEST_F(NotificationsTest, ACompletionIsTold) {
   auto agent = done(1);
   agent.tmux = "main:2";
   update({agent});
-  EXPECT_EQ(only().summary, "Claude Code is ready");
-  EXPECT_EQ(only().body, "web-shop · tmux main:2\nWorked for 42 s");
-  EXPECT_FALSE(only().crash);
+  EXPECT_EQ(only().summary, "web-shop: Claude Code is ready");
+  EXPECT_EQ(only().body, "tmux main:2\nWorked for 42 s");
+  EXPECT_EQ(only().occasion, Occasion::end);
+  EXPECT_FALSE(only().critical);
   EXPECT_TRUE(only().focusable);
   EXPECT_THAT(notifications_.windows(), ElementsAre(5));
   EXPECT_EQ(notifications_.deadline(), std::nullopt);
@@ -75,7 +76,7 @@ TEST_F(NotificationsTest, ACompletionIsTold) {
 
 TEST_F(NotificationsTest, AnAgentWithoutWindowIsToldOf) {
   update({done(1, 0)}, {0});
-  EXPECT_EQ(only().summary, "Claude Code is ready");
+  EXPECT_EQ(only().summary, "web-shop: Claude Code is ready");
   EXPECT_FALSE(only().focusable);
   EXPECT_THAT(notifications_.windows(), IsEmpty());
 }
@@ -84,15 +85,15 @@ TEST_F(NotificationsTest, WhatItAsksForIsToldWhereItIsKnown) {
   auto agent = done(1);
   agent.waits_for = WaitsFor::permission;
   update({agent});
-  EXPECT_EQ(only().summary, "Claude Code asks for permission");
+  EXPECT_EQ(only().summary, "web-shop: Claude Code asks for permission");
   agent = done(2);
   agent.waits_for = WaitsFor::answer;
   update({agent});
-  EXPECT_EQ(only().summary, "Claude Code asks a question");
+  EXPECT_EQ(only().summary, "web-shop: Claude Code asks a question");
   agent = done(3);
   agent.waits_for = WaitsFor::prompt;
   update({agent});
-  EXPECT_EQ(only().summary, "Claude Code is ready");
+  EXPECT_EQ(only().summary, "web-shop: Claude Code is ready");
 }
 
 TEST_F(NotificationsTest, WhatCannotBeSaidIsLeftOut) {
@@ -109,11 +110,12 @@ TEST_F(NotificationsTest, TextIsOneLineOfBoundedLength) {
   agent.project = "a\nb\x1b[0m" + std::string(300, 'x');
   for (int i = 0; i < 300; ++i) agent.tmux += "é";
   update({agent});
-  const std::string body = only().body;
-  EXPECT_THAT(body, testing::StartsWith("a\\u{a}b\\u{1b}[0mxxx"));
-  EXPECT_EQ(std::ranges::count(body, '\n'), 1);
-  EXPECT_LT(body.size(), 300U);
-  EXPECT_THAT(body, HasSubstr("é…\nWorked"));
+  const Notification shown = only();
+  EXPECT_THAT(shown.summary, testing::StartsWith("a\\u{a}b\\u{1b}[0mxxx"));
+  EXPECT_THAT(shown.summary, testing::EndsWith("x…: Claude Code is ready"));
+  EXPECT_EQ(std::ranges::count(shown.body, '\n'), 1);
+  EXPECT_LT(shown.summary.size() + shown.body.size(), 400U);
+  EXPECT_THAT(shown.body, HasSubstr("é…\nWorked"));
 }
 
 TEST_F(NotificationsTest, AFirstWaitIsNotTold) {
@@ -138,8 +140,20 @@ TEST_F(NotificationsTest, ShortWorkIsNotTold) {
 TEST_F(NotificationsTest, NothingIsToldOfAWindowThatIsLookedAt) {
   update({done(1)}, {5});
   EXPECT_THAT(summaries(), IsEmpty());
-  update({done(1)});  // nor later
+  auto seen = done(1);
+  seen.unseen = 0;
+  update({seen});  // nor later
   EXPECT_THAT(summaries(), IsEmpty());
+}
+
+TEST_F(NotificationsTest, WhatItsUserLeavesBeforeItWasSeenIsTold) {
+  update({done(1)}, {5});
+  EXPECT_THAT(summaries(), IsEmpty());
+  update({done(1)});
+  EXPECT_THAT(summaries(), SizeIs(1));
+  update({done(1)}, {5});
+  update({done(1)});
+  EXPECT_THAT(summaries(), IsEmpty()) << "once";
 }
 
 TEST_F(NotificationsTest, AHiddenPaneOfALookedAtWindowIsTold) {
@@ -193,19 +207,161 @@ TEST_F(NotificationsTest, ItStaysWhileNothingChanges) {
   EXPECT_EQ(notifications_.wanted(), wanted);
 }
 
-TEST_F(NotificationsTest, TheNextOfTheSameWindowReplacesIt) {
-  update({done(1), working(2)});
+TEST_F(NotificationsTest, EachAgentOfAWindowHasItsOwn) {
+  auto asks = done(1);
+  asks.waits_for = WaitsFor::permission;
+  asks.project = "alpha";
+  update({asks, working(2)});
   const auto first = notifications_.wanted();
-  update({done(1), done(2, 5, 300), done(3, 6, 301)});
-  ASSERT_THAT(summaries(), SizeIs(2));
-  const auto wanted = notifications_.wanted();
-  ASSERT_TRUE(wanted.contains(first.begin()->first));
-  EXPECT_EQ(notifications_.agent(first.begin()->first)->id.pid, 2);
+  ASSERT_THAT(first, SizeIs(1));
+  auto ended = done(2, 5, 300);
+  ended.project = "beta";
+  update({asks, ended});
+  EXPECT_THAT(summaries(),
+              ElementsAre("alpha: Claude Code asks for permission", "beta: Claude Code is ready"));
+  EXPECT_EQ(notifications_.wanted().at(first.begin()->first), first.begin()->second);
+  ended.unseen = 0;
+  update({asks, ended});
+  EXPECT_THAT(summaries(), ElementsAre("alpha: Claude Code asks for permission"));
 }
 
-TEST_F(NotificationsTest, OfSeveralAtATimeTheNewestStays) {
-  update({done(1, 5, 302), done(2, 5, 301)});
-  EXPECT_EQ(only().id.pid, 1);
+TEST_F(NotificationsTest, ItsNextReplacesIt) {
+  update({done(1)});
+  const auto first = notifications_.wanted();
+  update({done(1, 5, 300)});
+  ASSERT_THAT(notifications_.wanted(), SizeIs(1));
+  EXPECT_EQ(notifications_.wanted().begin()->first, first.begin()->first);
+}
+
+TEST_F(NotificationsTest, AQuestionIsToldHoweverShortTheWork) {
+  auto agent = done(1);
+  agent.worked = 0.5;
+  agent.waits_for = WaitsFor::permission;
+  update({agent});
+  EXPECT_EQ(only().summary, "web-shop: Claude Code asks for permission");
+  EXPECT_EQ(only().body, "") << "how long it worked is beside the point";
+  EXPECT_EQ(only().occasion, Occasion::question);
+  EXPECT_FALSE(only().critical);
+  notifications_.set_rules({.urgent_questions = true});
+  EXPECT_TRUE(only().critical);
+}
+
+TEST_F(NotificationsTest, AQuestionIsToldAlsoWhereItIsKnownLater) {
+  auto agent = done(1);
+  agent.worked = 0.5;
+  update({agent});
+  EXPECT_THAT(summaries(), IsEmpty());
+  agent.waits_for = WaitsFor::permission;
+  update({agent});
+  EXPECT_EQ(only().summary, "web-shop: Claude Code asks for permission");
+  update({agent}, {5});
+  update({agent});
+  EXPECT_THAT(summaries(), IsEmpty()) << "it was seen";
+}
+
+TEST_F(NotificationsTest, WhatIsToldOnceIsNotToldAgainWhenItIsKnownBetter) {
+  auto agent = done(1);
+  update({agent});
+  const Notification first = only();
+  agent.waits_for = WaitsFor::permission;
+  update({agent});
+  EXPECT_NE(only().summary, first.summary);
+  EXPECT_EQ(only().number, first.number);
+}
+
+TEST_F(NotificationsTest, AQuestionAfterAnEndIsToldAsWell) {
+  auto agent = done(1);
+  agent.waits_for = WaitsFor::prompt;
+  update({agent});
+  const Notification first = only();
+  agent.waits_for = WaitsFor::permission;  // what went on in the background asks
+  update({agent});
+  EXPECT_EQ(only().summary, "web-shop: Claude Code asks for permission");
+  EXPECT_NE(only().number, first.number);
+}
+
+TEST_F(NotificationsTest, AnEndAfterAQuestionIsToldWithAllOfItsWork) {
+  auto agent = done(1);
+  agent.worked = 2;
+  agent.waits_for = WaitsFor::permission;
+  update({agent});
+  update({working(1)});
+  EXPECT_THAT(summaries(), IsEmpty());
+  agent = done(1, 5, 300);
+  agent.worked = 0.5;
+  update({agent});
+  EXPECT_EQ(only().summary, "web-shop: Claude Code is ready");
+  EXPECT_EQ(only().body, "Worked for 3 s");
+  update({working(1)});
+  agent = done(1, 5, 400);
+  agent.worked = 0.5;
+  update({agent});
+  EXPECT_THAT(summaries(), IsEmpty()) << "short, and no question before";
+}
+
+TEST_F(NotificationsTest, WhatSpeaksOfTheBackgroundIsToldHoweverShort) {
+  auto agent = done(1);
+  agent.worked = 0.5;
+  agent.after_background = true;
+  update({agent});
+  EXPECT_EQ(only().summary, "web-shop: Claude Code is ready");
+}
+
+TEST_F(NotificationsTest, MoreThanThreeAreOne) {
+  const auto several = [](int count) {
+    std::vector<NotificationAgent> agents;
+    for (pid_t pid = 1; pid <= count; ++pid) {
+      agents.push_back(done(pid, pid, 200 + pid));
+      agents.back().project = "p" + std::to_string(pid);
+    }
+    return agents;
+  };
+  update(several(3));
+  EXPECT_THAT(summaries(), SizeIs(3));
+  auto agents = several(4);
+  agents[2].waits_for = WaitsFor::permission;
+  update(agents);
+  const Notification all = only();
+  EXPECT_EQ(all.summary, "4 agents wait for you");
+  EXPECT_EQ(all.body,
+            "p3: Claude Code asks for permission\np1: Claude Code is ready\n"
+            "p2: Claude Code is ready\np4: Claude Code is ready");
+  const auto key = notifications_.wanted().begin()->first;
+  EXPECT_EQ(notifications_.agent(key)->project, "p3");
+  EXPECT_THAT(notifications_.windows(), SizeIs(4));
+  // Fewer are still one, and nothing new; a new one is.
+  agents.pop_back();
+  update(agents);
+  EXPECT_EQ(only().summary, "3 agents wait for you");
+  EXPECT_EQ(only().number, all.number);
+  agents.push_back(done(5, 5, 300));
+  update(agents);
+  EXPECT_GT(only().number, all.number);
+  notifications_.drop(key);
+  EXPECT_EQ(only().summary, "3 agents wait for you");
+  update({agents[0]});
+  EXPECT_EQ(only().summary, "p1: Claude Code is ready");
+  notifications_.dismiss(key);
+  EXPECT_THAT(summaries(), IsEmpty());
+  update({agents[0], done(6, 6, 400)});
+  EXPECT_THAT(summaries(), SizeIs(1)) << "what was dismissed is not told again";
+}
+
+TEST_F(NotificationsTest, ManyAreNotAllNamed) {
+  std::vector<NotificationAgent> agents;
+  for (pid_t pid = 1; pid <= 15; ++pid) agents.push_back(done(pid, pid));
+  update(agents);
+  EXPECT_EQ(std::ranges::count(only().body, '\n'), 10);
+  EXPECT_THAT(only().body, testing::EndsWith("\nand 5 more"));
+}
+
+TEST_F(NotificationsTest, WhereItMustBeAnsweredALookIsNotEnough) {
+  notifications_.set_rules({.until_answered = true});
+  update({done(1)});
+  update({done(1)}, {5});
+  EXPECT_THAT(summaries(), SizeIs(1));
+  update({working(1)});
+  EXPECT_THAT(summaries(), IsEmpty());
 }
 
 TEST_F(NotificationsTest, TwoCompletionsOfTheSameTextAreTwo) {
@@ -229,18 +385,20 @@ TEST_F(NotificationsTest, ACrashIsToldAsACrash) {
   update({working(1)});
   notifications_.crashed(working(1), {.exit_signal = SIGSEGV}, now_);
   update({});
-  EXPECT_EQ(only().summary, "Claude Code crashed");
-  EXPECT_EQ(only().body, "web-shop\nKilled by SIGSEGV");
-  EXPECT_TRUE(only().crash);
+  EXPECT_EQ(only().summary, "web-shop: Claude Code crashed");
+  EXPECT_EQ(only().body, "Killed by SIGSEGV");
+  EXPECT_EQ(only().occasion, Occasion::crash);
+  EXPECT_TRUE(only().critical);
   update({}, {6});
   EXPECT_THAT(summaries(), SizeIs(1));
   update({}, {5});
   EXPECT_THAT(summaries(), IsEmpty());
 
   notifications_.crashed(working(2), {.exit_code = 3}, now_);
-  EXPECT_EQ(only().body, "web-shop\nExit status 3");
+  EXPECT_EQ(only().body, "Exit status 3");
   update({done(3)});  // another agent of that window
-  EXPECT_THAT(summaries(), ElementsAre("Claude Code is ready"));
+  EXPECT_THAT(summaries(),
+              ElementsAre("web-shop: Claude Code crashed", "web-shop: Claude Code is ready"));
 }
 
 TEST_F(NotificationsTest, ACrashBeforeItsUsersEyesIsNotTold) {
@@ -270,8 +428,8 @@ TEST_F(NotificationsTest, ACrashWithoutWindowStaysUntilItIsDropped) {
 TEST_F(NotificationsTest, ThereIsABound) {
   for (pid_t pid = 1; pid <= 1000; ++pid)
     notifications_.crashed(working(pid, pid), {.exit_signal = SIGKILL}, now_);
-  EXPECT_THAT(summaries(), SizeIs(100));
-  EXPECT_EQ(notifications_.wanted().rbegin()->second.id.pid, 1000);
+  EXPECT_EQ(only().summary, "100 agents wait for you");
+  EXPECT_THAT(notifications_.windows(), testing::Contains(1000));
 }
 
 TEST(Crash, WhatAUserDoesIsNone) {
@@ -285,7 +443,7 @@ TEST(Crash, WhatAUserDoesIsNone) {
   for (const int code : {1, 2, 127, 134, 255}) EXPECT_TRUE(is_crash({.exit_code = code}));
 }
 
-TEST(Reminder, IsToldOnce) {
+TEST(Reminder, IsToldEverMoreRarely) {
   Notifications notifications;
   notifications.set_rules({.remind_after = 600});
   notifications.update({}, {}, 1000s);
@@ -299,10 +457,15 @@ TEST(Reminder, IsToldOnce) {
   ASSERT_THAT(notifications.wanted(), SizeIs(1));
   const auto [key, reminder] = *notifications.wanted().begin();
   EXPECT_EQ(key, first.begin()->first);
-  EXPECT_EQ(reminder.summary, "Claude Code is still waiting");
-  EXPECT_EQ(reminder.body, "web-shop\nFor 10 min");
+  EXPECT_EQ(reminder.summary, "web-shop: Claude Code is still waiting");
+  EXPECT_EQ(reminder.body, "For 10 min");
+  EXPECT_NE(reminder.number, first.begin()->second.number);
+  EXPECT_EQ(notifications.deadline(), 2800s) << "20 min later";
+  notifications.update({done(1)}, {}, 2800s);
+  EXPECT_EQ(notifications.wanted().begin()->second.body, "For 30 min");
+  EXPECT_EQ(notifications.deadline(), 5200s) << "and 40";
+  notifications.update({working(1)}, {}, 5300s);
   EXPECT_EQ(notifications.deadline(), std::nullopt);
-  notifications.update({working(1)}, {}, 1700s);
   EXPECT_THAT(notifications.wanted(), IsEmpty());
 }
 
@@ -329,7 +492,7 @@ TEST(Reminder, NoneOfWhatWasDismissed) {
   notifications.dismiss(shown.begin()->first);
   EXPECT_EQ(notifications.deadline(), std::nullopt);
   notifications.update({done(1)}, {}, 1700s);
-  EXPECT_EQ(notifications.wanted(), shown);
+  EXPECT_THAT(notifications.wanted(), IsEmpty());
   notifications.update({done(1, 5, 300)}, {}, 1800s);
   EXPECT_EQ(notifications.deadline(), 2400s) << "the next one is another";
 }
@@ -344,7 +507,7 @@ TEST(Reminder, SaysWhatIsAsked) {
   notifications.update({agent}, {}, 1600s);
   ASSERT_THAT(notifications.wanted(), SizeIs(1));
   EXPECT_EQ(notifications.wanted().begin()->second.summary,
-            "Claude Code still asks for permission");
+            "web-shop: Claude Code still asks for permission");
 }
 
 TEST(Restart, WaitsSinceTheEndOfTheOneBeforeAreTold) {
@@ -368,8 +531,8 @@ TEST_F(NotificationsTest, WhatIsLearntLaterIsAdded) {
   agent.waits_for = WaitsFor::answer;
   update({agent});
   EXPECT_TRUE(only().focusable);
-  EXPECT_EQ(only().summary, "Claude Code asks a question");
-  EXPECT_TRUE(only().is_of_occasion(before));
+  EXPECT_EQ(only().summary, "web-shop: Claude Code asks a question");
+  EXPECT_EQ(only().number, before.number);
   agent.window = 0;  // its tmux was detached: a click leads to where it was
   update({agent});
   EXPECT_TRUE(only().focusable);

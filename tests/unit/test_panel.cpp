@@ -94,7 +94,7 @@ TEST_F(Panel, NeediestFirst) {
                               {2, badge(true, false)},
                               {3, badge(false, true, 20)},
                               {4, badge(false, true, 10)}};
-  const json line = json::parse(panel_json(badges));
+  const json line = json::parse(panel_json(badges, std::nullopt));
   std::vector<int> order;
   for (const auto& one : line["badges"]) order.push_back(one["window_id"]);
   EXPECT_EQ(order, (std::vector{4, 3, 2, 1}));
@@ -105,74 +105,141 @@ TEST_F(Panel, NeediestFirst) {
 
 TEST_F(Panel, JsonIsOneLineOfWholeBadges) {
   const auto read = parse_badge(whole, 5);
-  const std::string line = panel_json({{5, *read}});
+  const std::string line = panel_json({{5, *read}}, std::nullopt);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
   EXPECT_EQ(json::parse(line)["badges"][0], json::parse(whole));
-  EXPECT_EQ(panel_json({}), "{\"attention\":0,\"working\":0,\"stopped\":0,\"badges\":[]}\n");
+  EXPECT_EQ(panel_json({}, std::nullopt),
+            "{\"attention\":0,\"working\":0,\"stopped\":0,\"badges\":[]}\n");
+}
+
+PanelAgent agent(Need need, const std::string& project, double since = 0) {
+  PanelAgent result;
+  result.pid = 18976;
+  result.agent = "claude";
+  result.name = "Claude Code";
+  result.project = project;
+  result.need = need;
+  result.since = since;
+  result.window = 5;
+  result.terminal = "pts/3";
+  if (need == Need::asks) result.waits_for = WaitsFor::permission;
+  if (need == Need::ready) result.unseen = 1;
+  return result;
+}
+
+TEST_F(Panel, JsonHasTheAgentsBesideTheBadges) {
+  auto waits = agent(Need::ready, "a\u202Eb");
+  waits.background = 2;
+  const json line = json::parse(panel_json({{5, *parse_badge(whole, 5)}}, PanelAgents{waits}));
+  EXPECT_EQ(line["badges"].size(), 1U);
+  EXPECT_EQ(line["agents"], json::array({{{"pid", 18976},
+                                          {"agent", "claude"},
+                                          {"name", "Claude Code"},
+                                          {"project", "a\\u{202e}b"},
+                                          {"state", "ready"},
+                                          {"waits_for", ""},
+                                          {"since", 0.0},
+                                          {"started", 0.0},
+                                          {"unseen", 1},
+                                          {"background", 2},
+                                          {"window", 5},
+                                          {"terminal", "pts/3"}}}));
+}
+
+TEST_F(Panel, ABadgeTellsOfOneAgent) {
+  PanelBadges badges = {{1, badge(true, false)},
+                        {2, badge(false, true, 20)},
+                        {3, badge(false, false)},
+                        {4, badge(false, false)}};
+  badges[2].badge.count = 3;
+  badges[3].waits_for = WaitsFor::permission;
+  const PanelAgents agents = agents_of(badges);
+  std::vector<std::pair<int64_t, Need>> found;
+  for (const PanelAgent& it : agents) found.emplace_back(it.window, it.need);
+  EXPECT_THAT(found,
+              testing::ElementsAre(testing::Pair(3, Need::asks), testing::Pair(2, Need::ready),
+                                   testing::Pair(1, Need::working), testing::Pair(4, Need::idle)));
+  EXPECT_EQ(agents[1].unseen, 3U);
+  EXPECT_EQ(agents[1].name, "Codex");
 }
 
 TEST_F(Panel, TextCountsWhatMatters) {
   EXPECT_EQ(panel_text({}), "\n");
-  EXPECT_EQ(panel_text({{1, badge(true, false)}}), "1 working\n");
-  EXPECT_EQ(panel_text({{1, badge(false, false)}, {2, badge(false, false)}}), "2 waiting\n");
-  EXPECT_EQ(panel_text({{1, badge(false, true)}, {2, badge(false, false)}}), "1 ready\n");
-  EXPECT_EQ(panel_text({{1, badge(false, true)}, {2, badge(true, false)}}), "1 ready, 1 working\n");
+  EXPECT_EQ(panel_text({agent(Need::working, "")}), "1 working\n");
+  EXPECT_EQ(panel_text({agent(Need::idle, ""), agent(Need::idle, "")}), "2 idle\n");
+  EXPECT_EQ(panel_text({agent(Need::idle, ""), agent(Need::unknown, "")}), "1 idle, 1 unknown\n");
+  EXPECT_EQ(panel_text({agent(Need::asks, ""), agent(Need::ready, ""), agent(Need::ready, ""),
+                        agent(Need::working, ""), agent(Need::idle, "")}),
+            "1 asks, 2 ready, 1 working\n");
+}
+
+TEST_F(Panel, SortsByNeedAndThenByTime) {
+  PanelAgents agents = {agent(Need::working, "a"),   agent(Need::ready, "b", 20),
+                        agent(Need::ready, "c", 10), agent(Need::idle, "d"),
+                        agent(Need::asks, "e", 99),  agent(Need::unknown, "f")};
+  sort_by_need(agents);
+  std::string order;
+  for (const PanelAgent& it : agents) order += it.project;
+  EXPECT_EQ(order, "ecbadf");
 }
 
 TEST_F(Panel, Waybar) {
-  PanelBadges badges = {{5, *parse_badge(whole, 5)}, {6, badge(true, false, 60)}};
-  badges[5].badge.project = "<b>R&D</b>\n";
-  const std::string line = panel_waybar(badges);
+  const PanelAgents agents = {agent(Need::ready, "<b>R&D</b>\n", 90), agent(Need::working, "", 60)};
+  const std::string line = panel_waybar(agents);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
   EXPECT_EQ(json::parse(line),
             json({{"text", "1 ready, 1 working"},
                   {"tooltip",
-                   "&lt;b&gt;R&amp;D&lt;/b&gt;\\u{a}: Codex ready x3 since Thu 00:01\n"
-                   "window 6: Codex working since Thu 00:01"},
+                   "&lt;b&gt;R&amp;D&lt;/b&gt;\\u{a}: Claude Code ready since Thu 00:01\n"
+                   "window 5: Claude Code working since Thu 00:01"},
                   {"class", "attention"},
                   {"alt", "attention"}}));
   EXPECT_EQ(json::parse(panel_waybar({})),
             json({{"text", ""}, {"tooltip", ""}, {"class", "none"}, {"alt", "none"}}));
-  EXPECT_EQ(json::parse(panel_waybar({{1, badge(true, false)}}))["class"], "working");
-  EXPECT_EQ(json::parse(panel_waybar({{1, badge(false, false)}}))["class"], "stopped");
+  for (const auto& [need, expected] :
+       {std::pair(Need::asks, "permission"), std::pair(Need::working, "working"),
+        std::pair(Need::idle, "stopped"), std::pair(Need::unknown, "stopped")})
+    EXPECT_EQ(json::parse(panel_waybar({agent(need, "")}))["class"], expected);
 }
 
-TEST_F(Panel, SaysWhoAsksForPermission) {
-  PanelBadges badges = {{1, badge(false, true)}, {2, badge(false, true)}, {3, badge(true, false)}};
-  badges[1].waits_for = WaitsFor::permission;
-  badges[2].waits_for = WaitsFor::prompt;
-  badges[3].waits_for = WaitsFor::permission;  // it is behind: its badge says working already
-  EXPECT_EQ(panel_text(badges), "1 asks for permission, 1 ready, 1 working\n");
-  const json bar = json::parse(panel_waybar(badges));
-  EXPECT_EQ(bar["class"], "permission");
-  EXPECT_THAT(bar["tooltip"], testing::HasSubstr("window 1: Codex asks for permission since"));
-  const json line = json::parse(panel_json(badges));
-  EXPECT_EQ(line["attention"], 2);
-  EXPECT_EQ(line["badges"][0]["waits_for"], "permission");
-  EXPECT_EQ(line["badges"][1]["waits_for"], "prompt");
-  EXPECT_FALSE(line["badges"][2].contains("waits_for"));
-  badges[2].waits_for = WaitsFor::permission;
-  EXPECT_EQ(panel_text(badges), "2 ask for permission, 1 working\n");
-  // Seen, and not answered.
-  badges = {{1, badge(false, false)}, {2, badge(false, false)}};
-  badges[1].waits_for = WaitsFor::permission;
-  EXPECT_EQ(panel_text(badges), "1 asks for permission, 1 waiting\n");
-  EXPECT_EQ(json::parse(panel_waybar(badges))["class"], "stopped");
-  EXPECT_THAT(panel_table(badges), testing::HasSubstr("1       asks for permission Thu"));
+TEST_F(Panel, OneAgentsQuestionIsNotAnothers) {
+  auto asks = agent(Need::asks, "alpha");
+  auto ready = agent(Need::ready, "beta");
+  const json bar = json::parse(panel_waybar({asks, ready}));
+  EXPECT_EQ(bar["text"], "1 asks, 1 ready");
+  EXPECT_THAT(bar["tooltip"], testing::HasSubstr("alpha: Claude Code asks for permission since"));
+  EXPECT_THAT(bar["tooltip"], testing::HasSubstr("beta: Claude Code ready since"));
 }
 
-TEST_F(Panel, TableFitsInto80Columns) {
-  PanelBadges badges = {{1'000'000, *parse_badge(whole, 5)}, {6, badge(true, false)}};
-  badges[1'000'000].badge.project = std::string(100, 'p');
-  badges[1'000'000].badge.count = 9999;
-  badges[6].badge.source = "claude-code";
-  EXPECT_EQ(panel_table(badges),
-            "WINDOW  STATE               SINCE     AGENT       PROJECT\n"
-            "1000000 ready x9999         Thu 00:01 Codex       " +
-                std::string(29, 'p') +
-                "…\n"
-                "6       working             Thu 00:00 Claude Code \n");
-  EXPECT_EQ(panel_table({}), "No window has an agent.\n");
+PanelAgents several() {
+  PanelAgents agents = {agent(Need::asks, "my-shop", 996), agent(Need::ready, "billing", 280),
+                        agent(Need::working, std::string(90, 'p'), 0),
+                        agent(Need::idle, "中文", -7000)};
+  agents[0].workspace = "1: code";
+  agents[1].unseen = 3;
+  agents[1].name = "Codex";
+  agents[3].window = 0;
+  return agents;
+}
+
+TEST_F(Panel, TableFitsIntoItsColumns) {
+  EXPECT_EQ(panel_table(several(), {.columns = 80, .now = 1000}),
+            "1 asks, 1 ready, 1 working\n\n"
+            "STATE               FOR        PROJECT         AGENT       WORKSPACE TTY   PID\n"
+            "asks for permission 4 s        my-shop         Claude Code 1: code   pts/3 18976\n"
+            "ready x3            12 min     billing         Codex       window 5  pts/3 18976\n"
+            "working             16 min     pppppppppppppp… Claude Code window 5  pts/3 18976\n"
+            "idle                2 h 13 min 中文            Claude Code none      pts/3 18976\n");
+  const std::string wide = panel_table(several(), {.columns = 200, .now = 1000});
+  EXPECT_THAT(wide, testing::HasSubstr(std::string(59, 'p') + "… Claude Code"));
+  EXPECT_EQ(panel_table({}, {}), "No agent runs.\n");
+}
+
+TEST_F(Panel, ColourIsBesideTheWord) {
+  const std::string table =
+      panel_table({agent(Need::asks, "a"), agent(Need::idle, "b")}, {.coloured = true});
+  EXPECT_THAT(table, testing::HasSubstr("\x1b[1;31masks for permission\x1b[0m "));
+  EXPECT_THAT(table, testing::HasSubstr("\x1b[2midle               \x1b[0m "));
 }
 
 }  // namespace panel_tests

@@ -72,6 +72,48 @@ const Case startup[] = {{"nothing_seen", R"(
    5.00  draws every 0.10 until 8.00
    5.30                                 -> working
    8.90                                 -> waiting)"},
+                        {"asked_on_its_command_line", R"(
+   0.00  given
+   0.00  draws every 0.10 until 8.00
+   0.10  sends 100
+   0.30                                 -> working
+   8.90                                 -> waiting, completed)"},
+                        {"asked_on_its_command_line_and_loads_slowly", R"(
+   0.00  given
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  draws every 0.10 until 8.00
+   2.10  sends 100
+   2.30                                 -> working
+   8.90                                 -> waiting, completed)"},
+                        {"asked_on_its_command_line_and_only_starts", R"(
+   0.00  given
+   0.00  draws every 0.10 until 0.90
+   0.30                                 -> working
+   1.80                                 -> waiting)"},
+                        {"asked_with_a_title_that_says_work", R"(
+   0.00  given
+   0.00  draws every 0.10 until 0.90
+   0.20  title-works
+   0.20                                 -> working
+   0.80  title-idle
+   0.95                                 -> waiting, completed)"},
+                        {"a_title_that_says_work_while_it_starts", R"(
+   0.00  draws every 0.10 until 0.90
+   0.20  title-works
+   0.20                                 -> working
+   0.80  title-idle
+   0.95                                 -> waiting)"},
+                        {"a_request_left_before_its_first_wait", R"(
+   0.00  draws every 0.10 until 8.00
+   0.30                                 -> working
+   0.50  sends 57000
+   8.90                                 -> waiting, completed)"},
+                        {"telemetry_left_as_it_started", R"(
+   0.00  draws every 0.10 until 0.90
+   0.30                                 -> working
+   0.50  sends 57000
+   1.80                                 -> waiting)"},
                         {"a_script_asked_long_after_the_start", R"(
    0.00  draws every 0.10 until 3.00
    0.30                                 -> working

@@ -26,6 +26,21 @@ TEST(Watch, KeepsACompletionUntilItIsSeen) {
   EXPECT_EQ(course.watch().attention().unseen, 0U);
 }
 
+TEST(Watch, KnowsWhatSpeaksOfTheBackground) {
+  Course course;
+  course
+      .events(together({{writes(0s), reads(2s, 1), at(Kind::child, 2500ms, child)},
+                        animates(3s, 5s)}))
+      .until(10s);
+  EXPECT_EQ(course.watch().attention().unseen, 1U);
+  EXPECT_FALSE(course.watch().attention().after_background);
+  course.events(together({{at(Kind::end, 20s, child)}, animates(20500ms, 22s)})).until(30s);
+  EXPECT_EQ(course.watch().attention().unseen, 2U);
+  EXPECT_TRUE(course.watch().attention().after_background);
+  course.events(together({{reads(40s, 1)}, animates(41s, 43s)})).until(50s);
+  EXPECT_FALSE(course.watch().attention().after_background) << "its user has asked";
+}
+
 TEST(Watch, AnExitAtWorkIsTold) {
   Course course;
   course.events(at_work).one(exits(5s, 1));

@@ -24,26 +24,27 @@ WindowAgent agent(pid_t pid, int64_t window, State state, uint32_t unseen = 0,
                     .agent = "claude",
                     .project = "shop",
                     .state = state,
+                    .waits_for = WaitsFor::unknown,
                     .since = since,
                     .started = 4000,
                     .unseen = unseen},
           .window = window,
-          .visible = true};
+          .shown_in = {window}};
 }
 
 class WindowBadgesTest : public testing::Test {
  protected:
   void update(std::vector<WindowAgent> agents, Nanoseconds later = 0s) {
     agents_ = std::move(agents);
-    badges_.update(agents_, start + later,
-                   unix_start + std::chrono::duration<double>(later).count());
+    badges_.update(agents_, unix_start + std::chrono::duration<double>(later).count());
   }
   nlohmann::json badge(int64_t window) const {
     return nlohmann::json::parse(badges_.files().at(window));
   }
   WindowBadges::Looks looks(const std::set<int64_t>& looked_at, const std::set<int64_t>& focused,
                             Nanoseconds later) const {
-    return badges_.looks(agents_, looked_at, focused, start + later);
+    return badges_.looks(agents_, looked_at, focused, start + later,
+                         unix_start + std::chrono::duration<double>(later).count());
   }
 
   WindowBadges badges_;
@@ -102,9 +103,36 @@ TEST_F(WindowBadgesTest, AFocusThatHasGoneIsNotWaitedFor) {
   EXPECT_THAT(looks({7}, {}, 2s).seen, SizeIs(1)) << "it had the focus since the last call";
 }
 
+TEST_F(WindowBadgesTest, AnyWindowThatShowsItIsLookedAt) {
+  auto pane = agent(1, 7, State::waiting, 1);
+  pane.shown_in = {7, 9};  // two tmux clients
+  update({pane});
+  EXPECT_EQ(looks({9}, {9}, 500ms).look_again, start + 1s);
+  EXPECT_THAT(looks({9}, {9}, 1s).seen, SizeIs(1));
+  EXPECT_THAT(badges_.files(), SizeIs(1));
+}
+
+TEST_F(WindowBadgesTest, EachAgentOfAWindowIsSeenForItself) {
+  auto asks = agent(1, 7, State::waiting, 1, unix_start - 60);
+  asks.agent.waits_for = WaitsFor::permission;
+  asks.agent.project = "alpha";
+  asks.shown_in.clear();
+  auto ended = agent(2, 7, State::waiting, 3);
+  ended.agent.project = "beta";
+  update({asks, ended});
+  EXPECT_EQ(badge(7)["project"], "alpha") << "a question before an end that is newer";
+  EXPECT_EQ(badge(7)["count"], 1) << "and nothing of the other's";
+  EXPECT_THAT(looks({7}, {7}, 500ms).seen, IsEmpty()) << "the badge is old, the end is not";
+  EXPECT_THAT(looks({7}, {7}, 1s).seen, ElementsAre(ended.agent.id));
+  ended.agent.unseen = 0;
+  update({asks, ended}, 2s);
+  EXPECT_EQ(badge(7)["needs_attention"], true);
+  EXPECT_EQ(badge(7)["project"], "alpha");
+}
+
 TEST_F(WindowBadgesTest, WhatIsOutOfViewIsNotSeen) {
   auto hidden = agent(1, 7, State::waiting, 1);
-  hidden.visible = false;  // a pane that its tmux does not show
+  hidden.shown_in.clear();  // a pane that its tmux does not show
   update({hidden, agent(2, 7, State::waiting, 1), agent(3, 7, State::waiting, 0),
           agent(4, 8, State::waiting, 1)});
   EXPECT_THAT(looks({7}, {7}, 9s).seen, ElementsAre(agents_[1].agent.id));

@@ -83,13 +83,23 @@ TEST_F(InTmux, ClientThatShowsThePaneComesBeforeTheOneThatWasUsedLast) {
   EXPECT_FALSE(answer.visible);
 }
 
+TEST_F(InTmux, EveryClientThatShowsItCounts) {
+  process(50, 1);
+  window(6, 50);
+  client(socket_a, 50, 200, "$0");
+  client(socket_a, 12, 100, "$0");
+  const auto answer = resolve(30, {tmux_a, "%0"});
+  expect_window(answer, 6);
+  EXPECT_THAT(answer.shown_in, testing::ElementsAre(5, 6));
+}
+
 TEST_F(InTmux, HiddenPane) {
   client(socket_a, 12, 100, "$0");
-  EXPECT_TRUE(resolve(30, {tmux_a, "%0"}).visible);
+  EXPECT_THAT(resolve(30, {tmux_a, "%0"}).shown_in, testing::Not(testing::IsEmpty()));
   tmux(socket_a).panes["%0"].sessions["$0"].shown = false;
   const auto answer = resolve(30, {tmux_a, "%0"});
   expect_window(answer, 5);
-  EXPECT_FALSE(answer.visible);
+  EXPECT_THAT(answer.shown_in, testing::IsEmpty());
   EXPECT_EQ(answer.client_activity, 100);
 }
 
@@ -219,7 +229,7 @@ TEST_F(InNestedTmux, HiddenInTheOuterOne) {
   tmux(socket_b).panes["%3"].sessions["$2"].shown = false;
   const auto answer = resolve(30, {tmux_a, "%0"});
   expect_window(answer, 5);
-  EXPECT_FALSE(answer.visible);
+  EXPECT_THAT(answer.shown_in, testing::IsEmpty());
 }
 
 TEST_F(InNestedTmux, OuterIsDetached) {

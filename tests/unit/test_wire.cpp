@@ -18,6 +18,7 @@ const Agent agent{.id = {.pid = 4711, .start_ticks = 18'446'744'073'709'551'615U
                   .worked = 12.5,
                   .started = 1721822000.5,
                   .unseen = 7,
+                  .after_background = true,
                   .blinks = true};
 
 TEST(Wire, AgentArrivesAsItWasSent) {
@@ -36,6 +37,7 @@ TEST(Wire, AgentArrivesAsItWasSent) {
   EXPECT_EQ(arrived.started, agent.started);
   EXPECT_EQ(arrived.unseen, agent.unseen);
   EXPECT_EQ(arrived.blinks, agent.blinks);
+  EXPECT_EQ(arrived.after_background, agent.after_background);
 }
 
 TEST(Wire, EveryStateArrives) {
@@ -49,8 +51,12 @@ TEST(Wire, EveryStateArrives) {
 }
 
 TEST(Wire, RulesArrive) {
-  const NotificationRules rules{
-      .notifications = false, .notify_after = 10, .remind_after = 600, .urgent = true};
+  const NotificationRules rules{.notifications = false,
+                                .notify_after = 10,
+                                .remind_after = 600,
+                                .urgent = true,
+                                .urgent_questions = true,
+                                .until_answered = true};
   const auto told = decode_told(encode(rules));
   ASSERT_TRUE(told) << told.error().message;
   EXPECT_EQ(std::get<NotificationRules>(*told), rules);

@@ -30,9 +30,9 @@ inline Time from_seconds(double seconds) {
 // "gets 5 by 2": what happens, a number (of bytes, a status), and a thread or process.
 inline Event event_in_words(Time time, const std::string& what, int number, pid_t by) {
   static const std::map<std::string, Kind> plain = {
-      {"ends", Kind::end},         {"stops", Kind::stop},       {"resumes", Kind::resume},
-      {"begins", Kind::child},     {"restarts", Kind::restart}, {"resize", Kind::resize},
-      {"receives", Kind::received}};
+      {"ends", Kind::end},          {"stops", Kind::stop},       {"resumes", Kind::resume},
+      {"begins", Kind::child},      {"restarts", Kind::restart}, {"resize", Kind::resize},
+      {"receives", Kind::received}, {"given", Kind::given}};
   if (const auto found = plain.find(what); found != plain.end()) return at(found->second, time, by);
   if (what == "draws") return writes(time);
   if (what == "prints") return prints(time);

@@ -1,0 +1,51 @@
+// The user's agents as the daemon knows them, kept up to date. Without a system bus or a daemon
+// nothing is known of them; a daemon that comes is noticed.
+#pragma once
+
+#include <poll.h>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+
+#include "app/control_interface.h"
+#include "core/panel.h"
+
+namespace ebpf_ai_monitor {
+
+class KnownAgents {
+ public:
+  KnownAgents();
+  ~KnownAgents();
+
+  // For poll(): until when, in milliseconds.
+  int wait_for(pollfd& ready) const;
+  void process();
+  // Until the daemon has told of all agents, or has not within `most`, or there is none.
+  void wait_for_first_answer(std::chrono::milliseconds most);
+
+  // Sorted by need. None: the daemon does not answer.
+  std::optional<PanelAgents> agents() const;
+  // What the agent of each badge waits for.
+  void add_to(PanelBadges& badges) const;
+
+ private:
+  void ask();
+  void take(const SessionProperties& session);
+  void lose();
+
+  std::unique_ptr<sdbus::IConnection> connection_;  // null: there is none
+  std::unique_ptr<sdbus::IProxy> daemon_;
+  sdbus::Slot daemon_comes_;
+  bool asked_ = false;                     // and not answered yet
+  bool answered_ = false;                  // by the daemon that runs now
+  std::map<uint32_t, PanelAgent> agents_;  // by pid
+};
+
+// Of the properties of a session, app/control_interface.h.
+PanelAgent panel_agent(const nlohmann::json& session);
+
+}  // namespace ebpf_ai_monitor

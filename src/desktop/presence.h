@@ -1,0 +1,77 @@
+// Whether its user is there to see anything: not while the session is locked, idle or another one
+// has the seat.
+#pragma once
+
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "system/event_loop.h"
+#include "system/proc.h"
+#include "system/unique_fd.h"
+
+namespace ebpf_ai_monitor {
+
+// Asks logind, over the system bus as its user, what it knows of the user's graphical sessions:
+// org.freedesktop.login1(5), LockedHint, IdleHint and Active. Not every locker tells logind, so
+// lockers are looked for among the user's processes, too. Never blocks; without a bus or logind the
+// processes alone tell.
+class Presence {
+ public:
+  // `changed`, from the loop: it may have become another than before.
+  Presence(EventLoop& loop, const Proc& proc, uid_t user, std::function<void()> changed);
+  Presence(const Presence&) = delete;
+  Presence& operator=(const Presence&) = delete;
+
+  // As logind has said. Costs nothing.
+  bool away_by_logind() const { return away_; }
+  // Looks for a locker as well, where none is known to run: a walk through /proc.
+  bool is_away();
+
+ private:
+  template <auto unref>
+  struct Unref {
+    template <typename Object>
+    void operator()(Object* object) const {
+      unref(object);
+    }
+  };
+  using Bus = std::unique_ptr<sd_bus, Unref<sd_bus_close_unref>>;
+  using Slot = std::unique_ptr<sd_bus_slot, Unref<sd_bus_slot_unref>>;
+  struct Session {
+    Slot call;
+    bool graphical = false;
+    bool active = false;
+    bool locked = false;
+    bool idle = false;
+  };
+
+  void connect();
+  int open_bus();
+  void ask();
+  void on_sessions(sd_bus_message* reply);
+  void on_properties(const std::string& path, sd_bus_message* reply);
+  void conclude();
+  void find_locker();
+
+  EventLoop& loop_;
+  const Proc& proc_;
+  const uid_t user_;
+  const std::function<void()> changed_;
+  bool away_ = false;
+  Bus bus_;
+  Slot list_;
+  std::map<std::string, Session> sessions_;  // the user's, by object path
+  std::vector<std::unique_ptr<std::pair<Presence*, std::string>>> asked_;  // of each call under way
+  EventSourcePtr ask_timer_;
+  EventSourcePtr retry_timer_;
+  UniqueFd locker_;  // a pidfd; none: no locker is known to run
+  EventSourcePtr locker_source_;
+};
+
+}  // namespace ebpf_ai_monitor

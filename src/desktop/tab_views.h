@@ -1,0 +1,60 @@
+// Which agent's tab a terminal's window shows, where the terminal has tabs: no terminal tells. What
+// tells is what agents read and what the window's title is:
+// - A key (one or two bytes, a whole line) goes to the tab that shows.
+// - So does a focus report (three bytes), which agents ask for: as the window gets the focus, from
+//   the tab that shows; as the title changes, from the tab that goes and from the one that comes.
+//   An arrow key is as long as that, and changes no title.
+// - A title that is none of the agent's, of an agent that marks all of its titles.
+// Pure: no clock, no I/O. All times are CLOCK_MONOTONIC.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "core/process_id.h"
+#include "system/event_loop.h"
+#include "wire/messages.h"
+
+namespace ebpf_ai_monitor {
+
+class TabViews {
+ public:
+  // These windows have the focus now.
+  void focus(const std::set<int64_t>& windows, Nanoseconds now);
+  // The agent in the window has read something.
+  void read(const wire::Input& input, int64_t window);
+  struct Title {
+    ProcessId agent;
+    bool marked = false;  // as all of the agent's are
+  };
+  // The title of the window has changed; `titles`: for each agent in it that marks its titles.
+  void title_changed(int64_t window, const std::vector<Title>& titles, Nanoseconds now);
+  void forget(const ProcessId& agent) { agents_.erase(agent); }
+
+  // False: another tab shows in its place, as far as is known.
+  bool shows(const ProcessId& agent) const;
+
+ private:
+  struct Agent {
+    int64_t window = 0;
+    bool shows = true;
+    bool reports_focus = false;
+    Nanoseconds report{};       // its last one, or an arrow key
+    bool report_shows = false;  // by that one its tab is known to show
+  };
+  struct Window {
+    bool has_focus = false;
+    Nanoseconds focus_changed{};
+    Nanoseconds title_changed{};
+  };
+
+  void show(const ProcessId& agent, int64_t window);
+
+  std::map<ProcessId, Agent> agents_;
+  std::map<int64_t, Window> windows_;  // that have, or had, the focus
+};
+
+}  // namespace ebpf_ai_monitor

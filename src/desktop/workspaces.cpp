@@ -1,0 +1,70 @@
+#include "desktop/workspaces.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "desktop/sway_ipc.h"
+#include "system/unique_fd.h"
+
+namespace ebpf_ai_monitor {
+namespace {
+
+using nlohmann::json;
+
+// Of a node and all below it.
+void add(const json& node, const std::string& workspace, std::map<int64_t, std::string>& found) {
+  if (!node.is_object()) return;
+  const bool is_workspace = node.value("type", json()) == "workspace";
+  const json name = node.value("name", json());
+  const std::string& here =
+      is_workspace && name.is_string() ? name.get_ref<const std::string&>() : workspace;
+  const json id = node.value("id", json());
+  if (node.value("pid", json()).is_number() && id.is_number_integer()) found[id] = here;
+  for (const char* below : {"nodes", "floating_nodes"}) {
+    if (const auto nodes = node.find(below); nodes != node.end() && nodes->is_array())
+      for (const json& child : *nodes) add(child, here, found);
+  }
+}
+
+}  // namespace
+
+std::map<int64_t, std::string> workspaces_of_windows() {
+  const char* path = std::getenv("SWAYSOCK");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path == nullptr || std::strlen(path) >= sizeof(address.sun_path)) return {};
+  std::strcpy(address.sun_path, path);
+  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval second{.tv_sec = 1, .tv_usec = 0};
+  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
+    setsockopt(fd.get(), SOL_SOCKET, option, &second, sizeof(second));
+  const std::string request = sway::frame(sway::MessageType::get_tree, "");
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+          static_cast<ssize_t>(request.size()))
+    return {};
+  sway::Parser parser;
+  std::array<char, 65'536> block;
+  while (true) {
+    const ssize_t got = recv(fd.get(), block.data(), block.size(), 0);
+    if (got <= 0) return {};
+    parser.feed({block.data(), static_cast<size_t>(got)});
+    const auto message = parser.next();
+    if (!message) return {};
+    if (!*message) continue;
+    // What it is of is nested no deeper than that.
+    if (!sway::parse_tree((*message)->payload)) return {};
+    std::map<int64_t, std::string> found;
+    add(json::parse((*message)->payload, nullptr, false), "", found);
+    return found;
+  }
+}
+
+}  // namespace ebpf_ai_monitor

@@ -1,0 +1,227 @@
+"""What its user looks at, and what not: behind a lock, with another session on the seat, in another tmux client's view."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agents_in_windows import agent_in, children, wait_for_badge
+from fake_daemon import Agent, Bridge
+from support.badges import BadgeWatch
+from support.daemon import Daemon
+from support.desktop import SYSTEM_BUS_CONFIG, Desktop, Window, wait_until
+from support.notifications import Mako
+from support.stand_in import NAME, install
+from support.stand_in import agent_in as agent_of
+from tmux_server import Tmux
+
+SECONDS = 60.0
+LEAST_LOOK = 1.0
+SESSION = "/org/freedesktop/login1/session/c1"
+
+
+def complete(bridge: Bridge, agent: Agent) -> None:
+    bridge.tell_change(agent, state="waiting", worked=42.0, unseen=agent.unseen + 1)
+
+
+@pytest.fixture
+def mako(desktop: Desktop) -> Iterator[Mako]:
+    with Mako(desktop) as mako:
+        yield mako
+
+
+def assert_seen_once_back(bridge: Bridge, mako: Mako, agent: Agent, come_back: Callable[[], None]) -> None:
+    """What ended while nobody was there is told and unseen, and seen a second after its user has come back."""
+    complete(bridge, agent)
+    mako.wait_for("web-shop: Claude Code is ready")
+    time.sleep(LEAST_LOOK + 0.5)  # nothing tells that it was not taken for seen
+    bridge.read()
+    assert bridge.seen == []
+    back = time.monotonic()
+    come_back()
+    bridge.wait_until(lambda: bridge.seen == [agent.process], "the report that it was seen")
+    assert time.monotonic() - back >= LEAST_LOOK
+    mako.wait_for_none()
+
+
+@pytest.fixture
+def agent(desktop: Desktop) -> tuple[Window, Callable[[Bridge], Agent]]:
+    window = desktop.open_foot("sleep", "1000")
+
+    def tell(bridge: Bridge) -> Agent:
+        agent = agent_in(window, project="web-shop")
+        bridge.tell(agent)
+        bridge.wait_for_place(agent, window.con_id)
+        return agent
+
+    return window, tell
+
+
+def test_nobody_looks_behind_a_locker(
+    desktop: Desktop, mako: Mako, bridge: Bridge, agent: tuple[Window, Callable[[Bridge], Agent]]
+) -> None:
+    told = agent[1](bridge)
+    locker = desktop.spawn(["swaylock", "--color", "000000"])
+    wait_until(lambda: locked(locker), SECONDS, "a lock")
+    assert_seen_once_back(bridge, mako, told, lambda: locker.send_signal(signal.SIGUSR1))
+
+
+def locked(locker: subprocess.Popen[bytes]) -> bool:
+    return locker.poll() is None and Path(f"/proc/{locker.pid}/comm").read_text() == "swaylock\n"
+
+
+@pytest.fixture
+def logind(desktop: Desktop) -> Iterator[Callable[..., None]]:
+    """A system bus of its own with a stand-in for logind on it, and a session of the user's; sets its properties."""
+    bus = desktop.runtime_dir / "system-bus"
+    config = desktop.root / "system-bus.conf"
+    config.write_text(SYSTEM_BUS_CONFIG.format(socket=bus))
+    env = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={bus}"}
+    daemon = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork"])
+    mock = None
+    try:
+        wait_until(bus.exists, SECONDS, "the bus")
+        bus.chmod(0o777)
+        mock = subprocess.Popen([sys.executable, "-m", "dbusmock", "--template", "logind"], env=env)
+
+        def call(path: str, method: str, *arguments: str) -> bool:
+            argv = ["busctl", f"--address=unix:path={bus}", "call", "org.freedesktop.login1", path,
+                    "org.freedesktop.DBus.Mock", method, *arguments]  # fmt: skip
+            return subprocess.run(argv, capture_output=True).returncode == 0
+
+        session = ("AddSession", "ssusb", "c1", "seat0", str(desktop.uid), desktop.user, "true")
+        wait_until(lambda: call("/org/freedesktop/login1", *session), SECONDS, "the session")
+
+        def set_properties(**properties: str | bool) -> None:
+            values: list[str] = []
+            for name, value in properties.items():
+                values += [name, "s", value] if isinstance(value, str) else [name, "b", str(value).lower()]
+            assert call(
+                SESSION, "UpdateProperties", "sa{sv}", "org.freedesktop.login1.Session", str(len(properties)), *values
+            )
+
+        set_properties.address = f"unix:path={bus}"  # type: ignore[attr-defined]
+        yield set_properties
+    finally:
+        for process in (mock, daemon):
+            if process:
+                process.kill()
+                process.wait()
+        bus.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("how", ["LockedHint", "IdleHint", "Active"])
+def test_nobody_looks_where_logind_says_so(
+    desktop: Desktop, badges: BadgeWatch, mako: Mako, logind: Callable[..., None],
+    agent: tuple[Window, Callable[[Bridge], Agent]], how: str,
+) -> None:  # fmt: skip
+    there = how == "Active"
+    logind(Type="wayland", **{how: not there})
+    address = {"DBUS_SYSTEM_BUS_ADDRESS": logind.address}  # type: ignore[attr-defined]
+    with Bridge(desktop, env=address) as bridge:
+        told = agent[1](bridge)
+        logind(**{how: there})
+        complete(bridge, told)
+        bridge.wait_until(lambda: bridge.seen == [told.process], "the report that it was seen")
+        bridge.seen.clear()
+        bridge.tell_change(told, state="working")
+        logind(**{how: not there})
+        is_away(bridge, mako, told)
+        assert_seen_once_back(bridge, mako, told, lambda: logind(**{how: there}))
+
+
+def is_away(bridge: Bridge, mako: Mako, agent: Agent) -> None:
+    """When the bridge has heard of it is nobody's to know: it is tried until an end is told."""
+
+    def told() -> bool:
+        complete(bridge, agent)
+        deadline = time.monotonic() + LEAST_LOOK + 0.5
+        while time.monotonic() < deadline and not mako.shown():
+            bridge.read()
+            time.sleep(0.05)
+        found = bool(mako.shown())
+        bridge.tell_change(agent, state="working", unseen=0)
+        return found
+
+    wait_until(told, SECONDS, "an end that is told")
+    mako.wait_for_none()
+    bridge.seen.clear()
+
+
+def test_a_console_that_is_idle_says_nothing(
+    desktop: Desktop, badges: BadgeWatch, logind: Callable[..., None], agent: tuple[Window, Callable[[Bridge], Agent]]
+) -> None:
+    logind(Type="tty", IdleHint=True)
+    with Bridge(desktop, env={"DBUS_SYSTEM_BUS_ADDRESS": logind.address}) as bridge:  # type: ignore[attr-defined]
+        told = agent[1](bridge)
+        complete(bridge, told)
+        bridge.wait_until(lambda: bridge.seen == [told.process], "the report that it was seen")
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_any_tmux_client_that_shows_the_pane_is_looked_at(
+    desktop: Desktop, badges: BadgeWatch, mako: Mako, bridge: Bridge, tmux: Tmux, grouped: bool
+) -> None:
+    told = tmux.new_detached("work", project="web-shop")
+    if grouped:
+        tmux.run("new-session", "-d", "-t", "work", "-s", "other")
+    first, second = tmux.attach("work"), tmux.attach("other" if grouped else "work")
+    activities = '#{?#{==:#{client_pid},%d},used,other} #{client_activity}' % children(first.pid)[0]
+
+    def first_was_used_last() -> bool:
+        desktop.focus(first)
+        desktop.press_key("space")
+        times = dict(line.split() for line in tmux.run("list-clients", "-F", activities).splitlines())
+        return times["used"] > times["other"]
+
+    wait_until(first_was_used_last, SECONDS, "activity of the first client")
+    bridge.tell(told)
+    bridge.wait_for_place(told, first.con_id)
+    desktop.focus(second)  # and not a key in it
+    complete(bridge, told)
+    bridge.wait_until(lambda: bridge.seen == [told.process], "the report that it was seen")
+    assert mako.shown() == []
+    wait_for_badge(badges, first.con_id, needs_attention=False)
+
+
+def test_an_end_in_a_hidden_tab_is_told_and_unseen(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
+    """Of kitty, whose window has the focus all the while."""
+    with install() as stand_in, Daemon(desktop, ("--processes", NAME, "--notify-after", "0")):
+        kitty = desktop.spawn(["kitty", "--class=tabs", "--override=update_check_interval=0", stand_in, "keys"],
+                              {"LIBGL_ALWAYS_SOFTWARE": "1", "I3PM_PROJECT_NAME": "web-shop"})  # fmt: skip
+        node = wait_until(lambda: desktop.sway.window(lambda node: node["app_id"] == "tabs"), SECONDS, "kitty")
+        window, told = int(node["id"]), f"web-shop: {NAME} is ready"
+        wait_for_badge(badges, window, state="stopped")
+        agent = agent_of(Window(window, int(node["pid"]), kitty))
+
+        def title() -> str:
+            return str(desktop.sway.window(lambda node: node["id"] == window)["name"])
+
+        def work(attention: bool) -> None:
+            since = time.monotonic()
+            os.kill(agent, signal.SIGUSR1)
+            wait_for_badge(badges, window, since=since, state="working")
+            wait_for_badge(badges, window, since=since, state="stopped", needs_attention=attention)
+
+        own = title()
+        desktop.press_key("x")
+        work(attention=True)
+        wait_for_badge(badges, window, state="stopped", needs_attention=False)
+        assert mako.shown() == [], "its tab was in view"
+        desktop.press_key("t", "ctrl", "shift")
+        wait_until(lambda: title() != own, SECONDS, "another tab")
+        work(attention=True)
+        mako.wait_for(told)
+        time.sleep(LEAST_LOOK + 0.5)  # nothing tells that it was not taken for seen
+        assert [it.summary for it in mako.shown()] == [told]
+        since = time.monotonic()
+        desktop.press_key("Left", "ctrl", "shift")
+        wait_for_badge(badges, window, since=since, state="stopped", needs_attention=False)
+        mako.wait_for_none()
