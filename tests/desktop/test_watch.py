@@ -23,6 +23,7 @@ from support.binary import BINARY
 from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, read_line, remove_tree, wait_until
 from support.stand_in import agent_in, install
+from tmux_server import Tmux
 
 SECONDS = 60.0
 EXAMPLES = Path(__file__).parents[2] / "examples"

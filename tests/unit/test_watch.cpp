@@ -29,8 +29,8 @@ TEST(Watch, KeepsACompletionUntilItIsSeen) {
 TEST(Watch, KnowsWhatSpeaksOfTheBackground) {
   Course course;
   course
-      .events(together({{writes(0s), reads(2s, 1), at(Kind::child, 2500ms, child)},
-                        animates(3s, 5s)}))
+      .events(
+          together({{writes(0s), reads(2s, 1), at(Kind::child, 2500ms, child)}, animates(3s, 5s)}))
       .until(10s);
   EXPECT_EQ(course.watch().attention().unseen, 1U);
   EXPECT_FALSE(course.watch().attention().after_background);
