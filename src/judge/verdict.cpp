@@ -28,7 +28,7 @@
 //  8. A wait is a completion if it ends work that was asked for. The first wait after the start is
 //     none, nor are those of a start that draws, pauses and draws on; unless two signs say that
 //     work was asked for before: a prompt on the command line or a key, a whole request that left,
-//     a title that said work, an animation.
+//     a title that said work, an animation; or one, a title that says that it asks.
 //  9. A terminal's title is the agent's own word. While it says that the agent works, and keeps
 //     changing, the agent works. Where it says that the agent asks or is done, a short silence, or
 //     one with nothing but a blink, is a wait. A title that stopped changing says nothing. One that
@@ -289,7 +289,8 @@ bool Verdict::starts_up(Time time) const {
 // option's value looks like a prompt.
 bool Verdict::was_asked() const {
   const Standing& standing = now_.standing;
-  if (standing.stage >= Stage::asked) return true;
+  // Its title says that it asks: no start does.
+  if (standing.stage >= Stage::asked || now_.titles.asks()) return true;
   const bool draws_work = standing.title_said_work || now_.animation.kind() == Animation::shown;
   return (standing.given && (standing.request_left || draws_work)) ||
          (standing.request_left && draws_work);

@@ -39,7 +39,7 @@ class Placed:
 
     def wait_until_right(self, truth: dict[int, Window]) -> None:
         def right() -> bool:
-            assert not self.wrong(truth)
+            assert (wrong := self.wrong(truth)) == [], (wrong, truth)
             return all(self.session(agent)["window"] == window.con_id for agent, window in truth.items())
 
         wait_until(right, SECONDS, "the windows of all")

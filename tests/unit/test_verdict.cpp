@@ -98,6 +98,11 @@ const Case startup[] = {{"nothing_seen", R"(
    0.20                                 -> working
    0.80  title-idle
    0.95                                 -> waiting, completed)"},
+                        {"a_question_soon_after_its_start", R"(
+   0.00  draws every 0.10 until 0.90
+   0.30                                 -> working
+   0.80  title-asks
+   0.95                                 -> waiting, completed)"},
                         {"a_title_that_says_work_while_it_starts", R"(
    0.00  draws every 0.10 until 0.90
    0.20  title-works
