@@ -42,9 +42,8 @@ def test_the_end_of_work_asked_for_on_the_command_line_is_told(run: AgentRun) ->
 def test_a_question_after_hardly_any_work_is_told(run: AgentRun) -> None:
     run.launch()
     with Mako(run.desktop) as mako:
-        run.type_and_enter("THINK=0.5 RUNTOOL=[touch made]")
+        run.submit("THINK=1.5 RUNTOOL=[touch made]")
         run.look_away()
-        run.api.next_turn()
         shown = mako.wait_for(f"{PROJECT}: {run.agent.display_name} asks for permission")
         assert (shown.body, shown.category) == ("", "x-ebpf-ai-monitor.asks")
         run.look()

@@ -20,6 +20,8 @@ PROJECT = "demo-project"
 
 # A person looks at what they typed before they press Enter; an agent takes Enter right after a burst for a paste.
 LOOK_SECONDS = 0.8
+# By then an agent has begun on a prompt that it took.
+TAKEN_SECONDS = 20.0
 DRAG_STEP_SECONDS = 0.1
 # Far more than any transition takes: this long means never.
 NEVER_SECONDS = 10.0
@@ -68,7 +70,12 @@ class AgentTerminal:
         return self.next_turn_with(prompt)
 
     def next_turn_with(self, prompt: str) -> Turn:
-        turn = self.api.next_turn()
+        """Codex gives back a prompt that it gets before its server has started: then it is sent again."""
+        try:
+            turn = self.api.next_turn(TAKEN_SECONDS)
+        except TimeoutError:
+            self.press_enter()
+            turn = self.api.next_turn()
         assert prompt in turn.prompt, f"the agent was typed '{prompt}' and sent '{turn.prompt}'"
         return turn
 
