@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from support.badges import BadgeWatch
+from support.daemon import Daemon
 from support.desktop import Desktop, wait_until
-from support.stand_in import install
+from support.foot_server import FootServer
+from support.stand_in import NAME, install
 
 from fake_daemon import Bridge
 from tmux_server import Tmux
@@ -81,3 +83,18 @@ def tmux_at(desktop: Desktop) -> Generator[Callable[[str], Tmux], None, None]:
 @pytest.fixture
 def tmux(tmux_at: Callable[[str], Tmux]) -> Tmux:
     return tmux_at("tmux")
+
+
+@pytest.fixture
+def daemon(desktop: Desktop, badges: BadgeWatch) -> Generator[Daemon, None, None]:
+    """Watches stand-ins, after the badges are watched."""
+    with Daemon(desktop, ("--processes", NAME)) as daemon:
+        yield daemon
+        print(daemon.log())  # shown where a test fails
+
+
+@pytest.fixture
+def foot_server(desktop: Desktop) -> Generator[FootServer, None, None]:
+    server = FootServer(desktop)
+    yield server
+    server.end()

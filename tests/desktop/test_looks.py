@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agents_in_windows import agent_in, children, wait_for_badge
+from agents_in_windows import agent_in, wait_for_badge
 from fake_daemon import Agent, Bridge
 from support.badges import BadgeWatch
 from support.daemon import Daemon
@@ -173,15 +173,7 @@ def test_any_tmux_client_that_shows_the_pane_is_looked_at(
     if grouped:
         tmux.run("new-session", "-d", "-t", "work", "-s", "other")
     first, second = tmux.attach("work"), tmux.attach("other" if grouped else "work")
-    activities = '#{?#{==:#{client_pid},%d},used,other} #{client_activity}' % children(first.pid)[0]
-
-    def first_was_used_last() -> bool:
-        desktop.focus(first)
-        desktop.press_key("space")
-        times = dict(line.split() for line in tmux.run("list-clients", "-F", activities).splitlines())
-        return times["used"] > times["other"]
-
-    wait_until(first_was_used_last, SECONDS, "activity of the first client")
+    tmux.use_last(first)
     bridge.tell(told)
     bridge.wait_for_place(told, first.con_id)
     desktop.focus(second)  # and not a key in it

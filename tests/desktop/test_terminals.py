@@ -26,11 +26,15 @@ def x_desktop() -> Iterator[Desktop]:
         yield desktop
 
 
+@pytest.fixture(params=[pytest.param(it, id=it.name) for it in TERMINALS])
+def terminal(request: pytest.FixtureRequest) -> Terminal:
+    if not request.param.installed():
+        pytest.skip(f"{request.param.name} is not installed")
+    return request.param
+
+
 @pytest.mark.parametrize("round_", range(ROUNDS))
-@pytest.mark.parametrize("terminal", [pytest.param(it, id=it.name) for it in TERMINALS])
 def test_titles_tell_them_apart(x_desktop: Desktop, stand_in: str, terminal: Terminal, round_: int) -> None:
-    if not terminal.installed():
-        pytest.skip(f"{terminal.name} is not installed")
     with x_desktop.one_test(), Daemon(x_desktop, ("--processes", NAME)) as daemon:
         placed = Placed(x_desktop, daemon)
         windows = Windows(x_desktop, terminal, x11(x_desktop) if terminal.xwayland else None)
@@ -43,10 +47,7 @@ def test_titles_tell_them_apart(x_desktop: Desktop, stand_in: str, terminal: Ter
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
-@pytest.mark.parametrize("terminal", [pytest.param(it, id=it.name) for it in TERMINALS])
 def test_order_is_no_guess(x_desktop: Desktop, stand_in: str, terminal: Terminal, round_: int) -> None:
-    if not terminal.installed():
-        pytest.skip(f"{terminal.name} is not installed")
     with x_desktop.one_test(), Daemon(x_desktop, ("--processes", NAME)) as daemon:
         placed = Placed(x_desktop, daemon)
         windows = Windows(x_desktop, terminal, x11(x_desktop) if terminal.xwayland else None)

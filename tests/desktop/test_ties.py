@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import Desktop, Window, wait_until
 from support.foot_server import FootServer, look_at
-from support.placed import Placed, tie_by_titles
+from support.placed import PRECEDES_SECONDS, Placed, let_pass, tie_by_titles
 from support.stand_in import NAME
 
 from fake_daemon import Agent, Bridge
@@ -23,20 +22,6 @@ SECONDS = 60.0
 # From then on nothing that could follow is of the same moment (window_resolver.cpp: 3 s).
 SETTLED_SECONDS = 3.5
 BY_TITLE = "the window's title changed as it wrote"
-
-
-@pytest.fixture
-def daemon(desktop: Desktop, badges: BadgeWatch) -> Iterator[Daemon]:
-    with Daemon(desktop, ("--processes", NAME)) as daemon:
-        yield daemon
-        print(daemon.log())  # shown where a test fails
-
-
-@pytest.fixture
-def foot_server(desktop: Desktop) -> Iterator[FootServer]:
-    server = FootServer(desktop)
-    yield server
-    server.end()
 
 
 @pytest.fixture
@@ -133,6 +118,7 @@ def test_second_window_a_second_after_the_first(
     first = foot_server.open(stand_in, "keys", "0")
     [first_agent] = placed.wait_for("0")
     placed.wait_until_right({first_agent: first})
+    let_pass(PRECEDES_SECONDS)
     second = foot_server.open(stand_in, "keys", "1")
     [second_agent] = placed.wait_for("1")
     placed.wait_until_right({first_agent: first, second_agent: second})
@@ -144,11 +130,11 @@ def test_agent_in_a_shell_whose_window_was_seen_to_open(
     other = foot_server.open(stand_in, "keys", "other")
     [other_agent] = placed.wait_for("other")
     placed.wait_until_right({other_agent: other})
+    let_pass(PRECEDES_SECONDS)
     go = desktop.home / "go"
     os.mkfifo(go, 0o666)
     window = foot_server.open("sh", "-c", f"read -r line < {go}; exec {stand_in} keys late")
-    since = time.monotonic()
-    wait_until(lambda: time.monotonic() > since + SETTLED_SECONDS, SECONDS, "what could follow")
+    let_pass(SETTLED_SECONDS)
     foot_server.open("sleep", "1000")
     go.write_text("go\n")
     go.unlink()

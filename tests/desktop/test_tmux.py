@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents_in_windows import agent_in, children, wait_for_badge, wait_for_none
+from agents_in_windows import agent_in, wait_for_badge, wait_for_none
 from fake_daemon import Agent, Bridge, stat_fields
 from support.badges import BadgeWatch
 from support.desktop import Desktop, wait_until
@@ -40,16 +40,7 @@ def test_tmux_attach_detach_and_another_window(desktop: Desktop, badges: BadgeWa
 def test_tmux_client_that_was_used_last_shows_it(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux) -> None:
     agent = tmux.new_detached("work")
     first, second = tmux.attach("work"), tmux.attach("work")
-    # tmux counts in seconds: then the other client's time is the older one.
-    activities = '#{?#{==:#{client_pid},%d},used,other} #{client_activity}' % children(first.pid)[0]
-
-    def first_was_used_last() -> bool:
-        desktop.focus(first)
-        desktop.press_key("space")
-        times = dict(line.split() for line in tmux.run("list-clients", "-F", activities).splitlines())
-        return times["used"] > times["other"]
-
-    wait_until(first_was_used_last, SECONDS, "activity of the first client")
+    tmux.use_last(first)
     bridge.tell(agent)
     bridge.wait_for_place(agent, first.con_id)
     wait_for_badge(badges, first.con_id)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,26 +15,11 @@ from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import Desktop, SwayIpc, Window, wait_until
 from support.foot_server import FootServer, look_at, type_until
+from support.placed import PRECEDES_SECONDS, let_pass
 from support.stand_in import NAME, is_ready
 
 SECONDS = 60.0
 OPTIONS = ("--processes", NAME)
-# A window that opened this long before a terminal is not its own (window_resolver.cpp: 1 s).
-PRECEDES_SECONDS = 1.2
-
-
-@pytest.fixture
-def daemon(desktop: Desktop, badges: BadgeWatch) -> Iterator[Daemon]:
-    with Daemon(desktop, OPTIONS) as daemon:
-        yield daemon
-        print(daemon.log())  # shown where a test fails
-
-
-@pytest.fixture
-def foot_server(desktop: Desktop) -> Iterator[FootServer]:
-    server = FootServer(desktop)
-    yield server
-    server.end()
 
 
 def agents(desktop: Desktop) -> set[int]:
@@ -106,8 +90,7 @@ def test_window_that_opens_with_its_agent_needs_no_key(
     first, first_agent = start_agent(desktop, lambda: foot_server.open(stand_in, "keys"))
     wait_for_session(daemon, first_agent, window=first.con_id)
     # Then the bridge knows that this window is another's, and that it has seen all that opened since.
-    since = time.monotonic()
-    wait_until(lambda: time.monotonic() > since + PRECEDES_SECONDS, SECONDS, "that time")
+    let_pass(PRECEDES_SECONDS)
     second, second_agent = start_agent(desktop, lambda: foot_server.open(stand_in, "keys"))
     session = wait_for_session(daemon, second_agent, window=second.con_id)
     assert session["how"].startswith("the only window that foot (pid ")

@@ -37,6 +37,19 @@ class Tmux:
         wait_until(lambda: str(client) in self.run("list-clients", "-F", "#{client_pid}").split(), SECONDS, "a client")
         return window
 
+    def use_last(self, window: Window) -> None:
+        """Types in it until tmux has it for the client of two that was used last."""
+        # tmux counts in seconds: then the other client's time is the older one.
+        activities = '#{?#{==:#{client_pid},%d},used,other} #{client_activity}' % children(window.pid)[0]
+
+        def was_used_last() -> bool:
+            self.desktop.focus(window)
+            self.desktop.press_key("space")
+            times = dict(line.split() for line in self.run("list-clients", "-F", activities).splitlines())
+            return times["used"] > times["other"]
+
+        wait_until(was_used_last, SECONDS, "activity of the client")
+
 
 @contextlib.contextmanager
 def false_tmux(desktop: Desktop, script: str) -> Generator[Path, None, None]:

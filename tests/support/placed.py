@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 from . import proc
@@ -12,6 +13,8 @@ from .desktop import Desktop, Window, wait_until
 from .stand_in import NAME, is_ready
 
 SECONDS = 60.0
+# A window that opened this long before a terminal is not its own (window_resolver.cpp: 1 s).
+PRECEDES_SECONDS = 1.2
 
 
 class Placed:
@@ -57,3 +60,9 @@ def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
 
 def animate(agent: int) -> None:
     os.kill(agent, signal.SIGUSR1)
+
+
+def let_pass(seconds: float) -> None:
+    """For a rule that is about time: no event tells that it has passed."""
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() > since + seconds, SECONDS, "that time")

@@ -30,7 +30,7 @@ def find_one(pid: int) -> Process | None:
 def read(pid: int) -> Process:
     directory = Path(f"/proc/{pid}")
     # The name may hold anything, spaces and parentheses too, so the fields are counted from its end.
-    head, _, tail = (directory / "stat").read_text().rpartition(")")
+    head, _, tail = (directory / "stat").read_text(errors="replace").rpartition(")")
     fields = tail.split()
     argv = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     return Process(pid, head.partition("(")[2], int(fields[1]), int(fields[4]), tuple(argv))
