@@ -307,24 +307,7 @@ class TestSockets:
             daemon.wait()
             path.unlink()
 
-    @pytest.mark.skipif(landlock_version() < 6, reason="this kernel cannot keep an abstract socket out of reach")
-    def test_an_abstract_socket(self, run_command: RunCommand, config: Path) -> None:
-        name = f"sandbox-test-{os.getpid()}"
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(f"\0{name}")
-        connect = self.CONNECT.format(family="AF_UNIX", address=f"'\\0{name}'")
-        with self._listener(server) as heard:
-            result = run_command(connect)
-            assert result["exit_code"] == 1 and "Operation not permitted" in result["output"]
-            assert heard == []
-            config.write_text("[commands]\nnetwork = true\n")
-            assert run_command(connect)["exit_code"] == 0
-        assert heard == [b"do it"]
-
-    def test_a_port(self, run_command: RunCommand, config: Path) -> None:
-        server = socket.create_server(("127.0.0.1", 0))
-        port = server.getsockname()[1]
-        connect = self.CONNECT.format(family="AF_INET", address=f"('127.0.0.1', {port})")
+    def _only_with_network(self, run_command: RunCommand, config: Path, server: socket.socket, connect: str) -> None:
         with self._listener(server) as heard:
             result = run_command(connect)
             assert result["exit_code"] == 1 and "Operation not permitted" in result["output"]
@@ -333,6 +316,18 @@ class TestSockets:
             config.write_text("[commands]\nnetwork = true\n")
             assert run_command(connect)["exit_code"] == 0
         assert heard == [b"do it"]
+
+    @pytest.mark.skipif(landlock_version() < 6, reason="this kernel cannot keep an abstract socket out of reach")
+    def test_an_abstract_socket(self, run_command: RunCommand, config: Path) -> None:
+        name = f"sandbox-test-{os.getpid()}"
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(f"\0{name}")
+        self._only_with_network(run_command, config, server, self.CONNECT.format(family="AF_UNIX", address=f"'\\0{name}'"))
+
+    def test_a_port(self, run_command: RunCommand, config: Path) -> None:
+        server = socket.create_server(("127.0.0.1", 0))
+        address = f"('127.0.0.1', {server.getsockname()[1]})"
+        self._only_with_network(run_command, config, server, self.CONNECT.format(family="AF_INET", address=address))
 
     @pytest.mark.parametrize("family", ["AF_INET6", "AF_PACKET", "AF_VSOCK", "AF_ALG"])
     def test_other_families(self, run_command: RunCommand, family: str) -> None:
