@@ -267,7 +267,7 @@ void NotificationClient::on_owner_changed(sd_bus_message* signal) {
   proceed();
 }
 
-NotificationClient::Message NotificationClient::notify_message(const Entry& entry) const {
+SdBusMessage NotificationClient::notify_message(const Entry& entry) const {
   const Notification& notification = entry.notification;
   const std::string body =
       capabilities_.contains("body-markup") ? escape_markup(notification.body) : notification.body;
@@ -282,7 +282,7 @@ NotificationClient::Message NotificationClient::notify_message(const Entry& entr
   sd_bus_message* message = nullptr;
   int result = sd_bus_message_new_method_call(bus_.get(), &message, server_.c_str(), object,
                                               service, "Notify");
-  Message owned(message);
+  SdBusMessage owned(message);
   if (result >= 0)
     result = sd_bus_message_append(message, "susss", application, entry.id, icon.c_str(),
                                    notification.summary.c_str(), body.c_str());
@@ -299,7 +299,7 @@ NotificationClient::Message NotificationClient::notify_message(const Entry& entr
 
 void NotificationClient::notify(Key key, Entry& entry) {
   entry.sent = true;
-  const Message message = notify_message(entry);
+  const SdBusMessage message = notify_message(entry);
   if (!message) return spdlog::error("a notification cannot be composed");
   sd_bus_slot* slot = nullptr;
   const int result = sd_bus_call_async(bus_.get(), &slot, message.get(),
@@ -331,7 +331,7 @@ void NotificationClient::close(uint32_t id) const {
   if (server_.empty() || sd_bus_message_new_method_call(bus_.get(), &message, server_.c_str(),
                                                         object, service, "CloseNotification") < 0)
     return;
-  const Message owned(message);
+  const SdBusMessage owned(message);
   // It fails where the user was faster.
   sd_bus_message_set_expect_reply(message, false);
   if (sd_bus_message_append(message, "u", id) >= 0) sd_bus_send(bus_.get(), message, nullptr);

@@ -1,8 +1,6 @@
 // The user's notification server, over their session bus: Desktop Notifications Specification 1.2.
 #pragma once
 
-#include <systemd/sd-bus.h>
-
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +8,7 @@
 #include <string>
 
 #include "desktop/notifications.h"
+#include "desktop/sd_bus_pointers.h"
 #include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
@@ -43,17 +42,6 @@ class NotificationClient {
   bool notifying() const { return call_ && notifying_ != 0; }
 
  private:
-  template <auto unref>
-  struct Unref {
-    template <typename Object>
-    void operator()(Object* object) const {
-      unref(object);
-    }
-  };
-  using Bus = std::unique_ptr<sd_bus, Unref<sd_bus_close_unref>>;
-  using Slot = std::unique_ptr<sd_bus_slot, Unref<sd_bus_slot_unref>>;
-  using Message = std::unique_ptr<sd_bus_message, Unref<sd_bus_message_unref>>;
-
   struct Entry {
     Notification notification;
     bool wanted = true;
@@ -73,7 +61,7 @@ class NotificationClient {
   bool has_unsent() const;
   void ask_capabilities();
   void notify(Key key, Entry& entry);
-  Message notify_message(const Entry& entry) const;
+  SdBusMessage notify_message(const Entry& entry) const;
   void close(uint32_t id) const;
 
   void on_capabilities(sd_bus_message* reply);
@@ -95,11 +83,11 @@ class NotificationClient {
   const Callbacks callbacks_;
   std::map<Key, Entry> entries_;
 
-  Bus bus_;
+  SdBus bus_;
   std::string server_;      // its unique name; "": not known, or there is none
   bool no_server_ = false;  // none was to be had; a new one announces itself
   std::set<std::string> capabilities_;
-  Slot call_;          // the one under way
+  SdBusSlot call_;     // the one under way
   Key notifying_ = 0;  // what it is about; 0: the capabilities
   std::string reported_;
   Nanoseconds retry_delay_;

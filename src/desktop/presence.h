@@ -3,7 +3,6 @@
 #pragma once
 
 #include <sys/types.h>
-#include <systemd/sd-bus.h>
 
 #include <functional>
 #include <map>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "desktop/sd_bus_pointers.h"
 #include "system/event_loop.h"
 #include "system/proc.h"
 #include "system/unique_fd.h"
@@ -34,17 +34,8 @@ class Presence {
   bool is_away();
 
  private:
-  template <auto unref>
-  struct Unref {
-    template <typename Object>
-    void operator()(Object* object) const {
-      unref(object);
-    }
-  };
-  using Bus = std::unique_ptr<sd_bus, Unref<sd_bus_close_unref>>;
-  using Slot = std::unique_ptr<sd_bus_slot, Unref<sd_bus_slot_unref>>;
   struct Session {
-    Slot call;
+    SdBusSlot call;
     bool graphical = false;
     bool active = false;
     bool locked = false;
@@ -64,8 +55,8 @@ class Presence {
   const uid_t user_;
   const std::function<void()> changed_;
   bool away_ = false;
-  Bus bus_;
-  Slot list_;
+  SdBus bus_;
+  SdBusSlot list_;
   std::map<std::string, Session> sessions_;  // the user's, by object path
   std::vector<std::unique_ptr<std::pair<Presence*, std::string>>> asked_;  // of each call under way
   EventSourcePtr ask_timer_;
