@@ -941,7 +941,8 @@ int threads(struct bpf_iter__task* ctx) {
   found.tid = task->pid;
   found.busy = !state || (state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE;
   fd = blocked_read(task, state);
-  if (fd >= 0 && terminal_at(task, own_terminal(task), fd)) found.fd = fd;
+  found.terminal = own_terminal(task);
+  if (fd >= 0 && terminal_at(task, found.terminal, fd)) found.fd = fd;
   if (found.busy || found.fd >= 0) bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
   return 0;
 }

@@ -152,9 +152,11 @@ struct agent_terminal {  // what reading the `terminal` iterator gives, one for 
 };
 
 struct agent_thread {  // what reading the `threads` iterator gives
+  __u64 terminal;      // its process's controlling terminal, as agent_session has it
   __u32 tid;
-  __s32 fd;    // the file that it reads, if that is its process's controlling terminal; else -1
+  __s32 fd;    // the file that it reads, if that is this terminal; else -1
   __u32 busy;  // it runs, waits for a processor, or for a disk
+  __u32 reserved;
 };
 
 #ifdef __cplusplus

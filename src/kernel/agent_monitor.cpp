@@ -326,6 +326,7 @@ std::optional<Nanoseconds> AgentMonitor::last_write(pid_t leader) const {
 }
 
 std::optional<agent_terminal> AgentMonitor::terminal(pid_t pid) const {
+  if (pid <= 0) return std::nullopt;
   bpf_iter_link_info about{};
   about.task.tid = static_cast<uint32_t>(pid);  // Linux 6.1; older kernels visit every process
   for (const auto& found : read_tasks<agent_terminal>(skeleton_->progs.terminal, about))
@@ -334,6 +335,7 @@ std::optional<agent_terminal> AgentMonitor::terminal(pid_t pid) const {
 }
 
 std::vector<agent_thread> AgentMonitor::threads(pid_t pid) const {
+  if (pid <= 0) return {};  // the iterator would visit every process
   bpf_iter_link_info about{};
   about.task.pid = static_cast<uint32_t>(pid);
   return read_tasks<agent_thread>(skeleton_->progs.threads, about);
@@ -346,8 +348,7 @@ AgentMonitor::Losses AgentMonitor::losses() const {
   return losses;
 }
 
-uint64_t AgentMonitor::lost() const {
-  const Losses by_kind = losses();
+uint64_t AgentMonitor::lost(const Losses& by_kind) {
   return std::accumulate(by_kind.begin(), by_kind.end(), uint64_t{0}) - by_kind[AGENT_LOST_BUDGET];
 }
 

@@ -31,7 +31,9 @@ std::vector<TerminalRead> adopt_reads(AgentMonitor& monitor, const AgentFinder& 
     for (const agent_thread& thread : monitor.threads(pid)) {
       if (reads.size() == max_reads) return reads;
       const auto tid = static_cast<pid_t>(thread.tid);
-      if (thread.fd >= 0 && monitor.adopt_read(tid, thread.fd, terminal))
+      // A tool may have a terminal of its own.
+      if (thread.fd >= 0 && thread.terminal == terminal.terminal &&
+          monitor.adopt_read(tid, thread.fd, terminal))
         reads.push_back({pid, tid, thread.fd});
     }
   }

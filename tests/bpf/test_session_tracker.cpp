@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -635,6 +636,24 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyAndAsksForALine) {
   terminal_.type("\n");
   EXPECT_EQ(agent.answer(), "1");
   until(agent, State::working);
+}
+
+// Such as a shell that it runs on a pseudoterminal: that one waits for the agent, not for the user.
+TEST_F(Sessions, AToolThatReadsATerminalOfItsOwn) {
+  Actor agent(terminal_, {.program = agent_});
+  const Terminal inner;
+  const auto tool = static_cast<pid_t>(agent.order("fork 4"));
+  ASSERT_EQ(agent.order("take-terminal " + agent.ask("open " + inner.path(), 4), 4), 0);
+  agent.tell("read 0 1", 4);
+  wait_until("its read", [&] {
+    std::ifstream call("/proc/" + std::to_string(tool) + "/syscall");  // proc(5): its number first
+    long number = -1;
+    return call >> number && number == SYS_read;
+  });
+  watch();
+  EXPECT_EQ(animate_until_working(agent).from, State::unknown);
+  inner.type("\n");
+  EXPECT_EQ(agent.answer(4), "1");
 }
 
 // As far as it can be known: it was an agent, whatever it calls itself now, and wherever it is.
