@@ -111,7 +111,8 @@ class AgentMonitor {
   using Losses = std::array<uint64_t, AGENT_LOSSES>;
   Losses losses() const;
   // Events that found no room, and members and sessions that found no slot.
-  uint64_t lost() const;
+  static uint64_t lost(const Losses& losses);
+  uint64_t lost() const { return lost(losses()); }
 
  private:
   struct FreeSkeleton {

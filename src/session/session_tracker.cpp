@@ -88,9 +88,10 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
     const auto added = sessions_.find(found.id.pid);
     if (added == sessions_.end()) continue;
     added->second.writes.assume(now);
+    if (is_kept) continue;
     // It may be starting up, or have run for a while.
     const auto terminal = monitor_.terminal(found.id.pid);
-    if (is_kept || !terminal) continue;
+    if (!terminal) continue;
     judge::Event age;
     age.kind = judge::Event::Kind::age;
     age.time = now;
@@ -175,9 +176,8 @@ std::string SessionTracker::why_no_agent(pid_t pid) const {
   if (user && !users_.empty() && !users_.contains(*user))
     return "process " + std::to_string(pid) +
            " is of a user whose agents the daemon does not watch (--user)";
-  const auto refused =
-      std::ranges::find(refused_, pid, [](const auto& entry) { return entry.first.pid; });
-  if (refused != refused_.end())
+  const auto refused = refused_.lower_bound({.pid = pid});
+  if (refused != refused_.end() && refused->first.pid == pid)
     return "process " + std::to_string(pid) + " (" + refused->second.name +
            ") is not watched: its user has " + std::to_string(agents_of(refused->second.user)) +
            " agents, as many as one user may have now; it will be when one of them ends";
@@ -317,8 +317,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
     spdlog::log(attach_retry_ == first_attach_retry ? spdlog::level::debug : spdlog::level::err,
                 "{} (pid {}) is not watched yet: {}", found.name, leader, watched.error().message);
     monitor_.drop(leader);
-    attach_timer_->arm(monotonic_now() + attach_retry_);
-    attach_retry_ = std::min<Nanoseconds>(2 * attach_retry_, last_attach_retry);
+    if (!std::exchange(attach_waits_, true)) attach_timer_->arm(monotonic_now() + attach_retry_);
     return;
   }
   attach_retry_ = first_attach_retry;
@@ -403,7 +402,11 @@ void SessionTracker::stop_when_idle() {
   if (sessions_.empty()) monitor_.stop_watching_terminals();
 }
 
-void SessionTracker::retry_attaching() { scan(); }
+void SessionTracker::retry_attaching() {
+  attach_waits_ = false;
+  attach_retry_ = std::min<Nanoseconds>(2 * attach_retry_, last_attach_retry);
+  scan();
+}
 
 void SessionTracker::take(AgentSession& session, const judge::Event& event) {
   drive(session, [&](const judge::Watch::Tell& tell) { session.watch.take(event, tell); });
@@ -489,9 +492,7 @@ void SessionTracker::check_losses() {
   const auto losses = monitor_.losses();
   if (losses == known_losses_) return;
   const Nanoseconds now = monotonic_now();
-  uint64_t lost = 0;
-  for (size_t what = 0; what < losses.size(); ++what)
-    if (what != AGENT_LOST_BUDGET) lost += losses[what] - known_losses_[what];
+  const uint64_t lost = AgentMonitor::lost(losses) - AgentMonitor::lost(known_losses_);
   if (lost > 0 && losses_told_.any_left(now)) {
     losses_told_.use(now, 1);
     spdlog::warn("{} kernel events lost, for want of room in a buffer or a map; looking at /proc",
@@ -549,9 +550,9 @@ void SessionTracker::look_for_losses(pid_t leader, const agent_session* in_kerne
     end(leader, now, "gone; its exit was among lost events");
     known = sessions_.end();
   }
-  std::erase_if(refused_, [&](const auto& entry) {
-    return entry.first.pid == leader && (!runs || entry.first != stat->id);
-  });
+  for (auto found = refused_.lower_bound({.pid = leader});
+       found != refused_.end() && found->first.pid == leader;)
+    found = runs && found->first == stat->id ? std::next(found) : refused_.erase(found);
   if (!runs) return;
   if (known != sessions_.end()) {
     AgentSession& session = known->second;

@@ -169,6 +169,7 @@ class SessionTracker {
   bool scan_due_ = false;
   std::deque<std::pair<pid_t, std::optional<agent_session>>> looks_due_;
   Nanoseconds attach_retry_;
+  bool attach_waits_ = false;  // the timer for it is armed
 
   EventSourcePtr events_source_;
   EventSourcePtr deadline_timer_;
