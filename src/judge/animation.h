@@ -42,10 +42,10 @@ class Animation {
   // Between pictures of its latest work, where nothing but its work explains them. It was there
   // twice at least.
   Time longest_gap() const;
-  // Nine of ten gaps between its latest pictures are not longer. None: it has not animated, or not
-  // for long enough to know.
   // When it has received bytes for the last time; only what comes beside silence is told.
   Time last_received() const { return last_received_; }
+  // Nine of ten gaps between its latest pictures are not longer. None: it has not animated, or not
+  // for long enough to know.
   std::optional<Time> period() const;
 
   // The latest times of a kind.
