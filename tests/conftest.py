@@ -1,4 +1,4 @@
-"""Lets every test import `support`, whichever directory pytest is started in; what is long; what was measured."""
+"""Lets every test import `support`, whichever directory pytest is started in; what is long, was measured, or is unsteady."""
 
 from __future__ import annotations
 
@@ -33,3 +33,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(MEASURED)
         for line in lines:
             terminalreporter.line(line)
+    reruns = terminalreporter.getreports("rerun")
+    if reruns:
+        terminalreporter.section("passed or failed at the second try")
+    for report in reruns:
+        terminalreporter.line(report.longreprtext)
+        terminalreporter.line(f"unsteady: {report.nodeid}")  # ./dev looks for this

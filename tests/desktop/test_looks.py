@@ -186,8 +186,8 @@ def test_any_tmux_client_that_shows_the_pane_is_looked_at(
 def test_an_end_in_a_hidden_tab_is_told_and_unseen(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
     """Of kitty, whose window has the focus all the while."""
     with install() as stand_in, Daemon(desktop, ("--processes", NAME, "--notify-after", "0")):
-        kitty = desktop.spawn(["kitty", "--class=tabs", "--override=update_check_interval=0", stand_in, "keys"],
-                              {"LIBGL_ALWAYS_SOFTWARE": "1", "I3PM_PROJECT_NAME": "web-shop"})  # fmt: skip
+        options = ("--class=tabs", "--override=update_check_interval=0", "--override=confirm_os_window_close=0")
+        kitty = desktop.spawn(["kitty", *options, stand_in, "keys"], {"LIBGL_ALWAYS_SOFTWARE": "1", "I3PM_PROJECT_NAME": "web-shop"})
         node = wait_until(lambda: desktop.sway.window(lambda node: node["app_id"] == "tabs"), SECONDS, "kitty")
         window, told = int(node["id"]), f"web-shop: {NAME} is ready"
         wait_for_badge(badges, window, state="stopped")
