@@ -44,3 +44,19 @@ def test_every_field_of_a_badge_is_in_the_manual() -> None:
     page = (MAN / "ebpf-ai-monitor-badge.5.scd").read_text()
     schema = (MAN.parent / "docs/badge.schema.json").read_text()
     assert set(re.findall(r'^    "(\w+)": \{', schema, re.MULTILINE)) == set(re.findall(r"^\*(\w+)\* _", page, re.MULTILINE))
+
+
+def test_everything_on_the_bus_is_in_the_manual() -> None:
+    page = (MAN / "org.ebpf_ai_monitor1.5.scd").read_text()
+    interface, session, facts, tracker = (
+        (MAN.parent / "src" / name).read_text()
+        for name in (
+            "app/control_interface.cpp", "app/session_properties.cpp", "judge/explain.cpp", "session/session_tracker.cpp",
+        )
+    )  # fmt: skip
+    members = re.findall(r'\.(?:method|property|signal<\w+>)\("(\w+)"', interface)
+    keys = re.findall(r'\{"(\w+)", Variant|properties\["(\w+)"\]', session)
+    keys += re.findall(r'(?:push_back\(\s*\{|age\(|window\(|^ +\{)"(\w+)",()', facts + tracker, re.MULTILINE)
+    assert (len(members), len(keys)) > (8, 30)
+    for name in members + [one or other for one, other in keys]:
+        assert f"*{name}*" in page, name

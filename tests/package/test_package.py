@@ -19,6 +19,7 @@ INSTALLED = {
     "/usr/share/man/man5/ebpf-ai-monitor-config.5.gz",
     "/usr/share/man/man5/ebpf-ai-monitor-agents.5.gz",
     "/usr/share/man/man5/ebpf-ai-monitor-badge.5.gz",
+    "/usr/share/man/man5/org.ebpf_ai_monitor1.5.gz",
     "/usr/share/bash-completion/completions/ebpf-ai-monitor",
     "/usr/share/zsh/site-functions/_ebpf-ai-monitor",
     "/usr/share/fish/vendor_completions.d/ebpf-ai-monitor.fish",

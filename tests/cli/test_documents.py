@@ -1,0 +1,131 @@
+"""What the documents say exists: links, files, commands and options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from support.binary import BINARY
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "tests/**/*.md", "man/*.scd", ".github/**/*.md")
+    for path in ROOT.glob(pattern)
+    if "node_modules" not in path.parts
+)
+FOLDERS = "src|docs|bpf|include|tests|bench|data|man|nix|examples|systemd|completions|packaging|cmake"
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def prose(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path: Path) -> set[str]:
+    """The headings' names, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", prose(path.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_document
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document.read_text())):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (document.parent / name).resolve() if name else document
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), target
+
+
+@each_document
+def test_files_that_are_named_exist(document: Path) -> None:
+    for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", prose(document.read_text())):
+        assert (ROOT / name).exists() or list(ROOT.glob(f"{name}.*")), name
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Each `ebpf-ai-monitor …` of fenced blocks and code spans, as words; not what programs print, which begins otherwise."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    for block in blocks + re.findall(r"`([^`]+)`", prose(text).replace("\n", " ")):
+        for line in block.replace("\\\n", " ").splitlines():
+            for command in re.findall(r"(?:^|sudo (?:-\w )?|[(;&|] ?|exec |-- )(ebpf-ai-monitor [^;&|)<>]*)", line.split(" #")[0]):
+                with_words = re.sub(r"[\[\]…]|\.\.\.", " ", command).rstrip("\"'` ") if '"' not in command else command
+                try:
+                    yield shlex.split(with_words)[1:]
+                except ValueError:
+                    yield with_words.split()[1:]
+
+
+@cache
+def help_of(*command: str) -> str:
+    done = subprocess.run([str(BINARY), *command, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def is_command_of(parent: str, name: str) -> bool:
+    return re.search(rf"^  {re.escape(name)}\b", parent, re.MULTILINE) is not None
+
+
+def check_command(words: list[str]) -> None:
+    path: list[str] = []
+    known = help_of()
+    for word in words:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            assert name in ("-", "--") or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", known), f"{path}: {word}"
+        elif re.fullmatch(r"[a-z]+", word) and len(path) < 2 and is_command_of(known, word):
+            path.append(word)
+            known = help_of(*path)
+        else:
+            assert path or not re.fullmatch(r"[a-z]+", word), f"no such command: {word}"
+
+
+@each_document
+def test_commands_are_the_program_s(document: Path) -> None:
+    for words in commands(document.read_text()):
+        check_command(words)
+
+
+def test_commands_are_found_at_all() -> None:
+    found = [words for document in DOCUMENTS for words in commands(document.read_text())]
+    assert len(found) > 30
+    for wrong in (["no-such-command"], ["status", "--no-such-option"], ["diagnose", "run", "--no-such"]):
+        with pytest.raises(AssertionError):
+            check_command(wrong if "-" not in wrong[0] else ["nosuchcommand"])
+
+
+@each_document
+def test_dev_knows_what_it_is_asked_for(document: Path) -> None:
+    usage = subprocess.run([ROOT / "dev", "help"], capture_output=True, text=True, check=True).stdout
+    for command, word in re.findall(r"\./dev ([a-z]+)(?: (-*[a-z]+))?", document.read_text()):
+        assert re.search(rf"^  {command}\b", usage, re.MULTILINE), command
+        if command in ("bench", "agents", "test") and word not in ("", "and"):
+            assert word in usage, f"{command} {word}"
+
+
+OPTION_ROW = re.compile(r"^\| `--([a-z-]+) [A-Z]+` \|", re.MULTILINE)
+
+
+def test_the_options_of_the_daemon_are_documented() -> None:
+    options = set(re.findall(r"--([a-z][a-z-]+)", help_of("daemon"))) - {"help"}
+    assert set(OPTION_ROW.findall((ROOT / "docs/configuration.md").read_text())) == options
+    assert set(OPTION_ROW.findall((ROOT / "README.md").read_text())) < options
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("command", ["daemon", "status", "watch", "focus", "explain", "doctor", "record", "replay", "demo", "diagnose", "mcp"])
+def test_every_command_is_in_the_documents(command: str) -> None:
+    text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/panels.md", "docs/how-it-knows.md", "docs/diagnose.md", "docs/limits.md"))
+    assert re.search(rf"`(ebpf-ai-monitor )?{command}\b|ebpf-ai-monitor {command}\b", text)
