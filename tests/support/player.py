@@ -99,7 +99,7 @@ class Player:
         """Of the agent that was started in the window by this player's command, as soon as it is there."""
 
         def is_it(it: proc.Process) -> bool:
-            return it.name == self.name and str(self.orders) in it.argv and _is_below(it, window.pid)
+            return it.name == self.name and str(self.orders) in it.argv and proc.is_below(it, window.pid)
 
         return wait_until(lambda: next(proc.find(is_it), None), SECONDS, f"the agent in window {window.con_id}").pid
 
@@ -113,11 +113,3 @@ def player(name: str = NAME) -> Iterator[Player]:
 
 def _unread(fifo: int) -> int:
     return int.from_bytes(fcntl.ioctl(fifo, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
-def _is_below(it: proc.Process, ancestor: int) -> bool:
-    while it.parent > 1:
-        if it.parent == ancestor:
-            return True
-        it = proc.read(it.parent)
-    return False

@@ -27,6 +27,14 @@ def find_one(pid: int) -> Process | None:
     return None
 
 
+def is_below(it: Process | None, ancestor: int) -> bool:
+    while it and it.parent > 1:
+        if it.parent == ancestor:
+            return True
+        it = find_one(it.parent)
+    return False
+
+
 def read(pid: int) -> Process:
     directory = Path(f"/proc/{pid}")
     # The name may hold anything, spaces and parentheses too, so the fields are counted from its end.

@@ -67,15 +67,8 @@ def install(name: str = NAME) -> Iterator[str]:
 def agent_in(window: Window, name: str = NAME) -> int:
     """The pid of the stand-in that runs in the window, once it is ready."""
 
-    def is_in_it(it: proc.Process) -> bool:
-        while it.parent > 1:
-            if it.parent == window.pid:
-                return True
-            it = proc.read(it.parent)
-        return False
-
     def found() -> int | None:
-        return next((it.pid for it in proc.find(lambda it: it.name == name and is_in_it(it)) if is_ready(it.pid)), None)
+        return next((it.pid for it in proc.find(lambda it: it.name == name and proc.is_below(it, window.pid)) if is_ready(it.pid)), None)
 
     return wait_until(found, SECONDS, f"the agent in window {window.con_id}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
 import shutil
 from collections.abc import Mapping
@@ -17,13 +16,14 @@ _SOFTWARE = {"LIBGL_ALWAYS_SOFTWARE": "1", "GDK_BACKEND": "wayland"}
 @dataclass(frozen=True)
 class Terminal:
     """`open`: what opens a window that runs what follows; `first`: the same for the first window, where that is another
-    command; `server`: what is started before, and has no window. SOCKET is a path of its own, HOME the user's."""
+    command; `server`: what is started before, and has no window. SOCKET is a path of its own, in `socket_variable`, too."""
 
     name: str
     open: tuple[str, ...]
     first: tuple[str, ...] = ()
     server: tuple[str, ...] = ()
-    socket: str = ""  # where it listens, once it is ready
+    listens: bool = False  # at SOCKET, once it is ready
+    socket_variable: str = ""
     bus_name: str = ""  # that it has then
     xwayland: bool = False
 
@@ -32,12 +32,12 @@ class Terminal:
 
 
 TERMINALS = (
-    Terminal("foot --server", ("footclient", "--server-socket=SOCKET"), server=("foot", "--server=SOCKET"), socket="SOCKET"),
+    Terminal("foot --server", ("footclient", "--server-socket=SOCKET"), server=("foot", "--server=SOCKET"), listens=True),
     Terminal(
         "alacritty msg",
         ("alacritty", "msg", "--socket", "SOCKET", "create-window", "-e"),
         first=("alacritty", "--socket", "SOCKET", "-e"),
-        socket="SOCKET",
+        listens=True,
     ),
     Terminal("kitty --single-instance", ("kitty", "--config=NONE", "--single-instance")),
     Terminal("xfce4-terminal", ("xfce4-terminal", "--execute")),
@@ -47,7 +47,7 @@ TERMINALS = (
         server=("/usr/libexec/gnome-terminal-server",),
         bus_name="org.gnome.Terminal",
     ),
-    Terminal("urxvtd", ("urxvtc", "-e"), server=("urxvtd",), socket="HOME/.urxvt/urxvtd-*", xwayland=True),
+    Terminal("urxvtd", ("urxvtc", "-e"), server=("urxvtd",), listens=True, socket_variable="RXVT_SOCKET", xwayland=True),
 )
 
 
@@ -59,11 +59,10 @@ class Windows:
     def __init__(self, desktop: Desktop, terminal: Terminal, env: Mapping[str, str] | None = None) -> None:
         self._desktop = desktop
         self._terminal = terminal
+        self._socket = desktop.runtime_dir / f"terminal-{next(self._numbers)}"
         self._env = _SOFTWARE | dict(env or {})
-        self._places = {
-            "SOCKET": str(desktop.runtime_dir / f"terminal-{next(self._numbers)}"),
-            "HOME": str(desktop.home),
-        }
+        if terminal.socket_variable:
+            self._env[terminal.socket_variable] = str(self._socket)
         self._opened = False
         if terminal.server:
             self._start(terminal.server)
@@ -75,17 +74,11 @@ class Windows:
         self._start((*(first or self._terminal.open), *argv))
 
     def _start(self, argv: tuple[str, ...]) -> None:
-        self._desktop.spawn([self._placed(it) for it in argv], self._env)
-        if self._terminal.socket:
-            socket = self._placed(self._terminal.socket)
-            wait_until(lambda: glob.glob(socket), SECONDS, f"{self._terminal.name}'s socket")
+        self._desktop.spawn([it.replace("SOCKET", str(self._socket)) for it in argv], self._env)
+        if self._terminal.listens:
+            wait_until(self._socket.exists, SECONDS, f"{self._terminal.name}'s socket")
         if self._terminal.bus_name:
             self._desktop.run(["gdbus", "wait", "--session", self._terminal.bus_name])
-
-    def _placed(self, argument: str) -> str:
-        for name, place in self._places.items():
-            argument = argument.replace(name, place)
-        return argument
 
 
 def shown_in(desktop: Desktop, name: str) -> int | None:
