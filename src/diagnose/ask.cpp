@@ -51,14 +51,6 @@ bool limit_durations(DiagnosticRequest& request, std::chrono::seconds longest) {
   return shortened;
 }
 
-// Whether something has been looked at: a probe or a command that ran.
-bool has_run(const json& answer) {
-  return std::ranges::any_of(answer["ebpf_results"],
-                             [](const json& it) { return it["status"] != "failed"; }) ||
-         std::ranges::any_of(answer["command_results"],
-                             [](const json& it) { return !it["exit_code"].is_null(); });
-}
-
 std::string listed(const std::vector<std::string>& claims) {
   std::string list;
   for (const std::string& claim : claims)

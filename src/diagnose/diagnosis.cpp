@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "diagnose/engine.h"
@@ -46,13 +47,16 @@ json most_telling(const json& events, size_t events_max) {
     if (!kept[at]) ++count;
     kept[at] = true;
   };
-  const auto keep = [&](size_t limit, auto wanted) {
+  constexpr unsigned first = 1, failed = 2;
+  std::vector<unsigned> is;
+  for (const json& event : events)
+    is.push_back((event.value("first", false) ? first : 0) |
+                 (event["data"].contains("errno") ? failed : 0));
+  const auto keep = [&](size_t limit, unsigned wanted) {
     for (size_t at = 0; at < events.size() && count < limit; ++at)
-      if (wanted(events[at])) take(at);
+      if ((is[at] & wanted) == wanted) take(at);
   };
-  const auto first = [](const json& event) { return event.value("first", false); };
-  const auto failed = [](const json& event) { return event["data"].contains("errno"); };
-  keep(events_max / 2, [&](const json& event) { return first(event) && failed(event); });
+  keep(events_max / 2, first | failed);
   keep(events_max / 2, failed);
   keep(events_max * 3 / 4, first);
   for (size_t at = 0; at < events.size() && count < events_max; ++at) {
@@ -65,24 +69,49 @@ json most_telling(const json& events, size_t events_max) {
   return list;
 }
 
-json reduce(json answer, const Level& level) {
+// Whether its JSON is sure to have more bytes than are left, which it takes from those: looks no
+// further than that.
+bool exceeds(const json& value, size_t& left) {
+  if (value.is_structured())
+    return std::ranges::any_of(value, [&](const json& item) { return exceeds(item, left); });
+  const size_t least = value.is_string() ? value.get_ref<const std::string&>().size() : 1;
+  if (least > left) return true;
+  left -= least;
+  return false;
+}
+
+// A copy without what stands under a key, which may be large.
+json without(const json& object, const char* key) {
+  json copy = json::object();
+  for (const auto& [name, value] : object.items())
+    if (name != key) copy[name] = value;
+  return copy;
+}
+
+json reduce(const json& answer, const Level& level) {
   const auto cut = [&](json& item, std::initializer_list<const char*> keys) {
     for (const char* key : keys)
       if (const auto text = item.find(key); text != item.end() && text->is_string())
         *text = shorten(text->get_ref<const std::string&>(), level.text_bytes);
   };
-  for (json& program : answer["ebpf_results"]) {
-    json& events = program["events"];
+  json reduced = without(answer, "ebpf_results");
+  json& programs = reduced["ebpf_results"] = json::object();
+  for (const auto& [key, whole] : answer["ebpf_results"].items()) {
+    json& program = programs[key] = without(whole, "events");
+    const json& events = whole["events"];
     if (events.size() > level.events) {
       program["events_left_out"] = events.size() - level.events;
-      events = most_telling(events, level.events);
+      program["events"] = most_telling(events, level.events);
+    } else {
+      program["events"] = events;
     }
     if (!level.aggregates) program["aggregates"] = json::object();
     cut(program, {"target", "attached_to", "error", "summary"});
   }
-  if (answer.contains("refused"))
-    for (json& refused : answer["refused"]) cut(refused, {"name", "error", "id", "type", "target"});
-  for (json& command : answer["command_results"]) {
+  if (reduced.contains("refused"))
+    for (json& refused : reduced["refused"])
+      cut(refused, {"name", "error", "id", "type", "target"});
+  for (json& command : reduced["command_results"]) {
     cut(command, {"command", "error"});
     const auto& output = command["output"].get_ref<const std::string&>();
     if (output.size() <= level.output_bytes) continue;
@@ -91,7 +120,12 @@ json reduce(json answer, const Level& level) {
     command["output"] = keeper.text();
     command["truncated"] = true;
   }
-  return answer;
+  reduced["cut"] = "of each program at most " + std::to_string(level.events) + " events" +
+                   (level.aggregates ? "" : " and no aggregates") +
+                   ", of each command's output at most " + std::to_string(level.output_bytes) +
+                   " bytes, of each summary, error and command " +
+                   std::to_string(level.text_bytes) + "; counts are whole";
+  return reduced;
 }
 
 }  // namespace
@@ -186,6 +220,13 @@ bool has_fault(const json& answer) {
                              [](const json& it) { return it["exit_code"].is_null(); });
 }
 
+bool has_run(const json& answer) {
+  return std::ranges::any_of(answer["ebpf_results"],
+                             [](const json& it) { return it["status"] != "failed"; }) ||
+         std::ranges::any_of(answer["command_results"],
+                             [](const json& it) { return !it["exit_code"].is_null(); });
+}
+
 json refused_whole(const std::string& why) {
   return {{"command_results", json::array()},
           {"ebpf_results", json::object()},
@@ -194,60 +235,81 @@ json refused_whole(const std::string& why) {
 
 json rows_of(const json& events) {
   std::vector<std::string> columns;
-  std::vector<std::map<std::string, json>> rows;
+  std::map<std::string, size_t, std::less<>> place_of;  // of a column
+  std::vector<std::vector<const json*>> rows;
+  // What an event has beside its arguments: an argument of such a name is told by where it is from.
+  std::set<std::string, std::less<>> own;
+  for (const json& event : events)
+    for (const auto& [key, value] : event.items())
+      if (key != "data") own.insert(key);
   for (const json& event : events) {
     auto& row = rows.emplace_back();
-    const auto take = [&](const json& object) {
-      for (const auto& [key, value] : object.items()) {
-        if (key == "data" || (key == "thread_id" && value == event.value("process_id", json())))
-          continue;
-        if (std::ranges::find(columns, key) == columns.end()) columns.push_back(key);
-        row.emplace(key, value);
-      }
+    const auto put = [&](const std::string& column, const json& value) {
+      const auto [found, added] = place_of.emplace(column, columns.size());
+      if (added) columns.push_back(column);
+      if (row.size() <= found->second) row.resize(found->second + 1);
+      row[found->second] = &value;
     };
-    take(event);
-    take(event["data"]);
+    const json& process = event.value("process_id", json());
+    for (const auto& [key, value] : event.items())
+      if (key != "data" && (key != "thread_id" || value != process)) put(key, value);
+    for (const auto& [key, value] : event["data"].items())
+      put(own.contains(key) ? "data." + key : key, value);
   }
+  static const json none;
+  const auto at = [&](const auto& row, size_t column) -> const json& {
+    return column < row.size() && row[column] ? *row[column] : none;
+  };
+  json table{{"columns", json::array()}, {"rows", json::array()}};
   json same = json::object();
-  std::erase_if(columns, [&](const std::string& column) {
-    const auto of = [&](const auto& row) { return row.contains(column) ? row.at(column) : json(); };
-    if (rows.size() < 2 ||
-        std::ranges::any_of(rows, [&](const auto& row) { return of(row) != of(rows.front()); }))
-      return false;
-    same[column] = of(rows.front());
-    return true;
-  });
-  json table{{"columns", columns}, {"rows", json::array()}};
+  std::vector<size_t> shown;
+  for (size_t column = 0; column < columns.size(); ++column) {
+    const json& value = at(rows.front(), column);
+    if (rows.size() > 1 &&
+        std::ranges::all_of(rows, [&](const auto& row) { return at(row, column) == value; })) {
+      same[columns[column]] = value;
+    } else {
+      shown.push_back(column);
+      table["columns"].push_back(columns[column]);
+    }
+  }
   if (!same.empty()) table["same"] = std::move(same);
   for (const auto& row : rows) {
     json& values = table["rows"].emplace_back(json::array());
-    for (const std::string& column : columns)
-      values.push_back(row.contains(column) ? row.at(column) : json());
+    for (const size_t column : shown) values.push_back(at(row, column));
     // What lacks at the end has no value.
     while (!values.empty() && values.back().is_null()) values.erase(values.size() - 1);
   }
   return table;
 }
 
-json fit(json answer, size_t bytes_max, int indent, EventForm form) {
+json fit(const json& answer, size_t bytes_max, int indent, EventForm form) {
   const auto formed = [&](json it) {
     if (form == EventForm::rows)
       for (json& program : it["ebpf_results"]) program["events"] = rows_of(program["events"]);
     return it;
   };
-  const auto fits = [&](const json& it) { return dump(it, indent).size() <= bytes_max; };
-  if (json whole = formed(answer); fits(whole)) return whole;
-  json reduced;
-  for (const Level& level : levels) {
-    reduced = formed(reduce(answer, level));
-    reduced["cut"] = "to " + std::to_string(bytes_max) + " bytes: of each program at most " +
-                     std::to_string(level.events) + " events" +
-                     (level.aggregates ? "" : " and no aggregates") +
-                     ", of each command's output at most " + std::to_string(level.output_bytes) +
-                     " bytes, of each summary, error and command " +
-                     std::to_string(level.text_bytes) + "; counts are whole";
-    if (fits(reduced)) return reduced;
+  const auto fits = [&](const json& it) {
+    size_t left = bytes_max;
+    return !exceeds(it, left) && dump(it, indent).size() <= bytes_max;
+  };
+  if (form == EventForm::objects) {
+    if (fits(answer)) return answer;
+  } else if (json whole = formed(answer); fits(whole)) {
+    return whole;
   }
+  json reduced;
+  const auto fits_at = [&](const Level& level) {
+    json cut = formed(reduce(answer, level));
+    cut["cut"] = "to " + std::to_string(bytes_max) + " bytes: " + cut["cut"].get<std::string>();
+    const bool enough = fits(cut);
+    // The last that fits, of a search that gives more and more room; else the least of all.
+    if (enough || &level == &levels.back()) reduced = std::move(cut);
+    return enough;
+  };
+  const auto* const found =
+      std::ranges::partition_point(levels, [&](const Level& level) { return !fits_at(level); });
+  if (found != levels.end()) return reduced;
   // So many items that only the faults among them fit, or not even all of these.
   json least{{"command_results", json::array()},
              {"ebpf_results", json::object()},

@@ -51,12 +51,15 @@ class Diagnosis {
 // Whether something in an answer was refused or failed.
 bool has_fault(const nlohmann::json& answer);
 
+// Whether something has been looked at: a probe or a command that ran.
+bool has_run(const nlohmann::json& answer);
+
 // A request that could not be run at all, as an answer.
 nlohmann::json refused_whole(const std::string& why);
 
 // How events stand in an answer: an object each, or as rows of a table with named columns, which is
 // a third as long: {"columns": […], "rows": [[…], …]}, with what is the same in all of them in
-// "same".
+// "same". An argument that is called as something that every event has is "data.NAME".
 enum class EventForm { objects, rows };
 nlohmann::json rows_of(const nlohmann::json& events);
 
@@ -64,7 +67,7 @@ nlohmann::json rows_of(const nlohmann::json& events);
 // summaries and aggregates stay longest, events and the output of commands go first; `cut` says
 // that and what was left out, as does `events_left_out` of each program. Of events those that
 // failed and the first of each kind are kept, then the first and the last.
-nlohmann::json fit(nlohmann::json answer, size_t bytes_max, int indent = -1,
+nlohmann::json fit(const nlohmann::json& answer, size_t bytes_max, int indent = -1,
                    EventForm form = EventForm::objects);
 
 // As all JSON is written here: on one line unless `indent` is 2; bytes that are no UTF-8 replaced.

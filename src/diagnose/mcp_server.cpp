@@ -137,8 +137,13 @@ std::string unknown_argument(const json& arguments, std::initializer_list<const 
   return "";
 }
 
+// null is no value, as models write it.
+bool given(const json& arguments, const char* name) {
+  return !arguments.value(name, json()).is_null();
+}
+
 Result<std::string> text_argument(const json& arguments, const char* name) {
-  if (!arguments.contains(name)) return fail(std::string(name) + " is missing");
+  if (!given(arguments, name)) return fail(std::string(name) + " is missing");
   if (!arguments[name].is_string() || arguments[name].get_ref<const std::string&>().empty())
     return fail(std::string(name) + " must be a string that is not empty");
   return arguments[name].get<std::string>();
@@ -163,7 +168,7 @@ Result<json> list_targets_tool(const json& arguments) {
   const auto pattern = text_argument(arguments, "pattern");
   if (!pattern) return tl::make_unexpected(pattern.error());
   size_t limit = targets_shown;
-  if (arguments.contains("limit")) {
+  if (given(arguments, "limit")) {
     const json& value = arguments["limit"];
     if (!value.is_number_unsigned() || value < 1 || value > targets_shown_max)
       return fail("limit must be a whole number from 1 to " + std::to_string(targets_shown_max));
@@ -312,11 +317,11 @@ void McpServer::call_tool(Era era, const json& id, const json& params) {
   if (!arguments.is_object()) return refuse(id, invalid_params, "arguments must be an object");
 
   if (name == "trace" || name == "run_commands") {
-    if (name == "trace" && !arguments.contains("ebpf_programs"))
+    if (name == "trace" && !given(arguments, "ebpf_programs"))
       return reply_tool(era, id, fail("ebpf_programs is missing"));
-    if (name == "run_commands" && !arguments.contains("commands"))
+    if (name == "run_commands" && !given(arguments, "commands"))
       return reply_tool(era, id, fail("commands is missing"));
-    if (name == "run_commands" && arguments.contains("ebpf_programs"))
+    if (name == "run_commands" && given(arguments, "ebpf_programs"))
       return reply_tool(era, id, fail("ebpf_programs is no argument of run_commands: see trace"));
     return start_call(era, id, params, read_items(arguments));
   }
@@ -379,13 +384,8 @@ void McpServer::finish_call(const std::string& key) {
   Call* const call = it->second.get();
   call->on_progress.reset();
   const json answer = call->diagnosis.answer();
-  const auto ran = [](const json& results, const char* key, const json& not_run) {
-    return std::ranges::any_of(results, [&](const json& it) { return it[key] != not_run; });
-  };
-  const bool anything = ran(answer["ebpf_results"], "status", "failed") ||
-                        ran(answer["command_results"], "exit_code", nullptr);
   reply_tool(call->era, call->id, fit(answer, mcp_result_bytes_max, -1, EventForm::rows),
-             !anything);
+             !has_run(answer));
   results_.add(answer);
   ended_.push_back(std::move(it->second));
   calls_.erase(it);

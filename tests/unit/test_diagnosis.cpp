@@ -13,24 +13,27 @@ namespace diagnosis_tests {
 using nlohmann::json;
 using testing::HasSubstr;
 
-json large_answer() {
-  json events = json::array();
-  for (int i = 0; i < 5000; ++i) events.push_back({{"timestamp", i}, {"data", {{"path", "/x"}}}});
-  const json program{{"status", "ok"},
-                     {"error", nullptr},
-                     {"event_count", 5000},
-                     {"events", events},
-                     {"aggregates", {{"by_process", {1, 2}}}},
-                     {"summary", "Captured"}};
-  const json command{{"exit_code", 0},
-                     {"output", std::string(60'000, 'x')},
-                     {"truncated", false},
-                     {"error", nullptr}};
-  return {{"command_results", {command}}, {"ebpf_results", {{"p_1", program}}}};
+const json& large_answer() {
+  static const json answer = [] {
+    json events = json::array();
+    for (int i = 0; i < 5000; ++i) events.push_back({{"timestamp", i}, {"data", {{"path", "/x"}}}});
+    const json program{{"status", "ok"},
+                       {"error", nullptr},
+                       {"event_count", 5000},
+                       {"events", events},
+                       {"aggregates", {{"by_process", {1, 2}}}},
+                       {"summary", "Captured"}};
+    const json command{{"exit_code", 0},
+                       {"output", std::string(60'000, 'x')},
+                       {"truncated", false},
+                       {"error", nullptr}};
+    return json{{"command_results", {command}}, {"ebpf_results", {{"p_1", program}}}};
+  }();
+  return answer;
 }
 
 TEST(Fit, CutsByImportance) {
-  const json whole = large_answer();
+  const json& whole = large_answer();
   EXPECT_EQ(fit(whole, 10'000'000), whole);
   for (const size_t budget : {100'000UL, 30'000UL, 8'000UL, 2'000UL}) {
     const json cut = fit(whole, budget);
@@ -71,11 +74,20 @@ TEST(Fit, EventsAsRows) {
   EXPECT_EQ(rows_of(events), json::parse(R"({"columns": ["path", "errno"],
       "rows": [["/x"], ["/y", "ENOENT"]], "same": {"process_id": 1, "process_name": "a"}})"));
   EXPECT_EQ(rows_of(json::array()), json::parse(R"({"columns": [], "rows": []})"));
-  const json whole = large_answer();
+  const json& whole = large_answer();
   const json rows = fit(whole, 30'000, -1, EventForm::rows);
   EXPECT_LE(dump(rows).size(), 30'000U);
   EXPECT_GT(rows["ebpf_results"]["p_1"]["events"]["rows"].size(),
             fit(whole, 30'000)["ebpf_results"]["p_1"]["events"].size());
+}
+
+TEST(Fit, RowsLoseNoArgumentForItsName) {
+  const json events = json::parse(R"([
+      {"process_id": 1, "thread_id": 1, "data": {"data": 7, "thread_id": 8, "process_id": 9}},
+      {"process_id": 2, "thread_id": 3, "data": {"data": 4, "thread_id": 5, "process_id": 6}}])");
+  EXPECT_EQ(rows_of(events), json::parse(R"({
+      "columns": ["process_id", "data", "data.process_id", "data.thread_id", "thread_id"],
+      "rows": [[1, 7, 9, 8], [2, 4, 6, 5, 3]]})"));
 }
 
 TEST(Fit, CutsTheTextsOfOneAndKeepsTheOthers) {
@@ -108,8 +120,12 @@ TEST(Fit, FaultsStayLongest) {
 TEST(Fault, IsWhatWasRefusedOrFailed) {
   json answer = large_answer();
   EXPECT_FALSE(has_fault(answer));
+  EXPECT_TRUE(has_run(answer));
   answer["ebpf_results"]["p_1"]["status"] = "failed";
   EXPECT_TRUE(has_fault(answer));
+  EXPECT_TRUE(has_run(answer)) << "a command ran";
+  answer["command_results"][0]["exit_code"] = nullptr;
+  EXPECT_FALSE(has_run(answer));
   EXPECT_TRUE(has_fault(refused_whole("why")));
 }
 
