@@ -300,7 +300,7 @@ Fault read_program(const json& item, ProbeRequest& program) {
     return "type is missing: tracepoint, kprobe or kretprobe, which only a target with its group "
            "tells, as syscall:connect or sched/sched_switch";
   const bool system_call = type == "syscall";
-  if (system_call || (!item.contains("type") && !probe_type(type))) type = "tracepoint";
+  if (system_call || (find(item, "type") == nullptr && !probe_type(type))) type = "tracepoint";
   const auto known = probe_type(type);
   if (!known)
     return "unknown type " + in_quotes(type) + "; there are tracepoint, kprobe, kretprobe";
@@ -535,11 +535,10 @@ Result<Reply> parse_request(std::string_view text) {
   if (auto fault = read_text(*object, "response_type", name_bytes_max, type); !fault.empty())
     return fail(fault);
   // As it can only be.
-  const bool given = find(*object, "response_type") != nullptr;
-  if (!given && (object->contains("ebpf_programs") || object->contains("commands") ||
-                 object->contains("more")))
-    type = "diagnostic";
-  if (!given && object->contains("root_cause")) type = "resolution";
+  const auto has = [&](const char* key) { return find(*object, key) != nullptr; };
+  const bool given = has("response_type");
+  if (!given && (has("ebpf_programs") || has("commands") || has("more"))) type = "diagnostic";
+  if (!given && has("root_cause")) type = "resolution";
   if (type == "resolution") return read_resolution(*object);
   if (type != "diagnostic")
     return fail(type.empty() ? "response_type is missing: diagnostic or resolution"

@@ -74,6 +74,11 @@ TEST(Request, WhatModelsWriteInstead) {
   ASSERT_THAT(nulls.programs, SizeIs(1)) << why(nulls);
   EXPECT_EQ(nulls.programs[0].duration, std::chrono::seconds(10));
   EXPECT_FALSE(nulls.programs[0].filters.comm);
+  const auto untyped =
+      parse(json::parse(R"({"response_type": null, "root_cause": null, "ebpf_programs": [
+    {"name": null, "type": null, "target": "syscall:openat", "filters": null}]})"));
+  ASSERT_THAT(untyped.programs, SizeIs(1)) << why(untyped);
+  EXPECT_EQ(untyped.programs[0].type, ProbeType::tracepoint);
 }
 
 TEST(Request, AFaultIsNamedAndTheRestRuns) {
