@@ -50,6 +50,9 @@ const volatile __u16 twins[DIAGNOSE_SYSCALLS] = {};
 #define FIRSTS 3
 // Steps of a pattern's match: some times the length of a usual path.
 #define PATTERN_STEPS 512
+// Items of an event: of a path one for each name, beside its file, and one that says that it goes
+// on.
+#define ITEMS_MAX (DIAGNOSE_CAPTURES * (DIAGNOSE_PATH_NAMES + 2))
 
 // ---- maps ----
 
@@ -528,7 +531,7 @@ __noinline int same_address(__u32 probe_number, __u32 match_number, __u32 place)
 __noinline int has_address(__u32 probe_number, __u32 match_number) {
   __u32 place = 0;
 
-  for (__u32 i = 0; i < 2 * DIAGNOSE_CAPTURES; i++) {
+  for (__u32 i = 0; i < ITEMS_MAX; i++) {
     place = next_item(place);
     if (!place) return 0;
     if (same_address(probe_number, match_number, place)) return 1;
@@ -556,7 +559,7 @@ __noinline int capture_dns(__u32 capture, __u64 pointer, __u32 length, __u32 in_
   long error;
 
   if (!scratch) return 0;
-  for (__u32 i = 0; i < DIAGNOSE_CAPTURES && !dns; i++) {
+  for (__u32 i = 0; i < ITEMS_MAX && !dns; i++) {
     place = next_item(place);
     if (!place) return 0;
     dns = is_name_server(place);
@@ -712,7 +715,7 @@ __noinline int has_text(__u32 probe_number, __u32 match_number) {
 
   if (!scratch || !probe || !at) return 0;
   match = &probe->matches[match_number & (DIAGNOSE_MATCHES - 1)];
-  for (__u32 i = 0; i < DIAGNOSE_CAPTURES; i++) {
+  for (__u32 i = 0; i < ITEMS_MAX; i++) {
     place = next_item(place);
     if (!place) return 0;
     item = item_at(scratch, place);
@@ -763,6 +766,7 @@ __noinline int matches(__u32 number) {
     } else {
       bits = 0;
       __builtin_memcpy(&bits, &scratch->data[match->at & (DIAGNOSE_RECORD - 1)], sizeof(bits));
+      bits &= match->mask;
       if (!compare(number_of(bits, match->size, match->is_signed), match->comparison, match->value,
                    match->is_signed))
         return 0;
@@ -1009,7 +1013,8 @@ static __always_inline void set_record(struct scratch* scratch, __u32 size) {
 static __always_inline int copy_record(void* ctx, __u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
-  __u32 size, end = 0, where;
+  __u32 size, end, where;
+  bool cut;
 
   if (!scratch || !probe || !ctx) return 0;
   size = probe->record_size;
@@ -1021,12 +1026,12 @@ static __always_inline int copy_record(void* ctx, __u32 number) {
     end = (where & 0xffff) + (where >> 16);
     if (probe->dynamic_relative & (1U << i)) end += at + sizeof(where);
     if (end > size) size = end;
-    end = size;
   }
-  if (size > DIAGNOSE_RECORD) size = DIAGNOSE_RECORD;
+  cut = size > DIAGNOSE_RECORD;
+  if (cut) size = DIAGNOSE_RECORD;
   if (bpf_probe_read_kernel(scratch->data, size, ctx)) size = 0;
   set_record(scratch, size);
-  if (end > DIAGNOSE_RECORD) scratch->event.truncated = 1;
+  scratch->event.truncated = cut;
   return 0;
 }
 
@@ -1371,9 +1376,10 @@ int on_function_return(struct pt_regs* ctx) {
       outcome->latency_ns = bpf_ktime_get_ns() - call->time_ns;
       __builtin_memcpy(&scratch->call, call, sizeof(*call));
     }
-    outcome->returned = 1;
-    outcome->result = PT_REGS_RC(ctx);
-    if (probe->error_size == 4) outcome->result = (__s32)outcome->result;
+    // Of what returns nothing the register has something else.
+    outcome->returned = probe->error_size != 0;
+    if (outcome->returned)
+      outcome->result = number_of(PT_REGS_RC(ctx), probe->error_size, probe->error_at);
     if (probe->error_at) outcome->error = error_of(outcome->result);
     call_hit(number, false);
   }

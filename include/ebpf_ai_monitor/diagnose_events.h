@@ -81,8 +81,9 @@ enum diagnose_comparison {
 };
 
 enum diagnose_match_kind {
-  DIAGNOSE_MATCH_NUMBER = 1,  // `size` bytes at a place of the record, compared with `value`
-  DIAGNOSE_MATCH_TEXT,        // what was captured, by `pattern`: * is any text, ? one byte
+  // `size` bytes at a place of the record, of which the bits of `mask` are compared with `value`
+  DIAGNOSE_MATCH_NUMBER = 1,
+  DIAGNOSE_MATCH_TEXT,     // what was captured, by `pattern`: * is any text, ? one byte
   DIAGNOSE_MATCH_ADDRESS,  // any address captured: `address` of `family`, and port `value`; 0: any
 };
 
@@ -95,6 +96,7 @@ struct diagnose_match {
   __u8 comparison;  // enum diagnose_comparison
   __u8 family;      // AF_INET, AF_INET6; 0: any address
   __s64 value;
+  __u64 mask;
   __u8 address[16];
   char pattern[DIAGNOSE_PATTERN];
 };
@@ -118,8 +120,9 @@ struct diagnose_probe {
   __u32 match_count;
   __u32 match_captures;  // some are of what is captured
   struct diagnose_match matches[DIAGNOSE_MATCHES];
-  // Where an error of a hit is: for a function's return 1 if it may be one, for a tracepoint the
-  // place of a negative number of `error_size` bytes in the record, 0: nowhere.
+  // Where an error of a hit is: for a tracepoint the place of a negative number of `error_size`
+  // bytes in the record, 0: nowhere. For a function's return 1 if it may be one; `error_size` are
+  // then the bytes that are returned, 0: nothing is.
   __u16 error_at, error_size;
   // A hit is one only where this u32 of the record has this value: a tracepoint that stands in.
   __u32 use_match, match_offset, match_value;

@@ -112,9 +112,10 @@ Status Attacher::attach_function(Attached& attached, const ProbeRequest& request
   diagnose_probe entry{};
   diagnose_layout layout{};
   (*decoder)->instruct(entry, layout);
-  const bool returns = request.type == ProbeType::kretprobe;
-  if (auto status = set_outcome_filters(request.filters, decoder->get(), returns, returns, entry);
-      !status)
+  const Outcomes outcomes{.error = (*decoder)->can_fail(),
+                          .result = (*decoder)->has_result(),
+                          .latency = request.type == ProbeType::kretprobe};
+  if (auto status = set_outcome_filters(request.filters, decoder->get(), outcomes, entry); !status)
     return status;
   auto attachment = add(attached, request.filters, entry);
   if (!attachment) return tl::make_unexpected(attachment.error());

@@ -1,6 +1,8 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <utility>
 
 #include "diagnose.skel.h"
@@ -18,6 +20,13 @@ constexpr std::string_view leave = "sys_exit_";
 
 // Calls that do not return: they are hits as they begin.
 bool never_returns(const std::string& name) { return name == "exit" || name == "exit_group"; }
+
+// Calls that are always successful, by their manual pages.
+bool never_fails(const std::string& name) {
+  constexpr std::array names = {"getpid",  "getppid", "gettid", "getuid", "geteuid", "getgid",
+                                "getegid", "getpgrp", "umask",  "sync",   "alarm"};
+  return never_returns(name) || std::ranges::find(names, name) != names.end();
+}
 
 bool all_begin_with(const std::vector<TargetName>& tracepoints, std::string_view prefix) {
   return std::ranges::all_of(tracepoints, [&](const TargetName& tracepoint) {
@@ -108,9 +117,9 @@ Status Attacher::attach_tracepoint(Attached& attached, const ProbeFilters& filte
   diagnose_probe entry{};
   diagnose_layout layout{};
   (*decoder)->instruct(entry, layout);
-  if (auto status =
-          set_outcome_filters(filters, decoder->get(), (*decoder)->has_result(), false, entry);
-      !status)
+  const Outcomes outcomes{
+      .error = (*decoder)->can_fail(), .result = (*decoder)->has_result(), .latency = false};
+  if (auto status = set_outcome_filters(filters, decoder->get(), outcomes, entry); !status)
     return status;
   if (stand_in && !stand_in->field.empty()) {
     const auto place = tracepoint_field_offset(tracepoint.category, *format, stand_in->field);
@@ -187,7 +196,12 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
     unknown.clear();
   }
   const Decoder* only = by_number.size() == 1 ? by_number.begin()->second.decoder.get() : nullptr;
-  if (auto status = set_outcome_filters(request.filters, only, joined, joined, entry); !status)
+  Outcomes outcomes;
+  outcomes.result = outcomes.latency = std::ranges::any_of(entry.ends, std::identity());
+  outcomes.error = outcomes.result &&
+                   (all || !std::ranges::all_of(
+                               names, [](const std::string& name) { return never_fails(name); }));
+  if (auto status = set_outcome_filters(request.filters, only, outcomes, entry); !status)
     return status;
   auto attachment = add(attached, request.filters, entry);
   if (!attachment) return tl::make_unexpected(attachment.error());

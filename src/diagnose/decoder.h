@@ -52,9 +52,10 @@ class Decoder {
   virtual void instruct(diagnose_probe& probe, diagnose_layout& layout) const = 0;
   virtual nlohmann::json decode(const RawEvent& event) const = 0;
   virtual std::vector<Filterable> filterable() const { return {}; }
-  // Whether addresses are captured, and whether it knows of errors.
+  // Whether addresses are captured; whether there is a result, and whether it may be an error.
   virtual bool has_addresses() const { return false; }
   virtual bool has_result() const { return false; }
+  virtual bool can_fail() const { return has_result(); }
 };
 
 // What decoders share; it lives longer than they do.

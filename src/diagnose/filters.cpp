@@ -157,6 +157,14 @@ bool read_address(const std::string& text, diagnose_match& match) {
   return value && *value > 0 && *value <= UINT16_MAX;
 }
 
+// As an argument has it: -1 of an unsigned one of four bytes is 4294967295.
+int64_t in_its_size(int64_t value, const Filterable& argument) {
+  const auto bits = static_cast<uint64_t>(value);
+  if (argument.is_signed) return sign_extend(bits, argument.size);
+  return argument.size < 8 ? static_cast<int64_t>(bits & ((1ULL << (8 * argument.size)) - 1))
+                           : value;
+}
+
 Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* decoder) {
   const std::string what = "filter 'args." + filter.name + "': ";
   diagnose_match match{};
@@ -202,12 +210,18 @@ Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* dec
   match.kind = DIAGNOSE_MATCH_NUMBER;
   match.size = static_cast<uint8_t>(argument->size);
   match.is_signed = argument->is_signed ? 1 : 0;
-  auto value = number(filter.value);
-  for (const auto& [bits, name] : argument->names.values)
-    if (name == filter.value) value = static_cast<int64_t>(bits);
-  if (!value)
+  match.mask = UINT64_MAX;
+  if (const auto value = number(filter.value)) {
+    match.value = *value < 0 ? in_its_size(*value, *argument) : *value;
+    return match;
+  }
+  const auto named = argument->names.read(filter.value);
+  const bool equality =
+      filter.comparison == Comparison::equal || filter.comparison == Comparison::not_equal;
+  if (!named || (argument->names.flags && !equality))
     return fail(what + "\"" + filter.value.substr(0, 80) + "\" is no number of it, nor a name");
-  match.value = *value;
+  match.value = in_its_size(static_cast<int64_t>(named->value), *argument);
+  if (argument->names.flags) match.mask = named->mask;
   return match;
 }
 
@@ -241,13 +255,15 @@ void set_filters(const ProbeFilters& filters, diagnose_probe& probe) {
   probe.use_cgroup = has_cgroup(filters);
 }
 
-Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder, bool has_result,
-                           bool timed, diagnose_probe& probe) {
-  const std::string instead = ": it has none; take syscall:NAME, or the type kretprobe";
-  if ((filters.any_error || !filters.errors.empty()) && !has_result)
-    return fail("filter 'errno'" + instead);
-  if (filters.result && !has_result) return fail("filter 'return'" + instead);
-  if ((filters.latency_min_us || filters.latency_max_us) && !timed)
+Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder,
+                           const Outcomes& outcomes, diagnose_probe& probe) {
+  const bool returns = outcomes.result || outcomes.latency;
+  const std::string instead =
+      returns ? ": it returns nothing" : ": it has none; take syscall:NAME, or the type kretprobe";
+  if ((filters.any_error || !filters.errors.empty()) && !outcomes.error)
+    return fail("filter 'errno'" + (outcomes.result ? ": it never returns an error" : instead));
+  if (filters.result && !outcomes.result) return fail("filter 'return'" + instead);
+  if ((filters.latency_min_us || filters.latency_max_us) && !outcomes.latency)
     return fail("filter 'latency_us'" + instead);
   if (filters.errors.size() > DIAGNOSE_ERRORS)
     return fail("filter 'errno': at most " + std::to_string(DIAGNOSE_ERRORS) + " at a time");

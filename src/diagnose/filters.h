@@ -15,10 +15,14 @@ namespace ebpf_ai_monitor {
 Status check_filters(const ProbeFilters& filters);
 // Those by what runs.
 void set_filters(const ProbeFilters& filters, diagnose_probe& probe);
-// Those by what comes of it; the error names one that does not apply. `timed`: there is a latency.
+// What there is of a hit, beside its arguments, for filters to be about.
+struct Outcomes {
+  bool error = false, result = false, latency = false;
+};
+// Those by what comes of it; the error names one that does not apply.
 // `decoder`: null for several system calls at a time, whose arguments differ.
-Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder, bool has_result,
-                           bool timed, diagnose_probe& probe);
+Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder,
+                           const Outcomes& outcomes, diagnose_probe& probe);
 // Whether the probe takes some groups alone, and an open directory of a cgroup v2 for that.
 bool has_cgroup(const ProbeFilters& filters);
 Result<UniqueFd> open_cgroup(const ProbeFilters& filters);

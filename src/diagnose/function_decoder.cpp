@@ -137,7 +137,7 @@ class FunctionDecoder : public Decoder {
     probe.record_size = sizeof(diagnose_call);
     layout.count = static_cast<uint16_t>(captures_.size());
     std::ranges::copy(captures_, layout.captures);
-    if (!returns_) return;
+    if (!has_result()) return;
     probe.error_at = can_fail() ? 1 : 0;
     probe.error_size = static_cast<uint16_t>(result_.size);
   }
@@ -165,7 +165,14 @@ class FunctionDecoder : public Decoder {
     });
   }
 
-  bool has_result() const override { return returns_; }
+  // Without its prototype, the register that results are in.
+  bool has_result() const override {
+    return returns_ && (!known_ || result_.kind != Scalar::Kind::none);
+  }
+  // include/linux/err.h: pointers as well.
+  bool can_fail() const override {
+    return has_result() && (result_.is_signed || result_.kind == Scalar::Kind::pointer);
+  }
 
   nlohmann::json decode(const RawEvent& event) const override {
     nlohmann::json data = nlohmann::json::object();
@@ -345,15 +352,12 @@ class FunctionDecoder : public Decoder {
     return members;
   }
 
-  // include/linux/err.h: pointers as well.
-  bool can_fail() const { return result_.is_signed || result_.kind == Scalar::Kind::pointer; }
-
   void decode_result(uint64_t result, nlohmann::json& data) const {
     if (!known_) {
       data["ret"] = show_hex(result);
       return;
     }
-    if (result_.kind == Scalar::Kind::none) return;  // void
+    if (!has_result()) return;
     const int64_t with_sign = sign_extend(result, result_.size);
     data["ret"] = show_scalar(result_, result);
     // include/linux/err.h: MAX_ERRNO.

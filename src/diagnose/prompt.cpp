@@ -58,7 +58,8 @@ Probes
 - filters, all optional, in the kernel, before anything is counted: pid, tid, ppid, comm (name of a
   process or thread, 15 bytes at most), uid, cgroup, unit (systemd's), container (its id); of syscall:
   and kretprobe also errno ("EACCES", a list, "any"), return ("< 0"), latency_us (at least), and args
-  by name: {"filename": "/etc/*", "port": 5432, "destination": "192.0.2.1:53", "flags": "O_CREAT"}.
+  by name: {"filename": "/etc/*", "port": 5432, "destination": "192.0.2.1:53", "flags": "O_CREAT"};
+  the name of a flag means that it is set.
   A busy target is counted exactly also without a filter; its events are a sample then.
 
 Which probe for which trouble

@@ -43,7 +43,8 @@ const Names open_flags{.flags = true,
                                   NAME(O_CLOEXEC),
                                   NAME(O_PATH),
                                   {0100000, "O_LARGEFILE"},  // the kernel's, where glibc has 0
-                                  {0, "O_RDONLY"}}};
+                                  {0, "O_RDONLY"}},
+                       .choice = O_ACCMODE};
 const Names families{
     .flags = false,
     .values = {NAME(AF_UNSPEC), NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK),
@@ -332,6 +333,23 @@ std::string Names::show(uint64_t value) const {
   if (value != 0 || text.empty())
     text += (text.empty() ? "" : "|") + (value == 0 ? "0" : show_hex(value));
   return text;
+}
+
+std::optional<Names::Bits> Names::read(std::string_view text) const {
+  Bits read;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = flags ? std::min(text.find('|', begin), text.size()) : text.size();
+    const auto found = std::ranges::find(values, text.substr(begin, end - begin),
+                                         &std::pair<uint64_t, std::string>::second);
+    if (found == values.end()) return std::nullopt;
+    const uint64_t bits = found->first;
+    read.value |= bits;
+    read.mask |= bits;
+    if ((bits & choice) != 0 || (bits == 0 && choice != 0)) read.mask |= choice;
+    if (bits == 0 && choice == 0) read.mask = UINT64_MAX;
+    begin = end + 1;
+  }
+  return read;
 }
 
 const Names& clone_flag_names() { return clone_flags; }

@@ -48,10 +48,18 @@ std::string show_path(const diagnose_file& file, const std::vector<std::string>&
 struct Names {
   bool flags = false;  // several joined by |, else one
   std::vector<std::pair<uint64_t, std::string>> values;
+  uint64_t choice = 0;  // of flags those bits that are one of several: O_ACCMODE
 
   // Whether it can be shown by name.
   bool has(uint64_t value) const;
   std::string show(uint64_t value) const;
+
+  // What names say of a number: "O_CREAT|O_WRONLY" that those bits of it are set, whatever others
+  // are. One that stands for no bit is all of it, or the whole choice: O_RDONLY.
+  struct Bits {
+    uint64_t value = 0, mask = 0;
+  };
+  std::optional<Bits> read(std::string_view text) const;
 };
 
 // Names for an argument of a system call, where its tracepoint has none: `call` is "openat". Null

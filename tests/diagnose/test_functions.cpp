@@ -1,5 +1,6 @@
 // Every function that the guide of kinds of trouble names, where the kernel has kprobes; and what
 // is said where it has none.
+#include <bpf/btf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -7,9 +8,11 @@
 #include <filesystem>
 #include <thread>
 
+#include "diagnose/decoder.h"
 #include "diagnose/target.h"
 #include "diagnose/target_list.h"
 #include "sockets.h"
+#include "system/libbpf.h"
 #include "tracing.h"
 
 namespace ebpf_ai_monitor {
@@ -240,6 +243,7 @@ TEST_F(Functions, FreePages) {
   ASSERT_GT(returns.events.size(), 0U);
   EXPECT_GT(returns.events[0].data["latency_us"], 0);
   EXPECT_FALSE(returns.events[0].data.contains("ret"));
+  EXPECT_FALSE(returns.aggregates.contains("returned")) << "it returns nothing";
 }
 
 TEST_F(Functions, AnyOther) {
@@ -261,6 +265,44 @@ TEST_F(Functions, AnyOther) {
   });
   ASSERT_EQ(woken.events.size(), 1U);
   EXPECT_EQ(woken.events[0].data["p"]["name"], actor_name);
+}
+
+// What a function returns is read as wide as it is, and is an error only where it can be one.
+TEST(FunctionDecoder, SaysWhatAFunctionReturns) {
+  const BpfOwned<btf> types(btf__load_vmlinux_btf());
+  ASSERT_TRUE(types);
+  KernelTypes kernel;
+  kernel.types = types.get();
+  struct Returned {
+    unsigned size;
+    bool result, error;
+  };
+  for (const auto& [function, is] : {std::pair{"schedule", Returned{0, false, false}},
+                                     {"tcp_sendmsg", {4, true, true}},
+                                     {"vfs_read", {8, true, true}},
+                                     {"do_filp_open", {8, true, true}},
+                                     {"ns_capable", {1, true, false}},
+                                     {"full_name_hash", {4, true, false}}}) {
+    const auto decoder = function_decoder(function, true, kernel);
+    ASSERT_TRUE(decoder) << function;
+    diagnose_probe probe{};
+    diagnose_layout layout{};
+    (*decoder)->instruct(probe, layout);
+    EXPECT_EQ(probe.error_size, is.size) << function;
+    EXPECT_EQ(probe.error_at, is.error ? 1 : 0) << function;
+    EXPECT_EQ((*decoder)->has_result(), is.result) << function;
+    EXPECT_EQ((*decoder)->can_fail(), is.error) << function;
+  }
+}
+
+TEST_F(Functions, RefusesErrorsOfWhatCannotFail) {
+  ProbeFilters filters;
+  filters.any_error = true;
+  const auto why = [&](const std::string& target) {
+    return trace({request(ProbeType::kretprobe, target, filters)}, [] {}).at(0).error.value_or("");
+  };
+  EXPECT_THAT(why("ns_capable"), HasSubstr("filter 'errno': it never returns an error"));
+  EXPECT_THAT(why("schedule"), HasSubstr("filter 'errno': it returns nothing"));
 }
 
 TEST_F(Functions, RefusesWhatThereIsNot) {

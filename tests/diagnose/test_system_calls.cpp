@@ -84,6 +84,70 @@ TEST_F(Tracing, FiltersByWhatCameOfIt) {
   EXPECT_GE(results[0].filtered, 20U) << "those of others as well";
 }
 
+TEST_F(Tracing, FiltersByFlags) {
+  const auto act = [] {
+    std::string path = "/dev/null", missing = "/no/such/file";
+    for (const int flags : {O_RDONLY, O_WRONLY, O_RDWR | O_CLOEXEC, O_WRONLY | O_CREAT | O_CLOEXEC})
+      close(openat(AT_FDCWD, path.c_str(), flags, 0600));
+    (void)openat(AT_FDCWD, missing.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  };
+  const std::vector<std::pair<ArgumentFilter, uint64_t>> wanted = {
+      {{.name = "flags", .value = "O_CREAT"}, 2},
+      {{.name = "flags", .comparison = Comparison::not_equal, .value = "O_CREAT"}, 3},
+      {{.name = "flags", .value = "O_EXCL|O_CREAT"}, 1},
+      {{.name = "flags", .value = "O_RDONLY"}, 1},
+      {{.name = "flags", .value = "O_WRONLY"}, 3},
+      {{.name = "flags", .value = "O_RDWR"}, 1},
+      {{.name = "flags", .value = std::to_string(O_WRONLY)}, 1},
+      {{.name = "dfd", .value = "AT_FDCWD"}, 5}};
+  std::vector<ProbeRequest> requests;
+  for (const auto& [filter, count] : wanted) {
+    requests.push_back(request(tracepoint, "syscall:openat"));
+    requests.back().filters.arguments = {filter};
+  }
+  const auto results = trace(std::move(requests), act);
+  for (size_t i = 0; i < wanted.size(); ++i)
+    EXPECT_EQ(results.at(i).event_count, wanted[i].second)
+        << wanted[i].first.value << " " << results[i].error.value_or("");
+}
+
+// Below it, a path has more names than a call has arguments by far.
+class DeepDirectory {
+ public:
+  DeepDirectory() : path_("/tmp/diagnose-deep-" + std::to_string(getpid())) {
+    std::filesystem::create_directories(deepest());
+  }
+  ~DeepDirectory() { std::filesystem::remove_all(path_); }
+  std::string deepest() const {
+    std::string path = path_;
+    for (int i = 0; i < 45; ++i) path += "/d";
+    return path;
+  }
+
+ private:
+  std::string path_;
+};
+
+TEST_F(Tracing, FiltersByWhatComesBehindADeepPath) {
+  const DeepDirectory deep;
+  auto by_text = request(tracepoint, "syscall:openat");
+  by_text.filters.arguments = {{.name = "filename", .value = "needle"}};
+  auto by_address = request(tracepoint, "syscall:splice");
+  by_address.filters.arguments = {{.name = "port", .value = "9"}};
+  const auto results = trace({by_text, by_address}, [&] {
+    const std::string path = deep.deepest();
+    const int directory = open(path.c_str(), O_RDONLY | O_DIRECTORY);
+    const std::string file = "needle";
+    (void)openat(directory, file.c_str(), O_RDONLY);
+    const int to = socket(AF_INET, SOCK_DGRAM, 0);
+    const sockaddr_in address = ipv4("127.0.0.1", 9);
+    if (connect(to, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) _exit(3);
+    (void)splice(directory, nullptr, to, nullptr, 1, 0);  // none of the two is a pipe
+  });
+  EXPECT_EQ(results.at(0).event_count, 1U) << results[0].error.value_or("");
+  EXPECT_EQ(results.at(1).event_count, 1U) << results[1].error.value_or("");
+}
+
 TEST_F(Tracing, FiltersByAddress) {
   const auto act = [] {
     connect_to(AF_INET, ipv4("127.0.0.1", 9), sizeof(sockaddr_in));
@@ -316,6 +380,9 @@ TEST_F(Tracing, RefusesFiltersThatDoNotApply) {
   ProbeFilters filters;
   filters.any_error = true;
   EXPECT_THAT(why("syscalls/sys_enter_openat", filters), HasSubstr("filter 'errno': it has none"));
+  EXPECT_THAT(why("syscall:getppid", filters), HasSubstr("filter 'errno': it never returns an"));
+  EXPECT_THAT(why("syscall:exit_group", filters), HasSubstr("filter 'errno': it has none"));
+  EXPECT_THAT(why("syscall:get*", filters), HasSubstr("stopped before")) << "some of them fail";
   filters = {};
   filters.arguments = {{.name = "filename", .value = "/x"}};
   EXPECT_THAT(why("syscall:*", filters), HasSubstr("several system calls"));

@@ -60,6 +60,8 @@ class Arguments : public Decoder {
   bool has_addresses() const override { return true; }
 };
 
+constexpr Outcomes everything{.error = true, .result = true, .latency = true};
+
 TEST(DiagnoseFilters, OfWhatComesOfIt) {
   ProbeFilters filters;
   filters.errors = {13, 2};
@@ -71,7 +73,7 @@ TEST(DiagnoseFilters, OfWhatComesOfIt) {
                        {.name = "destination", .value = "[::1]:53"}};
   diagnose_probe probe{};
   const Arguments arguments;
-  const auto status = set_outcome_filters(filters, &arguments, true, true, probe);
+  const auto status = set_outcome_filters(filters, &arguments, everything, probe);
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ(probe.error_count, 2U);
   EXPECT_EQ(probe.errors[0], 13U);
@@ -94,21 +96,26 @@ TEST(DiagnoseFilters, OfWhatComesOfIt) {
 
 TEST(DiagnoseFilters, WhatDoesNotApplyIsNamed) {
   const Arguments arguments;
-  const auto why = [&](const ProbeFilters& filters, bool has_result, const Decoder* decoder) {
+  const auto why = [&](const ProbeFilters& filters, const Outcomes& outcomes,
+                       const Decoder* decoder) {
     diagnose_probe probe{};
-    const auto status = set_outcome_filters(filters, decoder, has_result, has_result, probe);
+    const auto status = set_outcome_filters(filters, decoder, outcomes, probe);
     return status ? "it applies" : status.error().message;
   };
   ProbeFilters filters;
   filters.any_error = true;
-  EXPECT_THAT(why(filters, false, &arguments), HasSubstr("filter 'errno': it has none"));
+  EXPECT_THAT(why(filters, {}, &arguments), HasSubstr("filter 'errno': it has none"));
+  EXPECT_THAT(why(filters, {.result = true, .latency = true}, &arguments),
+              HasSubstr("filter 'errno': it never returns an error"));
+  EXPECT_THAT(why(filters, {.latency = true}, &arguments),
+              HasSubstr("filter 'errno': it returns nothing"));
   filters = {};
   filters.latency_min_us = 1;
-  EXPECT_THAT(why(filters, false, &arguments), HasSubstr("filter 'latency_us'"));
+  EXPECT_THAT(why(filters, {}, &arguments), HasSubstr("filter 'latency_us'"));
   const auto of_argument = [&](const std::string& name, const std::string& value) {
     ProbeFilters one;
     one.arguments = {{.name = name, .value = value}};
-    return why(one, true, &arguments);
+    return why(one, everything, &arguments);
   };
   EXPECT_THAT(of_argument("path", "/x"),
               HasSubstr("there are port, destination, filename, flags, fd"));
@@ -118,7 +125,7 @@ TEST(DiagnoseFilters, WhatDoesNotApplyIsNamed) {
     EXPECT_THAT(of_argument("destination", address), HasSubstr("it is no address")) << address;
   filters = {};
   filters.arguments = {{.name = "fd", .value = "1"}};
-  EXPECT_THAT(why(filters, true, nullptr), HasSubstr("several system calls"));
+  EXPECT_THAT(why(filters, everything, nullptr), HasSubstr("several system calls"));
 }
 
 }  // namespace filters_tests
