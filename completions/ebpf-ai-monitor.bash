@@ -1,16 +1,23 @@
-# Completion for bash. What there is comes from --help, so that it cannot differ from the program.
+# Completion for bash. All words come from --help, so that they cannot differ from the program.
 _ebpf_ai_monitor() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=
-  [[ $COMP_CWORD -gt 1 ]] && command=${COMP_WORDS[1]}
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} help values=
+  local -a command=()
+  [[ $COMP_CWORD -gt 1 ]] && command=("${COMP_WORDS[1]}")
+  [[ $COMP_CWORD -gt 2 && ${command[0]} == diagnose && ${COMP_WORDS[2]} != -* ]] && command+=("${COMP_WORDS[2]}")
+  help=$(ebpf-ai-monitor "${command[@]}" --help 2> /dev/null)
   COMPREPLY=()
+  # "  --probes auto|fentry|tracepoint", "  --user NAME"
+  [[ $previous == --* ]] && values=$(sed -nE "s/^  $previous ([a-z|]+|NAME)( .*|$)/\1/p" <<< "$help")
   if [[ $current == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$(ebpf-ai-monitor $command --help 2> /dev/null | grep -oE -- '--[a-z][a-z-]*')" -- "$current")
-  elif [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$(ebpf-ai-monitor --help | sed -n '/^Subcommands:/,$ s/^  \([a-z]\+\) .*/\1/p')" -- "$current")
-  elif [[ $previous == --log-level ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'trace debug info warn error off' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "$(sed -nE 's/^  (-[a-z],)?(--[a-z][a-z-]*).*/\2/p' <<< "$help")" -- "$current")
   elif [[ $previous == --user ]]; then
     mapfile -t COMPREPLY < <(compgen -u -- "$current")
+  elif [[ $values == *'|'* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "${values//|/ }" -- "$current")
+  elif [[ $previous == focus ]]; then
+    mapfile -t COMPREPLY < <(compgen -W next -- "$current")
+  elif [[ ${#command[@]} -eq 0 || (${command[*]} == diagnose && $COMP_CWORD -eq 2) ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(sed -nE 's/^  ([a-z]+) .*/\1/p' <<< "$help")" -- "$current")
   else
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi

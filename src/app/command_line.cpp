@@ -3,7 +3,10 @@
 #include "app/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <memory>
+#include <utility>
 
 #include "app/agent_table.h"
 #include "app/commands.h"
@@ -13,138 +16,191 @@ namespace ebpf_ai_monitor {
 namespace {
 
 const std::string with_commands =
-    std::string("TOML file, of which [commands] counts [") + config_file + "]";
+    std::string("File with the table [commands] [") + config_file + "]";
+
+// An option's value as people read it, without the names of types.
+class Help : public CLI::Formatter {
+ public:
+  Help() {
+    column_width(32);
+    label("SUBCOMMAND", "COMMAND");
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_option_text().empty() ? "" : " " + option->get_option_text();
+  }
+  // CLI11 2.1 writes two empty lines between groups.
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
+    return CLI::detail::find_and_replace(Formatter::make_help(app, std::move(name), mode), "\n\n\n",
+                                         "\n\n");
+  }
+};
+
+std::string check_pid(const std::string& text) {
+  return CLI::Range(1, 1 << 22)(text).empty() ? "" : "'" + text + "' is not a process id";
+}
+
+template <typename Value>
+CLI::Option* add(CLI::App& command, const std::string& name, const std::string& value,
+                 Value& variable, const std::string& help) {
+  return command.add_option(name, variable, help)->option_text(value);
+}
+
+void example(CLI::App& command, const std::string& lines, const std::string& notes = "") {
+  command.footer((lines.find('\n') == std::string::npos ? "Example:\n  " : "Examples:\n  ") +
+                 CLI::detail::find_and_replace(lines, "\n", "\n  ") + notes);
+}
+
+constexpr const char* yes_or_no = "true|false";
 
 void add_users(CLI::App& command, std::vector<std::string>& users, const std::string& help) {
-  command.add_option("--user", users, help)
+  add(command, "--user", "NAME", users, help)
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
 }
 
 void add_daemon(CLI::App& app, DaemonArguments& line) {
-  app.add_option("--config", line.config,
-                 std::string("TOML file with these options as keys [") + config_file + "]");
-  add_users(app, line.users, "Watch only this user's agents (repeatable) [all users]");
-  app.add_option("--processes", line.processes,
-                 "Names of agents, separated by commas [every agent that is known]");
-  app.add_option("--wait-threshold", line.wait_threshold,
-                 "Silence of this many milliseconds is a wait; auto: sooner where an agent's "
-                 "animation allows it [1000]");
-  app.add_option("--notifications", line.notifications,
-                 "Whether to send desktop notifications: true or false [true]");
-  app.add_option("--notify-after", line.notify_after_s,
-                 "Work shorter than this many seconds ends without a notification [3]");
-  app.add_option("--remind-after", line.remind_after_s,
-                 "Tell again after this many seconds, if nobody has come, and after twice that; "
-                 "0: never [0]");
-  app.add_option("--urgent", line.urgent,
-                 "Whether to have Sway mark the window as urgent: true or false [false]");
-  app.add_option("--urgent-questions", line.urgent_questions,
-                 "Whether questions are told with urgency critical: true or false [false]");
-  app.add_option("--keep-attention", line.keep_attention,
-                 "Until when an agent needs attention: seen or answered [seen]");
-  app.add_option("--probes", line.probes,
-                 "Where terminals are watched: auto, tracepoint or fentry [auto]");
-  app.add_option("--log-level", line.log_level, "trace, debug, info, warn, error or off [info]");
+  add(app, "--config", "FILE", line.config,
+      std::string("File with these options as keys [") + config_file + "]");
+  add_users(app, line.users, "Watch only this user's agents; repeatable [every user]");
+  add(app, "--processes", "NAMES", line.processes,
+      "Watch only these agents, separated by commas [every known one]");
+  add(app, "--wait-threshold", "MS", line.wait_threshold,
+      "So many milliseconds of silence are a wait; or auto [1000]");
+  add(app, "--probes", "auto|fentry|tracepoint", line.probes,
+      "Where the kernel programs watch terminals [auto]");
+  add(app, "--log-level", "trace|debug|info|warn|error|off", line.log_level,
+      "What goes into the log [info]");
+  const auto notifications = [&](const std::string& name, const std::string& value, auto& variable,
+                                 const std::string& help) {
+    add(app, name, value, variable, help)->group("Notifications");
+  };
+  notifications("--notifications", yes_or_no, line.notifications,
+                "Send desktop notifications [true]");
+  notifications("--notify-after", "SECONDS", line.notify_after_s,
+                "Send none for the end of shorter work [3]");
+  notifications("--remind-after", "SECONDS", line.remind_after_s,
+                "Send it again if the user has not looked by then; 0: never [0]");
+  notifications("--urgent", yes_or_no, line.urgent, "Have Sway mark the window as urgent [false]");
+  notifications("--urgent-questions", yes_or_no, line.urgent_questions,
+                "Send questions with the urgency critical [false]");
+  notifications("--keep-attention", "seen|answered", line.keep_attention,
+                "Until when an agent needs attention [seen]");
+  example(app,
+          "sudo ebpf-ai-monitor daemon --user ada --log-level debug\n"
+          "systemctl start ebpf-ai-monitor    # as a service");
 }
 
 void add_watch(CLI::App& command, WatchArguments& options) {
-  CLI::Option* json = command.add_flag("--json", options.json, "A JSON object a line");
-  command
-      .add_option("--format", options.format,
-                  "waybar: a line for its custom module; text: one for a status line")
+  CLI::Option* json = command.add_flag("--json", options.json, "Print a JSON object a line");
+  add(command, "--format", "table|waybar|text", options.format,
+      "Print a table, lines for waybar, or lines of text [table]")
       ->check(CLI::IsMember({"table", "waybar", "text"}))
-      ->capture_default_str()
       ->excludes(json);
+  example(command, "ebpf-ai-monitor watch --format waybar");
 }
 
 void add_explain(CLI::App& command, ExplainArguments& options) {
-  command.add_option("pid", options.pid, "The agent, or any process of its session")
+  add(command, "pid", "", options.pid, "The agent, or any process of its session")
       ->required()
-      ->check(CLI::Range(1, 1 << 22));
-  command.add_flag("--json", options.json, "As one JSON object");
+      ->check(check_pid);
+  command.add_flag("--json", options.json, "Print one JSON object");
+  example(command, "ebpf-ai-monitor explain 18976    # `status` shows the pids");
 }
 
 void add_record(CLI::App& command, RecordArguments& options) {
   auto* pid =
-      command.add_option("--pid", options.pid, "Record this running process, whatever its name")
-          ->check(CLI::Range(1, 1 << 22));
-  command.add_option("--agent", options.agent, "Record the next agent of this name that starts")
+      add(command, "--pid", "PID", options.pid, "Record this running process, whatever its name")
+          ->check(check_pid);
+  add(command, "--agent", "NAME", options.agent, "Record the next agent of this name that starts")
       ->excludes(pid);
-  add_users(command, options.users, "Record only this user's agents (repeatable) [all users]");
-  command.add_option("--output", options.output, "A new file for the trace; - for stdout")
+  add_users(command, options.users, "Record only this user's agents; repeatable [every user]");
+  add(command, "--output", "FILE", options.output,
+      "Write the trace to this new file; -: standard output (required)")
       ->required();
-  command.footer(
-      "With neither --pid nor --agent: the only agent that runs, or the next that starts.\n"
-      "Ends with the session, or at Ctrl-C. With sudo the file is made as the user who called it.");
+  example(
+      command,
+      "sudo ebpf-ai-monitor record --agent claude --output claude.jsonl\n"
+      "sudo ebpf-ai-monitor record --pid 18976 --output claude.jsonl",
+      "\n\nWithout --pid and --agent, it records the only agent that runs, or the next that "
+      "starts.\n"
+      "It ends when the agent exits, or with Ctrl-C. With sudo, the file belongs to the user who\n"
+      "called it.");
 }
 
 void add_replay(CLI::App& command, ReplayArguments& options) {
-  command.add_option("trace", options.trace, "The trace, JSON Lines; - for stdin")->required();
-  command.add_flag("--json", options.json, "One JSON object a line");
-  command
-      .add_option("--wait-threshold", options.wait_threshold,
-                  "Silence of this many milliseconds is a wait, or auto")
-      ->capture_default_str();
+  add(command, "trace", "", options.trace, "The trace; -: standard input")->required();
+  command.add_flag("--json", options.json, "Print a JSON object a line");
+  add(command, "--wait-threshold", "MS", options.wait_threshold,
+      "So many milliseconds of silence are a wait; or auto [1000]");
+  example(command, "ebpf-ai-monitor replay claude.jsonl");
 }
 
 void add_diagnose_run(CLI::App& command, DiagnoseRunArguments& options) {
-  command.add_option("file", options.file, "The request, JSON; - for standard input")->required();
-  command.add_flag("--json", options.json, "The answer as JSON on a terminal, too");
-  command.add_option("--config", options.config, with_commands);
+  add(command, "file", "", options.file, "The request, in JSON; -: standard input")->required();
+  command.add_flag("--json", options.json, "Print JSON even on a terminal");
+  add(command, "--config", "FILE", options.config, with_commands);
+  example(command, "sudo ebpf-ai-monitor diagnose run request.json");
 }
 
 void add_diagnose_trace(CLI::App& command, DiagnoseTraceArguments& options) {
-  command
-      .add_option(
-          "targets", options.targets,
-          "syscall:connect, sched/sched_process_exit, kprobe:tcp_connect, kretprobe:vfs_read")
+  add(command, "targets", "", options.targets,
+      "System calls, tracepoints, functions (kprobe:), returns (kretprobe:)")
       ->required();
-  command.add_option("--for", options.seconds, "Seconds")
-      ->check(CLI::Range(1, 300))
-      ->capture_default_str();
-  command.add_flag("--errors", options.errors, "Only what fails");
-  command.add_option("--errno", options.error, "Only what fails so: EACCES");
-  command.add_option("--return", options.result, "Only what returns so: \"< 0\", 42");
-  command.add_option("--slower", options.latency, "Only what takes at least so many microseconds");
-  command.add_option("--pid", options.pid, "Only this process");
-  command.add_option("--tid", options.tid, "Only this thread");
-  command.add_option("--ppid", options.ppid, "Only the children of this process");
-  command.add_option("--comm", options.comm, "Only threads or processes of this name");
-  command.add_option("--uid", options.uid, "Only this user's");
-  command.add_option("--cgroup", options.cgroup, "Only this cgroup's, as /proc/PID/cgroup has it");
-  command.add_option("--unit", options.unit, "Only this unit's of systemd");
-  command.add_option("--container", options.container, "Only this container's: its id");
-  command.add_option("--arg", options.arguments,
-                     "Only where an argument is so: filename='/etc/*', port=5432");
-  command.add_flag("--json", options.json, "The answer as JSON");
+  add(command, "--for", "SECONDS", options.seconds, "How long to trace: 1 to 300 [10]")
+      ->check(CLI::Range(1, 300));
+  command.add_flag("--json", options.json, "Print JSON even on a terminal");
+  const auto filter = [&](const std::string& name, const std::string& value, auto& variable,
+                          const std::string& help) {
+    add(command, name, value, variable, help)->group("Filters");
+  };
+  command.add_flag("--errors", options.errors, "Only what fails")->group("Filters");
+  filter("--errno", "ERROR", options.error, "Only what fails with this error: EACCES");
+  filter("--return", "VALUE", options.result, "Only what returns this: 42, \"< 0\"");
+  filter("--slower", "MICROSECONDS", options.latency, "Only what takes at least so long");
+  filter("--arg", "ARGUMENT", options.arguments,
+         "Only with this argument: filename='/etc/*', port=5432");
+  filter("--pid", "PID", options.pid, "Only this process");
+  filter("--tid", "TID", options.tid, "Only this thread");
+  filter("--ppid", "PID", options.ppid, "Only the children of this process");
+  filter("--comm", "NAME", options.comm, "Only threads or processes of this name");
+  filter("--uid", "UID", options.uid, "Only processes of this user");
+  filter("--cgroup", "PATH", options.cgroup, "Only this cgroup, as in /proc/PID/cgroup");
+  filter("--unit", "UNIT", options.unit, "Only this unit of systemd");
+  filter("--container", "ID", options.container, "Only this container");
+  example(command,
+          "sudo ebpf-ai-monitor diagnose trace syscall:connect --errors --for 20\n"
+          "sudo ebpf-ai-monitor diagnose trace kretprobe:vfs_read --slower 1000");
 }
 
 void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
-  command.add_option("question", options.question, "What is wrong, in your words")->required();
-  command.add_option("--endpoint", options.endpoint, "Base URL of an OpenAI-compatible API")
+  add(command, "question", "", options.question, "What is wrong, in your words")->required();
+  add(command, "--endpoint", "URL", options.endpoint,
+      "Base URL of an API like OpenAI's [$NANNYAPI_ENDPOINT]")
       ->envname("NANNYAPI_ENDPOINT");
-  command
-      .add_option("--model", options.model,
-                  "Its name there; tensorzero::function_name::... as well")
+  add(command, "--model", "NAME", options.model, "The model's name there [$NANNYAPI_MODEL]")
       ->envname("NANNYAPI_MODEL");
-  command.add_option("--key-file", options.key_file, "File with the key, open to nobody else");
-  command.add_option("--turns", options.turns, "Messages that the model may write")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  command.add_option("--time", options.seconds, "Seconds for all of it")
-      ->check(CLI::Range(1, 86400))
-      ->capture_default_str();
-  command.add_option("--size", options.bytes, "Bytes of results that the model is sent")
-      ->check(CLI::Range(4096, 64 * 1024 * 1024))
-      ->capture_default_str();
-  command.add_option("--transcript", options.transcript,
-                     "Write every message to this file, JSON Lines");
+  add(command, "--key-file", "FILE", options.key_file,
+      "File with the key, readable only by you [$NANNYAPI_KEY]");
   command.add_flag("--insecure", options.insecure,
-                   "Send what this machine says to an http endpoint elsewhere");
-  command.add_flag("--json", options.json, "Resolution and answers as one JSON object");
-  command.add_option("--config", options.config, with_commands);
+                   "Allow http to another machine: the results go there unencrypted");
+  add(command, "--transcript", "FILE", options.transcript,
+      "Write every message to this new file, as JSON Lines");
+  command.add_flag("--json", options.json, "Print resolution and answers as one JSON object");
+  add(command, "--config", "FILE", options.config, with_commands);
+  add(command, "--turns", "NUMBER", options.turns, "Messages of the model: 1 to 64 [8]")
+      ->check(CLI::Range(1, 64))
+      ->group("Limits");
+  add(command, "--time", "SECONDS", options.seconds, "Time for everything: 1 to 86400 [900]")
+      ->check(CLI::Range(1, 86400))
+      ->group("Limits");
+  add(command, "--size", "BYTES", options.bytes,
+      "Results that the model is sent: 4096 to 67108864 [262144]")
+      ->check(CLI::Range(4096, 64 * 1024 * 1024))
+      ->group("Limits");
+  example(command,
+          "sudo -E ebpf-ai-monitor diagnose ask \"The application cannot reach its database\"");
 }
 
 // What is parsed into; it outlives the parsing.
@@ -163,6 +219,30 @@ struct Arguments {
   std::optional<std::string> config;  // of mcp
 };
 
+// As WHAT: WHY.
+std::string in_words(const CLI::ParseError& error) {
+  const std::string said = error.what();
+  const size_t colon = std::min(said.size(), said.find(": "));
+  const std::string before = said.substr(0, colon);
+  const std::string after = said.substr(std::min(said.size(), colon + 2));
+  if (before.starts_with("The following argument"))
+    return after + ": no such command, option or argument";
+  if (before == "Could not convert")
+    return CLI::detail::find_and_replace(after, " = ", ": cannot be ");
+  if (error.get_name() == "ArgumentMismatch") return before + ": needs a value";
+  if (error.get_name() == "RequiredError")
+    return CLI::detail::find_and_replace(said, " is required", ": missing");
+  if (error.get_name() == "ExcludesError")
+    return CLI::detail::find_and_replace(said, " excludes ", ": not together with ");
+  return said;
+}
+
+// The subcommands that the command line names.
+std::string path_of(const CLI::App& app) {
+  const auto named = app.get_subcommands();
+  return app.get_name() + (named.empty() ? "" : " " + path_of(*named.front()));
+}
+
 // Of what needs the table of agents.
 template <typename Run>
 int with_agents(Run run) {
@@ -177,89 +257,114 @@ int with_agents(Run run) {
 
 int run_command_line(int argc, char** argv) {
   CLI::App app{
-      "Knows, from the kernel alone, which AI coding agent works and which one waits for its "
-      "user."};
-  app.set_version_flag("--version", "ebpf-ai-monitor " EBPF_AI_MONITOR_VERSION);
+      "Shows which AI coding agent works and which one waits for its user, from the kernel alone.",
+      "ebpf-ai-monitor"};
+  app.formatter(std::make_shared<Help>());
+  app.set_help_flag("-h,--help", "Show this help");
+  app.set_version_flag("--version", "ebpf-ai-monitor " EBPF_AI_MONITOR_VERSION, "Show the version");
   Arguments arguments;
   int exit_status = 0;
-  const auto add = [&](CLI::App& parent, const char* name, const char* help,
-                       auto run) -> CLI::App& {
-    CLI::App* command = parent.add_subcommand(name, help);
+  const char* group = "";
+  const auto add_command = [&](CLI::App& parent, const char* name, const char* help,
+                               auto run) -> CLI::App& {
+    CLI::App* command = parent.add_subcommand(name, help)->group(group);
     command->callback([&exit_status, run] { exit_status = run(); });
     return *command;
   };
   // None is refused by hand, here and below: CLI11 would say so of a misspelt one, too.
-  const auto demand_subcommand = [](CLI::App& command, const char* help) {
-    if (command.get_subcommands().empty())
-      throw CLI::RequiredError(std::string("A subcommand (see ") + help + ")");
+  const auto demand_subcommand = [](CLI::App& command) {
+    if (command.get_subcommands().empty()) throw CLI::RequiredError("a subcommand");
   };
 
   app.require_subcommand(0, 1);
-  add_daemon(add(app, "daemon", "Watch the agents of this machine's users",
+  // Not for people: without a daemon it has nothing to do.
+  add_command(app, "bridge", "", [] { return with_agents(run_bridge_command); });
+  group = "Your agents";
+  CLI::App& status = add_command(app, "status", "Show what your agents do now",
+                                 [&] { return run_status_command(arguments.json); });
+  status.add_flag("--json", arguments.json, "Print one JSON object");
+  example(status, "ebpf-ai-monitor status");
+  add_watch(
+      add_command(app, "watch", "Show what your agents do, and every change; also for panels",
+                  [&] { return with_agents([&] { return run_watch_command(arguments.watch); }); }),
+      arguments.watch);
+  CLI::App& focus =
+      add_command(app, "focus", "Go to the agent that needs you most, or to one by its pid",
+                  [&] { return run_focus_command(arguments.which); });
+  add(focus, "agent", "", arguments.which, "next, or the pid of any process of its session [next]")
+      ->check([](const std::string& which) {
+        return which == "next" || check_pid(which).empty()
+                   ? std::string()
+                   : "'" + which + "' is neither next nor a process id";
+      });
+  example(focus,
+          "ebpf-ai-monitor focus\n"
+          "bindsym $mod+a exec ebpf-ai-monitor focus    # in Sway's configuration");
+
+  group = "The service";
+  add_daemon(add_command(
+                 app, "daemon", "Watch the agents of this machine's users",
                  [&] { return with_agents([&] { return run_daemon_command(arguments.daemon); }); }),
              arguments.daemon);
-  // Not for people: without a daemon it has nothing to do.
-  add(app, "bridge", "", [] { return with_agents(run_bridge_command); }).group("");
-  add(app, "doctor", "Whether everything is there that is needed here", [&] {
-    return run_doctor_command(arguments.json);
-  }).add_flag("--json", arguments.json, "As one JSON object");
-  add(app, "status", "What your agents do now, as the daemon knows it", [&] {
-    return run_status_command(arguments.json);
-  }).add_flag("--json", arguments.json, "As one JSON object");
-  add_watch(add(app, "watch", "Print your windows' badges at once and at every change, for a panel",
-                [&] { return with_agents([&] { return run_watch_command(arguments.watch); }); }),
-            arguments.watch);
-  add(app, "focus", "Go to the neediest agent that you do not see, or to one by its pid",
-      [&] { return run_focus_command(arguments.which); })
-      .add_option("agent", arguments.which, "next, or the pid of any process of its session")
-      ->capture_default_str()
-      ->check([](const std::string& which) {
-        return which == "next" ? std::string() : CLI::Range(1, 1 << 22)(which);
-      });
-  add_explain(add(app, "explain", "What the judge knows of an agent, and why it says what it does",
-                  [&] { return run_explain_command(arguments.explain); }),
+  CLI::App& doctor = add_command(app, "doctor", "Check everything that the program needs here",
+                                 [&] { return run_doctor_command(arguments.json); });
+  doctor.add_flag("--json", arguments.json, "Print one JSON object");
+  example(doctor, "sudo ebpf-ai-monitor doctor    # only root can check everything");
+  example(add_command(app, "demo", "Watch a simulated agent: needs neither Sway nor an agent",
+                      run_demo_command),
+          "sudo ebpf-ai-monitor demo");
+
+  group = "A wrong judgement";
+  add_explain(add_command(app, "explain", "Show the evidence about an agent, and the reasons",
+                          [&] { return run_explain_command(arguments.explain); }),
               arguments.explain);
-  add_record(add(app, "record",
-                 "Write what the kernel sees of one agent as a trace: times and sizes, no content",
+  add_record(add_command(
+                 app, "record", "Record an agent as a trace: times and sizes, no content",
                  [&] { return with_agents([&] { return run_record_command(arguments.record); }); }),
              arguments.record);
-  add_replay(add(app, "replay", "Run a recorded trace through the judge",
-                 [&] { return run_replay_command(arguments.replay); }),
+  add_replay(add_command(app, "replay", "Judge a recorded trace as the daemon would",
+                         [&] { return run_replay_command(arguments.replay); }),
              arguments.replay);
-  add(app, "demo", "Watch a built-in stand-in for an agent: needs no Sway and no agent",
-      run_demo_command);
 
+  group = "Diagnosis";
   CLI::App* diagnose =
-      app.add_subcommand("diagnose", "Look into this machine with kernel probes and commands");
+      app.add_subcommand("diagnose", "Examine this machine with kernel probes and commands");
+  diagnose->group(group);
   diagnose->require_subcommand(0, 1);
-  diagnose->callback([&] { demand_subcommand(*diagnose, "diagnose --help"); });
-  add_diagnose_run(add(*diagnose, "run", "Run a request's commands and probes, print the answer",
-                       [&] { return run_diagnose_run_command(arguments.diagnose_run); }),
-                   arguments.diagnose_run);
-  add_diagnose_trace(add(*diagnose, "trace", "Trace targets for some seconds, print what was seen",
-                         [&] { return run_diagnose_trace_command(arguments.diagnose_trace); }),
-                     arguments.diagnose_trace);
+  diagnose->callback([&] { demand_subcommand(*diagnose); });
+  example(*diagnose, "sudo ebpf-ai-monitor diagnose trace syscall:openat --errors");
+  CLI::App& mcp = add_command(
+      app, "mcp", "Serve probes and commands to an AI agent, by MCP on stdin and stdout",
+      [&] { return run_mcp_command(arguments.config); });
+  add(mcp, "--config", "FILE", arguments.config, with_commands);
+  example(mcp, "claude mcp add kernel -- sudo -n ebpf-ai-monitor mcp");
+
+  group = "Commands";
+  add_diagnose_trace(
+      add_command(*diagnose, "trace", "Trace targets for some seconds, and show what happened",
+                  [&] { return run_diagnose_trace_command(arguments.diagnose_trace); }),
+      arguments.diagnose_trace);
   CLI::App& targets =
-      add(*diagnose, "targets", "What this kernel lets one trace, with arguments",
-          [&] { return run_diagnose_targets_command(arguments.pattern, arguments.json); });
-  targets.add_option("pattern", arguments.pattern, "Part of a name; with * and ? the whole");
-  targets.add_flag("--json", arguments.json, "As a JSON array");
-  add_diagnose_ask(add(*diagnose, "ask",
-                       "Let a model find out what is wrong. Its key: NANNYAPI_KEY or --key-file",
-                       [&] { return run_diagnose_ask_command(arguments.diagnose_ask); }),
+      add_command(*diagnose, "targets", "Show what you can trace on this kernel, with arguments",
+                  [&] { return run_diagnose_targets_command(arguments.pattern, arguments.json); });
+  add(targets, "pattern", "", arguments.pattern, "Part of a name; with * and ? the whole name");
+  targets.add_flag("--json", arguments.json, "Print a JSON array");
+  example(targets, "sudo ebpf-ai-monitor diagnose targets 'tcp_*'");
+  add_diagnose_run(add_command(*diagnose, "run", "Run the probes and commands of a request in JSON",
+                               [&] { return run_diagnose_run_command(arguments.diagnose_run); }),
+                   arguments.diagnose_run);
+  add_diagnose_ask(add_command(*diagnose, "ask", "Let a model find out what is wrong",
+                               [&] { return run_diagnose_ask_command(arguments.diagnose_ask); }),
                    arguments.diagnose_ask);
-  add(app, "mcp",
-      "Serve kernel probes and commands to an AI agent: MCP on standard input and output",
-      [&] { return run_mcp_command(arguments.config); })
-      .add_option("--config", arguments.config, with_commands);
 
   try {
     app.parse(argc, argv);
-    demand_subcommand(app, "--help");
+    demand_subcommand(app);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", error.what());
+    std::fprintf(stderr, "ebpf-ai-monitor: %s; see %s --help\n", in_words(error).c_str(),
+                 path_of(app).c_str());
     return 2;
   }
   return exit_status;

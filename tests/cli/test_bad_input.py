@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,28 @@ def test_help_of_a_command(run: Run, command: str) -> None:
     done = run(command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+HELP = ("", *(command for command in COMMANDS if command != "bridge"), "focus", "doctor", "diagnose", "mcp",
+        *(f"diagnose {command}" for command in ("trace", "targets", "run", "ask")))  # fmt: skip
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_is_for_people(run: Run, command: str) -> None:
+    """One line of what it is for, its usage, options without names of types, an example; as wide as a terminal."""
+    lines = run(*command.split(), "--help").stdout.splitlines()
+    assert len(lines[0]) > 10
+    assert lines[1].startswith(f"Usage: ebpf-ai-monitor {command}".rstrip())
+    assert not [line for line in lines if len(line) > 104]
+    text = "\n".join(lines)
+    assert not re.search(r"\b(TEXT|U?INT|REQUIRED|BOOLEAN|Excludes|Env)\b|\n\n\n", text)
+    examples = text.partition("Example")[2]
+    assert not command or f"ebpf-ai-monitor {command}" in examples, "no example"
+    options = re.findall(r"^  (?:-\w,)?--[\w-]+([^\n]*(?:\n {20,}[^\n]*)?)", text, re.MULTILINE)
+    assert all(re.search(r"[A-Z][a-z]+|: ", option) for option in options), "an option without a description"
+
+def test_errors_have_one_form(run: Run) -> None:
+    for arguments in (["nope"], ["status", "--nope"], ["explain"], ["explain", "0"], ["daemon", "--user"], ["diagnose"]):
+        [line] = run(*arguments).stderr.splitlines()
+        assert re.fullmatch(r"ebpf-ai-monitor: [^:]+: [^;]+; see ebpf-ai-monitor( [a-z]+)* --help", line), line
 
 @pytest.mark.parametrize("arguments", [["status"], ["explain", "1"], ["focus"]], ids=" ".join)
 def test_without_a_daemon(run: Run, arguments: list[str]) -> None:

@@ -48,14 +48,20 @@ def test_subcommands(shell: str) -> None:
     assert {"daemon", "status", "doctor", "replay", "demo"} <= offered(shell, "")
     assert "bridge" not in offered(shell, "")  # not for people
     assert offered(shell, "da") == {"daemon"}
+    assert {"trace", "targets", "run", "ask"} <= offered(shell, "diagnose", "")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_options(shell: str) -> None:
     assert {"--user", "--processes", "--wait-threshold", "--log-level", "--config"} <= offered(shell, "daemon", "--")
     assert offered(shell, "status", "--j") == {"--json"}
+    assert {"--errors", "--pid"} <= offered(shell, "diagnose", "trace", "--")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_values(shell: str) -> None:
     assert offered(shell, "daemon", "--log-level", "") == LOG_LEVELS
+    assert offered(shell, "daemon", "--probes", "") == {"auto", "fentry", "tracepoint"}
+    assert offered(shell, "daemon", "--urgent", "") == {"true", "false"}
+    assert offered(shell, "watch", "--format", "") == {"table", "waybar", "text"}
+    assert "next" in offered(shell, "focus", "")
