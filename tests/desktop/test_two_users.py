@@ -175,19 +175,10 @@ def scene(desktop: Desktop, stand_in: str, measure: Callable[[str, float], None]
         assert int(status_of(daemon.process.pid)["VmHWM"].split()[0]) < MEMORY_KIB
 
 
-def own_session(scene: Scene) -> dict[str, object]:
-    [session] = [one for one in scene.daemon.status()["sessions"] if one["pid"] == scene.agent]
-    return session  # type: ignore[no-any-return]
-
-
 def work(scene: Scene) -> None:
     """Each piece is told, by the daemon and by the badge, and nothing that was none."""
     for _ in range(PIECES_OF_WORK):
-        scene.unseen += 1
-        os.kill(scene.agent, signal.SIGUSR1)
-        wait_until(lambda: own_session(scene)["state"] == "working", SECONDS, "its work")
-        wait_until(lambda: own_session(scene)["state"] == "waiting", SECONDS, "its wait")
-        assert own_session(scene)["unseen"] == scene.unseen
+        scene.work()
         wait_until(scene.is_right, SECONDS, "the right badge")
 
 

@@ -53,9 +53,15 @@ def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
     for agent in truth:
         states = {it: placed.session(it).get("state") for it in truth}
         wait_until(lambda: {placed.session(it).get("state") for it in truth} == {"waiting"}, SECONDS, f"silence: {states}")
+        asked = time.time()
         animate(agent)
-        wait_until(lambda: placed.session(agent).get("state") == "working", SECONDS, "its work")
+        wait_until(lambda: has_worked(placed.session(agent), asked), SECONDS, "its work")
     placed.wait_until_right(truth)
+
+
+def has_worked(session: dict[str, Any], since: float) -> bool:
+    """And waits again: its work is too short for a look to be sure to meet it."""
+    return bool(session) and session["state"] == "waiting" and session["since"] > since
 
 
 def animate(agent: int) -> None:
