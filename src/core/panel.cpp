@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -231,7 +230,7 @@ std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
     std::function<std::string(const PanelAgent&)> text;
     size_t width = 0;
   };
-  std::array<Column, 7> columns{{
+  std::vector<Column> columns{
       {"STATE", 19, state_of},
       {"FOR", 11, [&](const PanelAgent& it) { return age_text(style.now - it.since); }},
       {"PROJECT", 60, [](const PanelAgent& it) { return it.project; }},
@@ -243,9 +242,7 @@ std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
        }},
       {"TTY", 8, [](const PanelAgent& it) { return it.terminal; }},
       {"PID", 7, [](const PanelAgent& it) { return it.pid > 0 ? std::to_string(it.pid) : ""; }},
-  }};
-  constexpr size_t project = 2;
-  constexpr size_t least_project = 8;
+  };
   size_t taken = columns.size() - 1;  // a space between two
   for (Column& column : columns) {
     column.width = column.title.size();
@@ -254,10 +251,23 @@ std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
     column.width = std::min(column.width, column.most);
     taken += column.width;
   }
-  // The others are short, or say nothing when they are cut.
-  if (taken > style.columns)
-    columns[project].width -=
-        std::min(taken - style.columns, columns[project].width - least_project);
+  // The other columns are short, or say nothing when they are cut: what there is no room for goes
+  // whole.
+  const auto shrink = [&](std::string_view title, size_t least) {
+    const auto column = std::ranges::find(columns, title, &Column::title);
+    const size_t less = std::min(taken - std::min(taken, style.columns),
+                                 column->width - std::min(column->width, least));
+    column->width -= less;
+    taken -= less;
+  };
+  shrink("PROJECT", 8);
+  for (const std::string_view title : {"TTY", "PID", "WORKSPACE", "AGENT", "FOR"}) {
+    if (taken <= style.columns) break;
+    const auto column = std::ranges::find(columns, title, &Column::title);
+    taken -= column->width + 1;
+    columns.erase(column);
+  }
+  shrink("STATE", 5);
 
   const auto row = [&](const auto& text_of, std::string_view colour) {
     std::string line;
@@ -270,7 +280,7 @@ std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
     }
     return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   };
-  std::string table = headline(agents) + "\n\n";
+  std::string table = shortened(headline(agents), style.columns) + "\n\n";
   table += row([](const Column& column) { return column.title; }, "");
   for (const PanelAgent& agent : agents)
     table += row([&](const Column& column) { return column.text(agent); },

@@ -5,6 +5,10 @@
 #include <time.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+
+#include "core/text.h"
 
 namespace ebpf_ai_monitor {
 namespace panel_tests {
@@ -233,6 +237,48 @@ TEST_F(Panel, TableFitsIntoItsColumns) {
   const std::string wide = panel_table(several(), {.columns = 200, .now = 1000});
   EXPECT_THAT(wide, testing::HasSubstr(std::string(59, 'p') + "… Claude Code"));
   EXPECT_EQ(panel_table({}, {}), "No agent runs.\n");
+}
+
+TEST_F(Panel, ANarrowTableHasWhatMattersMost) {
+  EXPECT_EQ(panel_table(several(), {.columns = 40, .now = 1000}),
+            "1 asks, 1 ready, 1 working\n\n"
+            "STATE               FOR        PROJECT\n"
+            "asks for permission 4 s        my-shop\n"
+            "ready x3            12 min     billing\n"
+            "working             16 min     ppppppp…\n"
+            "idle                2 h 13 min 中文\n");
+  EXPECT_EQ(panel_table(several(), {.columns = 20, .now = 1000}),
+            "1 asks, 1 ready, 1 …\n\n"
+            "STATE       PROJECT\n"
+            "asks for p… my-shop\n"
+            "ready x3    billing\n"
+            "working     ppppppp…\n"
+            "idle        中文\n");
+  PanelAgents short_names = {agent(Need::idle, "a")};
+  short_names[0].name = "Pi";
+  EXPECT_EQ(panel_table(short_names, {.columns = 40, .now = 1000}),
+            "1 idle\n\n"
+            "STATE FOR    PROJECT AGENT WORKSPACE\n"
+            "idle  16 min a       Pi    window 5\n");
+  EXPECT_EQ(panel_table(short_names, {.columns = 20, .now = 1000}),
+            "1 idle\n\n"
+            "STATE FOR    PROJECT\n"
+            "idle  16 min a\n");
+}
+
+TEST_F(Panel, NoTableIsWiderThanItsTerminal) {
+  auto longest = agent(Need::asks, std::string(90, 'p'));
+  longest.name = "An agent with a long name";
+  longest.workspace = "a workspace with a long name";
+  for (const auto& agents :
+       {PanelAgents{longest}, PanelAgents{agent(Need::idle, "a")}, several()}) {
+    for (size_t columns = 1; columns <= 200; ++columns) {
+      std::istringstream table(panel_table(agents, {.columns = columns, .now = 1000}));
+      // Below that, a state and a project say nothing.
+      for (std::string line; std::getline(table, line);)
+        EXPECT_LE(ebpf_ai_monitor::width(line), std::max<size_t>(columns, 14)) << line;
+    }
+  }
 }
 
 TEST_F(Panel, ColourIsBesideTheWord) {
