@@ -14,13 +14,9 @@ namespace {
 using nlohmann::json;
 
 void print_table(const json& status) {
-  const auto workspaces = workspaces_of_windows();
   PanelAgents agents;
-  for (const json& session : status["sessions"]) {
-    agents.push_back(panel_agent(session));
-    const auto found = workspaces.find(agents.back().window);
-    if (found != workspaces.end()) agents.back().workspace = found->second;
-  }
+  for (const json& session : status["sessions"]) agents.push_back(panel_agent(session));
+  add_workspaces(agents, workspaces_of_windows());
   sort_by_need(agents);
   std::fputs(panel_table(agents, table_style()).c_str(), stdout);
   for (const PanelAgent& agent : agents) {

@@ -18,6 +18,7 @@
 #include "core/text.h"
 #include "desktop/badge_reader.h"
 #include "desktop/workspaces.h"
+#include "system/event_loop.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -38,18 +39,37 @@ std::string over_the_last(const std::string& table) {
   return text + "\x1b[J";
 }
 
+// Sway tells of windows that are moved to another workspace only together with each change of a
+// title, ten times a second while agents work: so it is asked, where something else has changed, or
+// the table has been there for a while.
+class AskedWorkspaces {
+ public:
+  const Workspaces& for_table(const std::string& all) {
+    const Nanoseconds now = monotonic_now();
+    if (all != asked_for_ || now >= ask_again_) {
+      workspaces_ = workspaces_of_windows();
+      asked_for_ = all;
+      ask_again_ = now + shown_for;
+    }
+    return workspaces_;
+  }
+
+ private:
+  static constexpr Nanoseconds shown_for = std::chrono::seconds(5);
+
+  Workspaces workspaces_;
+  std::string asked_for_;
+  Nanoseconds ask_again_{};
+};
+
 Frame frame_of(const WatchArguments& options, const PanelBadges& badges,
-               const std::optional<PanelAgents>& known) {
+               const std::optional<PanelAgents>& known, AskedWorkspaces& workspaces) {
   std::string all = panel_json(badges, known);
   if (options.json) return {all, all};
   PanelAgents agents = known ? *known : agents_of(badges);
   if (options.format == "waybar") return {"", panel_waybar(agents)};
   if (options.format == "text") return {"", panel_text(agents)};
-  const auto workspaces = workspaces_of_windows();
-  for (PanelAgent& agent : agents) {
-    if (const auto found = workspaces.find(agent.window); found != workspaces.end())
-      agent.workspace = found->second;
-  }
+  add_workspaces(agents, workspaces.for_table(all));
   const std::string table = panel_table(agents, table_style());
   // Ages go on; who reads a file or a pipe wants changes.
   if (isatty(STDOUT_FILENO) == 1) return {"", over_the_last(table)};
@@ -91,11 +111,12 @@ int run_watch_command(const WatchArguments& options) {
   KnownAgents agents;
   agents.wait_for_first_answer(first_answer_within);
   const bool ages = !options.json && options.format == "table" && isatty(STDOUT_FILENO) == 1;
+  AskedWorkspaces workspaces;
   Frame shown;
   while (true) {
     PanelBadges all = badges->badges();
     agents.add_to(all);
-    Frame frame = frame_of(options, all, agents.agents());
+    Frame frame = frame_of(options, all, agents.agents(), workspaces);
     if (frame.change.empty()) frame.change = frame.text;
     if (frame.change != shown.change) {
       if (!print(frame.text))

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
+#include "core/text.h"
 #include "desktop/sway_ipc.h"
 #include "system/unique_fd.h"
 
@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 // Of a node and all below it.
-void add(const json& node, const std::string& workspace, std::map<int64_t, std::string>& found) {
+void add(const json& node, const std::string& workspace, Workspaces& found) {
   if (!node.is_object()) return;
   const bool is_workspace = node.value("type", json()) == "workspace";
   const json name = node.value("name", json());
@@ -35,7 +35,14 @@ void add(const json& node, const std::string& workspace, std::map<int64_t, std::
 
 }  // namespace
 
-std::map<int64_t, std::string> workspaces_of_windows() {
+Workspaces workspaces_in(std::string_view tree) {
+  Workspaces found;
+  // What parse_tree() has taken is nested no deeper than its bound.
+  if (sway::parse_tree(tree)) add(json::parse(valid_utf8(tree), nullptr, false), "", found);
+  return found;
+}
+
+Workspaces workspaces_of_windows() {
   const char* path = std::getenv("SWAYSOCK");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -58,12 +65,14 @@ std::map<int64_t, std::string> workspaces_of_windows() {
     parser.feed({block.data(), static_cast<size_t>(got)});
     const auto message = parser.next();
     if (!message) return {};
-    if (!*message) continue;
-    // What it is of is nested no deeper than that.
-    if (!sway::parse_tree((*message)->payload)) return {};
-    std::map<int64_t, std::string> found;
-    add(json::parse((*message)->payload, nullptr, false), "", found);
-    return found;
+    if (*message) return workspaces_in((*message)->payload);
+  }
+}
+
+void add_workspaces(PanelAgents& agents, const Workspaces& workspaces) {
+  for (PanelAgent& agent : agents) {
+    if (const auto found = workspaces.find(agent.window); found != workspaces.end())
+      agent.workspace = found->second;
   }
 }
 
