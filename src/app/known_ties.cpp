@@ -1,5 +1,7 @@
 #include "app/known_ties.h"
 
+#include "system/event_loop.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -8,13 +10,19 @@ constexpr size_t max_ties_a_user = 500;
 }  // namespace
 
 void KnownTies::take(uid_t user, const wire::Tie& tie) {
-  auto& ties = users_[user];
+  auto& [ties, looks] = users_[user];
   if (tie.window == 0) {
     ties.erase(tie.id);
     return;
   }
-  // A bridge takes back those of terminals that have ended.
-  if (ties.size() >= max_ties_a_user && !ties.contains(tie.id)) return;
+  if (ties.size() >= max_ties_a_user && !ties.contains(tie.id)) {
+    // A bridge takes back those of terminals that have ended, but not after it has ended itself.
+    if (const Nanoseconds now = monotonic_now(); looks.any_left(now)) {
+      looks.use(now, static_cast<double>(ties.size()));
+      std::erase_if(ties, [&](const auto& entry) { return !is_there(user, entry.first); });
+    }
+    if (ties.size() >= max_ties_a_user) return;
+  }
   if (is_there(user, tie.id)) ties.insert_or_assign(tie.id, tie);
 }
 
@@ -22,7 +30,7 @@ std::vector<wire::Tie> KnownTies::of(uid_t user) const {
   std::vector<wire::Tie> there;
   const auto found = users_.find(user);
   if (found == users_.end()) return there;
-  for (const auto& [id, tie] : found->second) {
+  for (const auto& [id, tie] : found->second.ties) {
     if (is_there(user, id)) there.push_back(tie);
   }
   return there;
@@ -34,7 +42,7 @@ void KnownTies::take(const std::vector<KeptTie>& kept) {
 
 std::vector<KeptTie> KnownTies::keep() const {
   std::vector<KeptTie> kept;
-  for (const auto& [user, ties] : users_) {
+  for (const auto& [user, known] : users_) {
     for (const wire::Tie& tie : of(user)) kept.push_back({.user = user, .tie = tie});
   }
   return kept;

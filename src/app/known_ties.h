@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/hand_over.h"
+#include "core/allowance.h"
 #include "system/proc.h"
 #include "wire/messages.h"
 
@@ -18,7 +19,7 @@ class KnownTies {
   explicit KnownTies(const Proc& proc) : proc_(proc) {}
 
   // A user's bridge has said so. What is no process of that user's is left out, and what is more
-  // than anyone has terminals for.
+  // than anyone has terminals for, of those that have not ended.
   void take(uid_t user, const wire::Tie& tie);
   // Of terminals that are there still.
   std::vector<wire::Tie> of(uid_t user) const;
@@ -27,10 +28,19 @@ class KnownTies {
   std::vector<KeptTie> keep() const;
 
  private:
+  // All of a user's once in ten seconds, in the long run.
+  static constexpr double looks_a_second = 50;
+
+  struct User {
+    std::map<ProcessId, wire::Tie> ties;
+    // To look for those that have ended: processes looked at. A bridge may do as its user pleases.
+    Allowance looks{looks_a_second, 1};
+  };
+
   bool is_there(uid_t user, const ProcessId& id) const;
 
   const Proc proc_;
-  std::map<uid_t, std::map<ProcessId, wire::Tie>> users_;
+  std::map<uid_t, User> users_;
 };
 
 }  // namespace ebpf_ai_monitor

@@ -83,6 +83,28 @@ TEST_F(HandOverTest, OnlyTiesOfTheUsersOwnProcessesAreKept) {
   EXPECT_THAT(ties.keep(), IsEmpty());
 }
 
+TEST_F(HandOverTest, TiesOfWhatHasEndedLeaveRoomForNewOnes) {
+  const auto live = [this](int pid) {
+    const std::filesystem::path process = directory_.path() / std::to_string(pid);
+    write_file(
+        process / "stat",
+        std::to_string(pid) + " (sh) S 1 1 1 34816 1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 5 1\n");
+    write_file(process / "status", "Uid:\t1000\t1000\t1000\t1000\n");
+    return wire::Tie{.id = {.pid = pid, .start_ticks = 5}, .window = pid, .how = "known"};
+  };
+  KnownTies ties(Proc(directory_.path()));
+  for (int pid = 1; pid <= 501; ++pid) ties.take(1000, live(pid));
+  EXPECT_THAT(ties.of(1000), SizeIs(500)) << "all of them are there";
+
+  KnownTies others(Proc(directory_.path()));
+  for (int pid = 1; pid <= 500; ++pid) others.take(1000, live(pid));
+  for (int pid = 1; pid <= 300; ++pid)
+    std::filesystem::remove_all(directory_.path() / std::to_string(pid));
+  for (int pid = 501; pid <= 800; ++pid) others.take(1000, live(pid));
+  EXPECT_THAT(others.of(1000), SizeIs(500));
+  EXPECT_EQ(others.of(1000).back().id.pid, 800);
+}
+
 TEST_F(HandOverTest, WhatIsNoneOfOursIsNothing) {
   EXPECT_THAT(take_over("").sessions, IsEmpty());
   for (const char* text :
