@@ -54,6 +54,10 @@ std::string home_directory() {
   return home ? home : "";
 }
 
+bool contains_any(const std::set<int64_t>& all, const std::set<int64_t>& wanted) {
+  return std::ranges::any_of(wanted, [&](int64_t it) { return all.contains(it); });
+}
+
 // Wires the rooms of this folder together: passes on what the daemon, Sway and the user do, and has
 // the rooms do what follows from it once a round of the loop.
 class Bridge {
@@ -86,10 +90,12 @@ class Bridge {
   std::vector<WindowAgent> window_agents() const;
   std::set<int64_t> shown_in(const ProcessId& id) const;
   void look();
-  void update_badges();
+  void stop_looking();
+  void look_for_locker(const std::vector<WindowAgent>& agents);
+  void update_badges(std::vector<WindowAgent>& agents);
   void see(wire::Agent& agent);
-  NotificationAgent notification_agent(const wire::Agent& agent) const;
-  void update_notifications();
+  NotificationAgent notification_agent(const wire::Agent& agent, bool in_view) const;
+  void update_notifications(const std::vector<WindowAgent>& agents);
   void go_to(Notifications::Key notification);
   void bring(wire::Agent& agent);
   void report();
@@ -111,6 +117,7 @@ class Bridge {
   std::set<int64_t> in_sight_;
   Nanoseconds back_from_{};  // they have come back, and take what is before them in from then on
   std::set<int64_t> looked_at_;
+  std::set<std::pair<ProcessId, double>> in_view_;  // and not seen yet, since when they wait
   NotificationRules rules_;
   Notifications notifications_;
   NotificationClient notification_client_;
@@ -202,7 +209,11 @@ void Bridge::on_told(const NotificationRules& rules) {
 void Bridge::on_told(const wire::Agent& agent) {
   const auto [entry, is_new] = agents_.try_emplace(agent.id, agent);
   const wire::Agent before = std::exchange(entry->second, agent);
-  entry->second.project = project_name(agent.project, agent.directory);
+  // A look at the directory and those above it: once.
+  if (is_new || before.directory != agent.directory || !agent.project.empty())
+    entry->second.project = project_name(agent.project, agent.directory);
+  else
+    entry->second.project = before.project;
   finder_.update(agent);
   if (is_new || before.state != agent.state || before.since != agent.since) {
     claims_.begin(agent);
@@ -217,8 +228,9 @@ void Bridge::on_told(const wire::Gone& gone) {
   if (agent == agents_.end()) return;
   const Ending ending{.exit_code = gone.exit_code, .exit_signal = gone.exit_signal};
   if (gone.while_working && is_crash(ending)) {
-    if (presence_.is_away()) looked_at_.clear();
-    notifications_.crashed(notification_agent(agent->second), ending, monotonic_now());
+    if (presence_.is_found_away()) stop_looking();
+    const bool in_view = contains_any(looked_at_, shown_in(gone.id));
+    notifications_.crashed(notification_agent(agent->second, in_view), ending, monotonic_now());
   }
   forget(gone.id);
 }
@@ -260,9 +272,7 @@ void Bridge::on_told(const wire::GoTo& go) {
     return std::pair(need_of(agent.state, agent.unseen, claims_.of(agent.id)), agent.since);
   };
   for (auto& [id, agent] : agents_) {
-    const bool is_before_them =
-        std::ranges::any_of(shown_in(id), [&](int64_t window) { return focused.contains(window); });
-    if (is_before_them || finder_.place(id).window == 0) continue;
+    if (contains_any(focused, shown_in(id)) || finder_.place(id).window == 0) continue;
     if (neediest == nullptr || need(agent) < need(*neediest)) neediest = &agent;
   }
   if (neediest != nullptr) bring(*neediest);
@@ -329,8 +339,10 @@ void Bridge::refresh() {
   tell_titles();
   tell_inputs();
   look();
-  update_badges();
-  update_notifications();
+  std::vector<WindowAgent> agents = window_agents();
+  look_for_locker(agents);
+  update_badges(agents);
+  update_notifications(agents);
   looked_at_.clear();
   report();
 }
@@ -368,31 +380,50 @@ std::set<int64_t> Bridge::shown_in(const ProcessId& id) const {
   return place.shown_in;
 }
 
-// Its user looks at what has the focus, if they are there. Lockers are looked for only where that
-// matters: where what has the focus shows what was not seen yet.
+// Its user looks at what has the focus, if they are there.
 void Bridge::look() {
-  in_sight_ = sway_.focused();
-  const bool matters = std::ranges::any_of(agents_, [this](const auto& entry) {
-    const auto& shown = finder_.place(entry.first).shown_in;
-    return entry.second.unseen > 0 &&
-           std::ranges::any_of(shown, [this](int64_t it) { return in_sight_.contains(it); });
-  });
-  if (monotonic_now() < back_from_ || (matters ? presence_.is_away() : presence_.away_by_logind()))
+  if (monotonic_now() < back_from_ || presence_.is_away())
     in_sight_.clear();
+  else
+    in_sight_ = sway_.focused();
   looked_at_.insert(in_sight_.begin(), in_sight_.end());
 }
 
-void Bridge::update_badges() {
+void Bridge::stop_looking() {
+  in_sight_.clear();
+  looked_at_.clear();
+}
+
+// No event tells of one that starts. It matters when something comes into view that was not seen
+// yet, and when that counts as seen.
+void Bridge::look_for_locker(const std::vector<WindowAgent>& agents) {
+  std::set<std::pair<ProcessId, double>> in_view;
+  for (const WindowAgent& it : agents) {
+    if (it.agent.unseen > 0 && it.shows_in_any_of(looked_at_))
+      in_view.emplace(it.agent.id, it.agent.since);
+  }
+  const bool is_new = !std::ranges::includes(in_view_, in_view);
+  in_view_ = std::move(in_view);
+  if (is_new && presence_.is_found_away()) stop_looking();
+}
+
+void Bridge::update_badges(std::vector<WindowAgent>& agents) {
   const Nanoseconds now = monotonic_now();
   const double unix_time = unix_now();
-  const auto agents = window_agents();
   badges_.update(agents, unix_time);
   look_timer_->disarm();
   if (now < back_from_) look_timer_->arm(back_from_);
   if (!rules_.until_answered) {
-    const auto looks = badges_.looks(agents, looked_at_, in_sight_, now, unix_time);
-    for (const ProcessId& id : looks.seen) see(agents_.at(id));
-    if (!looks.seen.empty()) badges_.update(window_agents(), unix_time);
+    auto looks = badges_.looks(agents, looked_at_, in_sight_, now, unix_time);
+    if (!looks.seen.empty() && presence_.is_found_away()) {
+      stop_looking();
+      looks = {};
+    }
+    for (const ProcessId& id : looks.seen) {
+      see(agents_.at(id));
+      std::ranges::find(agents, id, [](const auto& it) { return it.agent.id; })->agent.unseen = 0;
+    }
+    if (!looks.seen.empty()) badges_.update(agents, unix_time);
     if (looks.look_again) look_timer_->arm(*looks.look_again);
   }
   badge_writer_.write(badges_.files());
@@ -403,10 +434,8 @@ void Bridge::see(wire::Agent& agent) {
   tasks_.add(Task::tell_seen, agent.id);
 }
 
-NotificationAgent Bridge::notification_agent(const wire::Agent& agent) const {
+NotificationAgent Bridge::notification_agent(const wire::Agent& agent, bool in_view) const {
   const ResolverAnswer& place = finder_.place(agent.id);
-  const bool looked_at = std::ranges::any_of(
-      shown_in(agent.id), [this](int64_t window) { return looked_at_.contains(window); });
   return {.id = agent.id,
           .agent = agent.agent,
           .project = agent.project,
@@ -420,14 +449,15 @@ NotificationAgent Bridge::notification_agent(const wire::Agent& agent) const {
           .after_background = agent.after_background,
           .window = place.window,
           .settled = place.reason != wire::NoWindow::pending,
-          .in_view = looked_at};
+          .in_view = in_view};
 }
 
-void Bridge::update_notifications() {
-  std::vector<NotificationAgent> agents;
-  agents.reserve(agents_.size());
-  for (const auto& [id, agent] : agents_) agents.push_back(notification_agent(agent));
-  notifications_.update(std::move(agents), looked_at_, monotonic_now());
+void Bridge::update_notifications(const std::vector<WindowAgent>& agents) {
+  std::vector<NotificationAgent> told;
+  told.reserve(agents.size());
+  for (const WindowAgent& it : agents)
+    told.push_back(notification_agent(agents_.at(it.agent.id), it.shows_in_any_of(looked_at_)));
+  notifications_.update(std::move(told), looked_at_, monotonic_now());
   using Wanted = std::map<Notifications::Key, Notification>;
   notification_client_.update(rules_.notifications ? notifications_.wanted() : Wanted{});
   if (const auto next = notifications_.deadline()) {

@@ -165,7 +165,8 @@ void Notifications::show(const NotificationAgent& agent, double worked, std::opt
 
 // Many are one until none is left: two of what was one would be told twice.
 void Notifications::sum_up_many() {
-  const size_t shown = by_need().size();
+  const auto shown = static_cast<size_t>(
+      std::ranges::count_if(shown_, [](const auto& entry) { return !entry.second.dismissed; }));
   summed_up_ = shown > max_single || (summed_up_ && shown > 0);
 }
 
@@ -190,29 +191,28 @@ std::vector<const Notifications::Shown*> Notifications::by_need() const {
   for (const auto& [key, shown] : shown_) {
     if (!shown.dismissed) sorted.push_back(&shown);
   }
-  std::ranges::stable_sort(sorted, {}, [this](const Shown* shown) {
-    return std::pair(notification_of(*shown).occasion, shown->told);
-  });
+  std::ranges::stable_sort(
+      sorted, {}, [](const Shown* shown) { return std::pair(occasion_of(*shown), shown->told); });
   return sorted;
+}
+
+Occasion Notifications::occasion_of(const Shown& shown) {
+  if (shown.crash) return Occasion::crash;
+  return what_asks(shown.agent.waits_for).empty() ? Occasion::end : Occasion::question;
 }
 
 // All text that a notification has is chosen here and in summary().
 Notification Notifications::notification_of(const Shown& shown) const {
   const NotificationAgent& agent = shown.agent;
-  const std::string asks(what_asks(agent.waits_for));
   const bool is_reminder = shown.reminders > 0;
   Notification notification{.agent = agent.agent,
-                            .project = printable(agent.project),
-                            .id = agent.id,
-                            .occasion = shown.crash    ? Occasion::crash
-                                        : asks.empty() ? Occasion::end
-                                                       : Occasion::question,
+                            .occasion = occasion_of(shown),
                             .focusable = agent.window != 0,
                             .number = shown.number};
   const bool is_question = notification.occasion == Occasion::question;
   notification.critical = shown.crash || (is_question && rules_.urgent_questions);
   std::string what = is_reminder ? "is still waiting" : "is ready";
-  if (is_question) what = (is_reminder ? "still " : "") + asks;
+  if (is_question) what = (is_reminder ? "still " : "") + std::string(what_asks(agent.waits_for));
   if (shown.crash) what = "crashed";
   if (!agent.project.empty()) notification.summary = name_in_text(agent.project) + ": ";
   notification.summary += name_in_text(display_name(agent.agent)) + " " + what;

@@ -57,8 +57,6 @@ struct Notification {
   std::string summary = {};
   std::string body = {};   // plain text
   std::string agent = {};  // by its name there may be an icon; "": it is about several
-  std::string project = {};
-  ProcessId id;  // of the agent, of the neediest of several
   Occasion occasion = Occasion::end;
   bool critical = false;   // as the specification has it
   bool focusable = false;  // there is a window to show
@@ -126,6 +124,7 @@ class Notifications {
   void show(const NotificationAgent& agent, double worked, std::optional<Ending> crash,
             std::chrono::nanoseconds now);
   void sum_up_many();
+  static Occasion occasion_of(const Shown& shown);
   Notification notification_of(const Shown& shown) const;
   Notification summary() const;
   // Without what its user has dismissed.

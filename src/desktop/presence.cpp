@@ -51,9 +51,9 @@ Presence::Presence(EventLoop& loop, const Proc& proc, uid_t user, std::function<
   retry_timer_->arm(monotonic_now());
 }
 
-bool Presence::is_away() {
-  if (!away_ && !locker_) find_locker();
-  return away_ || locker_;
+bool Presence::is_found_away() {
+  if (!is_away()) find_locker();
+  return is_away();
 }
 
 // No event tells of its beginning; of its end, its pidfd does.
@@ -78,7 +78,6 @@ void Presence::find_locker() {
 void Presence::connect() {
   list_.reset();
   sessions_.clear();
-  asked_.clear();
   bus_.reset();
   conclude();
   if (open_bus() < 0) retry_timer_->arm(monotonic_now() + retry_interval);
@@ -134,7 +133,6 @@ void Presence::ask() {
 void Presence::on_sessions(sd_bus_message* reply) {
   list_.reset();
   sessions_.clear();
-  asked_.clear();
   const char* id = nullptr;
   const char* name = nullptr;
   const char* seat = nullptr;
@@ -145,24 +143,25 @@ void Presence::on_sessions(sd_bus_message* reply) {
     return conclude();
   while (sd_bus_message_read(reply, "(susso)", &id, &user, &name, &seat, &path) > 0) {
     if (user != user_ || sessions_.size() == max_sessions) continue;
-    sd_bus_slot* slot = nullptr;
-    const auto& asked =
-        asked_.emplace_back(std::make_unique<std::pair<Presence*, std::string>>(this, path));
-    const auto got = [](sd_bus_message* properties, void* whose, sd_bus_error*) {
-      const auto& [self, session] = *static_cast<std::pair<Presence*, std::string>*>(whose);
-      self->on_properties(session, properties);
+    const auto got = [](sd_bus_message* properties, void* of, sd_bus_error*) {
+      auto& session = *static_cast<Session*>(of);
+      session.self->on_properties(session, properties);
       return 0;
     };
+    Session& session = sessions_[path];
+    session.self = this;
+    sd_bus_slot* slot = nullptr;
     if (sd_bus_call_method_async(bus_.get(), &slot, login_service, path,
-                                 "org.freedesktop.DBus.Properties", "GetAll", got, asked.get(), "s",
+                                 "org.freedesktop.DBus.Properties", "GetAll", got, &session, "s",
                                  session_interface) >= 0)
-      sessions_[path].call.reset(slot);
+      session.call.reset(slot);
+    else
+      sessions_.erase(path);
   }
   if (sessions_.empty()) conclude();
 }
 
-void Presence::on_properties(const std::string& path, sd_bus_message* reply) {
-  Session& session = sessions_.at(path);
+void Presence::on_properties(Session& session, sd_bus_message* reply) {
   session.call.reset();
   if (sd_bus_message_is_method_error(reply, nullptr) <= 0 &&
       sd_bus_message_enter_container(reply, 'a', "{sv}") >= 0) {

@@ -6,9 +6,7 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "desktop/sd_bus_pointers.h"
 #include "system/event_loop.h"
@@ -28,13 +26,14 @@ class Presence {
   Presence(const Presence&) = delete;
   Presence& operator=(const Presence&) = delete;
 
-  // As logind has said. Costs nothing.
-  bool away_by_logind() const { return away_; }
-  // Looks for a locker as well, where none is known to run: a walk through /proc.
-  bool is_away();
+  // As far as is known: by what logind has said, and while a locker runs that was found.
+  bool is_away() const { return away_ || locker_; }
+  // Looks for a locker first, where nothing is known: a walk through /proc.
+  bool is_found_away();
 
  private:
   struct Session {
+    Presence* self = nullptr;
     SdBusSlot call;
     bool graphical = false;
     bool active = false;
@@ -46,7 +45,7 @@ class Presence {
   int open_bus();
   void ask();
   void on_sessions(sd_bus_message* reply);
-  void on_properties(const std::string& path, sd_bus_message* reply);
+  void on_properties(Session& session, sd_bus_message* reply);
   void conclude();
   void find_locker();
 
@@ -58,7 +57,6 @@ class Presence {
   SdBus bus_;
   SdBusSlot list_;
   std::map<std::string, Session> sessions_;  // the user's, by object path
-  std::vector<std::unique_ptr<std::pair<Presence*, std::string>>> asked_;  // of each call under way
   EventSourcePtr ask_timer_;
   EventSourcePtr retry_timer_;
   UniqueFd locker_;  // a pidfd; none: no locker is known to run
