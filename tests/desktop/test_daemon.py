@@ -28,6 +28,7 @@ from support.binary import BINARY
 from support.daemon import Daemon
 from support.desktop import Desktop, Window, end_process, read_line, wait_until
 from support.notifications import Mako, NotifyCalls
+from support.player import player
 from support.stand_in import NAME, agent_in, is_ready, status_of
 from false_sway import kill_sway
 
@@ -198,7 +199,7 @@ def test_a_killed_bridge_comes_back_with_the_same_badge(
         gone = wait_for_none(badges, window, since=killed)
         after = wait_for_badge(badges, window, since=gone.time).content
         assert after
-        assert abs(after.pop("timestamp") - before["timestamp"]) < 2
+        assert after.pop("timestamp") <= before["timestamp"], "the time of the change, not of the new bridge"
         assert after.items() <= before.items()
     assert daemon.process.poll() is None
 
@@ -249,13 +250,14 @@ def test_two_users_at_once(desktop: Desktop, badges: BadgeWatch, stand_in: str) 
             each.open_foot("sleep", "1000")  # takes the focus
             os.kill(agent_in(window), signal.SIGUSR1)
             (mako if each is desktop else other_mako).wait_for(f"{each.home.name}: {NAME} is ready")
+        ready = time.monotonic()
         assert (calls.count(), other_calls.count()) == (1, 1)
         # One ends, and it is nothing to the other.
         os.kill(agent_in(windows[0]), signal.SIGKILL)
         wait_for_none(badges, windows[0])
         assert sessions_for(desktop, desktop.uid, desktop.gid) == []
         os.kill(agent_in(windows[1]), signal.SIGUSR1)
-        wait_for_badge(other_badges, windows[1], state="working")
+        wait_for_badge(other_badges, windows[1], since=ready, state="working")
         assert not other_badges.problems
 
 
@@ -282,29 +284,19 @@ def test_a_bridge_that_floods_is_held_back(
     wait_for_badge(badges, desktop.open_foot(stand_in), state="stopped")
 
 
-def test_a_stopped_daemon_leaves_nothing(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
+def test_a_stopped_daemon_leaves_nothing(
+    desktop: Desktop, badges: BadgeWatch, stand_in: str, measure: Callable[[str, float], None]
+) -> None:
     with Daemon(desktop, OPTIONS) as daemon:
         window = desktop.open_foot(stand_in)
         wait_for_badge(badges, window, state="stopped")
         bridge = bridge_of(daemon)
+        began = time.monotonic()
         daemon.stop()
+        measure("until it had stopped", time.monotonic() - began)
     wait_for_none(badges, window)
     assert not list(badges.directory.iterdir())
     assert not Path(f"/proc/{bridge}").exists()
-
-
-def test_it_stops_in_under_a_second(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
-    window = desktop.open_foot(stand_in)
-    seconds = []
-    for _ in range(5):
-        began = time.monotonic()
-        with Daemon(desktop, OPTIONS) as daemon:
-            wait_for_badge(badges, window, since=began, state="stopped")
-            began = time.monotonic()
-            daemon.stop()
-            seconds.append(time.monotonic() - began)
-    # Whatever else the machine does now and then.
-    assert sorted(seconds)[len(seconds) // 2] < 1, seconds
 
 
 def test_stale_badges_go_at_the_start_and_nothing_else(desktop: Desktop) -> None:
@@ -372,27 +364,29 @@ def test_a_user_without_runtime_directory_has_agents_without_window(desktop: Des
 # Notifications
 
 
-def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
-    with Daemon(desktop, (*OPTIONS, "--notify-after", "0")), Mako(desktop) as mako:
+def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch) -> None:
+    with Daemon(desktop, (*OPTIONS, "--notify-after", "0")), Mako(desktop) as mako, player() as agent:
         calls = NotifyCalls(desktop)
-        window = desktop.open_foot(stand_in, env={"I3PM_PROJECT_NAME": "my project"})
-        wait_for_badge(badges, window, state="stopped", needs_attention=False)
+        window = desktop.open_foot(*agent.command, env={"I3PM_PROJECT_NAME": "my project"})
+        started = wait_for_badge(badges, window, state="stopped", needs_attention=False)
         desktop.open_foot("sleep", "1000")  # has the focus from now on
         assert calls.count() == 0
 
-        os.kill(agent_in(window), signal.SIGUSR1)
+        agent.order("work")
+        wait_for_badge(badges, window, since=started.time, state="working")
+        agent.order("rest")
         shown = mako.wait_for(f"my project: {NAME} is ready")
-        # It animates for a second; some of that passes until it is known to be work.
-        assert re.fullmatch("Worked for [01] s", shown.body)
+        assert re.fullmatch(r"Worked for \d+ s", shown.body)
+        told = wait_for_badge(badges, window, state="stopped", needs_attention=True)
         mako.invoke(shown)
-        seen = wait_for_badge(badges, window, state="stopped", needs_attention=False, since=time.monotonic() - 1)
+        seen = wait_for_badge(badges, window, since=told.time, state="stopped", needs_attention=False)
         mako.wait_for_none()
         assert calls.count() == 1
 
         desktop.open_foot("sleep", "1000")
-        os.kill(agent_in(window), signal.SIGUSR1)
+        agent.order("work")
         wait_for_badge(badges, window, since=seen.time, state="working")
-        os.kill(agent_in(window), signal.SIGSEGV)
+        os.kill(agent.pid_in(window), signal.SIGSEGV)
         assert mako.wait_for(f"my project: {NAME} crashed").body == "Killed by SIGSEGV"
         assert calls.count() == 2
 

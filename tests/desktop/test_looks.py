@@ -180,7 +180,7 @@ def test_any_tmux_client_that_shows_the_pane_is_looked_at(
     complete(bridge, told)
     bridge.wait_until(lambda: bridge.seen == [told.process], "the report that it was seen")
     assert mako.shown() == []
-    wait_for_badge(badges, first.con_id, needs_attention=False)
+    wait_for_badge(badges, first.con_id, state="stopped", needs_attention=False)
 
 
 def test_an_end_in_a_hidden_tab_is_told_and_unseen(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
@@ -196,20 +196,19 @@ def test_an_end_in_a_hidden_tab_is_told_and_unseen(desktop: Desktop, badges: Bad
         def title() -> str:
             return str(desktop.sway.window(lambda node: node["id"] == window)["name"])
 
-        def work(attention: bool) -> None:
+        def work() -> float:
+            """When its end was there, unseen."""
             since = time.monotonic()
             os.kill(agent, signal.SIGUSR1)
-            wait_for_badge(badges, window, since=since, state="working")
-            wait_for_badge(badges, window, since=since, state="stopped", needs_attention=attention)
+            return wait_for_badge(badges, window, since, state="stopped", needs_attention=True).time
 
         own = title()
         desktop.press_key("x")
-        work(attention=True)
-        wait_for_badge(badges, window, state="stopped", needs_attention=False)
+        wait_for_badge(badges, window, work(), state="stopped", needs_attention=False)
         assert mako.shown() == [], "its tab was in view"
         desktop.press_key("t", "ctrl", "shift")
         wait_until(lambda: title() != own, SECONDS, "another tab")
-        work(attention=True)
+        work()
         mako.wait_for(told)
         time.sleep(LEAST_LOOK + 0.5)  # nothing tells that it was not taken for seen
         assert [it.summary for it in mako.shown()] == [told]

@@ -140,7 +140,7 @@ def test_agent_in_a_hidden_tmux_window_is_not_looked_at(
     assert not bridge.seen
     tmux.run("select-window", "-t", "work:0")
     bridge.tell_tmux_ran()
-    wait_for_badge(badges, window.con_id, needs_attention=False)
+    wait_for_badge(badges, window.con_id, changed.time, needs_attention=False)
     bridge.wait_until(lambda: bridge.seen == [agent.process], "the report")
 
 
@@ -150,10 +150,10 @@ def test_tmux_window_that_a_key_shows(desktop: Desktop, badges: BadgeWatch, brid
     window = tmux.attach("work")
     bridge.tell(agent)
     bridge.tell_change(agent, state="waiting", unseen=1)
-    wait_for_badge(badges, window.con_id, needs_attention=True)
+    changed = wait_for_badge(badges, window.con_id, needs_attention=True)
     desktop.press_key("b", "ctrl")
     desktop.press_key("p")
-    wait_for_badge(badges, window.con_id, needs_attention=False)
+    wait_for_badge(badges, window.con_id, changed.time, needs_attention=False)
     bridge.wait_until(lambda: bridge.seen == [agent.process], "the report")
 
 
@@ -165,9 +165,9 @@ def test_tmux_window_that_is_shown_as_another_ends(
     window = tmux.attach("work")
     bridge.tell(agent)
     bridge.tell_change(agent, state="waiting", unseen=1)
-    wait_for_badge(badges, window.con_id, needs_attention=True)
+    changed = wait_for_badge(badges, window.con_id, needs_attention=True)
     os.kill(int(other), signal.SIGKILL)
-    wait_for_badge(badges, window.con_id, needs_attention=False)
+    wait_for_badge(badges, window.con_id, changed.time, needs_attention=False)
 
 
 def test_tmux_session_that_a_key_shows(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import subprocess
@@ -46,7 +47,10 @@ def owner(desktop: Desktop) -> str:
 class NotifyCalls:
     """The notifications that anybody sends from now on, as they are on the bus."""
 
+    _marks = itertools.count()
+
     def __init__(self, desktop: Desktop) -> None:
+        self._desktop = desktop
         rule = f"interface='{SERVICE}',member='Notify'"
         with desktop.open_log("notify-calls") as log:
             desktop.spawn(["dbus-monitor", rule], stdout=log)
@@ -54,10 +58,13 @@ class NotifyCalls:
         wait_until(self._log.read_text, SECONDS, "the monitor of the bus")  # it tells of its own name first
 
     def count(self) -> int:
-        return self.text().count("member=Notify\n")
+        return len(re.findall(r"^method call .*member=Notify$", self.text(), re.MULTILINE))
 
     def text(self) -> str:
-        return self._log.read_text()
+        """All that was sent by now: the monitor writes later than a server shows it, but in order."""
+        mark = f"mark {next(self._marks)}"
+        self._desktop.run(["busctl", "--user", "emit", "/mark", SERVICE, "Notify", "s", mark])
+        return wait_until(lambda: mark in (text := self._log.read_text()) and text, SECONDS, "what was sent by now")
 
     def summaries(self) -> list[tuple[float, str]]:
         """Each with its time (CLOCK_MONOTONIC): the fourth argument of Notify."""
