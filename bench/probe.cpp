@@ -13,15 +13,14 @@ int main(int argc, char** argv) {
     return 2;
   }
   EventLoop loop;
-  auto engine = Engine::load(loop);
+  ProbeRequest request;
+  request.target = argv[1];
+  request.duration = probe_duration_max;
+  auto engine = Engine::arm(loop, {request});
   if (!engine) {
     std::fprintf(stderr, "bench-probe: %s\n", engine.error().message.c_str());
     return 1;
   }
-  ProbeRequest request;
-  request.target = argv[1];
-  request.duration = probe_duration_max;
-  (*engine)->arm({request});
   (*engine)->start([&] { loop.exit(0); });
   const auto interrupt = loop.add_signal(SIGINT, [&] { (*engine)->stop(); });
   if ((*engine)->progress().front().running) {

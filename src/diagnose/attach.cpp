@@ -27,15 +27,25 @@ std::string attach_error(int error) {
 
 }  // namespace
 
+NeededPrograms needed_programs(const std::vector<ProbeRequest>& requests) {
+  NeededPrograms needed;
+  for (const ProbeRequest& request : requests) {
+    if (request.type == ProbeType::tracepoint) {
+      const auto plan = plan_tracepoints(request);
+      if (plan) (plan->system_calls.empty() ? needed.tracepoints : needed.system_calls) = true;
+    } else if (!has_kprobes()) {
+      needed.tracepoints = true;  // one may stand in
+    } else {
+      (request.type == ProbeType::kprobe ? needed.functions : needed.returns) = true;
+    }
+  }
+  return needed;
+}
+
 Attacher::Attacher(const diagnose_bpf& programs) : programs_(programs) {
   const TargetName describes_flags{.category = "kmem", .name = "mm_page_alloc"};
   if (const auto format = read_format(describes_flags))
     kernel_.allocation_flags = tracepoint_field_names("kmem", *format, "gfp_flags");
-}
-
-void Attacher::begin() {
-  next_number_ = 0;
-  tracepoints_.clear();
 }
 
 Result<Attached> Attacher::attach(const ProbeRequest& request) {
@@ -43,26 +53,19 @@ Result<Attached> Attacher::attach(const ProbeRequest& request) {
     return fail("duration: 1 to 300 seconds");
   if (auto status = check_filters(request.filters); !status)
     return tl::make_unexpected(status.error());
-  const auto target = parse_target(request.type, request.target);
-  if (!target) return tl::make_unexpected(target.error());
-  // For addresses in the arguments too.
-  if (auto status = read_symbols(); !status && request.type != ProbeType::tracepoint)
-    return tl::make_unexpected(status.error());
   Attached attached;
-  const Status status = request.type == ProbeType::tracepoint
-                            ? attach_tracepoints(attached, request, *target)
-                            : attach_function(attached, request, target->name);
+  Status status;
+  if (request.type == ProbeType::tracepoint) {
+    const auto plan = plan_tracepoints(request);
+    if (!plan) return tl::make_unexpected(plan.error());
+    status = attach_tracepoints(attached, request, *plan);
+  } else {
+    const auto target = parse_target(request.type, request.target);
+    if (!target) return tl::make_unexpected(target.error());
+    status = attach_function(attached, request, target->name);
+  }
   if (!status) return tl::make_unexpected(status.error());
   return attached;
-}
-
-Status Attacher::read_symbols() {
-  if (symbols_) return {};
-  auto read = KernelSymbols::read();
-  if (!read) return tl::make_unexpected(read.error());
-  symbols_ = std::move(*read);
-  kernel_.symbols = &*symbols_;
-  return {};
 }
 
 Result<Attachment*> Attacher::add(Attached& attached, const ProbeFilters& filters,
@@ -97,11 +100,13 @@ Status Attacher::keep(Attachment& attachment, bpf_link* link, const std::string&
 Status Attacher::attach_function(Attached& attached, const ProbeRequest& request,
                                  const std::string& asked) {
   if (!has_kprobes()) return attach_stand_in(attached, request, asked);
-  const std::string function = current_name(*symbols_, asked);
+  const auto& symbols = kernel_.symbols();
+  if (!symbols) return tl::make_unexpected(symbols.error());
+  const std::string function = current_name(*symbols, asked);
   if (function.empty())
     return fail("this kernel has no function " + asked + " (it may be inlined)");
-  if (symbols_->count(function) > 1)
-    return fail("this kernel has " + std::to_string(symbols_->count(function)) +
+  if (symbols->count(function) > 1)
+    return fail("this kernel has " + std::to_string(symbols->count(function)) +
                 " functions called " + function);
   if (!types_) {
     types_.reset(btf__load_vmlinux_btf());

@@ -4,12 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "diagnose/attachment.h"
-#include "diagnose/kernel_symbols.h"
 #include "diagnose/probe.h"
 #include "diagnose/substitutes.h"
 #include "diagnose/target.h"
@@ -21,6 +19,24 @@ struct diagnose_bpf;
 
 namespace ebpf_ai_monitor {
 
+// The programs that requests need.
+struct NeededPrograms {
+  bool tracepoints = false, system_calls = false, functions = false, returns = false;
+};
+NeededPrograms needed_programs(const std::vector<ProbeRequest>& requests);
+
+// What the target of a tracepoint is in this kernel.
+struct TracepointPlan {
+  std::string name;  // as it was asked for, without its category
+  std::vector<TargetName> found;
+  // System calls as one thing, without their own tracepoints: their names, with their results
+  // (`joined`) or as they begin. `prefix` goes before their names in events; `all`: every system
+  // call that the machine has, those without a name as well.
+  std::vector<std::string> system_calls{};
+  bool joined = false, all = false;
+  std::string prefix{};
+};
+
 // What a request has become in the kernel.
 struct Attached {
   std::vector<Attachment> attachments;
@@ -29,6 +45,8 @@ struct Attached {
   std::vector<std::string> notes;  // for the summary
 };
 
+Result<TracepointPlan> plan_tracepoints(const ProbeRequest& request);
+
 // Outlives what it has attached.
 class Attacher {
  public:
@@ -36,8 +54,6 @@ class Attacher {
   Attacher(const Attacher&) = delete;
   Attacher& operator=(const Attacher&) = delete;
 
-  // The next run: all numbers are free again. Nothing of the last one may be attached any more.
-  void begin();
   // Attaches all of it or, with an error, nothing.
   Result<Attached> attach(const ProbeRequest& request);
 
@@ -48,14 +64,11 @@ class Attacher {
   };
 
   Status attach_tracepoints(Attached& attached, const ProbeRequest& request,
-                            const TargetName& target);
+                            const TracepointPlan& plan);
   Status attach_tracepoint(Attached& attached, const ProbeFilters& filters,
                            const TargetName& tracepoint, const StandIn* stand_in = nullptr);
-  // `joined`: with their results; else as they begin. `prefix` goes before their names in events;
-  // `all`: every system call that the machine has, those without a name as well.
   Status attach_system_calls(Attached& attached, const ProbeRequest& request,
-                             const std::vector<std::string>& names, bool joined,
-                             const std::string& prefix, bool all);
+                             const TracepointPlan& plan);
   Result<std::unique_ptr<Decoder>> plan_system_call(const std::string& name, unsigned number);
   Status attach_function(Attached& attached, const ProbeRequest& request, const std::string& asked);
   Status attach_stand_in(Attached& attached, const ProbeRequest& request, const std::string& asked);
@@ -67,14 +80,12 @@ class Attacher {
   Status link_function(Attachment& attachment, const std::string& function, ProbeType type);
   // Takes the link; the error, where there is none, is by errno.
   Status keep(Attachment& attachment, bpf_link* link, const std::string& what);
-  Status read_symbols();
 
   const diagnose_bpf& programs_;
-  std::optional<KernelSymbols> symbols_;
   BpfOwned<btf> types_;
   KernelTypes kernel_;
   uint32_t next_number_ = 0;
-  std::map<std::string, SharedTracepoint> tracepoints_;  // of this run
+  std::map<std::string, SharedTracepoint> tracepoints_;
 };
 
 }  // namespace ebpf_ai_monitor

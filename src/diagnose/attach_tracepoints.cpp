@@ -54,44 +54,59 @@ std::vector<std::string> names_of_calls(const std::vector<TargetName>& tracepoin
 
 }  // namespace
 
-Status Attacher::attach_tracepoints(Attached& attached, const ProbeRequest& request,
-                                    const TargetName& target) {
-  const bool system_call = target.category == "syscall";
-  const auto found = find_tracepoints(
-      system_call ? TargetName{.category = "syscalls", .name = std::string(enter) + target.name}
-                  : target);
+Result<TracepointPlan> plan_tracepoints(const ProbeRequest& request) {
+  const auto target = parse_target(request.type, request.target);
+  if (!target) return tl::make_unexpected(target.error());
+  const bool system_call = target->category == "syscall";
+  auto found = find_tracepoints(
+      system_call ? TargetName{.category = "syscalls", .name = std::string(enter) + target->name}
+                  : *target);
   if (!found) return tl::make_unexpected(found.error());
   if (found->empty())
-    return fail(system_call ? "this kernel has no tracepoint of the system call " + target.name
+    return fail(system_call ? "this kernel has no tracepoint of the system call " + target->name
                             : "this kernel has no tracepoint " + request.target);
-  const TargetName& first = found->front();
-  const TargetName& last = found->back();
-  const size_t count = found->size();
-  const bool calls = first.category == "syscalls" && last.category == "syscalls";
-  const bool single = count == 1 && !is_pattern(target.name);
-  if (calls && all_begin_with(*found, leave)) {
-    // Its end with its beginning: the path, the address. One whose number is not known: its end.
-    const auto names = names_of_calls(*found);
-    const bool all = target.name == "sys_exit_*";
-    if (!single || (system_call_number(names.front()) && can_join()))
-      return attach_system_calls(attached, request, names, true, std::string(leave), all);
-  } else if (calls && system_call) {
-    return attach_system_calls(attached, request, names_of_calls(*found), true, "",
-                               target.name == "*");
-  } else if (calls && !single) {
-    const bool begin = all_begin_with(*found, enter);
-    return attach_system_calls(attached, request, names_of_calls(*found), !begin,
-                               begin ? std::string(enter) : "",
-                               target.name == (begin ? "sys_enter_*" : "*"));
+  TracepointPlan plan{.name = target->name, .found = std::move(*found)};
+  const TargetName& first = plan.found.front();
+  const TargetName& last = plan.found.back();
+  const bool pattern = is_pattern(target->name);
+  const bool single = plan.found.size() == 1 && !pattern;
+  if (first.category == "syscalls" && last.category == "syscalls") {
+    const auto names = names_of_calls(plan.found);
+    const bool begin = all_begin_with(plan.found, enter);
+    if (all_begin_with(plan.found, leave)) {
+      // Its end with its beginning: the path, the address. One whose number is not known: its end.
+      if (single && !(system_call_number(names.front()) && can_join())) return plan;
+      plan.joined = true;
+      plan.prefix = leave;
+      plan.all = target->name == "sys_exit_*";
+    } else if (system_call) {
+      plan.joined = true;
+      plan.all = target->name == "*";
+    } else if (!single) {
+      plan.joined = !begin;
+      plan.prefix = begin ? enter : "";
+      plan.all = target->name == (begin ? "sys_enter_*" : "*");
+    } else {
+      return plan;
+    }
+    plan.system_calls = names;
+  } else if (!pattern && !single) {
+    return fail("several tracepoints have the name " + target->name + ": say " + first.category +
+                "/" + target->name + " or " + last.category + "/" + target->name);
   }
-  if (!is_pattern(target.name) && count > 1)
-    return fail("several tracepoints have the name " + target.name + ": say " + first.category +
-                "/" + target.name + " or " + last.category + "/" + target.name);
+  return plan;
+}
+
+Status Attacher::attach_tracepoints(Attached& attached, const ProbeRequest& request,
+                                    const TracepointPlan& plan) {
+  if (!plan.system_calls.empty()) return attach_system_calls(attached, request, plan);
+  const TargetName& first = plan.found.front();
+  const size_t count = plan.found.size();
   if (next_number_ + count > probes_max)
     return fail(std::to_string(count) + " tracepoints match " + request.target + ", and " +
                 std::to_string(probes_max - next_number_) + " of " + std::to_string(probes_max) +
                 " places are left");
-  for (const TargetName& tracepoint : *found)
+  for (const TargetName& tracepoint : plan.found)
     if (auto status = attach_tracepoint(attached, request.filters, tracepoint); !status)
       return status;
   if (count == 1) {
@@ -101,7 +116,7 @@ Status Attacher::attach_tracepoints(Attached& attached, const ProbeRequest& requ
     const std::string tracepoints = std::to_string(count) + " tracepoints";
     attached.counted = "hits of " + tracepoints;
     attached.attached_to =
-        "tracepoint:" + first.category + "/" + target.name + " (" + tracepoints + ")";
+        "tracepoint:" + first.category + "/" + plan.name + " (" + tracepoints + ")";
   }
   if (first.category == "irq")
     attached.notes.emplace_back("the process is the one that was interrupted");
@@ -163,8 +178,9 @@ Status Attacher::link_tracepoint(Attachment& attachment, const bpf_program* prog
 }
 
 Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& request,
-                                     const std::vector<std::string>& names, bool joined,
-                                     const std::string& prefix, bool all) {
+                                     const TracepointPlan& plan) {
+  const std::vector<std::string>& names = plan.system_calls;
+  const bool joined = plan.joined;
   if (!can_join())
     return fail(
         "this kernel's raw_syscalls/sys_enter has another form (PREEMPT_RT): ask for single system "
@@ -185,12 +201,12 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
     auto decoder = plan_system_call(name, *number);
     if (!decoder) return tl::make_unexpected(decoder.error());
     take(name, *number);
-    by_number[*number] = {.event_type = prefix + name, .decoder = std::move(*decoder)};
+    by_number[*number] = {.event_type = plan.prefix + name, .decoder = std::move(*decoder)};
   }
   if (by_number.empty())
     return fail("the numbers of the system calls that match " + request.target +
                 " are not known: ask for single ones, as syscalls/sys_enter_" + names.front());
-  if (all) {  // those whose number is not known here as well
+  if (plan.all) {  // those whose number is not known here as well
     for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
       if (!by_number.contains(number)) take("", number);
     unknown.clear();
@@ -198,14 +214,15 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   const Decoder* only = by_number.size() == 1 ? by_number.begin()->second.decoder.get() : nullptr;
   Outcomes outcomes;
   outcomes.result = outcomes.latency = std::ranges::any_of(entry.ends, std::identity());
-  outcomes.error = outcomes.result &&
-                   (all || !std::ranges::all_of(
-                               names, [](const std::string& name) { return never_fails(name); }));
+  outcomes.error =
+      outcomes.result && (plan.all || !std::ranges::all_of(names, [](const std::string& name) {
+                            return never_fails(name);
+                          }));
   if (auto status = set_outcome_filters(request.filters, only, outcomes, entry); !status)
     return status;
   auto attachment = add(attached, request.filters, entry);
   if (!attachment) return tl::make_unexpected(attachment.error());
-  (*attachment)->event_type = prefix;
+  (*attachment)->event_type = plan.prefix;
   (*attachment)->system_calls = std::move(by_number);
   if (auto status = link_tracepoint(**attachment, programs_.progs.on_syscall_enter,
                                     {.category = "raw_syscalls", .name = "sys_enter"});

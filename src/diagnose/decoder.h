@@ -59,10 +59,19 @@ class Decoder {
 };
 
 // What decoders share; it lives longer than they do.
-struct KernelTypes {
+class KernelTypes {
+ public:
   const btf* types = nullptr;  // null: the kernel has none
-  const KernelSymbols* symbols = nullptr;
-  Names allocation_flags;  // gfp_t, as the kmem tracepoints describe them
+  Names allocation_flags;      // gfp_t, as the kmem tracepoints describe them
+
+  // Read when they are first asked for, which takes a while.
+  const Result<KernelSymbols>& symbols() const {
+    if (!symbols_) symbols_ = KernelSymbols::read();
+    return *symbols_;
+  }
+
+ private:
+  mutable std::optional<Result<KernelSymbols>> symbols_;
 };
 
 // `format` is the file of that name in tracefs.

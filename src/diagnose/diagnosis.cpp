@@ -141,9 +141,8 @@ void Diagnosis::run(DiagnosticRequest request, std::function<void()> on_done) {
   commands_total_ = request.commands.size();
   pending_ = 1;
   if (!request.programs.empty()) {
-    if (auto engine = Engine::load(loop_)) {
+    if (auto engine = Engine::arm(loop_, request.programs)) {
       engine_ = std::move(*engine);
-      engine_->arm(std::move(request.programs));
       ++pending_;
       engine_->start([this] { one_done(); });
     } else {

@@ -57,14 +57,32 @@ tl::unexpected<Error> explain(const std::string& what, int error) {
   return fail(libbpf_failure(what, error));
 }
 
-Result<Programs> load_programs() {
+// Of each system call of 32-bit programs.
+std::array<uint16_t, DIAGNOSE_SYSCALLS> make_twins() {
+  std::array<uint16_t, DIAGNOSE_SYSCALLS> twins{};
+  for (unsigned number = 0; number < twins.size(); ++number)
+    twins.at(number) = static_cast<uint16_t>(twin_of_32_bit(number).value_or(DIAGNOSE_SYSCALLS));
+  return twins;
+}
+
+// The kernel checks a program for a tenth of a second: no more of them than are needed.
+Result<Programs> load_programs(const NeededPrograms& needed) {
   listen_to_libbpf();
   Programs programs(diagnose_bpf__open());
   if (!programs) return explain("cannot open the probe programs", errno);
   programs->rodata->own_pid = static_cast<uint32_t>(getpid());
-  for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
-    programs->rodata->twins[number] =
-        static_cast<uint16_t>(twin_of_32_bit(number).value_or(DIAGNOSE_SYSCALLS));
+  if (needed.system_calls) {
+    static const auto twins = make_twins();
+    std::ranges::copy(twins, programs->rodata->twins);
+  }
+  const auto& all = programs->progs;
+  for (const auto& [program, wanted] : {std::pair{all.on_tracepoint, needed.tracepoints},
+                                        {all.on_syscall_enter, needed.system_calls},
+                                        {all.on_syscall_exit, needed.system_calls},
+                                        {all.on_function, needed.functions},
+                                        {all.on_function_entry, needed.returns},
+                                        {all.on_function_return, needed.returns}})
+    bpf_program__set_autoload(program, wanted);
   if (const int error = diagnose_bpf__load(programs.get()); error != 0)
     return explain("cannot load the probe programs", -error);
   return programs;
@@ -103,7 +121,7 @@ class Engine::Impl {
   Impl(EventLoop& loop, Programs programs);
 
   Status open_ring();
-  void arm(std::vector<ProbeRequest> requests);
+  void attach(std::vector<ProbeRequest> requests);
   void start(std::function<void()> on_done);
   void stop();
   std::vector<ProbeProgress> progress() const;
@@ -115,7 +133,7 @@ class Engine::Impl {
   void end_those_due();
   void conclude(Probe& probe);
   std::vector<SampledEvent> decode(Probe& probe, uint64_t every) const;
-  std::vector<UnfinishedCall> unfinished(const Probe& probe) const;
+  Unfinished unfinished(const Probe& probe) const;
   bool any_running() const;
 
   EventLoop& loop_;
@@ -136,15 +154,15 @@ class Engine::Impl {
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::load(EventLoop& loop) {
-  auto programs = load_programs();
+Result<std::unique_ptr<Engine>> Engine::arm(EventLoop& loop, std::vector<ProbeRequest> requests) {
+  auto programs = load_programs(needed_programs(requests));
   if (!programs) return tl::make_unexpected(programs.error());
   auto impl = std::make_unique<Impl>(loop, std::move(*programs));
   if (auto status = impl->open_ring(); !status) return tl::make_unexpected(status.error());
+  impl->attach(std::move(requests));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
-void Engine::arm(std::vector<ProbeRequest> requests) { impl_->arm(std::move(requests)); }
 void Engine::start(std::function<void()> on_done) { impl_->start(std::move(on_done)); }
 void Engine::stop() { impl_->stop(); }
 std::vector<ProbeProgress> Engine::progress() const { return impl_->progress(); }
@@ -172,19 +190,7 @@ Status Engine::Impl::open_ring() {
   return {};
 }
 
-void Engine::Impl::arm(std::vector<ProbeRequest> requests) {
-  stop();
-  probes_.clear();
-  probe_of_.fill(nullptr);
-  attacher_.begin();
-  for (const bpf_map* map : {programs_->maps.counts, programs_->maps.other_counts})
-    for (const auto& key : keys_of<diagnose_count_key>(map)) erase(map, key);
-  for (const auto& key : keys_of<diagnose_shape_key>(programs_->maps.shapes))
-    erase(programs_->maps.shapes, key);
-  for (const auto& key : keys_of<diagnose_open_key>(programs_->maps.calls))
-    erase(programs_->maps.calls, key);
-  for (const auto& key : keys_of<uint32_t>(programs_->maps.earlies))
-    erase(programs_->maps.earlies, key);
+void Engine::Impl::attach(std::vector<ProbeRequest> requests) {
   probes_.reserve(requests.size());
   for (ProbeRequest& request : requests) {
     Probe& probe = probes_.emplace_back();
@@ -316,24 +322,34 @@ std::vector<SampledEvent> Engine::Impl::decode(Probe& probe, uint64_t every) con
   return events;
 }
 
-// The calls of a probe that have not returned: what hangs is often what is looked for.
-std::vector<UnfinishedCall> Engine::Impl::unfinished(const Probe& probe) const {
-  std::vector<UnfinishedCall> calls;
-  const Nanoseconds now = monotonic_now();
-  for (const auto& key : keys_of<diagnose_open_key>(programs_->maps.calls)) {
-    const auto call = get<diagnose_open_call>(programs_->maps.calls, key);
-    if (!call) continue;
+// The calls of a probe that have not returned: what hangs is often what is looked for. There may be
+// thousands, and to decode one is to look into its process: only the longest are.
+Unfinished Engine::Impl::unfinished(const Probe& probe) const {
+  struct Open {
+    diagnose_open_call call;
+    uint32_t thread;
+    const Attachment* attachment;
+  };
+  std::vector<Open> calls;
+  for (const auto& [key, call] :
+       entries_of<diagnose_open_key, diagnose_open_call>(programs_->maps.calls)) {
     for (const Attachment& attachment : probe.attached.attachments) {
-      const bool its = key.probe == DIAGNOSE_PROBES ? (call->probes & 1U << attachment.number) != 0
+      const bool its = key.probe == DIAGNOSE_PROBES ? (call.probes & 1U << attachment.number) != 0
                                                     : key.probe == attachment.number;
-      if (!its || !passes(probe.request.filters, *call, key.thread)) continue;
-      const auto open = static_cast<uint64_t>(now.count()) - call->time_ns;
-      calls.push_back({.event = decode_open_call(*call, key.thread, attachment,
-                                                 started_unix_ns_ - started_.count()),
-                       .for_us = open / 1000});
+      if (its && passes(probe.request.filters, call, key.thread))
+        calls.push_back({.call = call, .thread = key.thread, .attachment = &attachment});
     }
   }
-  return calls;
+  std::ranges::sort(calls, {}, [](const Open& open) { return open.call.time_ns; });
+  Unfinished unfinished{.count = calls.size()};
+  const auto now = static_cast<uint64_t>(monotonic_now().count());
+  for (const auto& [call, thread, attachment] : calls) {
+    if (unfinished.longest.size() == unfinished_shown) break;
+    unfinished.longest.push_back(
+        {.event = decode_open_call(call, thread, *attachment, started_unix_ns_ - started_.count()),
+         .for_us = (now - call.time_ns) / 1000});
+  }
+  return unfinished;
 }
 
 std::vector<ProbeProgress> Engine::Impl::progress() const {
@@ -359,7 +375,6 @@ std::vector<ProbeResult> Engine::Impl::results() {
     results.push_back(std::move(probe.result));
   }
   probes_.clear();
-  probe_of_.fill(nullptr);
   return results;
 }
 

@@ -13,19 +13,18 @@
 
 namespace ebpf_ai_monitor {
 
-// One run at a time: arm(), start(), and results() once it is over; then the next. Several engines
-// can be used side by side. Destroying it takes everything out of the kernel.
+// One run: arm(), start(), and results() once it is over. Several engines can be used side by side.
+// Destroying it takes everything out of the kernel.
 class Engine {
  public:
-  // Loads the programs. The error says what the kernel or this process lacks, and the remedy.
-  static Result<std::unique_ptr<Engine>> load(EventLoop& loop);
+  // Loads the programs that these need and attaches all of them; none counts before start(). What
+  // cannot be armed has failed, which the results tell; the others are not touched by that. The
+  // error is of all: it says what the kernel or this process lacks, and the remedy.
+  static Result<std::unique_ptr<Engine>> arm(EventLoop& loop, std::vector<ProbeRequest> requests);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Attaches all of them; none counts before start(). What cannot be armed has failed, which the
-  // results tell; the others are not touched by that.
-  void arm(std::vector<ProbeRequest> requests);
   // The clock starts for all that are armed. `on_done` is called once, from the loop, when the last
   // has ended; also if none is armed.
   void start(std::function<void()> on_done);

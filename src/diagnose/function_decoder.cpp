@@ -384,7 +384,7 @@ Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, b
                                                   const KernelTypes& kernel) {
   BpfOwned<btf> module_types;
   const btf* types = kernel.types;
-  const std::string module = kernel.symbols ? kernel.symbols->module(function) : "";
+  const std::string module = types && kernel.symbols() ? kernel.symbols()->module(function) : "";
   if (types && !module.empty()) {
     module_types.reset(btf__load_module_btf(module.c_str(), const_cast<btf*>(types)));
     types = module_types.get();

@@ -1,10 +1,11 @@
 #include "diagnose/kernel_symbols.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -22,19 +23,24 @@ Result<KernelSymbols> KernelSymbols::read(const std::string& path) {
   if (!file) return fail("cannot read " + path);
   KernelSymbols symbols;
   bool addresses = false;
-  std::string line, name, module;
-  while (std::getline(file, line)) {  // "ffffffff81000000 T name [module]", proc(5)
-    std::istringstream words(line);
+  std::string line;
+  while (std::getline(file, line)) {  // "ffffffff81000000 T name\t[module]", proc(5)
     uint64_t address = 0;
-    char type = 0;
-    module.clear();
-    if (!(words >> std::hex >> address >> type >> name)) continue;
-    if (type != 't' && type != 'T') continue;
-    words >> module;
-    if (module.size() > 2) module = module.substr(1, module.size() - 2);
+    const char* const end = line.data() + line.size();
+    const auto [behind, error] = std::from_chars(line.data(), end, address, 16);
+    std::string_view rest(behind, static_cast<size_t>(end - behind));
+    if (error != std::errc() || !(rest.starts_with(" t ") || rest.starts_with(" T "))) continue;
+    rest.remove_prefix(3);
+    const size_t name_end = std::min(rest.find_first_of(" \t"), rest.size());
+    const std::string_view name = rest.substr(0, name_end);
+    rest.remove_prefix(name_end);
+    const size_t open = rest.find('['), close = rest.find(']');
+    const bool in_module = open != std::string_view::npos && close != std::string_view::npos;
+    const std::string_view module =
+        in_module && open < close ? rest.substr(open + 1, close - open - 1) : "";
     addresses |= address != 0;
     const auto entry =
-        symbols.by_name_.emplace(name, Function{.address = address, .module = module});
+        symbols.by_name_.emplace(name, Function{.address = address, .module = std::string(module)});
     symbols.by_address_.emplace_back(address, entry->first);
   }
   if (!addresses)

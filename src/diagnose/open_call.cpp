@@ -1,12 +1,13 @@
 #include "diagnose/open_call.h"
 
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "system/proc.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -26,13 +27,6 @@ std::string read_memory(pid_t pid, uint64_t address, size_t size) {
   }
   bytes.resize(got);
   return bytes;
-}
-
-std::string open_file(pid_t pid, int number) {
-  std::array<char, 4096> path{};
-  const std::string link = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(number);
-  const ssize_t size = readlink(link.c_str(), path.data(), path.size());
-  return size < 0 ? "" : show_text({path.data(), static_cast<size_t>(size)});
 }
 
 }  // namespace
@@ -78,8 +72,8 @@ ProbeEvent decode_open_call(const diagnose_open_call& call, uint32_t thread,
   event.data.erase("latency_us");
   event.data.erase("ret");
   if (event.data.contains("fd") && event.data["fd"].is_number_integer())
-    if (auto file = open_file(pid, event.data["fd"].get<int>()); !file.empty())
-      event.data["file"] = std::move(file);
+    if (const auto file = Proc().link(pid, "fd/" + event.data["fd"].dump()); !file.empty())
+      event.data["file"] = show_text(file);
   return event;
 }
 

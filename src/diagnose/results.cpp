@@ -16,7 +16,6 @@ constexpr size_t processes_shown = 20;
 constexpr size_t calls_shown = 50;
 constexpr size_t errors_shown = 60;
 constexpr size_t processes_of_error = 5;
-constexpr size_t unfinished_shown = 20;
 constexpr size_t values_shown = 10;
 constexpr size_t fields_shown = 3;
 constexpr size_t told = 5;  // in a sentence
@@ -142,13 +141,25 @@ std::vector<Sum> processes_in(const std::vector<Count>& counts) {
   return sums_by(counts, [](const Count& one) { return std::pair(one.others, one.process_id); });
 }
 
+// What has failed, and each error of it, the most frequent first.
+struct Errors {
+  std::vector<Count> failed;
+  std::vector<Sum> sums;
+};
+
+Errors errors_in(const std::vector<Count>& counts) {
+  Errors errors;
+  std::ranges::copy_if(counts, std::back_inserter(errors.failed),
+                       [](const Count& one) { return one.error != 0; });
+  errors.sums =
+      sums_by(errors.failed, [](const Count& one) { return std::pair(one.call, one.error); });
+  return errors;
+}
+
 // Every error with who got it: exact, also where no event of it is shown. Where there are very
 // many, the rarest and those of most hits.
-nlohmann::json errors_of(const std::vector<Count>& counts) {
-  std::vector<Count> failed;
-  std::ranges::copy_if(counts, std::back_inserter(failed),
-                       [](const Count& one) { return one.error != 0; });
-  auto errors = sums_by(failed, [](const Count& one) { return std::pair(one.call, one.error); });
+nlohmann::json errors_of(const Errors& found) {
+  const auto& [failed, errors] = found;
   nlohmann::json list = nlohmann::json::array();
   for (size_t i = 0; i < errors.size(); ++i) {
     if (errors.size() > errors_shown && i == errors_shown / 2) {
@@ -217,21 +228,17 @@ nlohmann::json latencies(const Collected& collected) {
           {"histogram", histogram(collected.shape.latency)}};
 }
 
-nlohmann::json unfinished_of(std::vector<UnfinishedCall>& calls) {
-  std::ranges::stable_sort(calls, std::greater{}, &UnfinishedCall::for_us);
+nlohmann::json unfinished_of(const Unfinished& unfinished) {
   nlohmann::json list = nlohmann::json::array();
-  for (const auto& [event, for_us] : calls) {
-    if (list.size() == unfinished_shown) {
-      list.push_back({{"others", calls.size() - unfinished_shown}});
-      break;
-    }
+  for (const auto& [event, for_us] : unfinished.longest)
     list.push_back({{"process_id", event.process_id},
                     {"thread_id", event.thread_id},
                     {"process_name", event.process_name},
                     {"event_type", event.event_type},
                     {"data", event.data},
                     {"for_us", for_us}});
-  }
+  if (unfinished.count > list.size())
+    list.push_back({{"others", unfinished.count - unfinished.longest.size()}});
   return list;
 }
 
@@ -252,12 +259,7 @@ std::string processes_of(const std::vector<Count>& counts) {
 }
 
 // "EACCES 5 (openat, cat)": the rarest first, which no event may show.
-std::string errors_in_words(const std::vector<Count>& counts) {
-  std::vector<Count> failed;
-  std::ranges::copy_if(counts, std::back_inserter(failed),
-                       [](const Count& one) { return one.error != 0; });
-  if (failed.empty()) return "";
-  auto errors = sums_by(failed, [](const Count& one) { return std::pair(one.call, one.error); });
+std::string errors_in_words(std::vector<Sum> errors) {
   std::ranges::reverse(errors);
   constexpr size_t most = 8;
   std::string words;
@@ -356,8 +358,8 @@ void tell_limits(ProbeResult& result, Collected& collected) {
                               " system calls of 32-bit programs have no 64-bit twin and are left "
                               "out");
   tell_missed_returns(result, collected);
-  if (!collected.unfinished.empty())
-    collected.notes.push_back(std::to_string(collected.unfinished.size()) +
+  if (collected.unfinished.count > 0)
+    collected.notes.push_back(std::to_string(collected.unfinished.count) +
                               " calls had not returned at the end (`unfinished`)");
   if (!collected.skipped)
     collected.notes.emplace_back(
@@ -458,6 +460,7 @@ void complete(ProbeResult& result, Collected collected) {
 
   const bool calls =
       std::ranges::any_of(collected.counts, [](const Count& one) { return !one.call.empty(); });
+  const Errors errors = errors_in(collected.counts);
   const Subjects subjects = values_of(collected);
   const Subjects system_calls = calls ? system_calls_of(collected.counts) : Subjects();
   auto processes = processes_in(collected.counts);
@@ -471,18 +474,18 @@ void complete(ProbeResult& result, Collected collected) {
   if (by_data.size() < 2)
     for (const auto& entry : subjects.by_data) by_data.push_back(entry);
   result.aggregates = {{"by_process", by_process},
-                       {"by_error", errors_of(collected.counts)},
+                       {"by_error", errors_of(errors)},
                        {"by_data", std::move(by_data)},
                        {"latency_us", latencies(collected)}};
   if (auto returned = histogram(collected.shape.returned); !returned.empty())
     result.aggregates["returned"] = std::move(returned);
-  if (!collected.unfinished.empty())
+  if (collected.unfinished.count > 0)
     result.aggregates["unfinished"] = unfinished_of(collected.unfinished);
 
   result.summary = "Captured " + std::to_string(result.event_count) + " " + collected.counted +
                    " over " + number(result.duration_s) + " seconds";
   if (result.event_count > 0) result.summary += ": " + processes_of(collected.counts);
-  if (const auto words = errors_in_words(collected.counts); !words.empty())
+  if (const auto words = errors_in_words(errors.sums); !words.empty())
     result.summary += "; errors: " + words;
   if (!system_calls.words.empty()) result.summary += "; " + system_calls.words;
   if (!subjects.words.empty()) result.summary += "; " + subjects.words;

@@ -18,11 +18,16 @@ struct SampledEvent {
   ProbeEvent event;       // `first`: not of the sample
 };
 
-// A call that had not returned at the end.
+// Calls that had not returned at the end.
 struct UnfinishedCall {
   ProbeEvent event;  // with what was known of it
   uint64_t for_us = 0;
 };
+struct Unfinished {
+  size_t count = 0;
+  std::vector<UnfinishedCall> longest{};  // at most `unfinished_shown`, the longest first
+};
+inline constexpr size_t unfinished_shown = 20;
 
 struct Collected {
   diagnose_stats stats{};  // of all CPUs
@@ -32,7 +37,7 @@ struct Collected {
   uint64_t no_room = 0;  // events that user space could not keep
   std::vector<Count> counts;
   Shape shape{};
-  std::vector<UnfinishedCall> unfinished;
+  Unfinished unfinished{};
   std::optional<uint64_t> skipped;  // hits of all probes; none: not countable here
   size_t cpus = 1;
   std::string counted;             // what is: "TCP connection attempts"

@@ -89,7 +89,7 @@ Result<std::string> read_format(const TargetName& tracepoint) {
   const auto path = tracefs_events / tracepoint.category / tracepoint.name / "format";
   std::ifstream file(path);
   std::stringstream text;
-  if (!file || !(text << file.rdbuf())) return fail("cannot read " + path.string());
+  if (!file || !(text << file.rdbuf())) return fail_errno("cannot read " + path.string());
   return text.str();
 }
 

@@ -502,8 +502,8 @@ class TracepointDecoder : public Decoder {
                                                   field.name == "error" || field.name == "errno");
     if (field.name == "prev_state") {
       shown = show_task_state(field.names, value);
-    } else if (field.symbol && kernel_.symbols) {
-      shown = kernel_.symbols->at(value);
+    } else if (field.symbol && kernel_.symbols()) {
+      shown = kernel_.symbols()->at(value);
     } else if (field.names.has(field.is_signed ? static_cast<uint64_t>(with_sign) : value)) {
       shown = field.names.show(field.is_signed ? static_cast<uint64_t>(with_sign) : value);
     } else if (field.pointer || field.name == "skaddr" || field.name == "call_site") {

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <filesystem>
 #include <thread>
+#include <tuple>
 
 #include "sockets.h"
 #include "tracing.h"
@@ -279,10 +280,9 @@ TEST_F(Tracing, SaysWhatHasNotReturned) {
   Actor actor([&] { (void)accept(listener.get(), nullptr, nullptr); });
   auto probe = request(tracepoint, "syscall:accept");
   probe.filters.pid = actor.pid();
-  engine().arm({probe});
+  arm({probe});
   while (!is_reading(actor.pid())) sched_yield();
-  bool done = false;
-  engine().start([&] { done = true; });
+  start();
   actor.act();
   const auto accepts = [&] {
     std::ifstream file("/proc/" + std::to_string(actor.pid()) + "/syscall");
@@ -291,8 +291,7 @@ TEST_F(Tracing, SaysWhatHasNotReturned) {
   };
   while (!accepts()) sched_yield();
   engine().stop();
-  while (!done) loop().run_once(std::chrono::seconds(60));
-  const auto results = engine().results();
+  const auto results = this->results();
   kill(actor.pid(), SIGKILL);
   const json& unfinished = results.at(0).aggregates["unfinished"];
   ASSERT_EQ(unfinished.size(), 1U) << results[0].aggregates;
@@ -300,6 +299,49 @@ TEST_F(Tracing, SaysWhatHasNotReturned) {
   EXPECT_EQ(unfinished[0]["process_name"], actor_name);
   EXPECT_EQ(unfinished[0]["data"]["fd"], listener.get());
   EXPECT_THAT(results[0].summary, HasSubstr("1 calls had not returned"));
+}
+
+TEST_F(Tracing, ShowsTheLongestOfManyThatHaveNotReturned) {
+  constexpr int sleepers = 50;
+  std::array<int, 2> gate{};
+  ASSERT_EQ(pipe2(gate.data(), O_CLOEXEC), 0);
+  const UniqueFd closed(gate[0]);
+  UniqueFd open(gate[1]);
+  Actor actor([&] {
+    ::close(gate[1]);
+    for (int i = 0; i < sleepers; ++i) {
+      if (fork() != 0) continue;
+      char byte = 0;
+      _exit(static_cast<int>(read(gate[0], &byte, 1)));
+    }
+    while (wait(nullptr) > 0) {
+    }
+  });
+  auto probe = request(tracepoint, "syscall:read");
+  probe.filters.comm = actor_name;
+  arm({probe});
+  while (!is_reading(actor.pid())) sched_yield();
+  start();
+  actor.act();
+  const auto waiting = [&] {
+    int count = 0;
+    std::ifstream children("/proc/" + std::to_string(actor.pid()) + "/task/" +
+                           std::to_string(actor.pid()) + "/children");
+    for (pid_t child = 0; children >> child;) count += is_reading(child) ? 1 : 0;
+    return count;
+  };
+  while (waiting() < sleepers) sched_yield();
+  engine().stop();
+  const auto results = this->results();
+  open.reset();
+  EXPECT_EQ(actor.finish(), 0);
+  const json& unfinished = results.at(0).aggregates["unfinished"];
+  ASSERT_EQ(unfinished.size(), 21U) << results[0].aggregates;
+  EXPECT_EQ(unfinished[20]["others"], sleepers - 20);
+  for (size_t i = 1; i < 20; ++i)
+    EXPECT_GE(unfinished[i - 1]["for_us"], unfinished[i]["for_us"]) << i;
+  EXPECT_THAT(unfinished[0]["data"]["file"].get<std::string>(), testing::StartsWith("pipe:["));
+  EXPECT_THAT(results[0].summary, HasSubstr("50 calls had not returned"));
 }
 
 TEST_F(Tracing, TakesBothSidesOfAllSystemCalls) {
@@ -372,22 +414,24 @@ TEST_F(Tracing, ShowsNoFileOfAnAnonymousMapping) {
 }
 
 TEST_F(Tracing, RefusesFiltersThatDoNotApply) {
-  const auto why = [](const std::string& target, const ProbeFilters& filters) {
-    const auto results = trace(
-        {request(tracepoint, target, filters)}, [] {}, false);
-    return results.at(0).error.value_or("");
-  };
-  ProbeFilters filters;
-  filters.any_error = true;
-  EXPECT_THAT(why("syscalls/sys_enter_openat", filters), HasSubstr("filter 'errno': it has none"));
-  EXPECT_THAT(why("syscall:getppid", filters), HasSubstr("filter 'errno': it never returns an"));
-  EXPECT_THAT(why("syscall:exit_group", filters), HasSubstr("filter 'errno': it has none"));
-  EXPECT_THAT(why("syscall:get*", filters), HasSubstr("stopped before")) << "some of them fail";
-  filters = {};
-  filters.arguments = {{.name = "filename", .value = "/x"}};
-  EXPECT_THAT(why("syscall:*", filters), HasSubstr("several system calls"));
-  EXPECT_THAT(why("syscall:close", filters), HasSubstr("there is no such argument"));
-  EXPECT_THAT(why("syscall:nothing", {}), HasSubstr("no tracepoint of the system call nothing"));
+  ProbeFilters error, argument;
+  error.any_error = true;
+  argument.arguments = {{.name = "filename", .value = "/x"}};
+  const std::vector<std::tuple<std::string, ProbeFilters, std::string>> wanted = {
+      {"syscalls/sys_enter_openat", error, "filter 'errno': it has none"},
+      {"syscall:getppid", error, "filter 'errno': it never returns an error"},
+      {"syscall:exit_group", error, "filter 'errno': it has none"},
+      {"syscall:get*", error, "stopped before"},  // some of them fail
+      {"syscall:*", argument, "several system calls"},
+      {"syscall:close", argument, "there is no such argument"},
+      {"syscall:nothing", {}, "no tracepoint of the system call nothing"}};
+  std::vector<ProbeRequest> requests;
+  for (const auto& [target, filters, why] : wanted)
+    requests.push_back(request(tracepoint, target, filters));
+  const auto results = trace(
+      std::move(requests), [] {}, false);
+  for (size_t i = 0; i < wanted.size(); ++i)
+    EXPECT_THAT(results.at(i).error.value_or(""), HasSubstr(std::get<2>(wanted[i])));
 }
 
 }  // namespace

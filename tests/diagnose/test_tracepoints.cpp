@@ -402,29 +402,27 @@ TEST_F(Tracing, LeavesOutItselfAndSaysSo) {
 }
 
 TEST_F(Tracing, RefusesWhatThereIsNot) {
-  const auto refused = [](ProbeRequest request) {
-    const auto results = trace(
-        {std::move(request)}, [] {}, false);
-    EXPECT_EQ(results.at(0).status, ProbeStatus::failed);
-    return results.at(0).error.value_or("");
-  };
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "syscalls/sys_enter_nothing")),
-              HasSubstr("no tracepoint syscalls/sys_enter_nothing"));
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "../../etc/passwd")),
-              HasSubstr("../../etc/passwd"));
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "kprobe:tcp_connect")),
-              HasSubstr("it is a kprobe"));
-  EXPECT_THAT(refused(request(ProbeType::kprobe, "tcp_*")), HasSubstr("no wildcards"));
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "*/*")), HasSubstr("no name of a tracepoint"));
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "*")), HasSubstr("tracepoints match"));
-  ProbeFilters filters;
-  filters.pid = 999999999;
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "sched/sched_switch", filters)),
-              HasSubstr("no process 999999999"));
-  filters = {};
-  filters.cgroup = "/tmp";
-  EXPECT_THAT(refused(request(ProbeType::tracepoint, "sched/sched_switch", filters)),
-              HasSubstr("/tmp is no cgroup"));
+  ProbeFilters of_nobody, nowhere;
+  of_nobody.pid = 999999999;
+  nowhere.cgroup = "/tmp";
+  const std::vector<std::pair<ProbeRequest, std::string>> refused = {
+      {request(ProbeType::tracepoint, "syscalls/sys_enter_nothing"),
+       "no tracepoint syscalls/sys_enter_nothing"},
+      {request(ProbeType::tracepoint, "../../etc/passwd"), "../../etc/passwd"},
+      {request(ProbeType::tracepoint, "kprobe:tcp_connect"), "it is a kprobe"},
+      {request(ProbeType::kprobe, "tcp_*"), "no wildcards"},
+      {request(ProbeType::tracepoint, "*/*"), "no name of a tracepoint"},
+      {request(ProbeType::tracepoint, "*"), "tracepoints match"},
+      {request(ProbeType::tracepoint, "sched/sched_switch", of_nobody), "no process 999999999"},
+      {request(ProbeType::tracepoint, "sched/sched_switch", nowhere), "/tmp is no cgroup"}};
+  std::vector<ProbeRequest> requests;
+  for (const auto& [request, why] : refused) requests.push_back(request);
+  const auto results = trace(
+      std::move(requests), [] {}, false);
+  for (size_t i = 0; i < refused.size(); ++i) {
+    EXPECT_EQ(results.at(i).status, ProbeStatus::failed);
+    EXPECT_THAT(results[i].error.value_or(""), HasSubstr(refused[i].second));
+  }
 }
 
 TEST_F(Tracing, OneThatFailsLeavesTheOthersAlone) {
@@ -441,26 +439,28 @@ TEST_F(Tracing, AGroupThatFailsHalfWayLeavesTheOthersAlone) {
   const Actor actor([] { execl("/bin/true", "true", nullptr); });
   ProbeFilters filters;
   filters.pid = actor.pid();
-  // No file descriptors are left for all of the group. The other is the first of it.
+  // The other is the first of the group.
+  const std::vector<ProbeRequest> requests = {
+      request(ProbeType::tracepoint, "sched/sched_process_*", filters),
+      request(ProbeType::tracepoint, "sched/sched_process_exec", filters)};
+  arm(requests);
+  // No file descriptors are left for all of the group.
   rlimit before{}, few{};
   getrlimit(RLIMIT_NOFILE, &before);
   few = before;
   {
     const UniqueFd next(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    few.rlim_cur = static_cast<rlim_t>(next.get()) + 4;
+    few.rlim_cur = static_cast<rlim_t>(next.get()) - 4;
   }
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-  engine().arm({request(ProbeType::tracepoint, "sched/sched_process_*", filters),
-                request(ProbeType::tracepoint, "sched/sched_process_exec", filters)});
+  arm(requests);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   while (!is_reading(actor.pid())) sched_yield();
-  bool done = false;
-  engine().start([&] { done = true; });
+  start();
   actor.act();
   waitid(P_PID, static_cast<id_t>(actor.pid()), nullptr, WEXITED | WNOWAIT);
   engine().stop();
-  while (!done) loop().run_once(std::chrono::seconds(60));
-  const auto results = engine().results();
+  const auto results = this->results();
   ASSERT_EQ(results.size(), 2U);
   EXPECT_EQ(results[0].status, ProbeStatus::failed);
   EXPECT_THAT(results[0].error.value_or(""), HasSubstr("Too many open files"));
@@ -482,11 +482,9 @@ TEST_F(Tracing, SystemCallsWhoseNumbersAreNotKnownAreRefused) {
 TEST_F(Tracing, EndsByItselfAfterItsTime) {
   auto probe = request(ProbeType::tracepoint, "syscalls/sys_enter_getppid");
   probe.duration = std::chrono::seconds(1);
-  engine().arm({probe});
-  bool done = false;
-  engine().start([&] { done = true; });
-  while (!done) loop().run_once(std::chrono::seconds(60));
-  const auto results = engine().results();
+  arm({probe});
+  start();
+  const auto results = this->results();
   ASSERT_EQ(results.size(), 1U);
   EXPECT_EQ(results[0].status, ProbeStatus::ok);
   EXPECT_FALSE(results[0].error);

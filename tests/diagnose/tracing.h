@@ -12,6 +12,7 @@
 #include <array>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -75,18 +76,6 @@ inline bool is_reading(pid_t pid) {
 
 class Tracing : public testing::Test {
  protected:
-  // Programs are loaded once for all tests.
-  static void SetUpTestSuite() {
-    loop_ = new EventLoop();
-    auto engine = Engine::load(*loop_);
-    ASSERT_TRUE(engine) << engine.error().message;
-    engine_ = engine->release();
-  }
-  static void TearDownTestSuite() {
-    delete engine_;
-    delete loop_;
-  }
-
   static ProbeRequest request(ProbeType type, const std::string& target,
                               const ProbeFilters& filters = {}) {
     ProbeRequest request;
@@ -98,37 +87,51 @@ class Tracing : public testing::Test {
     return request;
   }
 
-  // Arms, lets the actor act, and stops when it has ended.
-  static std::vector<ProbeResult> trace(std::vector<ProbeRequest> requests,
-                                        const std::function<void()>& act, bool only_actor = true) {
-    Actor actor(act);
-    if (only_actor)
-      for (ProbeRequest& request : requests) request.filters.pid = actor.pid();
-    engine_->arm(std::move(requests));
-    bool done = false;
-    while (!is_reading(actor.pid())) sched_yield();
-    engine_->start([&] { done = true; });
-    actor.act();
-    EXPECT_EQ(actor.finish(), 0);
-    engine_->stop();
-    while (!done) loop_->run_once(std::chrono::seconds(60));
+  void arm(std::vector<ProbeRequest> requests) {
+    engine_.reset();
+    auto engine = Engine::arm(loop_, std::move(requests));
+    if (!engine) throw std::runtime_error(engine.error().message);
+    engine_ = std::move(*engine);
+  }
+  void start() {
+    done_ = false;
+    engine_->start([this] { done_ = true; });
+  }
+  // Of what has been stopped or ends by itself.
+  std::vector<ProbeResult> results() {
+    while (!done_) loop_.run_once(std::chrono::seconds(60));
     return engine_->results();
   }
 
-  static ProbeResult trace(ProbeType type, const std::string& target,
-                           const std::function<void()>& act, bool only_actor = true) {
+  // Arms, lets the actor act, and stops when it has ended.
+  std::vector<ProbeResult> trace(std::vector<ProbeRequest> requests,
+                                 const std::function<void()>& act, bool only_actor = true) {
+    Actor actor(act);
+    if (only_actor)
+      for (ProbeRequest& request : requests) request.filters.pid = actor.pid();
+    arm(std::move(requests));
+    while (!is_reading(actor.pid())) sched_yield();
+    start();
+    actor.act();
+    EXPECT_EQ(actor.finish(), 0);
+    engine_->stop();
+    return results();
+  }
+
+  ProbeResult trace(ProbeType type, const std::string& target, const std::function<void()>& act,
+                    bool only_actor = true) {
     auto results = trace({request(type, target)}, act, only_actor);
     EXPECT_EQ(results.size(), 1U);
     EXPECT_NE(results.at(0).status, ProbeStatus::failed) << results[0].error.value_or("");
     return results.at(0);
   }
 
-  static EventLoop& loop() { return *loop_; }
-  static Engine& engine() { return *engine_; }
+  Engine& engine() { return *engine_; }
 
  private:
-  static inline EventLoop* loop_ = nullptr;
-  static inline Engine* engine_ = nullptr;
+  EventLoop loop_;
+  std::unique_ptr<Engine> engine_;
+  bool done_ = false;
 };
 
 // The events that have this in their data.

@@ -169,11 +169,12 @@ TEST(DiagnoseResults, CallsThatHaveNotReturnedAreTold) {
   call.event.process_name = "db";
   call.event.event_type = "fsync";
   call.for_us = 9'000'000;
-  collected.unfinished = {UnfinishedCall(), call};
+  collected.unfinished = {.count = 30, .longest = {call}};
   complete(result, collected);
-  EXPECT_EQ(result.aggregates["unfinished"][0]["event_type"], "fsync") << "the longest first";
+  EXPECT_EQ(result.aggregates["unfinished"][0]["event_type"], "fsync");
   EXPECT_EQ(result.aggregates["unfinished"][0]["for_us"], 9'000'000);
-  EXPECT_THAT(result.summary, HasSubstr("2 calls had not returned at the end"));
+  EXPECT_EQ(result.aggregates["unfinished"][1]["others"], 29);
+  EXPECT_THAT(result.summary, HasSubstr("30 calls had not returned at the end"));
 }
 
 TEST(DiagnoseResults, ManyProcessesEndInOneEntry) {
