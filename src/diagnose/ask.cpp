@@ -76,26 +76,35 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
   ResultStore results;
   bool repairing = false, corrected = false, anything_ran = false;
   json messages = json::array();
-  const auto add = [&](const char* role, std::string content) {
-    messages.push_back({{"role", role}, {"content", std::move(content)}});
+  const auto add = [&](json message) {
+    messages.push_back(std::move(message));
     listener.on_message(messages.back());
   };
-  add("system", system_prompt(commands, budget.turns));
-  add("user", question);
+  // To what the model has called, or just to the model.
+  const auto answer_to = [&](const std::vector<std::string>& calls, const std::string& content) {
+    if (calls.empty()) add({{"role", "user"}, {"content", content}});
+    for (const std::string& id : calls)
+      add({{"role", "tool"},
+           {"tool_call_id", id},
+           {"content", id == calls.front() ? content : "Not run: one call a message."}});
+  };
+  add({{"role", "system"}, {"content", system_prompt(commands, budget.turns)}});
+  add({{"role", "user"}, {"content", question}});
 
   for (int turn = 1; turn <= budget.turns; ++turn) {
-    auto content = chat.complete(messages, left.deadline);
-    if (!content) return tl::make_unexpected(content.error());
-    add("assistant", *content);
-    auto reply = read(*content);
+    auto said = chat.complete(messages, left.deadline);
+    if (!said) return tl::make_unexpected(said.error());
+    add(said->message);
+    const auto tell = [&](const std::string& content) { answer_to(said->calls, content); };
+    auto reply = read(said->text);
     if (!reply) {
       if (repairing)
         return fail("the model's reply is not what was asked for, even after it was told: " +
                     reply.error().message);
       repairing = true;
       listener.on_note("the model's reply is not what was asked for: " + reply.error().message);
-      add("user", "Your message could not be used: " + reply.error().message +
-                      ". Answer again with one JSON object of the two kinds. " + left.words(turn));
+      tell("Your message could not be used: " + reply.error().message +
+           ". Answer again with one JSON object of the two kinds. " + left.words(turn));
       continue;
     }
     repairing = false;
@@ -105,10 +114,10 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
         return conclude(std::move(*resolution), std::move(not_found), anything_ran);
       corrected = true;
       listener.on_note("not found in any result: " + listed(not_found));
-      add("user", "These of your evidence are in none of the results that you were given: " +
-                      listed(not_found) +
-                      ". Quote only what is there: correct your resolution, or look further. " +
-                      left.words(turn));
+      tell("These of your evidence are in none of the results that you were given: " +
+           listed(not_found) +
+           ". Quote only what is there: correct your resolution, or look further. " +
+           left.words(turn));
       continue;
     }
     if (left.bytes == 0)
@@ -144,7 +153,7 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
     if (shortened)
       text += "\nProbes ran for " + std::to_string(seconds.count()) +
               " s at most: no more time was left.";
-    add("user", std::move(text) + "\n" + left.words(turn));
+    tell(text + "\n" + left.words(turn));
   }
   return fail("the model did not conclude within " + std::to_string(budget.turns) + " messages");
 }

@@ -12,6 +12,7 @@
 
 #include "diagnose/diagnosis.h"
 #include "diagnose/request.h"
+#include "diagnose/schema.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -79,11 +80,35 @@ std::string reason(const std::string& body) {
   return in_quotes(body);
 }
 
+json at(const json& value, const json::json_pointer& where) {
+  return value.contains(where) ? value[where] : json();
+}
+
+// Some endpoints give the arguments of a call as an object, and not as its text.
+std::string arguments_of(const json& call) {
+  const json arguments = at(call, json::json_pointer("/function/arguments"));
+  return arguments.is_string() ? arguments.get<std::string>() : dump(arguments);
+}
+
+bool used_tools(const json& messages) {
+  return std::ranges::any_of(messages,
+                             [](const json& message) { return message.contains("tool_calls"); });
+}
+
+// The calls of a message; none where one of them cannot be answered, for want of an id.
+std::vector<std::string> calls_of(const json& message) {
+  std::vector<std::string> ids;
+  const json calls = at(message, json::json_pointer("/tool_calls"));
+  if (!calls.is_array()) return ids;
+  for (const json& call : calls) {
+    const json id = at(call, json::json_pointer("/id"));
+    if (!id.is_string() || !call.contains("function")) return {};
+    ids.push_back(id.get<std::string>());
+  }
+  return ids;
+}
+
 Result<std::string> content_of(const json& reply) {
-  if (!reply.is_object()) return fail("the endpoint's reply is no JSON object");
-  const auto at = [](const json& value, const json::json_pointer& where) {
-    return value.contains(where) ? value[where] : json();
-  };
   const json content = at(reply, json::json_pointer("/choices/0/message/content"));
   std::string text;
   if (content.is_string()) text = content.get<std::string>();
@@ -96,6 +121,24 @@ Result<std::string> content_of(const json& reply) {
     return fail("the endpoint's reply has no choices[0].message.content: " +
                 in_quotes(dump(reply)));
   return text;
+}
+
+Result<ChatReply> read_reply(const json& reply) {
+  if (!reply.is_object()) return fail("the endpoint's reply is no JSON object");
+  const json message = at(reply, json::json_pointer("/choices/0/message"));
+  ChatReply read{.calls = calls_of(message)};
+  if (!read.calls.empty()) {
+    read.text = arguments_of(message["tool_calls"][0]);
+    read.message = {{"role", "assistant"},
+                    {"content", at(message, json::json_pointer("/content"))},
+                    {"tool_calls", message["tool_calls"]}};
+    return read;
+  }
+  auto content = content_of(reply);
+  if (!content) return tl::make_unexpected(content.error());
+  read.text = std::move(*content);
+  read.message = {{"role", "assistant"}, {"content", read.text}};
+  return read;
 }
 
 }  // namespace
@@ -180,10 +223,11 @@ Chat::Attempt Chat::attempt(const std::string& body, milliseconds time) {
   return result;
 }
 
-Result<std::string> Chat::complete(const json& messages, Clock::time_point deadline) {
+Result<ChatReply> Chat::complete(const json& messages, Clock::time_point deadline) {
   json request{{"model", settings_.model}, {"messages", messages}};
   if (!episode_.empty()) request["tensorzero::episode_id"] = episode_;
-  const std::string body = dump(request);
+  if (has_tools_) request.update({{"tools", chat_tools()}, {"tool_choice", "required"}});
+  std::string body = dump(request);
 
   milliseconds back_off = first_back_off;
   for (int number = 1;; ++number) {
@@ -196,7 +240,7 @@ Result<std::string> Chat::complete(const json& messages, Clock::time_point deadl
       if (episode_.empty() && reply->is_object() && reply->contains("episode_id") &&
           (*reply)["episode_id"].is_string())
         episode_ = (*reply)["episode_id"].get<std::string>();
-      return content_of(*reply);
+      return read_reply(*reply);
     }
     if (result.code == CURLE_ABORTED_BY_CALLBACK) return fail("stopped");
     if (result.code == CURLE_WRITE_ERROR)
@@ -205,6 +249,16 @@ Result<std::string> Chat::complete(const json& messages, Clock::time_point deadl
     const std::string why = result.code != CURLE_OK ? result.error
                                                     : "HTTP " + std::to_string(result.status) +
                                                           ": " + reason(result.body);
+    // An endpoint or a model without tools says so in many ways. What it has accepted once it has.
+    const bool of_tools = result.status == 400 || result.status == 422 ||
+                          (result.status >= 500 && why.find("tool") != std::string::npos);
+    if (has_tools_ && of_tools && !used_tools(messages)) {
+      has_tools_ = false;
+      for (const char* key : {"tools", "tool_choice"}) request.erase(key);
+      body = dump(request);
+      say_(why + "; again without tools");
+      continue;
+    }
     const bool again =
         result.status == 429 || result.status >= 500 || result.code == CURLE_OPERATION_TIMEDOUT ||
         result.code == CURLE_COULDNT_CONNECT || result.code == CURLE_COULDNT_RESOLVE_HOST ||

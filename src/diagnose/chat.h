@@ -3,8 +3,9 @@
 
 #include <chrono>
 #include <functional>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "system/result.h"
 
@@ -18,6 +19,14 @@ struct ChatSettings {
   bool insecure = false;
 };
 
+// A message of the model's.
+struct ChatReply {
+  std::string text{};        // the arguments of its first tool call, else what it wrote
+  nlohmann::json message{};  // as it stands in the conversation
+  // Its tool calls. Each is to be answered, by a message of the role "tool" with this id.
+  std::vector<std::string> calls{};
+};
+
 // What a chat waits with: false ends it at once (Ctrl-C).
 using Wait = std::function<bool(std::chrono::milliseconds)>;
 
@@ -26,11 +35,12 @@ class Chat {
   // The error names what is wrong with a setting: no URL, a key that would go out in the clear.
   static Result<Chat> open(ChatSettings settings, Wait wait, std::function<void(std::string)> say);
 
-  // The model's next message. 429, 5xx, time-outs and a server that is not there are retried, with
+  // The model's next message: a call of one of chat_tools(), which are offered until the endpoint
+  // refuses them, or text. 429, 5xx, time-outs and a server that is not there are retried, with
   // back-off, as long as `deadline` (steady clock) allows and five times at most. Messages are
   // {"role": …, "content": …}.
-  Result<std::string> complete(const nlohmann::json& messages,
-                               std::chrono::steady_clock::time_point deadline);
+  Result<ChatReply> complete(const nlohmann::json& messages,
+                             std::chrono::steady_clock::time_point deadline);
 
  private:
   Chat(ChatSettings settings, std::string url, bool here, Wait wait,
@@ -44,6 +54,7 @@ class Chat {
   bool here_;  // the endpoint is on this machine
   Wait wait_;
   std::function<void(std::string)> say_;  // of retries
+  bool has_tools_ = true;
   std::string episode_;  // TensorZero's: taken from the first reply, sent with all that follow
 };
 

@@ -15,7 +15,8 @@ std::string system_prompt(const CommandSettings& settings, int turns) {
 
   return R"(You find out why a Linux machine misbehaves. You see it only through what you ask for:
 commands that look, and eBPF probes that record what the kernel really does. Each of your messages
-is exactly one JSON object and nothing else, of one of two kinds.
+is exactly one JSON object and nothing else, of one of two kinds. Where you have the tools `look` and
+`conclude`, call one of them instead, with the same keys but response_type.
 
 To look further:
 {"response_type": "diagnostic",

@@ -181,6 +181,18 @@ json command_result_schema() {
           {"required", {"id", "command", "exit_code", "output", "error"}}};
 }
 
+json request_schema() {
+  json pages = list_of({{"type", "object"}}, "Of earlier results: result, from, limit");
+  pages["maxItems"] = pages_max;
+  json programs = programs_schema();
+  programs.erase("minItems");
+  return schema({{"response_type", {{"const", "diagnostic"}}},
+                 {"reasoning", text("What is suspected, and what this will show")},
+                 {"commands", commands_schema()},
+                 {"ebpf_programs", std::move(programs)},
+                 {"more", std::move(pages)}});
+}
+
 json published(const std::string& title, json whole) {
   whole["$schema"] = "https://json-schema.org/draft/2020-12/schema";
   whole["title"] = title;
@@ -203,16 +215,26 @@ json answer_schema() {
 }
 
 json published_request_schema() {
-  json pages = list_of({{"type", "object"}}, "Of earlier results: result, from, limit");
-  pages["maxItems"] = pages_max;
-  json programs = programs_schema();
-  programs.erase("minItems");
-  return published("A request of ebpf-ai-monitor diagnose",
-                   schema({{"response_type", {{"const", "diagnostic"}}},
-                           {"reasoning", text("What is suspected, and what this will show")},
-                           {"commands", commands_schema()},
-                           {"ebpf_programs", std::move(programs)},
-                           {"more", std::move(pages)}}));
+  return published("A request of ebpf-ai-monitor diagnose", request_schema());
+}
+
+json chat_tools() {
+  const auto tool = [](const char* name, const char* description, json parameters) -> json {
+    return {
+        {"type", "function"},
+        {"function",
+         {{"name", name}, {"description", description}, {"parameters", std::move(parameters)}}}};
+  };
+  json look = request_schema();
+  look["properties"].erase("response_type");
+  const json conclusion =
+      schema({{"root_cause", text("The cause, not the symptom")},
+              {"resolution_plan", text("What to do, step by step")},
+              {"confidence", {{"type", "string"}, {"enum", {"High", "Medium", "Low"}}}},
+              {"ebpf_evidence", text("The recorded events that show it, quoted")}},
+             {"root_cause", "resolution_plan", "confidence", "ebpf_evidence"});
+  return {tool("look", "Runs commands and probes, and gives their results", std::move(look)),
+          tool("conclude", "Ends the search with its resolution", conclusion)};
 }
 
 json published_answer_schema() {

@@ -16,6 +16,9 @@ nlohmann::json list_of(nlohmann::json items, const std::string& description);
 nlohmann::json commands_schema();
 nlohmann::json programs_schema();
 nlohmann::json answer_schema();
+// What a model may call instead of replying in JSON: functions `look` and `conclude`, as OpenAI's
+// chat completions describe tools.
+nlohmann::json chat_tools();
 // The whole, as they are published: docs/diagnose-request.schema.json, diagnose-answer.schema.json.
 nlohmann::json published_request_schema();
 nlohmann::json published_answer_schema();

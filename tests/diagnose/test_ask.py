@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from support.binary import BINARY
@@ -293,6 +294,72 @@ class TestConversation:
         assert len(chat.requests) == 1 and proxy.headers == []
 
 
+class TestTools:
+    """Endpoints whose models call tools, those that refuse them, and those that do neither right."""
+
+    CONCLUSION = {key: value for key, value in RESOLUTION.items() if key != "response_type"}
+
+    def test_they_are_called(self, ask: Ask) -> None:
+        replies = [
+            Reply(calls=[("look", json.dumps({"reasoning": "look", "commands": ["echo looked"]}))]),
+            Reply(calls=[("conclude", json.dumps(self.CONCLUSION))]),
+        ]
+        with StandInChat(lambda request, number: replies[number]) as chat:
+            done = ask(chat)
+        assert done.returncode == 0 and "the cause" in done.stdout, done.stderr
+        first, second = chat.requests
+        assert {it["function"]["name"] for it in first["tools"]} == {"look", "conclude"} and first["tool_choice"] == "required"
+        for tool in first["tools"]:
+            jsonschema.Draft202012Validator.check_schema(tool["function"]["parameters"])
+        call, answer = second["messages"][-2:]
+        assert call["tool_calls"][0]["id"] == answer["tool_call_id"] == "call-0-0" and answer["role"] == "tool"
+        result = json.JSONDecoder().raw_decode(answer["content"])[0]
+        assert result["command_results"][0]["output"] == "looked\n"
+
+    def test_arguments_as_an_object(self, ask: Ask) -> None:
+        with StandInChat(lambda request, number: Reply(calls=[("conclude", self.CONCLUSION)])) as chat:
+            assert "the cause" in ask(chat).stdout
+
+    def test_every_call_is_answered(self, ask: Ask) -> None:
+        look = json.dumps({"commands": ["echo looked"]})
+        replies = [Reply(calls=[("look", look), ("look", look)]), Reply(RESOLUTION)]
+        with StandInChat(lambda request, number: replies[number]) as chat:
+            assert ask(chat).returncode == 0
+        first, second = chat.requests[1]["messages"][-2:]
+        assert [first["tool_call_id"], second["tool_call_id"]] == ["call-0-0", "call-0-1"]
+        assert "looked" in first["content"] and "Not run" in second["content"]
+
+    def test_a_broken_call_is_repaired(self, ask: Ask) -> None:
+        replies = [Reply(calls=[("look", '{"commands": [')]), Reply(calls=[("conclude", json.dumps(self.CONCLUSION))])]
+        with StandInChat(lambda request, number: replies[number]) as chat:
+            assert ask(chat).returncode == 0
+        assert "could not be used" in chat.requests[1]["messages"][-1]["content"]
+
+    @pytest.mark.parametrize(("status", "error"), [
+        (400, "registry.ollama.ai/library/m does not support tools"), (422, "tools: extra inputs are not permitted"),
+        (500, "tools param requires --jinja flag"), (501, "tool calls are not implemented"),
+    ])
+    def test_an_endpoint_without(self, ask: Ask, status: int, error: str) -> None:
+        def model(request: dict[str, Any], number: int) -> Any:
+            if "tools" in request:
+                return Reply(status=status, error=error)
+            return LOOK if number == 1 else RESOLUTION
+
+        with StandInChat(model) as chat:
+            done = ask(chat)
+        assert done.returncode == 0, done.stderr
+        assert [("tools" in it) for it in chat.requests] == [True, False, False], "it is not asked about them again"
+        assert "again without tools" in done.stderr
+
+    @pytest.mark.parametrize("calls", [
+        "look", {}, [], [None], [{"function": {"name": "look"}}], [{"id": 7, "function": {}}], [{"id": "x"}],
+    ])
+    def test_what_is_no_call(self, ask: Ask, calls: Any) -> None:
+        body = {"choices": [{"message": {"content": json.dumps(RESOLUTION), "tool_calls": calls}}]}
+        with StandInChat(lambda request, number: Reply(body=json.dumps(body).encode())) as chat:
+            assert "the cause" in ask(chat).stdout, "what it wrote counts"
+
+
 class TestBudgets:
     def test_turns(self, ask: Ask) -> None:
         with StandInChat(lambda request, number: LOOK) as chat:
@@ -338,13 +405,14 @@ class TestBudgets:
         assert 1 <= len(chat.requests) <= 2
 
 
-    def test_time_shortens_probes(self, ask: Ask) -> None:
+    def test_time_shortens_probes(self, ask: Ask, tmp_path: Path) -> None:
         program = {"name": "p", "type": "tracepoint", "target": "sched/sched_process_exec", "duration": 300}
         long = {"response_type": "diagnostic", "ebpf_programs": [program]}
+        path = tmp_path / "transcript.jsonl"
         with StandInChat(lambda request, number: long if number == 0 else RESOLUTION) as chat:
-            assert ask(chat, "--time", "16").returncode == 0
-        told = chat.requests[1]["messages"][-1]["content"]
-        assert "at most: no more time was left" in told
+            ask(chat, "--time", "4", "--transcript", str(path))  # which may be over by then
+        told = json.loads(path.read_text().splitlines()[3])
+        assert told["role"] == "user" and "at most: no more time was left" in told["content"]
 
 
 class TestFailures:
@@ -361,7 +429,8 @@ class TestFailures:
         with StandInChat(lambda request, number: Reply(status=status, headers={"location": "http://127.0.0.1:1/"})) as chat:
             done = ask(chat)
         assert done.returncode == 1 and str(status) in done.stderr
-        assert len(chat.requests) == 1
+        # 400 may be of the tools.
+        assert [("tools" in it) for it in chat.requests] == ([True, False] if status == 400 else [True])
 
     @pytest.mark.parametrize(
         ("body", "says"),

@@ -20,6 +20,17 @@ class Reply:
     # More keys of the reply, and a body that stands for all of it.
     extra: dict[str, Any] = field(default_factory=dict)
     body: bytes | None = None
+    # What the model calls, by the tools' names; with these `content` is null.
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    error: str = ""
+
+    def message(self, number: int) -> dict[str, Any]:
+        if not self.calls:
+            return {"role": "assistant", "content": self.content if isinstance(self.content, str) else json.dumps(self.content)}
+        return {"role": "assistant", "content": None, "tool_calls": [
+            {"id": f"call-{number}-{i}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            for i, (name, arguments) in enumerate(self.calls)
+        ]}
 
 
 class StandInChat:
@@ -58,11 +69,10 @@ class StandInChat:
                 reply = chat._model(request, len(chat.requests) - 1)
                 if not isinstance(reply, Reply):
                     reply = Reply(reply)
-                content = reply.content if isinstance(reply.content, str) else json.dumps(reply.content)
-                message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+                message = {"index": 0, "finish_reason": "stop", "message": reply.message(len(chat.requests) - 1)}
                 whole = {"object": "chat.completion", "model": request["model"], "choices": [message]} | reply.extra
                 if reply.status != 200:
-                    whole = {"error": {"message": f"status {reply.status}, as the test wants it"}}
+                    whole = {"error": {"message": reply.error or f"status {reply.status}, as the test wants it"}}
                 data = json.dumps(whole).encode() if reply.body is None else reply.body
                 self.send_response(reply.status)
                 for key, value in {"content-type": "application/json", "content-length": str(len(data))}.items():
