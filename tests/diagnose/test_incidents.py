@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +27,22 @@ Diagnose = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def diagnose(config: Path) -> Diagnose:
-    """Runs programs and, once they are armed, Python that does what goes wrong; the answer as MCP gives it."""
+    """Runs programs and, once they are armed, Python that does what goes wrong; the answer when that has ended."""
 
     def run(programs: list[dict[str, Any]], script: str, *arguments: str) -> dict[str, Any]:
-        server = subprocess.Popen(
-            [str(BINARY), "mcp", "--config", str(config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert server.stdin and server.stdout
-        version = "io.modelcontextprotocol/protocolVersion"
-        meta = {version: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}, "progressToken": 1}
-        call = {"name": "trace", "arguments": {"ebpf_programs": programs}, "_meta": meta}
-        server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}) + "\n")
-        server.stdin.flush()
-        # All probes are armed before the clock starts, and progress is told a second later.
-        assert json.loads(server.stdout.readline())["method"] == "notifications/progress"
-        subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False, timeout=60)
-        answer: dict[str, Any] = {}
-        while "result" not in answer:
-            answer = json.loads(server.stdout.readline())
-        server.stdin.close()
-        server.wait(60)
-        content = answer["result"]["structuredContent"]
+        tracer = subprocess.Popen(
+            [str(BINARY), "diagnose", "run", "--config", str(config), "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert tracer.stdin and tracer.stdout and tracer.stderr
+        tracer.stdin.write(json.dumps({"ebpf_programs": programs}))
+        tracer.stdin.close()
+        said = tracer.stderr.readline()
+        assert "armed" in said, said
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False, timeout=240)
+        tracer.send_signal(signal.SIGINT)
+        content = json.loads(tracer.stdout.read())
+        tracer.wait(60)
         jsonschema.validate(content, json.loads((ROOT / "docs" / "diagnose-answer.schema.json").read_text()))
         return content
 
@@ -57,12 +54,12 @@ def beginning(answer: dict[str, Any]) -> str:
 
 
 def program(target: str, **filters: Any) -> dict[str, Any]:
-    return {"target": target, "duration": 6, "filters": filters}
+    return {"target": target, "duration": 300, "filters": filters}
 
 
 def only(answer: dict[str, Any]) -> dict[str, Any]:
     [result] = answer["ebpf_results"].values()
-    assert result["status"] == "ok", result
+    assert result["error"] == "stopped before its 300 s were over", result
     return result
 
 
@@ -141,10 +138,8 @@ def test_who_killed_it(diagnose: Diagnose) -> None:
         victim.wait()
     """)
     by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
-    sent = by_name["signal_generate"]["events"]
-    columns = sent["columns"]
-    rows = [sent.get("same", {}) | dict(zip(columns, row)) for row in sent["rows"]]
-    [kill] = [it for it in rows if it.get("sig") == "SIGKILL" and it.get("comm") == "sleep"]
+    sent = [it for it in by_name["signal_generate"]["events"] if it["data"].get("comm") == "sleep"]
+    [kill] = [it for it in sent if it["data"]["sig"] == "SIGKILL"]
     assert kill["process_name"].startswith("python3")
     assert "SIGKILL" in json.dumps(by_name["sched_process_exit"]["events"])
 
@@ -176,6 +171,111 @@ def test_who_waits_for_a_lock(diagnose: Diagnose) -> None:
     waits = [it for it in result["aggregates"]["by_process"] if it.get("process_name", "").startswith("python3")]
     assert waits and waits[0]["max_us"] >= 400_000
     assert "FUTEX_WAIT" in beginning(answer)
+
+
+def test_no_room_on_a_full_or_read_only_file_system(diagnose: Diagnose) -> None:
+    """ENOSPC and EROFS, with path and process, among good writes of others."""
+    answer = diagnose([program("syscall:write", errno=["ENOSPC"]), program("syscall:openat", errno="EROFS")], """
+        import ctypes, errno, os, tempfile
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(0x00020000):  # CLONE_NEWNS: what is mounted here is nobody else's
+            raise OSError(ctypes.get_errno(), "unshare")
+        where = tempfile.mkdtemp()
+        libc.mount(b"none", b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
+        for path, flags, options in (("small", 0, b"size=64k"), ("closed", 1, b"size=64k")):  # MS_RDONLY
+            os.mkdir(f"{where}/{path}")
+            if libc.mount(b"tmpfs", f"{where}/{path}".encode(), b"tmpfs", flags, options):
+                raise OSError(ctypes.get_errno(), "mount")
+        try: open(f"{where}/closed/new-file", "w")
+        except OSError as error: assert error.errno == errno.EROFS
+        with open(f"{where}/small/full-file", "wb", buffering=0) as file:
+            try:
+                for _ in range(100): file.write(bytes(4096))
+            except OSError as error: assert error.errno == errno.ENOSPC
+    """)
+    by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
+    for name, error, path in (("write", "ENOSPC", "/full-file"), ("openat", "EROFS", "/closed/new-file")):
+        result = by_name[name]
+        [failed] = [it for it in result["aggregates"]["by_error"] if it["errno"] == error]
+        assert failed["count"] >= 1 and failed["by_process"][0]["process_name"].startswith("python3")
+        assert path in json.dumps(result)[:BEGINNING], result
+
+
+def test_the_queue_of_who_accepts_is_full(diagnose: Diagnose) -> None:
+    """Nobody accepts: connections beyond the backlog hang, and the packets are dropped."""
+    answer = diagnose([program("syscall:connect", latency_us=1_000_000), program("skb/kfree_skb"), program("tcp/tcp_retransmit_skb")], """
+        import contextlib, socket
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            waiting = [stack.enter_context(socket.socket()) for _ in range(4)]
+            for client in waiting:
+                client.setblocking(False)
+                client.connect_ex(listener.getsockname())
+            late = stack.enter_context(socket.socket())
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, (1).to_bytes(8, "little") + (200_000).to_bytes(8, "little"))
+            late.connect_ex(listener.getsockname())
+            print(listener.getsockname()[1])
+    """)
+    by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
+    slow = [it for it in by_name["connect"]["events"] if it["process_name"].startswith("python3")]
+    assert slow and slow[0]["data"]["latency_us"] > 1_000_000 and slow[0]["data"]["destination"].startswith("127.0.0.1:")
+    assert slow[0]["data"]["errno"] in ("EINPROGRESS", "EAGAIN", "ETIMEDOUT"), slow[0]
+    again = [it for it in by_name["tcp_retransmit_skb"]["events"] if it["data"]["destination"] == slow[0]["data"]["destination"]]
+    assert again, "its SYN was sent again"
+
+
+def test_a_container_cannot_connect(diagnose: Diagnose) -> None:
+    """In a network namespace of its own, without an interface that is up: what works for the host fails there."""
+    answer = diagnose([program("syscall:connect", errno="any", uid=54322)], """
+        import ctypes, os, socket
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(0x40000000):  # CLONE_NEWNET
+            raise OSError(ctypes.get_errno(), "unshare")
+        os.setuid(54322)
+        for _ in range(5):
+            with socket.socket() as s: s.connect_ex(("192.0.2.1", 443))
+    """)
+    [error] = only(answer)["aggregates"]["by_error"]
+    assert error["errno"] == "ENETUNREACH" and error["count"] == 5
+    assert "192.0.2.1:443" in beginning(answer)
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A cgroup whose processes have 32 MiB of memory, of version 1 or 2 as the machine has it."""
+    name = f"diagnose-test-{os.getpid()}"
+    for root, limit in ((Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"), (Path("/sys/fs/cgroup"), "memory.max")):
+        group = root / name
+        if not root.is_mount():
+            continue
+        group.mkdir()
+        if (group / limit).exists():
+            (group / limit).write_text(str(32 * 2**20))
+            yield group
+            group.rmdir()
+            return
+        group.rmdir()
+    pytest.skip("no cgroup here limits memory")
+
+
+def test_an_oom_kill(diagnose: Diagnose, small_group: Path) -> None:
+    answer = diagnose([program("oom/mark_victim"), program("sched/sched_process_exit", comm="greedy")], """
+        import os, sys
+        child = os.fork()
+        if child == 0:
+            open(sys.argv[1] + "/cgroup.procs", "w").write("0")
+            open("/proc/self/comm", "w").write("greedy")
+            memory = [bytearray(b"x" * 2**20) for _ in range(2000)]
+            os._exit(0)
+        os.waitpid(child, 0)
+    """, str(small_group))
+    by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
+    [ended] = [it for it in by_name["sched_process_exit"]["events"] if it["data"].get("last_thread")]
+    assert ended["data"]["signal"] == "SIGKILL"
+    victims = [it["data"]["pid"] for it in by_name["mark_victim"]["events"]]
+    assert ended["process_id"] in victims and "mark_victim" in beginning(answer)
 
 
 def test_a_storm_of_processes(diagnose: Diagnose) -> None:
