@@ -413,6 +413,55 @@ TEST_F(Tracing, ShowsNoFileOfAnAnonymousMapping) {
   EXPECT_THAT(result.events[0].data["ret"].get<std::string>(), testing::StartsWith("0x"));
 }
 
+#if defined(__x86_64__)
+// A system call as 32-bit programs make it; any process can.
+long call_of_32_bit(long number, uint32_t first = 0, long second = 0) {
+  long result = number;
+  asm volatile("int $0x80" : "+a"(result) : "b"(long{first}), "c"(second), "d"(0L) : "memory");
+  return result;
+}
+
+// Numbers of the 32-bit table, arch/x86/entry/syscalls/syscall_32.tbl.
+constexpr long open_of_32_bit = 5, getpid_of_32_bit = 20, pread64_of_32_bit = 180,
+               remap_file_pages_of_32_bit = 257;  // as openat's in the 64-bit table
+
+bool has_32_bit_calls() {
+  const pid_t child = fork();
+  if (child == 0) _exit(call_of_32_bit(getpid_of_32_bit) == getpid() ? 0 : 1);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+TEST_F(Tracing, TakesSystemCallsOf32BitPrograms) {
+  if (!has_32_bit_calls())
+    GTEST_SKIP() << "this kernel runs no 32-bit programs (CONFIG_IA32_EMULATION)";
+  auto by_path = request(tracepoint, "syscall:open");
+  by_path.filters.arguments = {{.name = "filename", .value = "/no/such/32*"}};
+  const auto results = trace(
+      {by_path, request(tracepoint, "syscall:openat"), request(tracepoint, "syscall:getpid")}, [] {
+        // Where a pointer of 32 bits reaches.
+        char* path = static_cast<char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0));
+        std::string("/no/such/32-bit-file").copy(path, 4095);
+        const auto address = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(path));
+        if (call_of_32_bit(open_of_32_bit, address) != -ENOENT) _exit(3);
+        if (call_of_32_bit(getpid_of_32_bit) != getpid()) _exit(4);
+        (void)call_of_32_bit(remap_file_pages_of_32_bit);
+        (void)call_of_32_bit(pread64_of_32_bit, UINT32_MAX);
+      });
+  ASSERT_EQ(results.at(0).events.size(), 1U) << results[0].error.value_or("");
+  const json& opened = results[0].events[0].data;
+  EXPECT_EQ(opened["filename"], "/no/such/32-bit-file");
+  EXPECT_EQ(opened["errno"], "ENOENT");
+  EXPECT_EQ(opened["compat"], true);
+  EXPECT_EQ(results.at(1).event_count, 0U) << "numbers are not those of the 64-bit table";
+  EXPECT_EQ(with(results.at(2), "compat", true).size(), 1U);
+  EXPECT_THAT(results[0].summary,
+              HasSubstr("system calls of 32-bit programs have no 64-bit twin and are left out"));
+}
+#endif
+
 TEST_F(Tracing, RefusesFiltersThatDoNotApply) {
   ProbeFilters error, argument;
   error.any_error = true;

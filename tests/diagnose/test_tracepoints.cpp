@@ -393,6 +393,46 @@ TEST_F(Tracing, FiltersByCgroup) {
   EXPECT_EQ(results[1].event_count, 3U);
 }
 
+TEST_F(Tracing, FiltersByEveryFormOfACgroup) {
+  const CgroupMount cgroups;
+  // As systemd and a runtime of containers name them, below a group of the test's own.
+  const std::string own = std::to_string(getpid());
+  const std::string slice = "/diagnose-test/" + own + ".slice";
+  const std::string service = slice + "/diagnose-" + own + ".service";
+  const std::string id = "0123456789abcdef-" + own;
+  const std::string container = slice + "/docker-" + id + ".scope";
+  for (const std::string& group : {service, container})
+    std::filesystem::create_directories(cgroups.root() + group);
+  const auto join = [&](const std::string& group, int calls) {
+    std::ofstream(cgroups.root() + group + "/cgroup.procs") << 0 << std::flush;
+    for (int i = 0; i < calls; ++i) (void)syscall(SYS_getppid);
+  };
+  std::vector<std::pair<ProbeFilters, uint64_t>> wanted;
+  for (const std::string& path : {cgroups.root() + service, service, "0::" + service})
+    wanted.push_back({{.cgroup = path}, 3});
+  wanted.push_back({{.cgroup = slice}, 5});
+  for (const std::string& unit : {"diagnose-" + own, "diagnose-" + own + ".service"})
+    wanted.push_back({{.unit = unit}, 3});
+  wanted.push_back({{.unit = own + ".slice"}, 5});
+  for (const std::string& name : {id, id.substr(0, 12), "docker-" + id})
+    wanted.push_back({{.container = name}, 2});
+  std::vector<ProbeRequest> requests;
+  for (const auto& [filters, count] : wanted)
+    requests.push_back(request(ProbeType::tracepoint, "syscalls/sys_enter_getppid", filters));
+  const auto results = trace(std::move(requests), [&] {
+    (void)syscall(SYS_getppid);
+    join(service, 3);
+    join(container, 2);
+    join("", 1);
+  });
+  for (const std::string& group : {service, container, slice})
+    rmdir((cgroups.root() + group).c_str());
+  for (size_t i = 0; i < wanted.size(); ++i)
+    EXPECT_EQ(results.at(i).event_count, wanted[i].second)
+        << wanted[i].first.cgroup.value_or("") << wanted[i].first.unit.value_or("")
+        << wanted[i].first.container.value_or("") << " " << results[i].error.value_or("");
+}
+
 TEST_F(Tracing, LeavesOutItselfAndSaysSo) {
   const auto result = trace(
       ProbeType::tracepoint, "syscalls/sys_enter_*", [] {}, false);
