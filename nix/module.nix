@@ -76,7 +76,7 @@ in
       type = types.listOf types.str;
       default = [ ];
       example = [ "ada" ];
-      description = "Watch the agents of these users only. Empty: of every user.";
+      description = "Watch only the agents of these users. If empty, of every user.";
     };
     processes = mkOption {
       type = types.listOf processName;
@@ -85,7 +85,7 @@ in
         "claude"
         "codex"
       ];
-      description = "Names of agents, of at most 15 bytes each. Empty: every agent that is known.";
+      description = "Watch only these agents, by names of at most 15 bytes each. If empty, every known agent.";
     };
     agents = mkOption {
       type = types.attrsOf types.anything;
@@ -96,33 +96,33 @@ in
           display-name = "My Agent";
         };
       };
-      description = "Rows for the table of agents, or other values for known ones: see ebpf-ai-monitor-agents(5).";
+      description = "More agents, and changes to known ones: see ebpf-ai-monitor-agents(5).";
     };
     waitThreshold = mkOption {
       type = milliseconds;
       default = 1000;
-      description = "Silence of this many milliseconds is a wait; \"auto\": sooner where an agent's animation allows it.";
+      description = "An agent that is silent for this many milliseconds is waiting. With \"auto\", less is enough for a fast animation.";
     };
     logLevel = mkOption {
       type = logLevel;
       default = "info";
-      description = "How much is logged.";
+      description = "Which messages go into the log.";
     };
     notifications = {
       enable = mkOption {
         type = types.nullOr types.bool;
         default = null;
-        description = "Whether to send desktop notifications. null: as the program has it.";
+        description = "Whether to send desktop notifications. null: the program's default.";
       };
       after = mkOption {
         type = types.nullOr seconds;
         default = null;
-        description = "Work shorter than this many seconds ends without a notification.";
+        description = "Send no notification for the end of work that was shorter than this many seconds.";
       };
       remindAfter = mkOption {
         type = types.nullOr seconds;
         default = null;
-        description = "Tell again after this many seconds, if nobody has come, and after twice that. 0: never.";
+        description = "Send the notification again if the user has not looked within this many seconds, and after twice that. 0: never.";
       };
       urgent = mkOption {
         type = types.nullOr types.bool;
@@ -132,7 +132,7 @@ in
       urgentQuestions = mkOption {
         type = types.nullOr types.bool;
         default = null;
-        description = "Whether questions are told with the urgency critical.";
+        description = "Whether notifications of questions have the urgency critical.";
       };
       keepAttention = mkOption {
         type = types.nullOr (types.enum [
@@ -140,7 +140,7 @@ in
           "answered"
         ]);
         default = null;
-        description = "Until when an agent that has ended or asks needs attention: until it was seen, or answered.";
+        description = "How long an agent that has finished or asks needs attention: until the user has seen it, or answered it.";
       };
     };
     settings = mkOption {
@@ -149,7 +149,7 @@ in
       example = {
         wait-threshold = 1500;
       };
-      description = "Keys of ebpf-ai-monitor-config(5). What is here wins over the options above.";
+      description = "Keys of ebpf-ai-monitor-config(5). They win over the options above.";
     };
   };
 

@@ -24,14 +24,14 @@ Status read_names(const toml::node& node, std::vector<std::string>& into) {
   if (auto status = read_strings(node, into); !status) return status;
   for (const std::string& name : into) {
     if (name.find('/') != std::string::npos)
-      return fail("holds a path, '" + name + "'; give its last part");
+      return fail("holds the path '" + name + "'; write only its last part");
   }
   return {};
 }
 
 Status read_text(const toml::node& node, std::string& into) {
   const auto text = node.value_exact<std::string>();
-  if (!text || text->empty()) return fail("must be a string that is not empty");
+  if (!text || text->empty()) return fail("must be a string, and not empty");
   into = *text;
   return {};
 }
@@ -96,9 +96,9 @@ Status set(AgentProfile& row, std::string_view key, const toml::node& node) {
 // What the whole of a row must have.
 Status check(const AgentProfile& row) {
   if (row.names.empty() && row.shared_names.empty())
-    return fail("'names' is missing: nothing would be found by this row");
+    return fail("'names' is missing; add the names of the agent's processes");
   if (!row.shared_names.empty() && row.packages.empty())
-    return fail("'packages' is missing: without it 'shared-names' are nobody's");
+    return fail("'packages' is missing; 'shared-names' need it");
   return {};
 }
 

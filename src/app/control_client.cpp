@@ -67,10 +67,10 @@ Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
   } catch (const sdbus::Error& error) {
     if (error.getName() == "org.freedesktop.DBus.Error.ServiceUnknown" ||
         error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner")
-      return fail("the daemon does not run; start it with\n  systemctl start ebpf-ai-monitor");
+      return fail("the daemon does not run; start it: systemctl start ebpf-ai-monitor");
     if (error.getName() == control::not_watched) return fail(error.getMessage());
     return fail(std::string("cannot ask the daemon over the system bus: ") + error.what() +
-                "\nif it does not run: systemctl start ebpf-ai-monitor");
+                "; if it does not run: systemctl start ebpf-ai-monitor");
   }
 }
 

@@ -313,7 +313,7 @@ Result<SessionProperties> Daemon::explain(uid_t caller, pid_t pid) {
     return fail(tracker_.why_no_agent(pid));
   }
   if (caller != 0 && caller != session->agent.user)
-    return fail("process " + std::to_string(pid) + " is of another user's session");
+    return fail("process " + std::to_string(pid) + " belongs to another user's session");
   SessionProperties result = properties(*session);
   add_explanation(result, *session, tracker_.explain(*session));
   return result;
@@ -321,13 +321,15 @@ Result<SessionProperties> Daemon::explain(uid_t caller, pid_t pid) {
 
 Status Daemon::focus(uid_t caller, pid_t pid) {
   if (pid == 0) {
-    if (tracker_.agents_of(caller) == 0) return fail("no agent of yours runs");
+    if (tracker_.agents_of(caller) == 0)
+      return fail("no agent of yours runs; start one in a terminal");
     bridges_.offer(caller, [] { return wire::GoTo{}; });
     return {};
   }
   const AgentSession* session = tracker_.agent_of(pid);
   if (session == nullptr || (caller != 0 && caller != session->agent.user))
-    return fail("process " + std::to_string(pid) + " is of no agent of yours");
+    return fail("process " + std::to_string(pid) +
+                " belongs to no agent of yours; `status` lists them");
   const auto found = findings_.find(session->agent.id);
   if (found == findings_.end() || found->second.window == 0)
     return fail("agent " + std::to_string(session->agent.id.pid) + " has no window: " +
@@ -360,7 +362,7 @@ void Daemon::stop() {
   if (const std::string file = hand_over_file(); !file.empty()) {
     tracker_.catch_up();
     if (auto status = hand_over(file, {.sessions = tracker_.keep(), .ties = ties_.keep()}); !status)
-      spdlog::warn("{}; a restart judges all agents anew", status.error().message);
+      spdlog::warn("{}; the next daemon must judge all agents anew", status.error().message);
   }
   bridges_.close_all();
   stop_if_done();

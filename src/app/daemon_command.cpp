@@ -64,7 +64,8 @@ Result<DaemonOptions> options_of(const DaemonArguments& line) {
 int run_daemon_command(const DaemonArguments& line) {
   const auto options = options_of(line);
   if (!options) return refuse(options.error().message, 2);
-  if (geteuid() != 0) return refuse("the daemon loads kernel programs: start it as root (sudo)", 2);
+  if (geteuid() != 0)
+    return refuse("daemon: only root can load kernel programs; run it with sudo", 2);
   start_log();
   if (auto status = run_daemon(*options, [&line] { return options_of(line); }); !status)
     return refuse(status.error().message, 1);

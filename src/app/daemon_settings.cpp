@@ -15,11 +15,11 @@ Status read_commands(const toml::node& node, CommandSettings& commands) {
     if (key == "deny") {
       auto list = one_or_more_strings(value);
       if (!list || std::ranges::find(*list, "") != list->end())
-        return fail("has a deny that is no array of programs");
+        return fail("has a deny that is not an array of programs");
       commands.deny = std::move(*list);
     } else if (key == "network") {
       const auto network = value.value_exact<bool>();
-      if (!network) return fail("has a network that is neither true nor false");
+      if (!network) return fail("has a network that is not true or false");
       commands.network = *network;
     } else {
       return fail("has an unknown '" + std::string(key.str()) + "'; there are deny and network");

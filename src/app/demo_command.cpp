@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include "app/commands.h"
 #include "app/demo_agent.h"
 #include "session/session_tracker.h"
+#include "system/proc.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -38,7 +40,16 @@ class NamedProgram {
   std::filesystem::path directory_;
 };
 
-// What the user of the stand-in does at each of its waits.
+// Anyone's.
+bool sway_runs() {
+  const Proc proc;
+  return std::ranges::any_of(proc.processes(), [&](pid_t pid) {
+    const auto stat = proc.stat(pid);
+    return stat && stat->comm == "sway";
+  });
+}
+
+// What the simulated user does at each of its waits.
 struct Answer {
   const char* keys;
   const char* what;
@@ -61,8 +72,8 @@ class Demo {
 
   int run() {
     std::printf(
-        "A stand-in for an agent runs in a terminal of its own, with a stand-in for its user.\n"
-        "Below: what the kernel tells of it, and what the monitor makes of that.\n\n");
+        "A simulated agent runs in a terminal of its own, and a simulated user answers it.\n"
+        "Below you see what the kernel reports, and what the monitor concludes.\n\n");
     const NamedProgram program;
     const winsize size{24, 80, 0, 0};
     int master = -1;
@@ -86,11 +97,18 @@ class Demo {
     const int result = loop_.run();
     if (result == 0) {
       std::printf(
-          "\nEach wait and each resumption was seen, and nothing else was claimed.\n"
-          "%lu kernel events, %lu lost.\n",
-          tracker_.monitor().received(), tracker_.monitor().lost());
+          "\nThe monitor saw each wait and each resumption, and reported nothing else.\n"
+          "%lu kernel events, %lu lost.\n\n"
+          "Next: install the service (see README.md), start an agent in a terminal, and run\n"
+          "  ebpf-ai-monitor status\n%s",
+          tracker_.monitor().received(), tracker_.monitor().lost(),
+          sway_runs() ? ""
+                      : "No Sway runs here. Without it the daemon knows what agents do, but shows "
+                        "no badges.\n");
     } else {
-      std::fprintf(stderr, "ebpf-ai-monitor: the demo did not go as it should\n");
+      std::fprintf(
+          stderr,
+          "ebpf-ai-monitor: demo: it did not go as it should; run ebpf-ai-monitor doctor\n");
     }
     return result;
   }
@@ -98,7 +116,7 @@ class Demo {
  private:
   void on_change(const AgentSession& session, const judge::Transition* transition) {
     if (transition == nullptr) return;
-    tell_output();
+    tell_terminal();
     const bool waits = transition->to == State::waiting;
     const char* code = waits                              ? "\x1b[1;33m"
                        : transition->to == State::working ? "\x1b[1;32m"
@@ -107,7 +125,7 @@ class Demo {
                 std::string(name_of(transition->to)).c_str(), colour_ ? "\x1b[0m" : "",
                 transition->why.c_str(),
                 !waits                   ? ""
-                : transition->completion ? "  <- its user is told now"
+                : transition->completion ? "  <- the user is notified now"
                                          : "  <- it has just started");
     std::fflush(stdout);
     ended_ = transition->to == State::exited && session.why == "exit status 0";
@@ -119,17 +137,15 @@ class Demo {
   }
 
   void on_event(const agent_event& event) {
-    if (event.type == AGENT_OUTPUT) {
-      if (writes_ == 0) first_write_ = judge::Time(event.time_ns);
-      writes_ += event.output.writes;
-      bytes_ += event.output.bytes;
-      return;
-    }
-    tell_output();
+    if (event.type == AGENT_OUTPUT)
+      return writes_.add(event, event.output.writes, event.output.bytes);
+    if (event.type == AGENT_READ_EXIT && event.read.bytes > 0)
+      return reads_.add(event, 1, static_cast<uint32_t>(event.read.bytes));
     const std::string what = describe(event);
-    if (!what.empty())
-      std::printf("%9.3f s  kernel   pid %u %s\n", seconds(judge::Time(event.time_ns)), event.pid,
-                  what.c_str());
+    if (what.empty()) return;
+    tell_terminal();
+    std::printf("%9.3f s  kernel   pid %u %s\n", seconds(judge::Time(event.time_ns)), event.pid,
+                what.c_str());
   }
 
   static std::string describe(const agent_event& event) {
@@ -140,21 +156,39 @@ class Demo {
         return "forked " + std::to_string(event.fork.child);
       case AGENT_EXIT:
         return "ended with status " + std::to_string(event.exit.code);
-      case AGENT_READ_EXIT:
-        return "read " + std::to_string(event.read.bytes) + " bytes from its terminal";
       case AGENT_RESIZE:
-        return "was told of a new window size";
+        return "got the signal of a new window size";
       default:
         return "";
     }
   }
 
-  // An animation is many writes: told in one line when something else happens.
-  void tell_output() {
-    if (writes_ > 0)
-      std::printf("%9.3f s  kernel   %u writes to the terminal since, %u bytes\n",
-                  seconds(first_write_), writes_, bytes_);
-    writes_ = bytes_ = 0;
+  // What a terminal's user types and what an animation draws are many events: one line each, when
+  // something else happens.
+  struct Transfers {
+    void add(const agent_event& event, uint32_t more_calls, uint32_t more_bytes) {
+      if (calls == 0) first = judge::Time(event.time_ns), pid = event.pid;
+      calls += more_calls;
+      bytes += more_bytes;
+    }
+    uint32_t calls = 0;
+    uint32_t bytes = 0;
+    uint32_t pid = 0;
+    judge::Time first{};
+  };
+
+  void tell(Transfers& transfers, const char* what) {
+    if (transfers.calls > 0)
+      std::printf("%9.3f s  kernel   pid %u %s its terminal: %u %s, %u %s\n",
+                  seconds(transfers.first), transfers.pid, what, transfers.calls,
+                  transfers.calls == 1 ? "call" : "calls", transfers.bytes,
+                  transfers.bytes == 1 ? "byte" : "bytes");
+    transfers = {};
+  }
+
+  void tell_terminal() {
+    tell(reads_, "reads from");
+    tell(writes_, "writes to");
   }
 
   double seconds(judge::Time time) const {
@@ -169,9 +203,8 @@ class Demo {
                               {"y", "says yes to its question"},
                               {"q", "has seen the answer and quits"}};
   bool ended_ = false;
-  uint32_t writes_ = 0;
-  uint32_t bytes_ = 0;
-  judge::Time first_write_{};
+  Transfers reads_;
+  Transfers writes_;
   EventSourcePtr give_up_;
   SessionTracker tracker_;
 };
@@ -181,7 +214,8 @@ class Demo {
 int run_demo_command() {
   if (geteuid() != 0) {
     std::fprintf(stderr,
-                 "ebpf-ai-monitor: the demo loads kernel programs: start it as root (sudo)\n");
+                 "ebpf-ai-monitor: demo: only root can load kernel programs; run: sudo "
+                 "ebpf-ai-monitor demo\n");
     return 2;
   }
   auto names = AgentNames::from({demo_agent_name});

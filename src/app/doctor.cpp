@@ -137,7 +137,7 @@ void add_desktop_of(const User& user, std::vector<Finding>& findings) {
   const std::string of = " of " + user.name;
   if (!flags) {
     findings.push_back(
-        {.need = "desktop" + of, .fitness = Fitness::unknown, .found = "cannot be looked at"});
+        {.need = "desktop" + of, .fitness = Fitness::unknown, .found = "cannot be examined"});
     return;
   }
   const auto add = [&](const std::string& need, uint8_t flag, const std::string& yes,
@@ -155,14 +155,29 @@ void add_desktop_of(const User& user, std::vector<Finding>& findings) {
   const std::string directory = user.runtime_directory();
   add("runtime directory", has_runtime_directory, directory, "no " + directory, Fitness::missing,
       "this user has no badges",
-      "log in through pam_systemd(8), or loginctl enable-linger " + user.name);
+      "log in by a service that uses pam_systemd(8), or run: loginctl enable-linger " + user.name);
   if ((*flags & has_runtime_directory) == 0) return;
   add("Sway", has_sway, "answers", "no Sway answers in " + directory, Fitness::limited,
-      "agents are watched, but have no window and no badge", "start sway as " + user.name);
+      "agents are watched, but have no window and no badge", "start Sway as " + user.name);
   add("notifications", has_notifications, notification_server, "no notification server",
-      Fitness::limited, "badges only, no notifications", "start mako or swaync");
+      Fitness::limited, "there are badges, but no notifications", "start mako, dunst or swaync");
   add("tmux", has_tmux, "is installed", "is not installed", Fitness::limited,
-      "none, unless agents are to run in tmux", "install tmux");
+      "agents cannot run in tmux", "install tmux if you want that");
+}
+
+constexpr const char* ask_as_root = "run this as root: sudo ebpf-ai-monitor doctor";
+
+// What only a trial shows, and none was made.
+Finding not_tried(const char* need) {
+  if (geteuid() != 0)
+    return {.need = need,
+            .fitness = Fitness::unknown,
+            .found = "not checked: only root can try",
+            .remedy = ask_as_root};
+  return {.need = need,
+          .fitness = Fitness::unknown,
+          .found = "not checked, because something else is missing",
+          .remedy = "add that first"};
 }
 
 Finding privileges() {
@@ -182,14 +197,14 @@ Finding privileges() {
     return {.need = need,
             .fitness = Fitness::unknown,
             .found = "you are not root",
-            .consequence = "whether the kernel takes the programs is not known",
-            .remedy = "ask as root: sudo ebpf-ai-monitor doctor"};
+            .consequence = "it is not known whether the kernel accepts the programs",
+            .remedy = ask_as_root};
   std::string lacking;
   for (const auto& [number, name] : wanted) {
     if (!has_capability(number)) lacking += (lacking.empty() ? "" : " ") + std::string(name);
   }
   if (lacking.empty())
-    return {.need = need, .fitness = Fitness::good, .found = "root has all that are needed"};
+    return {.need = need, .fitness = Fitness::good, .found = "root has all that the daemon needs"};
   return {.need = need,
           .fitness = Fitness::missing,
           .found = "root lacks " + lacking,
@@ -216,14 +231,13 @@ bool may_try(const std::vector<Finding>& others) {
 // By doing it as the daemon does, where all else is well.
 Finding programs(const std::vector<Finding>& others, const DaemonOptions& options) {
   const char* need = "kernel programs";
-  if (!may_try(others))
-    return {.need = need, .fitness = Fitness::unknown, .found = "were not tried"};
-  const std::string loaded = "load and attach";
+  if (!may_try(others)) return not_tried(need);
+  const std::string loaded = "the kernel loads and attaches them";
   const auto found = ask_in_child([&] {  // it loses its privileges
     const auto monitor = load_monitor(options);
     return monitor ? loaded : monitor.error().message;
   });
-  if (!found) return {.need = need, .fitness = Fitness::unknown, .found = "cannot be tried"};
+  if (!found) return {.need = need, .fitness = Fitness::unknown, .found = "the trial did not end"};
   if (*found == loaded) return {.need = need, .fitness = Fitness::good, .found = loaded};
   const size_t remedy = found->find("sysctl ");
   return {
@@ -231,25 +245,29 @@ Finding programs(const std::vector<Finding>& others, const DaemonOptions& option
       .fitness = Fitness::missing,
       .found = *found,
       .consequence = "the daemon cannot start",
-      .remedy = remedy == std::string::npos ? "see what the kernel says" : found->substr(remedy)};
+      .remedy = remedy == std::string::npos ? "see the kernel's message" : found->substr(remedy)};
 }
 
 Finding fentry(const std::vector<Finding>& others) {
   const char* need = "fentry";
-  if (!may_try(others))
-    return {.need = need, .fitness = Fitness::unknown, .found = "was not tried"};
+  if (!may_try(others)) return not_tried(need);
   AgentMonitor::Options options;
   options.probes = Probes::fentry;
-  if (const auto monitor = AgentMonitor::load(options); !monitor)
-    return {
-        .need = need,
-        .fitness = Fitness::limited,
-        .found = monitor.error().message,
-        .consequence =
-            "every read and write of the machine costs some 80 ns more while an agent runs",
-        .remedy = "none is needed; a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y has it"};
-  return {
-      .need = need, .fitness = Fitness::good, .found = "terminals are watched in their own layer"};
+  if (!AgentMonitor::load(options))
+    return {.need = need,
+            .fitness = Fitness::limited,
+            .found = "this kernel cannot attach programs to single functions",
+            .consequence =
+                "terminals are watched at the system calls instead: while an agent runs, "
+                "every read and write on this machine takes some 80 ns more",
+            .remedy =
+                "you need do nothing; a kernel with "
+                "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y can do it"};
+  return {.need = need,
+          .fitness = Fitness::good,
+          .found =
+              "the kernel attaches programs to single functions, so that only reads and "
+              "writes of terminals are watched"};
 }
 
 }  // namespace
@@ -260,13 +278,13 @@ std::vector<Finding> examine() {
   findings.push_back(fentry(findings));
   const auto options = daemon_options();
   if (options) {
-    findings.push_back({.need = "configuration", .fitness = Fitness::good, .found = "can be read"});
+    findings.push_back({.need = "configuration", .fitness = Fitness::good, .found = "valid"});
   } else {
     findings.push_back({.need = "configuration",
                         .fitness = Fitness::missing,
                         .found = options.error().message,
                         .consequence = "the daemon cannot start",
-                        .remedy = "see man ebpf-ai-monitor-config"});
+                        .remedy = "correct it; see: man ebpf-ai-monitor-config"});
   }
   findings.push_back(programs(findings, options.value_or(DaemonOptions{})));
   if (geteuid() != 0) {
@@ -280,7 +298,7 @@ std::vector<Finding> examine() {
                         .fitness = Fitness::limited,
                         .found = "nobody is logged in",
                         .consequence = "there are no badges yet",
-                        .remedy = "log in; the daemon notices"});
+                        .remedy = "log in; the daemon notices it"});
   return findings;
 }
 

@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "app/commands.h"
 #include "app/doctor.h"
+#include "app/table_style.h"
+#include "core/text.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -43,18 +44,47 @@ const char* colour_of(Fitness fitness) {
   return "";
 }
 
+// `text` behind what the line begins with, and broken to the terminal's width below itself.
+void write(const std::string& begin, size_t indent, const std::string& text) {
+  std::string left = begin;
+  for (const std::string& line :
+       wrapped(printable(text), std::max(table_style().columns, 2 * indent) - indent)) {
+    std::printf("%s%s\n", left.c_str(), line.c_str());
+    left.assign(indent, ' ');
+  }
+}
+
 void print(const std::vector<Finding>& findings) {
-  // no-color.org
-  const char* no_colour = getenv("NO_COLOR");
-  const bool colour = isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
+  const bool colour = table_style().coloured;
   for (const Finding& finding : findings) {
     // Seen at a glance without colour, too.
     const char* word = finding.fitness == Fitness::missing ? "MISSING" : word_for(finding.fitness);
-    std::printf("%s%-7s%s  %s: %s\n", colour ? colour_of(finding.fitness) : "", word,
-                colour ? "\x1b[0m" : "", finding.need.c_str(), finding.found.c_str());
-    if (!finding.consequence.empty()) std::printf("         so: %s\n", finding.consequence.c_str());
-    if (!finding.remedy.empty()) std::printf("         do: %s\n", finding.remedy.c_str());
+    write(std::string(colour ? colour_of(finding.fitness) : "") + cell(word, 7) +
+              (colour ? "\x1b[0m  " : "  "),
+          9, finding.need + ": " + finding.found);
+    if (!finding.consequence.empty()) write("         so: ", 13, finding.consequence);
+    if (!finding.remedy.empty()) write("         do: ", 13, finding.remedy);
   }
+}
+
+std::string needs_that_are(Fitness fitness, const std::vector<Finding>& findings) {
+  std::string needs;
+  for (const Finding& finding : findings) {
+    if (finding.fitness == fitness) needs += (needs.empty() ? "" : ", ") + finding.need;
+  }
+  return needs;
+}
+
+void print_conclusion(const std::vector<Finding>& findings) {
+  const std::string missing = needs_that_are(Fitness::missing, findings);
+  const std::string unknown = needs_that_are(Fitness::unknown, findings);
+  std::printf("\n");
+  if (!missing.empty()) write("", 0, "Missing: " + missing + ".");
+  if (!unknown.empty()) {
+    write("", 0, "Not checked: " + unknown + ".");
+    if (geteuid() != 0) write("", 0, "Root can check them: sudo ebpf-ai-monitor doctor");
+  }
+  if (missing.empty() && unknown.empty()) write("", 0, "Nothing stands in the way.");
 }
 
 }  // namespace
@@ -76,7 +106,7 @@ int run_doctor_command(bool as_json) {
     std::printf("%s\n", nlohmann::json{{"fit", fit}, {"findings", list}}.dump(2).c_str());
   } else {
     print(findings);
-    std::printf("\n%s\n", fit ? "Nothing stands in the way." : "Something is missing.");
+    print_conclusion(findings);
   }
   return fit ? 0 : 1;
 }

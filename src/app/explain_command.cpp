@@ -9,6 +9,7 @@
 
 #include "app/commands.h"
 #include "app/control_client.h"
+#include "app/table_style.h"
 #include "core/text.h"
 
 namespace ebpf_ai_monitor {
@@ -25,18 +26,15 @@ std::string clock_time(double unix_seconds) {
   return text;
 }
 
-// A label, and its text beside it in lines that fit 80 columns.
+// A label, and its text beside it in lines that fit the terminal.
 void line(const std::string& label, const std::string& text) {
-  constexpr size_t width = 58;
-  std::string rest = printable(text);
+  constexpr size_t indent = 22;
   std::string left = printable(label);
-  do {
-    const size_t space = rest.size() <= width ? std::string::npos : rest.rfind(' ', width);
-    const size_t end = space == std::string::npos ? std::min(rest.size(), width) : space;
-    std::printf("  %-19s %s\n", left.c_str(), rest.substr(0, end).c_str());
-    rest.erase(0, space == std::string::npos ? end : end + 1);
+  for (const std::string& part :
+       wrapped(printable(text), std::max(table_style().columns, 2 * indent) - indent)) {
+    std::printf("  %-19s %s\n", left.c_str(), part.c_str());
     left.clear();
-  } while (!rest.empty());
+  }
 }
 
 void print(const json& answer) {
@@ -47,19 +45,19 @@ void print(const json& answer) {
               text("terminal").c_str(), text("state").c_str(),
               age_text(now - answer["since"].get<double>()).c_str());
   const std::string why = answer["why"];
-  line("because", why.empty() ? "it has not been judged yet" : why);
+  line("because", why.empty() ? "not judged yet" : why);
   const int64_t window = answer["window"];
   line("window",
        window != 0 ? std::to_string(window) : "none: " + answer["no_window"].get<std::string>());
   if (const std::string how = answer.value("how", ""); !how.empty()) line("found by", how);
 
-  std::printf("\nWhat the judge knows\n");
+  std::printf("\nEvidence\n");
   for (const json& fact : answer["facts"]) {
     std::string label = fact[0];
     std::ranges::replace(label, '_', ' ');
     line(label, fact[1]);
   }
-  std::printf("\nIts last changes\n");
+  std::printf("\nLast changes\n");
   if (answer["changes"].empty()) std::printf("  none\n");
   for (const json& change : answer["changes"])
     line(clock_time(change[0].get<double>()) + "  " + change[1].get<std::string>(), change[2]);

@@ -37,7 +37,8 @@ void Lifecycle::on_reload() {
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
              static_cast<long long>(monotonic_now() / std::chrono::microseconds(1)));
   if (const Status status = callbacks_.reload(); !status)
-    spdlog::error("not reloaded, so nothing has changed: {}", status.error().message);
+    spdlog::error("reload: {}; the daemon keeps its previous configuration",
+                  status.error().message);
   tell_ready();
 }
 

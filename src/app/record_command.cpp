@@ -12,6 +12,7 @@
 
 #include "app/commands.h"
 #include "app/daemon_settings.h"
+#include "core/text.h"
 #include "session/recorder.h"
 #include "session/session_looks.h"
 #include "system/unique_fd.h"
@@ -32,7 +33,7 @@ Result<std::optional<User>> invoking_user() {
   if (text == nullptr) return std::nullopt;
   uid_t uid = 0;
   const auto [end, error] = std::from_chars(text, text + std::strlen(text), uid);
-  if (error != std::errc() || *end != '\0') return fail("SUDO_UID is no user id");
+  if (error != std::errc() || *end != '\0') return fail("SUDO_UID: not a user id");
   return find_user(uid).map([](User user) { return std::optional(std::move(user)); });
 }
 
@@ -130,15 +131,13 @@ class Recording {
     if (failed_) return 1;
     if (!began_) {
       output_.remove();
-      say("nothing was recorded: no agent has started");
+      say("record: nothing was recorded, because no agent has started");
       return 1;
     }
     end_progress();
-    char text[128];
-    std::snprintf(text, sizeof(text), "%s: %.1f s, %lu events, %lu lost", why_.c_str(),
-                  std::chrono::duration<double>(elapsed_).count(), recorder_.events(),
-                  recorder_.lost());
-    say(text);
+    say(why_ + ": " + seconds_text(std::chrono::duration<double>(elapsed_).count()) + ", " +
+        std::to_string(recorder_.events()) + " events, " + std::to_string(recorder_.lost()) +
+        " lost");
     return 0;
   }
 
@@ -224,7 +223,7 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
     if (!agent.interactive || !is_users(agent)) continue;
     if (only)
       return fail("several agents run, " + std::to_string(only->id.pid) + " and " +
-                  std::to_string(agent.id.pid) + " among them: say which with --pid");
+                  std::to_string(agent.id.pid) + " among them; choose one with --pid");
     only = agent;
   }
   return only;
@@ -242,7 +241,7 @@ int run_record_command(const RecordArguments& options) {
     return 2;
   }
   if (geteuid() != 0) {
-    say("record loads kernel programs: start it as root (sudo)");
+    say("record: only root can load kernel programs; run it with sudo");
     return 2;
   }
   spdlog::set_level(spdlog::level::off);

@@ -11,15 +11,13 @@
 #include "judge/replay.h"
 
 namespace ebpf_ai_monitor {
-namespace {}  // namespace
-
 int run_replay_command(const ReplayArguments& options) {
   std::ifstream file;
   const bool from_input = options.trace == "-";
   if (!from_input) {
     file.open(options.trace);
     if (!file) {
-      std::fprintf(stderr, "ebpf-ai-monitor: cannot open %s: %s\n", options.trace.c_str(),
+      std::fprintf(stderr, "ebpf-ai-monitor: %s: cannot open it: %s\n", options.trace.c_str(),
                    std::strerror(errno));
       return 1;
     }
@@ -53,10 +51,11 @@ int run_replay_command(const ReplayArguments& options) {
     return 1;
   }
   if (result->lost > 0)
-    std::fprintf(stderr,
-                 "ebpf-ai-monitor: %s: %lu kernel events were lost while this was recorded: the "
-                 "daemon may have judged otherwise\n",
-                 options.trace.c_str(), result->lost);
+    std::fprintf(
+        stderr,
+        "ebpf-ai-monitor: %s: %lu kernel events were lost during the recording; the daemon may "
+        "have judged differently\n",
+        options.trace.c_str(), result->lost);
   return 0;
 }
 

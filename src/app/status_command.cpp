@@ -21,7 +21,7 @@ void print_table(const json& status) {
   std::fputs(panel_table(agents, table_style()).c_str(), stdout);
   for (const PanelAgent& agent : agents) {
     if (agent.background == 0) continue;
-    std::printf("%u goes on in the background: %u %s\n", agent.pid, agent.background,
+    std::printf("%u has %u %s in the background\n", agent.pid, agent.background,
                 agent.background == 1 ? "process" : "processes");
   }
   for (const json& session : status["sessions"]) {
@@ -31,8 +31,8 @@ void print_table(const json& status) {
   }
   const json& daemon = status["daemon"];
   if (const auto refused = daemon["agents_refused"].get<uint32_t>(); refused > 0)
-    std::printf("%u %s not watched: there is no place for more; explain PID says more\n", refused,
-                refused == 1 ? "agent is" : "agents are");
+    std::printf("%u %s not watched: there is no place for more; see ebpf-ai-monitor explain PID\n",
+                refused, refused == 1 ? "agent is" : "agents are");
   std::printf("\nversion %s, probes: %s, %lu events received, %lu lost\n",
               printable(daemon["version"].get<std::string>()).c_str(),
               printable(daemon["probes"].get<std::string>()).c_str(),

@@ -104,9 +104,10 @@ int run_watch_command(const WatchArguments& options) {
   signal(SIGPIPE, SIG_IGN);
   const char* runtime_directory = getenv("XDG_RUNTIME_DIR");
   if (runtime_directory == nullptr || *runtime_directory == '\0')
-    return complain("XDG_RUNTIME_DIR is not set: the badges are below it");
-  auto badges = BadgeReader::open(
-      runtime_directory, [](const std::string& what) { complain("passed over: " + what); });
+    return complain(
+        "XDG_RUNTIME_DIR is not set, so there are no badges; run this in your desktop session");
+  auto badges = BadgeReader::open(runtime_directory,
+                                  [](const std::string& what) { complain("ignored: " + what); });
   if (!badges) return complain(badges.error().message);
   KnownAgents agents;
   agents.wait_for_first_answer(first_answer_within);

@@ -164,6 +164,33 @@ std::string age_text(double seconds) {
   return text;
 }
 
+std::string seconds_text(double seconds) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", std::abs(seconds) < 10 ? 2 : 0, seconds);
+  std::string digits = text;
+  if (digits.find('.') != std::string::npos) {
+    digits.erase(digits.find_last_not_of('0') + 1);
+    if (digits.ends_with('.')) digits.pop_back();
+  }
+  return digits + " s";
+}
+
+std::vector<std::string> wrapped(std::string_view text, size_t columns) {
+  std::vector<std::string> lines(1);
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    std::string& line = lines.back();
+    if (line.empty())
+      line = word;
+    else if (width(line) + 1 + width(word) <= columns)
+      line.append(" ").append(word);
+    else
+      lines.emplace_back(word);
+  }
+  return lines;
+}
+
 std::string escape_markup(const std::string& text) {
   std::string escaped;
   for (const char c : text) {

@@ -43,14 +43,12 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/text.h"
+
 namespace ebpf_ai_monitor::judge {
 namespace {
 
-std::string seconds(Time time) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.2f s", std::chrono::duration<double>(time).count());
-  return text;
-}
+std::string seconds(Time time) { return seconds_text(std::chrono::duration<double>(time).count()); }
 
 Time times(Time time, double factor) { return std::chrono::duration_cast<Time>(time * factor); }
 
@@ -133,9 +131,9 @@ void Verdict::settle(Time time) {
         State::waiting, *due,
         now_.titles.asks() ? "its title says that it asks" : "its title says that it is done");
   const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
-                    : unanswered()              ? "no answer to what it was asked for "
+                    : unanswered()              ? "no answer to a request for "
                     : blinks()                  ? "nothing but a blink for "
-                    : only_lone_writes()        ? "nothing but lone writes for "
+                    : only_lone_writes()        ? "nothing but single writes for "
                                                 : "no output for ";
   if (blinks()) now_.idle.blinked();
   change(State::waiting, *due, why + seconds(patience()));

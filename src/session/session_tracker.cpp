@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "core/text.h"
 #include "session/adoption.h"
 #include "session/session_looks.h"
 
@@ -188,19 +189,18 @@ std::vector<judge::Fact> SessionTracker::explain(const AgentSession& session) co
   const judge::Time now = monotonic_now();
   std::vector<judge::Fact> facts = judge::explain(session.watch.session(), rules_, now);
   const pid_t leader = session.agent.id.pid;
-  std::string next = "none: only an event can change this";
+  std::string next = "none: only an event changes the state";
   if (const auto deadline = session.watch.deadline()) {
     const double seconds = std::chrono::duration<double>(*deadline - now).count();
-    char text[64];
-    std::snprintf(text, sizeof(text), "in %.1f s, if nothing happens", std::max(seconds, 0.0));
-    facts.push_back({"next_deadline", seconds, text});
+    facts.push_back({"next_deadline", seconds,
+                     "in " + seconds_text(std::max(seconds, 0.0)) + ", if nothing happens"});
   } else {
     facts.push_back({"next_deadline", std::string("none"), next});
   }
   const bool foreground = finder_.in_foreground(leader);
   facts.push_back(
       {"foreground", foreground,
-       foreground ? "yes: its keys are the agent's" : "no: another program has the terminal"});
+       foreground ? "yes: the agent gets the keys" : "no: another program has the terminal"});
   const std::vector<pid_t> members = finder_.descendants(leader);
   std::string names;
   for (size_t i = 0; i < std::min(members.size(), members_named); ++i) {
@@ -301,7 +301,7 @@ void SessionTracker::refuse(const FoundAgent& found) {
   if (!told.any_left(now)) return;
   told.use(now, 1);
   spdlog::warn(
-      "{} (pid {}) is not watched: user {} has {} agents, as many as one user may have now",
+      "{} (pid {}) is not watched: user {} has {} agents, as many as one user may have at present",
       found.name, found.id.pid, found.user, agents_of(found.user));
 }
 
@@ -495,8 +495,9 @@ void SessionTracker::check_losses() {
   const uint64_t lost = AgentMonitor::lost(losses) - AgentMonitor::lost(known_losses_);
   if (lost > 0 && losses_told_.any_left(now)) {
     losses_told_.use(now, 1);
-    spdlog::warn("{} kernel events lost, for want of room in a buffer or a map; looking at /proc",
-                 lost);
+    spdlog::warn(
+        "{} kernel events were lost, because a buffer or a map was full; reading /proc instead",
+        lost);
   }
   if (losses[AGENT_LOST_SESSION] != known_losses_[AGENT_LOST_SESSION]) scan_due_ = true;
   known_losses_ = losses;

@@ -62,7 +62,7 @@ def test_a_user_who_stops_what_looks_for_them_holds_nobody_up(silent_bus: socket
             said, _ = process.communicate(timeout=120)
         finally:
             process.kill()
-    assert "unknown  desktop of nobody: cannot be looked at" in said
+    assert "unknown  desktop of nobody: cannot be examined" in said
 
 
 def test_this_kernel_is_fit() -> None:
@@ -87,8 +87,17 @@ def test_it_reads_well_without_colour() -> None:
     assert "\x1b" not in text
     lines = text.splitlines()
     at = lines.index(next(line for line in lines if line.startswith("MISSING  type information: ")))
-    assert lines[at + 1].split()[0] == "so:"
-    assert lines[at + 2].split()[0] == "do:"
+    marks = [line.split()[0] for line in lines[at + 1 :] if line[9:12] in ("so:", "do:")]
+    assert marks[:2] == ["so:", "do:"]
+    assert "Missing: type information" in text
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_it_is_as_wide_as_the_terminal(columns: int) -> None:
+    lines = doctor(wrapper=(*AS_NOBODY, "env", f"COLUMNS={columns}")).stdout.splitlines()
+    assert [line for line in lines if len(line) > columns and " " in line[13:]] == []
+    assert max(map(len, lines)) > min(columns, 90) / 2
+    assert all(line[:7].strip() or line.startswith(" " * 9) for line in lines[: lines.index("")])
 
 
 def test_on_a_terminal_it_has_colour() -> None:
@@ -108,4 +117,17 @@ def test_without_root_it_says_what_it_cannot_see() -> None:
     _, found = findings(AS_NOBODY)
     assert found["kernel"]["state"] == "ok"
     assert found["capabilities"]["state"] == "unknown"
-    assert "root" in found["capabilities"]["remedy"]
+    unknown = [need for need, it in found.items() if it["state"] == "unknown"]
+    assert {"capabilities", "fentry", "kernel programs"} <= set(unknown)
+    for need in unknown:
+        assert "sudo ebpf-ai-monitor doctor" in found[need]["remedy"], need
+    text = " ".join(doctor(wrapper=AS_NOBODY).stdout.split())
+    assert f"Not checked: {', '.join(unknown)}." in text
+    assert "sudo ebpf-ai-monitor doctor" in text.partition("Not checked")[2]
+    assert "Nothing stands in the way" not in text
+
+
+def test_fentry_is_explained() -> None:
+    _, found = findings()
+    assert "single functions" in found["fentry"]["found"]
+    assert found["fentry"]["state"] == "ok" or "every read and write" in found["fentry"]["consequence"]

@@ -133,7 +133,7 @@ def test_what_is_no_badge_is_told_once(desktop: Desktop) -> None:
             bridge.tell(agent)
             assert next_line(watch)["badges"][0]["window_id"] == window.con_id
         assert next_line(watch) == NONE
-    told = [line for line in desktop.read_logs(f"{BINARY.name}-err").splitlines() if "passed over" in line]
+    told = [line for line in desktop.read_logs(f"{BINARY.name}-err").splitlines() if "ignored: " in line]
     for name in ("5.json", "6.json", "7.json", "8.json"):
         assert sum(f"/{name}:" in line for line in told) == 1, told
 

@@ -58,27 +58,27 @@ TEST(Explain, ABlockedRead) {
   course.events({asks(2s, 7)});
   const auto facts = explain(course.session(), {}, 5s);
   EXPECT_EQ(std::get<int64_t>(fact(facts, "blocked_reads")->value), 1);
-  EXPECT_EQ(text(facts, "blocked_reads"), "1, the oldest for 3.0 s");
+  EXPECT_EQ(text(facts, "blocked_reads"), "1, the oldest for 3 s");
 }
 
 TEST(Explain, HowLongASilenceMustBe) {
   Rules rules;
-  EXPECT_EQ(text(explain(begin(0s), rules, 0s), "patience"), "1.0 s in a read is a wait now");
+  EXPECT_EQ(text(explain(begin(0s), rules, 0s), "patience"), "1 s in a read is a wait now");
   // It draws every 200 ms, and its sockets say nothing meanwhile.
   Course course;
   course.events(together({{writes(0s), sends(1ms, 50)}, animates(200ms, 12s, 200ms)}));
   EXPECT_EQ(text(explain(course.session(), rules, 12s), "patience"),
-            "1.0 s of silence is a wait now");
+            "1 s of silence is a wait now");
   rules.adaptive = true;
   const auto facts = explain(course.session(), rules, 12s);
-  EXPECT_EQ(text(facts, "wait_threshold"), "1.0 s (auto)");
+  EXPECT_EQ(text(facts, "wait_threshold"), "1 s (auto)");
   EXPECT_NEAR(std::get<double>(fact(facts, "patience")->value), 0.55, 1e-9);
-  EXPECT_EQ(text(facts, "patience"), "0.6 s of silence is a wait now: shorter, by auto");
+  EXPECT_EQ(text(facts, "patience"), "0.55 s of silence is a wait now: shorter because of auto");
   // It is asked, and answers after 11 s of silence.
   Course still;
   still.events({writes(0s), reads(3s, 1), sends(3020ms, 2000), writes(14s)});
   EXPECT_EQ(text(explain(still.session(), {}, 14s), "patience"),
-            "2.5 s of silence is a wait now: longer, by its habits");
+            "2.5 s of silence is a wait now: longer, as it is often silent");
 }
 
 TEST(Explain, EveryTextFitsBesideItsName) {

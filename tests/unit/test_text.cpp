@@ -83,6 +83,24 @@ TEST(Text, CellHasItsWidth) {
   EXPECT_EQ(cell("a\nb", 9), "a\\u{a}b  ");
 }
 
+TEST(Text, SecondsHaveNoDigitsThatSayNothing) {
+  EXPECT_EQ(seconds_text(600), "600 s");
+  EXPECT_EQ(seconds_text(1), "1 s");
+  EXPECT_EQ(seconds_text(0.3), "0.3 s");
+  EXPECT_EQ(seconds_text(1.25), "1.25 s");
+  EXPECT_EQ(seconds_text(9.999), "10 s");
+  EXPECT_EQ(seconds_text(12.34), "12 s");
+  EXPECT_EQ(seconds_text(0), "0 s");
+}
+
+TEST(Text, WrappedBreaksAtSpaces) {
+  using testing::ElementsAre;
+  EXPECT_THAT(wrapped("one two three", 7), ElementsAre("one two", "three"));
+  EXPECT_THAT(wrapped("one a-long-word two", 7), ElementsAre("one", "a-long-word", "two"));
+  EXPECT_THAT(wrapped("中中 中", 5), ElementsAre("中中", "中"));
+  EXPECT_THAT(wrapped("", 7), ElementsAre(""));
+}
+
 TEST(Text, MarkupIsEscaped) { EXPECT_EQ(escape_markup("<b>\"&'"), "&lt;b&gt;&quot;&amp;&#39;"); }
 
 }  // namespace text_tests

@@ -444,8 +444,8 @@ TEST(JudgeWhy, SaysWhatItRestsOn) {
   std::vector<std::string> reasons;
   for (const Transition& transition : run.transitions) reasons.push_back(transition.why);
   ASSERT_THAT(reasons, SizeIs(5));
-  EXPECT_THAT(reasons[0], HasSubstr("no output for 1.00 s"));
-  EXPECT_THAT(reasons[1], HasSubstr("4 unexplained writes over 0.30 s"));
+  EXPECT_THAT(reasons[0], HasSubstr("no output for 1 s"));
+  EXPECT_THAT(reasons[1], HasSubstr("4 unexplained writes over 0.3 s"));
   EXPECT_THAT(reasons[3], HasSubstr("line"));
   EXPECT_EQ(reasons[4], "exit status 3");
   Course prompt;
@@ -557,7 +557,7 @@ TEST(AnimationShown, ABlinkAfterTheWorkIsNoGapOfIt) {
     course.events(animates(turn + 4800ms, turn + 8800ms, 1s));
   }
   EXPECT_EQ(course.session().animation.kind(), Animation::shown);
-  EXPECT_THAT(course.transitions.back().why, HasSubstr(" for 1.00 s"));
+  EXPECT_THAT(course.transitions.back().why, HasSubstr(" for 1 s"));
 }
 
 // In its waits it is still, but in the one that begins at 14 s.
