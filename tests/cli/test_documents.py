@@ -129,3 +129,15 @@ def test_the_readme_is_short() -> None:
 def test_every_command_is_in_the_documents(command: str) -> None:
     text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/panels.md", "docs/how-it-knows.md", "docs/diagnose.md", "docs/limits.md"))
     assert re.search(rf"`(ebpf-ai-monitor )?{command}\b|ebpf-ai-monitor {command}\b", text)
+
+
+def test_the_help_is_in_plain_words(tmp_path: Path) -> None:
+    subcommands = re.findall(r"^  ([a-z]+) ", help_of(), re.MULTILINE)
+    text = "".join([help_of(), *map(help_of, subcommands), *(help_of("diagnose", name) for name in ("trace", "targets", "run", "ask"))])
+    page = tmp_path / "help.md"
+    page.write_text("\n\n".join(text.splitlines()))
+    done = subprocess.run([ROOT / "tests/prose", page], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page.write_text("Its lone picture.\n\n" + "word " * 41)
+    done = subprocess.run([ROOT / "tests/prose", page], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 3)
