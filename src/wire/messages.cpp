@@ -266,13 +266,13 @@ std::string_view text_of(NoWindow reason) {
     case NoWindow::none:
       return "";
     case NoWindow::pending:
-      return "its window is being looked for";
+      return "the search for its window is in progress";
     case NoWindow::no_sway:
       return "no Sway answers in the user's runtime directory";
     case NoWindow::no_owner:
-      return "no process of its pid chain owns a Sway window; its keys may tell";
+      return "no ancestor of it owns a Sway window; a key in its terminal may show which it is";
     case NoWindow::ambiguous:
-      return "its terminal's process owns several Sway windows; a key in it will tell";
+      return "its terminal's process owns several Sway windows; a key in it shows which it is";
     case NoWindow::tmux_detached:
       return "no client shows its tmux session";
     case NoWindow::tmux_failed:

@@ -57,7 +57,7 @@ def type_until_tied(desktop: Desktop, daemon: Daemon, window: Window, agent: int
     return type_until(desktop, window, tied, f"a tie of {agent} to {window.con_id}")
 
 
-AMBIGUOUS = "its terminal's process owns several Sway windows; a key in it will tell"
+AMBIGUOUS = "its terminal's process owns several Sway windows; a key in it shows which it is"
 
 
 # One process with several windows
