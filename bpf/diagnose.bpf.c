@@ -137,6 +137,7 @@ struct scratch {
   struct outcome outcome;
   struct diagnose_open_call call;
   __u64 has_call;  // else it began before the probe
+  __u64 context;   // of a tracepoint: where its record is
 };
 
 struct {
@@ -1010,7 +1011,7 @@ static __always_inline void set_record(struct scratch* scratch, __u32 size) {
 // ---- programs ----
 
 // A record is the fixed fields and, behind them, the text and arrays that those point to.
-static __always_inline int copy_record(void* ctx, __u32 number) {
+static __always_inline int copy_record(const char* ctx, __u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   __u32 size, end, where;
@@ -1042,14 +1043,18 @@ static __always_inline __u32 next_probe(__u32 number) {
   return probe ? probe->next : 0;
 }
 
-static __noinline int tracepoint_hit(void* ctx, __u32 number) {
+// Its record is in the scratch, and not a parameter: of a static function the verifier looks at
+// each call.
+__noinline int tracepoint_hit(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct outcome* outcome;
+  const char* ctx;
   __u64 bits = 0;
   __u32 value;
 
   if (!is_running(number) || !probe || !scratch) return 0;
+  ctx = (const char*)scratch->context;
   if (probe->use_match) {
     if (bpf_probe_read_kernel(&value, sizeof(value),
                               ctx + (probe->match_offset & (DIAGNOSE_RECORD - 1))) ||
@@ -1083,9 +1088,12 @@ static __noinline int tracepoint_hit(void* ctx, __u32 number) {
 SEC("tracepoint")
 int on_tracepoint(void* ctx) {
   __u32 next = bpf_get_attach_cookie(ctx) + 1;
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
 
+  if (!scratch) return 0;
+  scratch->context = (__u64)ctx;
   for (__u32 i = 0; i < DIAGNOSE_PROBES && next; i++) {
-    tracepoint_hit(ctx, next - 1);
+    tracepoint_hit(next - 1);
     next = next_probe(next - 1);
   }
   return 0;
