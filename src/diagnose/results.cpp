@@ -117,6 +117,7 @@ std::vector<Sum> sums_by(const std::vector<Count>& counts, Key key) {
     sum.add(one);
   }
   std::vector<Sum> list;
+  list.reserve(sums.size());
   for (auto& [unused, sum] : sums) list.push_back(std::move(sum));
   std::ranges::stable_sort(list, std::greater{}, &Sum::count);
   return list;
