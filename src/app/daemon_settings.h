@@ -7,7 +7,7 @@
 
 #include "app/daemon.h"
 #include "core/agents.h"
-#include "diagnose/command_runner.h"
+#include "core/command_settings.h"
 #include "system/result.h"
 
 namespace ebpf_ai_monitor {

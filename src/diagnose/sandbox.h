@@ -7,20 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "core/command_settings.h"
 #include "system/result.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
 
 inline constexpr std::chrono::seconds command_time_max{10};
-
-// `[commands]` of the configuration.
-struct CommandSettings {
-  // Programs that must not even start: a name, or an absolute path.
-  std::vector<std::string> deny;
-  // Lets commands talk to the network (IPv4, IPv6). Without it they only look at its state.
-  bool network = false;
-};
 
 class Sandbox {
  public:

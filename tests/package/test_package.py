@@ -13,6 +13,7 @@ import pytest
 BUILD = Path(os.environ.get("EBPF_AI_MONITOR_BUILD") or Path(__file__).parents[2] / "build/release")
 INSTALLED = {
     "/usr/bin/ebpf-ai-monitor",
+    "/usr/libexec/ebpf-ai-monitor-diagnose",
     "/usr/lib/systemd/system/ebpf-ai-monitor.service",
     "/usr/share/dbus-1/system.d/org.ebpf_ai_monitor1.conf",
     "/usr/share/man/man1/ebpf-ai-monitor.1.gz",
@@ -56,10 +57,15 @@ def test_the_deb_holds_everything(deb: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def packaged_program(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packaged(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("installed")
     run("dpkg-deb", "--extract", deb, root)
-    return root / "usr/bin/ebpf-ai-monitor"
+    return root / "usr"
+
+
+@pytest.fixture(params=["bin/ebpf-ai-monitor", "libexec/ebpf-ai-monitor-diagnose"])
+def packaged_program(packaged: Path, request: pytest.FixtureRequest) -> Path:
+    return packaged / request.param
 
 
 def build_id(program: Path) -> str:
@@ -78,12 +84,17 @@ def test_the_program_is_hardened(packaged_program: Path) -> None:
         assert "endbr64" in run("objdump", "--disassemble", "--section=.text", packaged_program)
 
 
+def test_the_daemon_loads_nothing_of_the_network(packaged: Path) -> None:
+    loaded = run("ldd", packaged / "bin/ebpf-ai-monitor")
+    assert "libsystemd" in loaded
+    assert not re.search("curl|ssl|gnutls|krb5|ldap|traceevent|seccomp", loaded)
+
+
 def test_the_symbols_are_in_a_package_of_their_own(deb: Path, packaged_program: Path, tmp_path: Path) -> None:
     assert not re.search(r"\.(symtab|debug_\w+)", run("readelf", "--wide", "--sections", packaged_program))
     [symbols] = deb.parent.glob("*-dbgsym_*.ddeb")
     run("dpkg-deb", "--extract", symbols, tmp_path)
-    [found] = tmp_path.rglob("*.debug")
-    assert build_id(found) == build_id(packaged_program)
+    [found] = (it for it in tmp_path.rglob("*.debug") if build_id(it) == build_id(packaged_program))
     assert ".debug_line" in run("readelf", "--wide", "--sections", found)
 
 
