@@ -10,8 +10,9 @@ namespace {
 using namespace std::chrono_literals;
 
 // From a write to the event of the title that it sets: 0.02 to 0.07 s in foot, and many times that
-// where the terminal, Sway and this process wait for a processor.
-constexpr Nanoseconds title_follows = 1s;
+// where the terminal, Sway and this process wait for a processor: more than 1 s was seen in
+// gnome-terminal, at a load of 16. Another agent may have begun to write by then.
+constexpr Nanoseconds title_follows = 3s;
 // As the daemon has it that tells of activities: a silence this long ends one.
 constexpr Nanoseconds stands_still = 1s;
 // An agent draws something before it sets its first title.

@@ -15,6 +15,8 @@ from .stand_in import NAME, is_ready
 SECONDS = 60.0
 # A window that opened this long before a terminal is not its own (window_resolver.cpp: 1 s).
 PRECEDES_SECONDS = 1.2
+# A title may come this long after the write that has set it (title_witness.cpp: 3 s).
+TITLE_FOLLOWS_SECONDS = 3.2
 
 
 class Placed:
@@ -53,6 +55,7 @@ def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
     for agent in truth:
         states = {it: placed.session(it).get("state") for it in truth}
         wait_until(lambda: {placed.session(it).get("state") for it in truth} == {"waiting"}, SECONDS, f"silence: {states}")
+        let_pass(TITLE_FOLLOWS_SECONDS)
         asked = time.time()
         animate(agent)
         wait_until(lambda: has_worked(placed.session(agent), asked), SECONDS, "its work")

@@ -50,7 +50,17 @@ TEST_F(TitleWitnessTest, TwoWhoBeginAtOnceAreToldApartByTheFirstToEnd) {
   EXPECT_FALSE(change(window_1, 10s, both(10s)));
   EXPECT_FALSE(change(window_2, 10s, both(10s)));
   EXPECT_FALSE(change(window_1, 15s, both(15s)));
-  EXPECT_EQ(change(window_2, 16s, {writer(a, 9900ms, 14900ms), writer(b, 9950ms, 15990ms)}), b);
+  EXPECT_FALSE(change(window_2, 16s, {writer(a, 9900ms, 14900ms), writer(b, 9950ms, 15990ms)}));
+  EXPECT_EQ(change(window_2, 18s, {writer(a, 9900ms, 14900ms), writer(b, 9950ms, 17990ms)}), b);
+}
+
+TEST_F(TitleWitnessTest, TitleThatComesLateIsNotOfWhomBeginsMeanwhile) {
+  EXPECT_FALSE(change(window_1, 10s, {writer(a, 9800ms, 9990ms), writer(b, 9900ms, 9990ms)}));
+  // Its terminal has had no processor: what it shows now, b has set at 10.9 s.
+  EXPECT_FALSE(
+      change(window_1, 12500ms, {writer(a, 12400ms, 12490ms), writer(b, 9900ms, 10900ms)}));
+  EXPECT_EQ(change(window_2, 12600ms, {writer(a, 12400ms, 12590ms), writer(b, 1s, 2s)}), a);
+  EXPECT_EQ(change(window_1, 20s, {writer(a, 12400ms, 14s), writer(b, 19900ms, 19990ms)}), b);
 }
 
 TEST_F(TitleWitnessTest, WhoHasNotBegunYetIsNotTheOne) {
