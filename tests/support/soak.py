@@ -69,7 +69,7 @@ def _result(stage: Stage, badges: BadgeWatch, notices: list[tuple[float, str]], 
     told = badge_transitions(badges, stage.window.con_id, start)
     result = score(truth, told)
     pieces = [span for span in spans(truth) if span.state == "working"]
-    notified = [at for at, summary in notices if summary.startswith(stage.agent.display_name)]
+    notified = [at for at, summary in notices if f": {stage.agent.display_name} " in summary]
     untrue = [at for at in notified if any(it.begin + CROSSING_SECONDS < at < it.end for it in pieces)]
     versions = badges.versions(stage.window.con_id)
     return Soaked(
