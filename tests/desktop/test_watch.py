@@ -211,16 +211,6 @@ def test_without_a_runtime_directory_it_says_so(desktop: Desktop) -> None:
 # The examples
 
 
-def pixels(desktop: Desktop, colour: str) -> int:
-    """How many pixels of the screen have that colour."""
-    path = desktop.home / "screen.ppm"
-    desktop.run(["grim", "-t", "ppm", str(path)])
-    magic, size, most, data = path.read_bytes().split(b"\n", 3)
-    assert (magic, most) == (b"P6", b"255")
-    wanted = bytes.fromhex(colour)
-    return sum(data[at : at + 3] == wanted for at in range(0, len(data), 3))
-
-
 def test_waybar_shows_it(desktop: Desktop) -> None:
     """With the example's configuration; what it draws is looked at on the screen."""
     attention = re.findall(r"background-color: #(\w+)", (EXAMPLES / "waybar" / "style.css").read_text())[0]
@@ -233,9 +223,9 @@ def test_waybar_shows_it(desktop: Desktop) -> None:
         desktop.open_foot("sleep", "1000")  # takes the focus
         bridge.tell(agent)
         bridge.tell_change(agent, state="waiting", unseen=1)
-        wait_until(lambda: pixels(desktop, attention) > 100, SECONDS, "a module that asks for attention")
+        wait_until(lambda: desktop.pixels(attention) > 100, SECONDS, "a module that asks for attention")
         bridge.tell_change(agent, state="working", unseen=0)
-        wait_until(lambda: pixels(desktop, attention) == 0, SECONDS, "a module that asks for none")
+        wait_until(lambda: desktop.pixels(attention) == 0, SECONDS, "a module that asks for none")
         # The shell that waybar starts for it is its parent, or has become it.
         shells = [it.pid for it in proc.find(lambda it: it.parent == waybar.pid)]
         modules = [

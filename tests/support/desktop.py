@@ -296,6 +296,15 @@ class Desktop:
         held = [word for modifier in modifiers for word in ("-M", modifier)]
         self.run(["wtype", *held, "-k", name])
 
+    def pixels(self, colour: str) -> int:
+        """How many pixels of the screen have that colour, such as "ff8800"."""
+        path = self.home / "screen.ppm"
+        self.run(["grim", "-t", "ppm", str(path)])
+        magic, _, most, data = path.read_bytes().split(b"\n", 3)
+        assert (magic, most) == (b"P6", b"255")
+        wanted = bytes.fromhex(colour)
+        return sum(data[at : at + 3] == wanted for at in range(0, len(data), 3))
+
     def screenshot(self, path: str | Path, region: str = "") -> None:
         """Of the whole output, or of "X,Y WIDTHxHEIGHT"."""
         picture = self.home / f"shot-{next(self._numbers)}.png"
