@@ -101,6 +101,14 @@ void add_watch(CLI::App& command, WatchArguments& options) {
   example(command, "ebpf-ai-monitor watch --format waybar");
 }
 
+void add_history(CLI::App& command, HistoryArguments& options) {
+  add(command, "--since", "TIME", options.since, "Of the last so much time: 30min, 8h, 7d [24h]");
+  add(command, "--directory", "DIRECTORY", options.directory,
+      "Read the journal files in this directory [this machine's]");
+  command.add_flag("--json", options.json, "Print one JSON object");
+  example(command, "ebpf-ai-monitor history --since 8h");
+}
+
 void add_explain(CLI::App& command, ExplainArguments& options) {
   add(command, "pid", "", options.pid, "The agent, or any process of its session")
       ->required()
@@ -207,6 +215,7 @@ void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
 struct Arguments {
   DaemonArguments daemon;
   WatchArguments watch;
+  HistoryArguments history;
   ExplainArguments explain;
   RecordArguments record;
   ReplayArguments replay;
@@ -288,6 +297,11 @@ int run_command_line(int argc, char** argv) {
       add_command(app, "watch", "Show what your agents do, and every change; also for panels",
                   [&] { return with_agents([&] { return run_watch_command(arguments.watch); }); }),
       arguments.watch);
+  add_history(
+      add_command(
+          app, "history", "Show how long your agents worked, and waited for you",
+          [&] { return with_agents([&] { return run_history_command(arguments.history); }); }),
+      arguments.history);
   CLI::App& focus =
       add_command(app, "focus", "Go to the agent that needs you most, or to one by its pid",
                   [&] { return run_focus_command(arguments.which); });

@@ -46,6 +46,13 @@ struct WatchArguments {
 };
 int run_watch_command(const WatchArguments& options);
 
+struct HistoryArguments {
+  std::string since = "24h";
+  std::optional<std::string> directory;
+  bool json = false;
+};
+int run_history_command(const HistoryArguments& options);
+
 struct ExplainArguments {
   uint32_t pid = 0;
   bool json = false;

@@ -3,12 +3,12 @@
 #include <time.h>
 
 #include <algorithm>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <tuple>
 #include <vector>
 
 #include "core/agents.h"
+#include "core/table.h"
 #include "core/text.h"
 
 namespace ebpf_ai_monitor {
@@ -63,7 +63,6 @@ std::string_view colour_of(Need need) {
   }
   return "\x1b[2m";
 }
-constexpr std::string_view no_colour = "\x1b[0m";
 
 std::string headline(const PanelAgents& agents) {
   std::string text;
@@ -224,68 +223,26 @@ std::string panel_text(const PanelAgents& agents) { return headline(agents) + "\
 
 std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
   if (agents.empty()) return "No agent runs.\n";
-  struct Column {
-    std::string title;
-    size_t most;  // columns
-    std::function<std::string(const PanelAgent&)> text;
-    size_t width = 0;
-  };
-  std::vector<Column> columns{
-      {"STATE", 19, state_of},
-      {"FOR", 11, [&](const PanelAgent& it) { return age_text(style.now - it.since); }},
-      {"PROJECT", 60, [](const PanelAgent& it) { return it.project; }},
-      {"AGENT", 14, [](const PanelAgent& it) { return it.name; }},
-      {"WORKSPACE", 12,
-       [](const PanelAgent& it) {
-         if (!it.workspace.empty()) return it.workspace;
-         return it.window != 0 ? "window " + std::to_string(it.window) : std::string("none");
-       }},
-      {"TTY", 8, [](const PanelAgent& it) { return it.terminal; }},
-      {"PID", 7, [](const PanelAgent& it) { return it.pid > 0 ? std::to_string(it.pid) : ""; }},
-  };
-  size_t taken = columns.size() - 1;  // a space between two
-  for (Column& column : columns) {
-    column.width = column.title.size();
-    for (const PanelAgent& agent : agents)
-      column.width = std::max(column.width, width(printable(column.text(agent))));
-    column.width = std::min(column.width, column.most);
-    taken += column.width;
+  std::vector<TableColumn> columns{{"STATE", 19, {}}, {"FOR", 11, {}},       {"PROJECT", 60, {}},
+                                   {"AGENT", 14, {}}, {"WORKSPACE", 12, {}}, {"TTY", 8, {}},
+                                   {"PID", 7, {}}};
+  std::vector<std::string_view> colours;
+  for (const PanelAgent& it : agents) {
+    const std::string workspace = !it.workspace.empty() ? it.workspace
+                                  : it.window != 0      ? "window " + std::to_string(it.window)
+                                                        : "none";
+    auto column = columns.begin();
+    for (const std::string& text :
+         {state_of(it), age_text(style.now - it.since), it.project, it.name, workspace, it.terminal,
+          it.pid > 0 ? std::to_string(it.pid) : ""})
+      (column++)->cells.push_back(text);
+    if (style.coloured) colours.push_back(colour_of(it.need));
   }
-  // The other columns are short, or say nothing when they are cut: what there is no room for goes
-  // whole.
-  const auto shrink = [&](std::string_view title, size_t least) {
-    const auto column = std::ranges::find(columns, title, &Column::title);
-    const size_t less = std::min(taken - std::min(taken, style.columns),
-                                 column->width - std::min(column->width, least));
-    column->width -= less;
-    taken -= less;
-  };
-  shrink("PROJECT", 8);
-  for (const std::string_view title : {"TTY", "PID", "WORKSPACE", "AGENT", "FOR"}) {
-    if (taken <= style.columns) break;
-    const auto column = std::ranges::find(columns, title, &Column::title);
-    taken -= column->width + 1;
-    columns.erase(column);
-  }
-  shrink("STATE", 5);
-
-  const auto row = [&](const auto& text_of, std::string_view colour) {
-    std::string line;
-    for (const Column& column : columns) {
-      const bool is_state = &column == columns.data();
-      if (!is_state) line += ' ';
-      if (is_state) line += colour;
-      line += cell(text_of(column), column.width);
-      if (is_state && !colour.empty()) line += no_colour;
-    }
-    return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  };
-  std::string table = shortened(headline(agents), style.columns) + "\n\n";
-  table += row([](const Column& column) { return column.title; }, "");
-  for (const PanelAgent& agent : agents)
-    table += row([&](const Column& column) { return column.text(agent); },
-                 style.coloured ? colour_of(agent.need) : "");
-  return table;
+  // The others are short, or say nothing when they are cut.
+  const std::vector<Squeeze> squeezes{{"PROJECT", 8}, {"TTY"}, {"PID"},     {"WORKSPACE"},
+                                      {"AGENT"},      {"FOR"}, {"STATE", 5}};
+  return shortened(headline(agents), style.columns) + "\n\n" +
+         table_text(std::move(columns), style.columns, squeezes, colours);
 }
 
 }  // namespace ebpf_ai_monitor

@@ -22,10 +22,12 @@
 #include "core/need.h"
 #include "desktop/badge_writer.h"
 #include "desktop/claims.h"
+#include "desktop/journal.h"
 #include "desktop/notification_client.h"
 #include "desktop/notifications.h"
 #include "desktop/presence.h"
 #include "desktop/reporter.h"
+#include "desktop/state_history.h"
 #include "desktop/sway.h"
 #include "desktop/tab_views.h"
 #include "desktop/task_queue.h"
@@ -93,6 +95,7 @@ class Bridge {
   void stop_looking();
   void look_for_locker(const std::vector<WindowAgent>& agents);
   void update_badges(std::vector<WindowAgent>& agents);
+  void update_history(const std::vector<WindowAgent>& agents);
   void see(wire::Agent& agent);
   NotificationAgent notification_agent(const wire::Agent& agent, bool in_view) const;
   void update_notifications(const std::vector<WindowAgent>& agents);
@@ -113,6 +116,8 @@ class Bridge {
   Presence presence_;
   WindowBadges badges_;
   BadgeWriter badge_writer_;
+  StateHistory history_{
+      [](const ProcessId& id, const PastState& state) { write_to_journal(state, id.pid); }};
   // Windows that its user has before them, and those of them that they had since the last refresh.
   std::set<int64_t> in_sight_;
   Nanoseconds back_from_{};  // they have come back, and take what is before them in from then on
@@ -342,6 +347,7 @@ void Bridge::refresh() {
   std::vector<WindowAgent> agents = window_agents();
   look_for_locker(agents);
   update_badges(agents);
+  update_history(agents);
   update_notifications(agents);
   looked_at_.clear();
   report();
@@ -427,6 +433,13 @@ void Bridge::update_badges(std::vector<WindowAgent>& agents) {
     if (looks.look_again) look_timer_->arm(*looks.look_again);
   }
   badge_writer_.write(badges_.files());
+}
+
+void Bridge::update_history(const std::vector<WindowAgent>& agents) {
+  std::vector<BadgeAgent> all;
+  all.reserve(agents.size());
+  for (const WindowAgent& it : agents) all.push_back(it.agent);
+  history_.update(all, unix_now());
 }
 
 void Bridge::see(wire::Agent& agent) {

@@ -74,10 +74,14 @@ class Agent:
 
 
 class Bridge:
-    """A context manager; the real bridge process runs inside of it. `rules`: as in core/notification_rules.h."""
+    """A context manager; the real bridge process runs inside of it, by `wrapper`. `rules`: as in
+    core/notification_rules.h."""
 
-    def __init__(self, desktop: Desktop, env: Mapping[str, str] | None = None, **rules: bool | int) -> None:
+    def __init__(
+        self, desktop: Desktop, env: Mapping[str, str] | None = None, wrapper: tuple[str, ...] = (), **rules: bool | int
+    ) -> None:
         self._desktop = desktop
+        self._wrapper = wrapper
         self._rules = rules
         self._env = env
         self.waits_for: dict[Process, int] = {}
@@ -97,7 +101,7 @@ class Bridge:
         with theirs:
             command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$0" bridge'
             self.process = self._desktop.spawn(
-                ["/bin/bash", "-c", command, str(BINARY)], self._env, pass_fds=(theirs.fileno(),)
+                [*self._wrapper, "/bin/bash", "-c", command, str(BINARY)], self._env, pass_fds=(theirs.fileno(),)
             )
         self.tell_rules(**self._rules)
         return self
