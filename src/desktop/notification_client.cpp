@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 
 #include "core/agents.h"
 #include "core/text.h"
@@ -53,22 +54,32 @@ std::vector<std::string> icon_directories(const std::string& home) {
   return directories;
 }
 
-// The path of an icon that exists, or a name that every theme has.
-std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
-  if (notification.occasion == Occasion::crash) return crash_icon;
-  if (notification.agent.empty()) return fallback_icon;
-  const AgentProfile& profile = profile_of(notification.agent);
-  const bool is_generic = profile.badge_source == generic_badge_source;
-  // What its user has put there, before our own.
-  for (const std::string& name :
-       {is_generic ? notification.agent : profile.badge_source, profile.icon}) {
+// The path of the first icon that exists; "": none does.
+std::string path_of_icon(std::initializer_list<std::string> names,
+                         const std::vector<std::string>& directories) {
+  for (const std::string& name : names) {
     for (const auto& directory : directories) {
       std::string path = directory + name + ".svg";
       std::error_code ignored;
       if (std::filesystem::is_regular_file(path, ignored)) return path;
     }
   }
-  return fallback_icon;
+  return "";
+}
+
+// A path, or a name that every theme has: a server without a theme shows paths alone.
+std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
+  if (notification.occasion == Occasion::crash) {
+    const std::string path = path_of_icon({"ebpf-ai-monitor-crashed"}, directories);
+    return path.empty() ? crash_icon : path;
+  }
+  if (notification.agent.empty()) return fallback_icon;
+  const AgentProfile& profile = profile_of(notification.agent);
+  const bool is_generic = profile.badge_source == generic_badge_source;
+  // What its user has put there, before our own.
+  const std::string path = path_of_icon(
+      {is_generic ? notification.agent : profile.badge_source, profile.icon}, directories);
+  return path.empty() ? fallback_icon : path;
 }
 
 }  // namespace

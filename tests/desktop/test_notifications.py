@@ -293,9 +293,12 @@ def test_a_crash_is_told_as_a_crash(
     ending: dict[str, int], body: str,
 ) -> None:  # fmt: skip
     calls = NotifyCalls(desktop)
+    icon = ".local/share/icons/hicolor/scalable/apps/ebpf-ai-monitor-crashed.svg"
+    desktop.write_home_file(icon, (ICONS / Path(icon).name).read_text())
     bridge.tell_gone(agent, while_working=True, **ending)
     shown = mako.wait_for("web-shop: Claude Code crashed")
     assert (shown.body, shown.category) == (body, "x-ebpf-ai-monitor.crashed")
+    assert shown.app_icon == f"{desktop.home}/{icon}"
     assert re.search(r'"urgency"\s+variant\s+byte 2', calls.text()), calls.text()
     mako.invoke(shown)
     wait_until(lambda: focused(desktop) == windows[0].con_id, SECONDS, "the focus")
