@@ -30,6 +30,7 @@ let
       "seen"
       "answered"
     ];
+    notify-command = types.path;
     # For `diagnose` and `mcp`, which look into it themselves.
     commands = types.attrsOf types.anything;
   };
@@ -60,6 +61,7 @@ let
     urgent = cfg.notifications.urgent;
     urgent-questions = cfg.notifications.urgentQuestions;
     keep-attention = cfg.notifications.keepAttention;
+    notify-command = cfg.notifications.command;
   };
   settings = lib.filterAttrs (name: value: value != null) fromOptions // cfg.settings;
   configFile = toml.generate "config.toml" (
@@ -141,6 +143,11 @@ in
         ]);
         default = null;
         description = "How long an agent that has finished or asks needs attention: until the user has seen it, or answered it.";
+      };
+      command = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "The path of a program that each user's bridge runs for each notification.";
       };
     };
     settings = mkOption {

@@ -87,6 +87,8 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
                 "Send questions with the urgency critical [false]");
   notifications("--keep-attention", "seen|answered", line.keep_attention,
                 "Until when an agent needs attention [seen]");
+  notifications("--notify-command", "PROGRAM", line.notify_command,
+                "Run this for each notification, as its user [none]");
   example(app,
           "sudo ebpf-ai-monitor daemon --user ada --log-level debug\n"
           "systemctl start ebpf-ai-monitor    # as a service");

@@ -29,6 +29,7 @@ struct DaemonArguments {
   std::optional<bool> urgent;
   std::optional<bool> urgent_questions;
   std::optional<std::string> keep_attention;
+  std::optional<std::string> notify_command;
   std::optional<std::string> probes;
 };
 int run_daemon_command(const DaemonArguments& line);

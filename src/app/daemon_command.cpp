@@ -54,6 +54,7 @@ Result<DaemonOptions> options_of(const DaemonArguments& line) {
   if (line.urgent) settings.urgent = *line.urgent;
   if (line.urgent_questions) settings.urgent_questions = *line.urgent_questions;
   if (line.keep_attention) settings.keep_attention = *line.keep_attention;
+  if (line.notify_command) settings.notify_command = *line.notify_command;
   if (line.probes) settings.probes = *line.probes;
 
   return check(settings);

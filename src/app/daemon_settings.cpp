@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "app/toml_file.h"
+#include "core/text.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -53,18 +54,21 @@ Status set(DaemonSettings& settings, std::string_view key, const toml::node& nod
     (key == "urgent"          ? settings.urgent
      : key == "notifications" ? settings.notifications
                               : settings.urgent_questions) = *value;
-  } else if (key == "log-level" || key == "probes" || key == "keep-attention") {
+  } else if (key == "log-level" || key == "probes" || key == "keep-attention" ||
+             key == "notify-command") {
     const auto value = node.value_exact<std::string>();
     if (!value) return fail("must be a string");
-    (key == "probes"      ? settings.probes
-     : key == "log-level" ? settings.log_level
-                          : settings.keep_attention) = *value;
+    (key == "probes"           ? settings.probes
+     : key == "log-level"      ? settings.log_level
+     : key == "keep-attention" ? settings.keep_attention
+                               : settings.notify_command) = *value;
   } else if (key == "commands") {
     return read_commands(node, settings.commands);
   } else {
     return fail(
         "is no setting; there are user, processes, wait-threshold, notifications, notify-after, "
-        "remind-after, urgent, urgent-questions, keep-attention, probes, log-level and [commands]");
+        "remind-after, urgent, urgent-questions, keep-attention, notify-command, probes, log-level "
+        "and [commands]");
   }
   return {};
 }
@@ -136,9 +140,15 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
                            .remind_after = settings.remind_after_s,
                            .urgent = settings.urgent,
                            .urgent_questions = settings.urgent_questions,
-                           .until_answered = settings.keep_attention == "answered"};
+                           .until_answered = settings.keep_attention == "answered",
+                           .command = settings.notify_command};
   if (settings.keep_attention != "seen" && settings.keep_attention != "answered")
     return fail("keep-attention: '" + settings.keep_attention + "' is none of seen, answered");
+  const std::string& command = settings.notify_command;
+  if (!command.empty() && (!command.starts_with('/') || command.size() >= max_path ||
+                           command.find('\0') != std::string::npos))
+    return fail("notify-command: '" + printable(command, 200) +
+                "' is no path of a program that begins with /");
   if (std::ranges::find(log_levels(), settings.log_level) == log_levels().end())
     return fail("log-level: '" + settings.log_level +
                 "' is none of trace, debug, info, warn, error, off");

@@ -15,6 +15,7 @@ namespace ebpf_ai_monitor {
 constexpr const char* config_file = "/etc/ebpf-ai-monitor/config.toml";
 constexpr int max_threshold_ms = 3'600'000;  // an hour
 constexpr int max_after_s = 86'400;          // a day
+constexpr size_t max_path = 4096;            // PATH_MAX of linux/limits.h
 
 struct DaemonSettings {
   std::vector<std::string> users;
@@ -27,7 +28,8 @@ struct DaemonSettings {
   bool urgent = false;
   bool urgent_questions = false;
   std::string keep_attention = "seen";
-  CommandSettings commands;  // of `diagnose` and `mcp`; the daemon only checks them
+  std::string notify_command;  // a path, or ""
+  CommandSettings commands;    // of `diagnose` and `mcp`; the daemon only checks them
   std::string probes = "auto";
 };
 

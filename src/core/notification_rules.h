@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace ebpf_ai_monitor {
 
@@ -18,6 +19,8 @@ struct NotificationRules {
   bool urgent_questions = false;
   // What its user has looked at is told and shown until they have answered it.
   bool until_answered = false;
+  // The path of a program that is run for each notification; "": none.
+  std::string command = {};
 
   bool operator==(const NotificationRules&) const = default;
 };

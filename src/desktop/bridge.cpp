@@ -25,6 +25,7 @@
 #include "desktop/journal.h"
 #include "desktop/notification_client.h"
 #include "desktop/notifications.h"
+#include "desktop/notify_command.h"
 #include "desktop/presence.h"
 #include "desktop/reporter.h"
 #include "desktop/state_history.h"
@@ -126,6 +127,7 @@ class Bridge {
   NotificationRules rules_;
   Notifications notifications_;
   NotificationClient notification_client_;
+  NotifyCommand notify_command_;
   TmuxSwitcher tmux_switcher_;
   Reporter reporter_;
 
@@ -171,6 +173,7 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
                                   notifications_.dismiss(key);
                                   refresh_later();
                                 }}),
+      notify_command_(loop),
       tmux_switcher_(loop),
       reporter_(link_) {
   auto logger = std::make_shared<spdlog::logger>("bridge", make_daemon_sink(link_));
@@ -471,8 +474,9 @@ void Bridge::update_notifications(const std::vector<WindowAgent>& agents) {
   for (const WindowAgent& it : agents)
     told.push_back(notification_agent(agents_.at(it.agent.id), it.shows_in_any_of(looked_at_)));
   notifications_.update(std::move(told), looked_at_, monotonic_now());
-  using Wanted = std::map<Notifications::Key, Notification>;
-  notification_client_.update(rules_.notifications ? notifications_.wanted() : Wanted{});
+  const auto wanted = notifications_.wanted();
+  notification_client_.update(rules_.notifications ? wanted : decltype(wanted){});
+  notify_command_.update(rules_.command, wanted);
   if (const auto next = notifications_.deadline()) {
     reminder_timer_->arm(*next);
   } else {

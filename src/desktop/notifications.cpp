@@ -206,6 +206,7 @@ Notification Notifications::notification_of(const Shown& shown) const {
   const NotificationAgent& agent = shown.agent;
   const bool is_reminder = shown.reminders > 0;
   Notification notification{.agent = agent.agent,
+                            .project = printable(agent.project),
                             .occasion = occasion_of(shown),
                             .focusable = agent.window != 0,
                             .number = shown.number};
@@ -236,6 +237,7 @@ Notification Notifications::summary() const {
   all.number = last_number_;  // each new one is news of it
   if (sorted.size() == 1) return all;
   all.agent.clear();
+  all.project.clear();
   all.summary = std::to_string(sorted.size()) + " agents wait for you";
   all.body.clear();
   for (size_t i = 0; i < std::min(sorted.size(), max_lines); ++i)

@@ -57,6 +57,7 @@ struct Notification {
   std::string summary = {};
   std::string body = {};   // plain text
   std::string agent = {};  // by its name there may be an icon; "": it is about several
+  std::string project = {};
   Occasion occasion = Occasion::end;
   bool critical = false;   // as the specification has it
   bool focusable = false;  // there is a window to show

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -14,6 +13,8 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+
+#include "system/spawn.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -112,53 +113,12 @@ bool parse_client(std::string_view line, TmuxState& state) {
   return true;
 }
 
-std::vector<char*> pointers_to(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  pointers.reserve(strings.size() + 1);
-  for (auto& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 Status make_pipe(UniqueFd& read_end, UniqueFd& write_end) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("tmux: pipe");
   read_end = UniqueFd(ends[0]);
   write_end = UniqueFd(ends[1]);
   return {};
-}
-
-// A process group of its own.
-Result<pid_t> spawn_tmux(std::vector<std::string> arguments, const UniqueFd& in,
-                         const UniqueFd& out, const UniqueFd& error) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, error.get(), STDERR_FILENO);
-
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t signals;
-  sigemptyset(&signals);
-  posix_spawnattr_setsigmask(&attributes, &signals);
-  sigfillset(&signals);
-  posix_spawnattr_setsigdefault(&attributes, &signals);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-
-  const char* path = std::getenv("PATH");
-  // tmux insists on a UTF-8 locale, and TMUX in its environment would be a default.
-  std::vector<std::string> environment = {std::string("PATH=") + (path ? path : "/usr/bin:/bin"),
-                                          "LC_ALL=C.UTF-8"};
-  pid_t child = 0;
-  const int failure = posix_spawnp(&child, "tmux", &actions, &attributes,
-                                   pointers_to(arguments).data(), pointers_to(environment).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) return fail_errno("tmux", failure);
-  return child;
 }
 
 }  // namespace
@@ -263,7 +223,11 @@ Status TmuxQuery::spawn(const std::vector<std::string>& arguments) {
     if (fcntl(streams[i]->fd.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("tmux: fcntl");
   }
   const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const auto child = spawn_tmux(arguments, null, write_ends[0], write_ends[1]);
+  const char* path = std::getenv("PATH");
+  // tmux insists on a UTF-8 locale, and TMUX in its environment would be a default.
+  const auto child = spawn_group(
+      arguments, {std::string("PATH=") + (path ? path : "/usr/bin:/bin"), "LC_ALL=C.UTF-8"},
+      Streams{.in = null.get(), .out = write_ends[0].get(), .error = write_ends[1].get()});
   if (!child) return tl::make_unexpected(child.error());
   child_ = *child;
   return {};

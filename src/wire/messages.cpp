@@ -49,9 +49,13 @@ json json_of(const Input& input) {
 }
 
 json json_of(const NotificationRules& rules) {
-  return {{"notifications", rules.notifications},       {"notify_after", rules.notify_after},
-          {"remind_after", rules.remind_after},         {"urgent", rules.urgent},
-          {"urgent_questions", rules.urgent_questions}, {"until_answered", rules.until_answered}};
+  return {{"notifications", rules.notifications},
+          {"notify_after", rules.notify_after},
+          {"remind_after", rules.remind_after},
+          {"urgent", rules.urgent},
+          {"urgent_questions", rules.urgent_questions},
+          {"until_answered", rules.until_answered},
+          {"command", rules.command}};
 }
 
 json json_of(const Synced& synced) { return {{"news_since", synced.news_since}}; }
@@ -224,6 +228,7 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("urgent", rules.urgent);
     reader.read("urgent_questions", rules.urgent_questions);
     reader.read("until_answered", rules.until_answered);
+    reader.read("command", rules.command);
     return reader.status().map([&] { return Told(rules); });
   }
   if (kind == "synced") {

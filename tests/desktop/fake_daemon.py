@@ -78,7 +78,7 @@ class Bridge:
     core/notification_rules.h."""
 
     def __init__(
-        self, desktop: Desktop, env: Mapping[str, str] | None = None, wrapper: tuple[str, ...] = (), **rules: bool | int
+        self, desktop: Desktop, env: Mapping[str, str] | None = None, wrapper: tuple[str, ...] = (), **rules: bool | int | str
     ) -> None:
         self._desktop = desktop
         self._wrapper = wrapper
@@ -135,9 +135,9 @@ class Bridge:
             setattr(agent, name, value)
         self.tell(agent, synced=False)
 
-    def tell_rules(self, **rules: bool | int) -> None:
+    def tell_rules(self, **rules: bool | int | str) -> None:
         defaults = {"notifications": True, "notify_after": 3, "remind_after": 0, "urgent": False,
-                    "urgent_questions": False, "until_answered": False}  # fmt: skip
+                    "urgent_questions": False, "until_answered": False, "command": ""}  # fmt: skip
         self._send("rules", defaults | rules)
 
     def tell_input(self, agent: Agent) -> None:

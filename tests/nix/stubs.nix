@@ -10,6 +10,7 @@ in
 rec {
   types = {
     str = type "string" builtins.isString;
+    path = type "absolute path" (value: builtins.isPath value || (builtins.isString value && builtins.substring 0 1 value == "/"));
     bool = type "boolean" builtins.isBool;
     anything = type "anything" (value: true);
     enum = values: type "one of ${builtins.toJSON values}" (value: builtins.elem value values);

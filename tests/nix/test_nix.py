@@ -80,11 +80,12 @@ def test_options_are_keys_of_the_configuration() -> None:
     assert settings() == {"wait-threshold": 1000, "log-level": "info"}
     assert settings(
         'users = [ "ada" ]; processes = [ "gemini" ]; waitThreshold = 1500; logLevel = "debug";'
-        "notifications = { enable = true; after = 5; remindAfter = 60; urgent = true; urgentQuestions = true; keepAttention = \"answered\"; };"
+        "notifications = { enable = true; after = 5; remindAfter = 60; urgent = true; urgentQuestions = true; keepAttention = \"answered\";"
+        'command = "/run/current-system/sw/bin/push"; };'
     ) == {
         "user": ["ada"], "processes": ["gemini"], "wait-threshold": 1500, "log-level": "debug",
         "notifications": True, "notify-after": 5, "remind-after": 60, "urgent": True,
-        "urgent-questions": True, "keep-attention": "answered",
+        "urgent-questions": True, "keep-attention": "answered", "notify-command": "/run/current-system/sw/bin/push",
     }  # fmt: skip
     assert settings("settings.wait-threshold = 7; waitThreshold = 8;")["wait-threshold"] == 7
     assert settings('waitThreshold = "auto";')["wait-threshold"] == "auto"

@@ -29,7 +29,8 @@ TEST_F(Config, SetsEveryKey) {
       read("# a comment\nuser = [\"root\", \"vp\"]\nprocesses = [\"claude\", \"aider\"]\n"
            "wait-threshold = 500\nlog-level = \"debug\"\nnotifications = false\n"
            "notify-after = 10\nremind-after = 600\nurgent = true\nprobes = \"fentry\"\n"
-           "urgent-questions = true\nkeep-attention = \"answered\"\n"));
+           "urgent-questions = true\nkeep-attention = \"answered\"\n"
+           "notify-command = \"/usr/bin/push\"\n"));
   EXPECT_THAT(settings_.users, ElementsAre("root", "vp"));
   EXPECT_THAT(settings_.processes, ElementsAre("claude", "aider"));
   EXPECT_EQ(settings_.wait_threshold, "500");
@@ -41,6 +42,22 @@ TEST_F(Config, SetsEveryKey) {
   EXPECT_EQ(settings_.probes, "fentry");
   EXPECT_TRUE(settings_.urgent_questions);
   EXPECT_EQ(settings_.keep_attention, "answered");
+  EXPECT_EQ(settings_.notify_command, "/usr/bin/push");
+}
+
+TEST_F(Config, ANotifyCommandIsAPath) {
+  EXPECT_EQ(check(settings_)->notifications.command, "");
+  settings_.notify_command = "/usr/bin/my push";
+  EXPECT_EQ(check(settings_)->notifications.command, "/usr/bin/my push");
+  for (const std::string& command :
+       {std::string("push"), std::string("./push"), std::string("~/push"),
+        "/" + std::string(5000, 'x'), std::string("/push\0x", 7)}) {
+    settings_.notify_command = command;
+    const auto checked = check(settings_);
+    ASSERT_FALSE(checked) << command;
+    EXPECT_THAT(checked.error().message,
+                AllOf(HasSubstr("notify-command"), HasSubstr("begins with /")));
+  }
 }
 
 TEST_F(Config, AttentionIsKeptUntilSeenOrAnswered) {

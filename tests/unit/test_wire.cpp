@@ -56,7 +56,8 @@ TEST(Wire, RulesArrive) {
                                 .remind_after = 600,
                                 .urgent = true,
                                 .urgent_questions = true,
-                                .until_answered = true};
+                                .until_answered = true,
+                                .command = "/usr/bin/my push"};
   const auto told = decode_told(encode(rules));
   ASSERT_TRUE(told) << told.error().message;
   EXPECT_EQ(std::get<NotificationRules>(*told), rules);

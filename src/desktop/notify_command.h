@@ -1,0 +1,41 @@
+// Runs a program for each notification: a push to a phone, a sound.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "desktop/notifications.h"
+#include "system/event_loop.h"
+
+namespace ebpf_ai_monitor {
+
+// What there is to tell is in the program's environment (docs/notifications.md). One runs at a
+// time; one that does not end is killed. What fails is logged.
+class NotifyCommand {
+ public:
+  explicit NotifyCommand(EventLoop& loop);
+  ~NotifyCommand();
+  NotifyCommand(const NotifyCommand&) = delete;
+  NotifyCommand& operator=(const NotifyCommand&) = delete;
+
+  // `program`: its path, "": there is none. `wanted`: all that is to be shown now; what is over
+  // before its turn comes is left out.
+  void update(const std::string& program, const std::map<Notifications::Key, Notification>& wanted);
+
+ private:
+  void run_next();
+  void on_end(const siginfo_t& info);
+
+  EventLoop& loop_;
+  std::string program_;
+  std::map<Notifications::Key, uint64_t> told_;  // the number of each
+  std::map<Notifications::Key, Notification> waiting_;
+  pid_t child_ = 0;  // leads a process group; 0: none runs
+  EventSourcePtr child_source_;
+  EventSourcePtr deadline_;
+};
+
+}  // namespace ebpf_ai_monitor
