@@ -190,6 +190,8 @@ in
         (settings.probes or "auto")
         agentsFile
       ];
+      # A restart keeps what a daemon leaves to the next; a stop and a start do not.
+      stopIfChanged = false;
       path = [ pkgs.tmux ];
       serviceConfig = {
         # The empty one takes the shipped one away.

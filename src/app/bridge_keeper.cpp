@@ -56,7 +56,14 @@ void BridgeKeeper::start(uid_t uid) {
   bridge.said_why_none = false;
   bridge.process = std::move(*process);
   for (const wire::Told& told : callbacks_.all_there_is(uid)) bridge.process->tell(told);
-  bridge.process->tell(wire::Synced{.news_since = bridge.ended});
+  if (synced_) bridge.process->tell(wire::Synced{.news_since = bridge.ended});
+}
+
+void BridgeKeeper::synced() {
+  synced_ = true;
+  for (auto& [uid, bridge] : bridges_) {
+    if (bridge.process) bridge.process->tell(wire::Synced{.news_since = bridge.ended});
+  }
 }
 
 void BridgeKeeper::start_for_agent(uid_t uid) {

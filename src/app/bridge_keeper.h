@@ -31,6 +31,8 @@ class BridgeKeeper {
 
   BridgeKeeper(EventLoop& loop, Callbacks callbacks);
 
+  // From now on bridges are told that they know all.
+  void synced();
   // Has one run for this user. One that never had an agent is closed as soon as it is idle.
   void start(uid_t uid);
   void start_for_agent(uid_t uid);
@@ -76,6 +78,7 @@ class BridgeKeeper {
 
   EventLoop& loop_;
   const Callbacks callbacks_;
+  bool synced_ = false;
   bool stopping_ = false;
   std::map<uid_t, Kept> bridges_;
   std::unique_ptr<BridgeProcess> graveyard_;

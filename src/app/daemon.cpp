@@ -161,10 +161,11 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                         .kill = [this] { bridges_.kill_all(); }}) {
   const HandOver kept = take_over(hand_over_file());
   ties_.take(kept.ties);
-  // A bridge starts by removing what an earlier life left behind; one without an agent ends then.
+  // A bridge removes what an earlier life left behind; one without an agent ends then.
   for (const User& user : options.users.empty() ? logged_in_users() : options.users)
     bridges_.start(user.uid);
   tracker_.scan(kept.sessions);
+  bridges_.synced();
   bridges_.close_idle();
   lifecycle_.tell_status(in_words(tracker_.agents()));
 }
@@ -363,6 +364,8 @@ void Daemon::stop() {
     tracker_.catch_up();
     if (auto status = hand_over(file, {.sessions = tracker_.keep(), .ties = ties_.keep()}); !status)
       spdlog::warn("{}; the next daemon must judge all agents anew", status.error().message);
+    // With a configuration that is wrong none would follow, and nobody would remove the badges.
+    if (reload_() && Lifecycle::restarts()) bridges_.tell_all(wire::Successor{});
   }
   bridges_.close_all();
   stop_if_done();

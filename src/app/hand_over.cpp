@@ -10,7 +10,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 using nlohmann::json;
-constexpr int format = 4;
+constexpr int format = 5;
 
 }  // namespace
 
@@ -26,6 +26,7 @@ Status hand_over(const std::string& path, const HandOver& kept) {
                         {"start_ticks", session.id.start_ticks},
                         {"name", session.name},
                         {"judge", session.judged},
+                        {"started", session.started},
                         {"since", session.since},
                         {"why", session.why},
                         {"unseen", session.unseen}});
@@ -59,6 +60,7 @@ HandOver take_over(const std::string& path) {
           .id = {entry.at("pid").get<pid_t>(), entry.at("start_ticks").get<uint64_t>()},
           .name = entry.at("name"),
           .judged = entry.at("judge"),
+          .started = entry.at("started"),
           .since = entry.at("since"),
           .why = entry.at("why"),
           .unseen = entry.at("unseen")};

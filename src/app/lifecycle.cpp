@@ -5,13 +5,20 @@
 #include <systemd/sd-daemon.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
+
+#include "desktop/sd_bus_pointers.h"
 
 namespace ebpf_ai_monitor {
 namespace {
 
 // For the bridges to remove their badges; systemd and a person wait for this.
 constexpr auto stop_within = std::chrono::milliseconds(800);
+
+constexpr const char* systemd = "org.freedesktop.systemd1";
+constexpr uint64_t answer_within_us = 100'000;
 
 }  // namespace
 
@@ -30,6 +37,37 @@ void Lifecycle::tell_status(std::string words) {
   if (words == told_status_) return;
   sd_notify(0, ("STATUS=" + words).c_str());
   told_status_ = std::move(words);
+}
+
+// org.freedesktop.systemd1(5): until the old process has ended, a restart is a job of that type.
+bool Lifecycle::restarts() {
+  sd_bus* opened = nullptr;
+  if (sd_bus_open_system(&opened) < 0) return false;
+  const SdBus bus(opened);
+  sd_bus_set_method_call_timeout(bus.get(), answer_within_us);
+  sd_bus_message* answer = nullptr;
+  const char* unit = nullptr;
+  constexpr uint32_t caller = 0;
+  if (sd_bus_call_method(bus.get(), systemd, "/org/freedesktop/systemd1",
+                         "org.freedesktop.systemd1.Manager", "GetUnitByPID", nullptr, &answer, "u",
+                         caller) < 0)
+    return false;
+  const SdBusMessage of_unit(answer);
+  if (sd_bus_message_read(of_unit.get(), "o", &unit) < 0) return false;
+  answer = nullptr;
+  const char* job = nullptr;
+  if (sd_bus_get_property(bus.get(), systemd, unit, "org.freedesktop.systemd1.Unit", "Job", nullptr,
+                          &answer, "(uo)") < 0)
+    return false;
+  const SdBusMessage of_job(answer);
+  if (sd_bus_message_read(of_job.get(), "(uo)", nullptr, &job) < 0) return false;
+  char* type = nullptr;
+  if (sd_bus_get_property_string(bus.get(), systemd, job, "org.freedesktop.systemd1.Job", "JobType",
+                                 nullptr, &type) < 0)
+    return false;
+  const bool restarts = std::string_view(type) == "restart";
+  free(type);
+  return restarts;
 }
 
 void Lifecycle::on_reload() {

@@ -27,6 +27,8 @@ class Lifecycle {
   static void tell_ready();
   // What `systemctl status` says.
   void tell_status(std::string words);
+  // Whether it is stopped to be started again, as the service manager says; it takes up to 0.3 s.
+  static bool restarts();
   bool stopping() const { return stopping_; }
   void stopped() { loop_.exit(0); }
 

@@ -21,6 +21,8 @@ constexpr std::string_view temporary_suffix = ".json.tmp";
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr mode_t directory_mode = 0700;
 constexpr mode_t file_mode = 0600;
+// Many times a badge whose project is as long as the daemon lets it be.
+constexpr size_t max_left = 65'536;
 
 std::string file_name(int64_t window) { return std::to_string(window).append(file_suffix); }
 // A hidden name, which a panel's "*.json" does not match.
@@ -38,6 +40,15 @@ bool is_ours(std::string_view name) {
   if (!name.ends_with(file_suffix)) return false;
   name.remove_suffix(file_suffix.size());
   return is_number(name);
+}
+
+// "" where it is longer than a badge, or cannot be read.
+std::string read_file(int directory, const char* name) {
+  const UniqueFd fd(openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  std::string content(max_left, '\0');
+  const ssize_t length = fd ? read(fd.get(), content.data(), content.size()) : 0;
+  content.resize(length > 0 && static_cast<size_t>(length) < max_left ? length : 0);
+  return content;
 }
 
 Status write_all(int fd, std::string_view content) {
@@ -147,10 +158,11 @@ Result<UniqueFd> BadgeDirectory::open_checked() {
   return directory;
 }
 
-Status BadgeDirectory::remove_stale() {
+Result<std::map<int64_t, std::string>> BadgeDirectory::take_over() {
   const auto directory = open_checked();
   if (!directory) return tl::make_unexpected(directory.error());
-  if (!*directory) return {};
+  written_.clear();
+  if (!*directory) return written_;
   const int fd = directory->get();
   // Through /proc, for a position of its own in this very directory.
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(
@@ -162,11 +174,14 @@ Status BadgeDirectory::remove_stale() {
     if (!is_ours(entry->d_name) || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISREG(status.st_mode) || status.st_uid != user_)
       continue;
-    if (unlinkat(fd, entry->d_name, 0) != 0 && errno != ENOENT && result)
+    if (const int64_t window = window_of(entry->d_name)) {
+      written_[window] = read_file(fd, entry->d_name);
+    } else if (unlinkat(fd, entry->d_name, 0) != 0 && errno != ENOENT && result) {
       result = fail_errno(full_name(entry->d_name));
+    }
   }
-  written_.clear();
-  return result;
+  if (!result) return tl::make_unexpected(result.error());
+  return written_;
 }
 
 Status BadgeDirectory::update(const std::map<int64_t, std::string>& badges) {

@@ -36,9 +36,10 @@ class BadgeDirectory {
   int fd() const { return inotify_.get(); }
   bool replaced();
 
-  // Removes what an earlier run left: regular files of the user's that are named as badges and
-  // their temporaries are. All else is left alone.
-  Status remove_stale();
+  // Takes over what an earlier run left: regular files of the user's that are named as badges, as
+  // if they were of the last update. Their content by window; "" where it cannot be one. Their
+  // temporaries are removed. All else is left alone.
+  Result<std::map<int64_t, std::string>> take_over();
 
   // Makes the directory hold just these badges, of the ones it was ever given: content by window.
   // Touches only what differs from the last update, or all in a directory that is new. The first

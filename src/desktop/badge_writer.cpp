@@ -19,12 +19,18 @@ BadgeWriter::BadgeWriter(EventLoop& loop, const std::string& runtime_directory, 
   });
 }
 
-void BadgeWriter::remove_stale() {
-  if (const Status removed = directory_.remove_stale(); !removed)
-    spdlog::error("{}", removed.error().message);
+const std::map<int64_t, std::string>& BadgeWriter::take_over() {
+  if (auto left = directory_.take_over()) {
+    files_ = left_ = std::move(*left);
+  } else {
+    spdlog::error("{}", left.error().message);
+  }
+  return left_;
 }
 
-void BadgeWriter::write(std::map<int64_t, std::string> files) {
+void BadgeWriter::write(std::map<int64_t, std::string> files, bool is_all) {
+  if (is_all) left_.clear();
+  files.insert(left_.begin(), left_.end());
   if (files == files_) return;
   files_ = std::move(files);
   write_files();

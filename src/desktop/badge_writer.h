@@ -16,11 +16,13 @@ class BadgeWriter {
  public:
   BadgeWriter(EventLoop& loop, const std::string& runtime_directory, uid_t user);
 
-  // Removes what an earlier run left.
-  void remove_stale();
-  // What the directory shall hold: content by window. What cannot be written is logged once, and
+  // Content by window of the badges that an earlier run left. They stay until it is known whether
+  // they are right.
+  const std::map<int64_t, std::string>& take_over();
+  // What the directory shall hold: content by window; besides it, unless that is all there is to
+  // know, what an earlier run left of other windows. What cannot be written is logged once, and
   // tried again.
-  void write(std::map<int64_t, std::string> files);
+  void write(std::map<int64_t, std::string> files, bool is_all);
   void remove_all();
 
  private:
@@ -28,7 +30,8 @@ class BadgeWriter {
 
   BadgeDirectory directory_;
   std::map<int64_t, std::string> files_;
-  std::string error_;  // of the last attempt; "": it went well
+  std::map<int64_t, std::string> left_;  // by an earlier run
+  std::string error_;                    // of the last attempt; "": it went well
   EventSourcePtr directory_source_;
   EventSourcePtr retry_timer_;
 };

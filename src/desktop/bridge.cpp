@@ -79,6 +79,7 @@ class Bridge {
   void on_told(const wire::Writers& writers) { finder_.on_writers(writers); }
   void on_told(const wire::TmuxRan&);
   void on_told(const wire::GoTo& go);
+  void on_told(const wire::Successor&) { has_successor_ = true; }
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
   bool title_is_own(const ProcessId& id) const;
@@ -133,6 +134,7 @@ class Bridge {
 
   std::optional<int> exit_code_;  // it stops
   bool synced_ = false;           // all has been told
+  bool has_successor_ = false;    // which goes on with the badges
   EventSourcePtr title_timer_;
   EventSourcePtr look_timer_;
   EventSourcePtr reminder_timer_;
@@ -188,7 +190,7 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
     if (exit_code_) return stop_if_done();
     if (tasks_.take(Task::refresh)) refresh();
   });
-  badge_writer_.remove_stale();
+  badges_.take_over(badge_writer_.take_over());
 }
 
 // The default logger refers to the link.
@@ -197,7 +199,7 @@ Bridge::~Bridge() { spdlog::set_default_logger(std::make_shared<spdlog::logger>(
 void Bridge::stop(int exit_code) {
   if (exit_code_) return;
   exit_code_ = exit_code;
-  badge_writer_.remove_all();
+  if (!has_successor_) badge_writer_.remove_all();
   notification_client_.update({});
   sway_.mark_urgent({});
   stop_timer_->arm(monotonic_now() + last_answers_within);
@@ -435,7 +437,10 @@ void Bridge::update_badges(std::vector<WindowAgent>& agents) {
     if (!looks.seen.empty()) badges_.update(agents, unix_time);
     if (looks.look_again) look_timer_->arm(*looks.look_again);
   }
-  badge_writer_.write(badges_.files());
+  const bool is_all = sway_.settled() && std::ranges::none_of(agents_, [this](const auto& entry) {
+                        return finder_.place(entry.first).reason == wire::NoWindow::pending;
+                      });
+  badge_writer_.write(badges_.files(), is_all);
 }
 
 void Bridge::update_history(const std::vector<WindowAgent>& agents) {

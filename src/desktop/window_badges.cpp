@@ -2,10 +2,27 @@
 
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "desktop/sway.h"
 
 namespace ebpf_ai_monitor {
+namespace {
+
+// The time of a badge's file that says the same as `badge`.
+std::optional<double> time_in(const std::string& file, int64_t window, const Badge& badge) {
+  const auto content = nlohmann::json::parse(file, nullptr, false);
+  if (!content.is_object()) return std::nullopt;
+  const auto time = content.find("timestamp");
+  if (time == content.end() || !time->is_number()) return std::nullopt;
+  const auto seconds = time->get<double>();
+  if (badge_json(window, badge, seconds) != file) return std::nullopt;
+  return seconds;
+}
+
+}  // namespace
+
 void WindowBadges::update(const std::vector<WindowAgent>& agents, double unix_time) {
   std::map<int64_t, std::vector<BadgeAgent>> windows;
   for (const WindowAgent& agent : agents) {
@@ -23,9 +40,13 @@ void WindowBadges::update(const std::vector<WindowAgent>& agents, double unix_ti
     }
     // The first badge of a window shows a state that may be old: the bridge was restarted, or the
     // agent was attached to another window.
-    const bool is_first = before == shown_.end();
-    shown[window] = {.badge = badge,
-                     .timestamp = is_first ? std::min(unix_time, agent->since) : unix_time};
+    double timestamp = unix_time;
+    if (before == shown_.end()) {
+      timestamp = std::min(unix_time, agent->since);
+      if (const auto left = left_.extract(window))
+        timestamp = time_in(left.mapped(), window, badge).value_or(timestamp);
+    }
+    shown[window] = {.badge = badge, .timestamp = timestamp};
   }
   shown_ = std::move(shown);
 }

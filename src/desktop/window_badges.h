@@ -34,6 +34,9 @@ struct WindowAgent {
 
 class WindowBadges {
  public:
+  // Files that an earlier run left, by Sway's own container id: a badge that is the same now keeps
+  // its time.
+  void take_over(const std::map<int64_t, std::string>& files) { left_ = files; }
   // All agents there are, at `unix_time`.
   void update(const std::vector<WindowAgent>& agents, double unix_time);
 
@@ -56,6 +59,7 @@ class WindowBadges {
   };
   // By Sway's own container id: windows of two Sways may share one, and then share a badge.
   std::map<int64_t, Shown> shown_;
+  std::map<int64_t, std::string> left_;
 };
 
 }  // namespace ebpf_ai_monitor

@@ -108,6 +108,7 @@ std::vector<KeptSession> SessionTracker::keep() const {
     kept.push_back({.id = session->agent.id,
                     .name = session->agent.name,
                     .judged = session->watch.session(),
+                    .started = session->started,
                     .since = session->since,
                     .why = session->why,
                     .unseen = session->watch.attention().unseen});
@@ -336,7 +337,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
       .context = finder_.context(leader),
       .watch = kept != nullptr ? judge::Watch(rules_, kept->judged, kept->unseen, now)
                                : judge::Watch(rules_, now),
-      .started = unix_start_time(found.id),
+      .started = kept != nullptr ? kept->started : unix_start_time(found.id),
       .since = kept != nullptr ? kept->since : unix_time(now),
       .why = kept != nullptr ? kept->why : "",
   };

@@ -63,6 +63,7 @@ struct KeptSession {
   ProcessId id;
   std::string name;  // the name it was matched by
   judge::Session judged;
+  double started = 0;
   double since = 0;
   std::string why;
   uint32_t unseen = 0;

@@ -65,7 +65,9 @@ void DaemonLink::on_ready(uint32_t ready) {
     // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
     const ssize_t length =
         recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC);
-    if (length < 0 && errno == EINTR) continue;
+    // A daemon that has left reports unread as it closed its end: that is told once, before what it
+    // said last.
+    if (length < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
     if (length < 0 && errno == EAGAIN) return;
     if (length <= 0) {
       source_.reset();

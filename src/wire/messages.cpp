@@ -85,6 +85,8 @@ json json_of(const TmuxRan&) { return json::object(); }
 
 json json_of(const GoTo& go) { return json_of(go.id); }
 
+json json_of(const Successor&) { return json::object(); }
+
 constexpr const char* kind_of(const Agent&) { return "agent"; }
 constexpr const char* kind_of(const Gone&) { return "gone"; }
 constexpr const char* kind_of(const Input&) { return "input"; }
@@ -95,6 +97,7 @@ constexpr const char* kind_of(const Writers&) { return "writers"; }
 constexpr const char* kind_of(const Tie&) { return "tie"; }
 constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
 constexpr const char* kind_of(const GoTo&) { return "go_to"; }
+constexpr const char* kind_of(const Successor&) { return "successor"; }
 
 // Takes the members out of an object and remembers the first that is missing or of another type.
 class Reader {
@@ -256,6 +259,7 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("agents", writers.agents);
     return reader.status().map([&] { return Told(writers); });
   }
+  if (kind == "successor") return Told(Successor{});
   if (kind == "tmux_ran") return Told(TmuxRan{});
   if (kind == "go_to") {
     GoTo go;

@@ -110,8 +110,11 @@ struct GoTo {
   ProcessId id;  // pid 0: the neediest one that they do not see
 };
 
+// Another daemon follows this one at once, and another bridge: the badges stay for it.
+struct Successor {};
+
 using Told = std::variant<NotificationRules, Agent, Gone, Synced, Tie, Input, TitleAsked, Writers,
-                          TmuxRan, GoTo>;
+                          TmuxRan, GoTo, Successor>;
 
 std::string encode(const Told& told);
 Result<Told> decode_told(std::string_view packet);

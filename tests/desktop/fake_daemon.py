@@ -152,6 +152,10 @@ class Bridge:
         """That the user ran a tmux command."""
         self._send("tmux_ran", {})
 
+    def tell_successor(self) -> None:
+        """That another bridge goes on with the badges."""
+        self._send("successor", {})
+
     def tell_gone(self, agent: Agent, *, while_working: bool = False, code: int = 0, by_signal: int = 0) -> None:
         ending = {"while_working": while_working, "exit_code": code, "exit_signal": by_signal}
         self._send("gone", vars(agent.process) | ending)

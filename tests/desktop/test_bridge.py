@@ -174,10 +174,10 @@ def test_focus_that_stays_is_a_look_after_a_second(desktop: Desktop, badges: Bad
     bridge.tell_change(agent, state="waiting", unseen=3)
     changed = wait_for_badge(badges, window.con_id, needs_attention=True, count=3)
     seen = wait_for_badge(badges, window.con_id, changed.time, needs_attention=False, count=1)
-    assert changed.content and seen.content
+    assert seen.content
     assert seen.content["state"] == "stopped"
-    # Allows for the clock's correction and for what the watch itself takes.
-    assert seen.content["timestamp"] - changed.content["timestamp"] >= LEAST_LOOK - 0.01
+    # Of the change, which its badge follows; allows for the clock's correction.
+    assert seen.content["timestamp"] - agent.since >= LEAST_LOOK - 0.01
     bridge.wait_until(lambda: bridge.seen == [agent.process], "the report")
     # A bridge that is told so, as one that starts anew is, shows no attention.
     bridge.tell_change(agent, unseen=0, project="another")
@@ -304,9 +304,28 @@ def test_stale_badges_are_removed_at_the_start(desktop: Desktop) -> None:
     desktop.run(["sh", "-c", f"cd {desktop.runtime_dir} && {script}"])
     (directory / "5.json").touch()  # root's
     with Bridge(desktop) as bridge:
+        bridge.tell()
         wait_until(lambda: not (directory / "7.json").exists(), SECONDS, "the removal")
         bridge.close()
     assert {path.name for path in directory.iterdir()} == {"notes.txt", "1.json", "5.json"}
+
+
+def test_badges_stay_for_a_bridge_that_follows(desktop: Desktop, badges: BadgeWatch) -> None:
+    windows = [desktop.open_foot("sleep", "1000") for _ in range(3)]
+    kept, changed, ended = [agent_in(window) for window in windows]
+    with Bridge(desktop) as bridge:
+        bridge.tell(kept, changed, ended)
+        before = [wait_for_badge(badges, window.con_id) for window in windows]
+        bridge.tell_successor()
+        bridge.close()
+    # Then the next one reports, and has written: the badge of another state is its last.
+    with Bridge(desktop) as bridge:
+        changed.state = "waiting"
+        bridge.tell(kept, changed)
+        wait_for_none(badges, windows[2].con_id)
+        wait_for_badge(badges, windows[1].con_id, state="stopped")
+        assert [it for window in windows[:2] for it in badges.versions(window.con_id)][:-1] == before[:2]
+        assert badges.versions(windows[2].con_id)[0] == before[2] and len(badges.versions(windows[2].con_id)) == 2
 
 
 def test_end_at_once_still_removes_stale_badges(desktop: Desktop) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from support import proc
 from support.badges import BadgeWatch
 from support.daemon import Daemon
-from support.desktop import Desktop, Window, wait_until
+from support.desktop import Desktop, Window, read_line, wait_until
 from support.foot_server import FootServer, look_at
-from support.placed import PRECEDES_SECONDS, Placed, let_pass, tie_by_titles
+from support.placed import PRECEDES_SECONDS, Placed, animate, let_pass, tie_by_titles
 from support.stand_in import NAME
 
 from fake_daemon import Agent, Bridge
@@ -21,6 +24,7 @@ from fake_daemon import Agent, Bridge
 SECONDS = 60.0
 # From then on nothing that could follow is of the same moment (window_resolver.cpp: 3 s).
 SETTLED_SECONDS = 3.5
+SERVICE_MANAGER = Path(__file__).parents[1] / "support" / "service_manager.py"
 BY_TITLE = "the window's title changed as it wrote"
 
 
@@ -64,6 +68,43 @@ def test_ties_outlive_the_daemon(
             return {window for window in badges.windows() if badges.versions(window)[-1].content is not None}
 
         wait_until(lambda: shown() == {truth[it].con_id for it in others}, SECONDS, "their badges alone")
+
+
+@pytest.mark.parametrize("job", ["restart", "stop"])
+def test_badges_stay_as_they_are_while_the_daemon_restarts(
+    desktop: Desktop, badges: BadgeWatch, foot_server: FootServer, stand_in: str, job: str
+) -> None:
+    manager = desktop.spawn(
+        [sys.executable, str(SERVICE_MANAGER), desktop.system_bus_address, job], stdout=subprocess.PIPE, bufsize=0
+    )
+    assert read_line(manager.stdout) == b"ready\n"
+    kept = desktop.root / "kept-badges"
+    kept.mkdir()
+    options = ("--processes", NAME)
+    names = [str(number) for number in range(5)]
+    with Daemon(desktop, options, hand_over=kept) as daemon:
+        placed = Placed(desktop, daemon)
+        windows = foot_server.open_at_once(*([stand_in, "title", name] for name in names))
+        desktop.open_foot("sleep", "1000")  # with the focus: nobody looks at the others
+        truth = dict(zip(placed.wait_for(*names), windows, strict=True))
+        tie_by_titles(placed, truth)
+        wait_until(lambda: all(placed.session(it)["state"] == "waiting" for it in truth), SECONDS, "silence")
+        wait_until(lambda: all(badges.versions(it.con_id)[-1].state == "stopped" for it in windows), SECONDS, "badges of it")
+        before = {window.con_id: badges.versions(window.con_id) for window in windows}
+    with Daemon(desktop, options, hand_over=kept) as daemon:
+        placed = Placed(desktop, daemon)
+        placed.wait_until_right(truth)
+        # When the next change is told, all that was to be written is.
+        first, *others = truth
+        animate(first)
+        since = before[truth[first].con_id][-1].time
+        badges.wait_for(truth[first].con_id, lambda it: it.state == "working", SECONDS, since)
+        for agent in others:
+            window = truth[agent].con_id
+            if job == "restart":
+                assert badges.versions(window) == before[window]
+            else:
+                assert [it.state for it in badges.versions(window, before[window][-1].time)] == ["gone", "stopped"]
 
 
 def test_ties_outlive_the_connection_to_sway(

@@ -42,7 +42,8 @@ class BadgeDirectoryTest : public testing::Test {
   static void expect_ok(const Status& status) {
     EXPECT_TRUE(status) << (status ? "" : status.error().message);
   }
-  static void expect_error(const Status& status, const std::string& text) {
+  template <typename Outcome>
+  static void expect_error(const Outcome& status, const std::string& text) {
     ASSERT_FALSE(status);
     EXPECT_THAT(status.error().message, HasSubstr(text));
   }
@@ -102,7 +103,7 @@ TEST_F(BadgeDirectoryTest, RenamesWhatChangedAndOnlyThat) {
 }
 
 TEST_F(BadgeDirectoryTest, NothingToWriteMakesNoDirectory) {
-  expect_ok(directory_.remove_stale());
+  EXPECT_THAT(directory_.take_over().value(), IsEmpty());
   expect_ok(directory_.update({}));
   EXPECT_FALSE(fs::exists(path_));
 }
@@ -118,10 +119,25 @@ TEST_F(BadgeDirectoryTest, StaleBadgesAreRemovedAndNothingElse) {
   fs::create_directory(path_ / "7.json");
   fs::create_symlink("/etc/passwd", path_ / "8.json");
   ASSERT_EQ(mkfifo((path_ / "9.json").c_str(), 0600), 0);
-  expect_ok(directory_.remove_stale());
+  EXPECT_THAT(directory_.take_over().value(), ElementsAre(std::pair(5, "old")));
+  expect_ok(directory_.update({}));
   std::set<std::string> left = foreign;
   left.insert({"7.json", "8.json", "9.json"});
   EXPECT_EQ(names(), left);
+}
+
+TEST_F(BadgeDirectoryTest, WhatAnEarlierRunLeftIsWrittenOnlyWhereItDiffers) {
+  fs::create_directory(path_);
+  write_file(path_ / "5.json", "five");
+  write_file(path_ / "6.json", "six");
+  write_file(path_ / "7.json", std::string(100'000, '7'));
+  EXPECT_THAT(directory_.take_over().value(),
+              ElementsAre(std::pair(5, "five"), std::pair(6, "six"), std::pair(7, "")));
+  const ino_t five = inode_of(path_ / "5.json");
+  expect_ok(directory_.update({{5, "five"}, {6, "other"}}));
+  EXPECT_EQ(inode_of(path_ / "5.json"), five);
+  EXPECT_EQ(read_file(path_ / "6.json"), "other");
+  EXPECT_THAT(names(), ElementsAre("5.json", "6.json"));
 }
 
 TEST_F(BadgeDirectoryTest, ForeignFilesSurviveUpdates) {
@@ -157,7 +173,7 @@ TEST_F(BadgeDirectoryTest, LinkInItsPlaceIsNotFollowed) {
   fs::create_directory(elsewhere);
   write_file(elsewhere / "5.json", "not ours");
   fs::create_directory_symlink(elsewhere, path_);
-  expect_error(directory_.remove_stale(), path_.string());
+  expect_error(directory_.take_over(), path_.string());
   expect_error(directory_.update({{5, "a"}, {6, "b"}}), path_.string() + " is no directory");
   EXPECT_EQ(read_file(elsewhere / "5.json"), "not ours");
   EXPECT_FALSE(fs::exists(elsewhere / "6.json"));
@@ -166,7 +182,7 @@ TEST_F(BadgeDirectoryTest, LinkInItsPlaceIsNotFollowed) {
 TEST_F(BadgeDirectoryTest, FileOrFifoInItsPlaceIsNamed) {
   write_file(path_, "a file");
   expect_error(directory_.update({{5, "a"}}), path_.string() + " is no directory");
-  expect_error(directory_.remove_stale(), path_.string());
+  expect_error(directory_.take_over(), path_.string());
   fs::remove(path_);
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   expect_error(directory_.update({{5, "a"}}), path_.string() + " is no directory");

@@ -63,6 +63,17 @@ TEST_F(DaemonLinkTest, LogsAreReports) {
   EXPECT_FALSE(take());
 }
 
+TEST_F(DaemonLinkTest, LastWordsOfADaemonThatHasLeftReportsUnread) {
+  ASSERT_TRUE(link_->send({.kind = ReportKind::window}));
+  const std::string packet = wire::encode(wire::Successor{});
+  ASSERT_EQ(send(daemon_.get(), packet.data(), packet.size(), 0), ssize_t(packet.size()));
+  daemon_.reset();
+  loop_.run_once(std::chrono::seconds(10));
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<wire::Successor>(told_[0]));
+  EXPECT_EQ(closed_, std::vector<bool>{false});
+}
+
 TEST_F(DaemonLinkTest, LongLogsAreCut) {
   spdlog::info(std::string(1000, 'x'));
   const auto report = take();

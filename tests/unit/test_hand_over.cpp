@@ -30,6 +30,7 @@ TEST_F(HandOverTest, SessionsComeBackAsTheyWereAndOnce) {
   const KeptSession kept{.id = {77, 123456789012},
                          .name = "claude",
                          .judged = course.session(),
+                         .started = 1795287000.123456,
                          .since = 1795287883.98,
                          .why = "no output",
                          .unseen = 3};
@@ -52,6 +53,7 @@ TEST_F(HandOverTest, SessionsComeBackAsTheyWereAndOnce) {
   EXPECT_TRUE(judged.requests.asked_model());
   EXPECT_EQ(judged.processes.children(), (std::set<pid_t>{78, 79}));
   EXPECT_EQ(judged.animation.longest_gap(), course.session().animation.longest_gap());
+  EXPECT_EQ(taken[0].started, kept.started);
   EXPECT_EQ(taken[0].since, kept.since);
   EXPECT_EQ(taken[0].why, kept.why);
   EXPECT_EQ(taken[0].unseen, kept.unseen);
@@ -108,9 +110,9 @@ TEST_F(HandOverTest, TiesOfWhatHasEndedLeaveRoomForNewOnes) {
 TEST_F(HandOverTest, WhatIsNoneOfOursIsNothing) {
   EXPECT_THAT(take_over("").sessions, IsEmpty());
   for (const char* text :
-       {"", "{", "[]", "null", R"({"format":3,"sessions":[]})", R"({"format":4})",
-        R"({"format":4,"sessions":[{"pid":"x"}],"ties":[]})",
-        R"({"format":4,"sessions":[7],"ties":[]})", R"({"format":4,"sessions":[],"ties":[7]})"}) {
+       {"", "{", "[]", "null", R"({"format":4,"sessions":[]})", R"({"format":5})",
+        R"({"format":5,"sessions":[{"pid":"x"}],"ties":[]})",
+        R"({"format":5,"sessions":[7],"ties":[]})", R"({"format":5,"sessions":[],"ties":[7]})"}) {
     write_file(file_, text);
     EXPECT_THAT(take_over(file_).sessions, IsEmpty()) << text;
   }

@@ -79,6 +79,26 @@ TEST_F(WindowBadgesTest, TheFirstBadgeOfAWindowIsAsOldAsItsState) {
   EXPECT_THAT(looks({7}, {7}, 0s).seen, SizeIs(1)) << "it has been there for 20 s";
 }
 
+TEST_F(WindowBadgesTest, ABadgeThatAnEarlierRunLeftKeepsItsTimeWhereItIsTheSame) {
+  update({agent(1, 7, State::waiting, 1), agent(2, 8, State::working), agent(3, 9, State::working)},
+         3s);
+  auto left = badges_.files();
+  left[9] = "no badge";
+  WindowBadges next;
+  next.take_over(left);
+  agents_[1].agent.state = State::waiting;
+  next.update(agents_, unix_start + 50);
+  EXPECT_EQ(next.files().at(7), left.at(7));
+  const auto time_of = [&](int64_t window) {
+    return nlohmann::json::parse(next.files().at(window))["timestamp"].get<double>();
+  };
+  EXPECT_EQ(time_of(8), unix_start);
+  EXPECT_EQ(time_of(9), unix_start);
+  agents_[0].agent.unseen = 0;
+  next.update(agents_, unix_start + 60);
+  EXPECT_EQ(time_of(7), unix_start + 60);
+}
+
 TEST_F(WindowBadgesTest, ABadgeIsAsOldAsItsChange) {
   update({agent(1, 7, State::working)});
   update({agent(1, 7, State::working)}, 5s);

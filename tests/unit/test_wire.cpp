@@ -113,6 +113,9 @@ TEST(Wire, OffersArrive) {
   const auto ran = decode_told(encode(TmuxRan{}));
   ASSERT_TRUE(ran) << ran.error().message;
   EXPECT_TRUE(std::holds_alternative<TmuxRan>(*ran));
+  const auto followed = decode_told(encode(Successor{}));
+  ASSERT_TRUE(followed) << followed.error().message;
+  EXPECT_TRUE(std::holds_alternative<Successor>(*followed));
 }
 
 TEST(Wire, TextIsCutAndCleaned) {

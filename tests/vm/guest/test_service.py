@@ -450,9 +450,13 @@ def assert_same(badge: dict[str, Any], before: dict[str, Any]) -> None:
 
 def test_a_restart_keeps_badges_and_states(agent: Agent) -> None:
     before, session, pid = unseen(agent), session_of(agent), main_pid()
+    file = ADA.badges / f"{before['window_id']}.json"
+    written = file.stat()
     systemctl("restart", UNIT)
     assert main_pid() != pid
     assert_same(agent.wait_for_badge(needs_attention=True), before)
+    wait_for(lambda: session_of(agent)["window"], "its window")
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
     after = session_of(agent)
     for name in ("state", "since", "why", "unseen"):
         assert after[name] == session[name]
