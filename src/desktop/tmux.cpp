@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "system/proc.h"
 #include "system/spawn.h"
 
 namespace ebpf_ai_monitor {
@@ -150,6 +151,15 @@ std::string tmux_socket(std::string_view tmux) {
     tmux = tmux.substr(0, comma);
   }
   return tmux.starts_with('/') ? std::string(tmux) : "";
+}
+
+pid_t tmux_server_pid(std::string_view tmux) {
+  const std::string socket = tmux_socket(tmux);
+  if (socket.empty()) return 0;
+  tmux.remove_prefix(socket.size() + 1);
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(tmux.data(), tmux.data() + tmux.size(), pid);
+  return error == std::errc() && *end == ',' && pid > 0 ? pid : 0;
 }
 
 std::vector<std::string> tmux_arguments(const std::string& socket) {
@@ -344,6 +354,7 @@ void TmuxServer::start() {
   retry_timer_->disarm();
   retrying_ = false;
   watch_keys();
+  asked_ticks_ = ticks_since_boot();
   query_ = std::make_unique<TmuxQuery>(
       loop_, socket_, tmux_arguments(socket_), [this](const Result<std::string>& output) {
         if (!output) return on_answer(tl::make_unexpected(output.error()));
@@ -357,6 +368,7 @@ void TmuxServer::on_answer(Result<TmuxState> answer) {
   answer_ = std::move(answer);
   answered_at_ = monotonic_now();
   if (answer_->has_value()) {
+    (*answer_)->asked_ticks = asked_ticks_;
     reported_.clear();
   } else if (answer_->error().message != reported_) {
     reported_ = answer_->error().message;

@@ -50,6 +50,7 @@ struct TmuxState {
   std::map<std::string, TmuxPane> panes;  // by id: "%3"
   // The one with the latest activity first.
   std::vector<TmuxClient> clients;
+  uint64_t asked_ticks = 0;  // the server was asked then, in the unit of ProcessId::start_ticks
 };
 
 // Whether a server's socket is this user's own, or none is there: an agent's environment may name
@@ -60,6 +61,8 @@ Status own_socket(const std::string& path);
 // The server's socket out of the value of TMUX, "path,pid,session"; "" if it is none. The path may
 // hold commas.
 std::string tmux_socket(std::string_view tmux);
+// The server's process, out of the same; 0 if it is none.
+pid_t tmux_server_pid(std::string_view tmux);
 
 // What asks a server: its arguments, and what its output means.
 std::vector<std::string> tmux_arguments(const std::string& socket);
@@ -151,6 +154,7 @@ class TmuxServer {
   std::optional<Result<TmuxState>> answer_;
   std::string reported_;
   std::unique_ptr<TmuxQuery> query_;
+  uint64_t asked_ticks_ = 0;
   bool ask_again_ = false;
   Nanoseconds answered_at_{};
   EventSourcePtr ask_timer_;

@@ -243,6 +243,7 @@ class Resolver {
     if (!state) return ResolverAnswer::none(NoWindow::pending);
     if (!*state) return ResolverAnswer::none(NoWindow::tmux_failed);
 
+    if (pane_id.empty()) return by_popup(**state, tmux_server_pid(tmux), chain, level);
     const auto pane = (*state)->panes.find(pane_id);
     if (pane == (*state)->panes.end() || !is_in(pane->second, chain)) return std::nullopt;
     std::optional<ResolverAnswer> answer;
@@ -271,6 +272,23 @@ class Resolver {
     answer = ResolverAnswer::none(NoWindow::tmux_detached);
     if (!pane->second.sessions.empty()) answer->tmux = pane->second.sessions.begin()->second.name;
     return answer;
+  }
+
+  // What the server runs in a terminal that is no pane's: it is in front of a client, for as long
+  // as that is attached. Which of several, the server does not tell.
+  std::optional<ResolverAnswer> by_popup(const TmuxState& state, pid_t server, const Chain& chain,
+                                         int level) {
+    const auto popup = std::ranges::find(chain, server, &ProcessStat::parent);
+    if (popup == chain.end() || popup->terminal == 0 || popup->terminal != chain.front().terminal)
+      return std::nullopt;
+    const std::string terminal = terminal_name(popup->terminal);
+    if (std::ranges::any_of(state.panes,
+                            [&](const auto& pane) { return pane.second.terminal == terminal; }))
+      return std::nullopt;
+    // Its client may have come since.
+    if (state.asked_ticks <= popup->id.start_ticks) return ResolverAnswer::none(NoWindow::pending);
+    if (state.clients.size() != 1) return std::nullopt;
+    return of_client(state.clients.front(), true, level);
   }
 
   // None: the client has ended since.

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agents_in_windows import agent_in, wait_for_badge, wait_for_none
+from agents_in_windows import agent_in, children, wait_for_badge, wait_for_none
 from fake_daemon import Agent, Bridge, stat_fields
+from support import proc
 from support.badges import BadgeWatch
 from support.desktop import Desktop, wait_until
 from tmux_server import Tmux, false_tmux
@@ -107,6 +108,32 @@ def test_tmux_in_tmux(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, keep
     outer.run("detach-client", "-s", "outside")
     bridge.wait_for_no_window(agent, "tmux_detached")
     wait_for_none(badges, window.con_id)
+
+
+def test_tmux_popup_is_in_the_window_of_the_only_client(
+    desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux
+) -> None:
+    tmux.new_detached("work")
+    window = tmux.attach("work")
+    other = desktop.open_foot("sleep", "1000")
+    desktop.spawn([*tmux.argv, "display-popup", "-E", "exec sleep 1001"])
+    server = int(tmux.run("display-message", "-p", "#{pid}"))
+    popup = wait_until(lambda: [it for it in children(server) if is_sleep(it, "1001")], SECONDS, "the popup")[0]
+    agent = Agent.of(popup)
+    assert agent.tmux and not agent.tmux_pane
+    bridge.tell(agent)
+    bridge.wait_for_place(agent, window.con_id)
+    wait_for_badge(badges, window.con_id)
+    # From then on nothing tells which of the two it is.
+    second = tmux.attach("work")
+    bridge.tell_tmux_ran()
+    bridge.wait_for_no_window(agent, "no_owner")
+    assert not badges.windows() & {other.con_id, second.con_id}
+
+
+def is_sleep(pid: int, seconds: str) -> bool:
+    process = proc.find_one(pid)
+    return process is not None and process.argv == ("sleep", seconds)
 
 
 def test_stale_tmux_of_a_terminals_environment(desktop: Desktop, badges: BadgeWatch, bridge: Bridge, tmux: Tmux) -> None:

@@ -29,6 +29,9 @@ TEST(Tmux, SocketIsWhatComesBeforeTheLastTwoCommas) {
   EXPECT_EQ(tmux_socket("/tmp/tmux-1000/default,4711,0"), "/tmp/tmux-1000/default");
   EXPECT_EQ(tmux_socket("/tmp/a,b,c/s,4711,0"), "/tmp/a,b,c/s");
   EXPECT_EQ(tmux_socket("/tmp/with space,1,$0"), "/tmp/with space");
+  EXPECT_EQ(tmux_server_pid("/tmp/a,b,c/s,4711,0"), 4711);
+  for (const char* text : {"", "/tmp/s", "/tmp/s,,0", "/tmp/s,x,0", "/tmp/s,7x,0", "/tmp/s,-7,0"})
+    EXPECT_EQ(tmux_server_pid(text), 0) << text;
 }
 
 TEST(Tmux, NoSocketInWhatIsNoTmux) {

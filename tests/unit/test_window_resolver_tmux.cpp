@@ -35,6 +35,36 @@ TEST_F(InTmux, WindowOfTheClient) {
   EXPECT_THAT(answer.tmux_sockets, ElementsAre(socket_a));
 }
 
+// tmux server 15 -> shell 40 -> agent 41 in a terminal of its own
+TEST_F(InTmux, PopupIsInTheWindowOfTheOnlyClient) {
+  const std::string tmux_of_15 = std::string(socket_a) + ",15,0";
+  process(40, 15, {tmux_of_15, ""}, 7);
+  process(41, 40, {tmux_of_15, ""}, 7);
+  client(socket_a, 12, 100, "$0");
+  expect_none(resolve(41, {tmux_of_15, ""}), NoWindow::pending);
+  tmux(socket_a).asked_ticks = 50;
+  const auto answer = resolve(41, {tmux_of_15, ""});
+  expect_window(answer, 5);
+  EXPECT_THAT(answer.shown_in, ElementsAre(5));
+  process(50, 1);
+  window(6, 50);
+  client(socket_a, 50, 200, "$0");
+  expect_none(resolve(41, {tmux_of_15, ""}), NoWindow::no_owner);
+}
+
+TEST_F(InTmux, OnlyWhatTheServerRunsInATerminalIsAPopup) {
+  const std::string tmux_of_15 = std::string(socket_a) + ",15,0";
+  client(socket_a, 12, 100, "$0");
+  tmux(socket_a).asked_ticks = 99;
+  process(40, 15, {tmux_of_15, ""});     // a job in the background
+  process(41, 40, {tmux_of_15, ""}, 7);  // which makes a terminal
+  expect_none(resolve(41, {tmux_of_15, ""}), NoWindow::no_owner);
+  process(42, 15, {tmux_of_15, ""}, 4);  // whose TMUX_PANE was unset
+  expect_none(resolve(42, {tmux_of_15, ""}), NoWindow::no_owner);
+  process(43, 1, {tmux_of_15, ""}, 8);  // that has left its popup
+  expect_none(resolve(43, {tmux_of_15, ""}), NoWindow::no_owner);
+}
+
 TEST_F(InTmux, FirstOfSeveralClients) {
   process(50, 1);
   window(6, 50);
