@@ -44,8 +44,11 @@ void WindowFinder::update(const wire::Agent& told) {
   const auto [entry, is_new] = agents_.try_emplace(told.id);
   Agent& agent = entry->second;
   const bool changed = is_new || agent.state != told.state;
-  if (changed) tasks_.add(Task::ask_tmux, told.id);
-  if (changed && agent.place.window == 0) tasks_.add(Task::find_window, told.id);
+  // Also where it has one: a screen that was detached has left its window without any event.
+  if (changed) {
+    tasks_.add(Task::ask_tmux, told.id);
+    tasks_.add(Task::find_window, told.id);
+  }
   agent.question = {.id = told.id, .tmux = told.tmux, .tmux_pane = told.tmux_pane};
   agent.kind = told.agent;
   agent.directory = told.directory.substr(told.directory.rfind('/') + 1);

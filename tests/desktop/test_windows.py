@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import Desktop, SwayIpc, Window, wait_until
 from support.foot_server import FootServer, look_at, type_until
-from support.placed import PRECEDES_SECONDS, let_pass
+from support.placed import PRECEDES_SECONDS, animate, let_pass
 from support.stand_in import NAME, is_ready
 
 SECONDS = 60.0
@@ -174,6 +175,45 @@ def test_multiplexer_is_told_by_keys(
     desktop.close(window)
     wait_for_session(daemon, agent, window=0)
     os.kill(agent, signal.SIGKILL)
+
+
+def test_screen_that_was_attached_elsewhere(
+    desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str
+) -> None:
+    env = {"SCREENDIR": str(desktop.home / "screen")}
+    desktop.run(["mkdir", "-p", "-m", "700", env["SCREENDIR"]])
+    screen = f"screen -c /dev/null -S test {stand_in} keys; exec sleep 1000"
+    first, agent = start_agent(desktop, lambda: desktop.open_foot("sh", "-c", screen, env=env))
+    wait_for_session(daemon, agent, window=first.con_id)
+    # A second display shows it as well.
+    second = desktop.open_foot("screen", "-x", "test", env=env)
+    wait_until(lambda: len(displays(desktop, env)) == 2, SECONDS, "both displays")
+    assert session_of(daemon, agent)["window"] == first.con_id
+    # The first one is detached, in a window that stays.
+    os.kill(displays(desktop, env)[0], signal.SIGHUP)
+    wait_until(lambda: len(displays(desktop, env)) == 1, SECONDS, "one display")
+    animate(agent)
+    wait_for_session(daemon, agent, window=0)
+
+    def tied() -> bool:
+        assert (window := session_of(daemon, agent)["window"]) in (0, second.con_id)
+        return bool(window)
+
+    type_until(desktop, second, tied, "a tie")
+    os.kill(agent, signal.SIGKILL)
+
+
+def displays(desktop: Desktop, env: dict[str, str]) -> list[int]:
+    """The processes that show the screen session, the first one first."""
+    found = proc.find(lambda it: it.name == "screen" and it.argv[:1] == ("screen",))
+    mark = f"SCREENDIR={env['SCREENDIR']}"
+    return sorted(it.pid for it in found if mark in environment_of(it.pid))
+
+
+def environment_of(pid: int) -> list[str]:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    return []
 
 
 def test_agent_in_a_pid_namespace(desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str) -> None:
