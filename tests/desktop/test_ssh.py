@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from support.badges import BadgeWatch
 from support.daemon import Daemon
-from support.desktop import Desktop
+from support.desktop import Desktop, Window, wait_until
 from support.foot_server import FootServer, type_until
-from support.placed import Placed, tie_by_titles
+from support.placed import Placed, animate, tie_by_titles
 from support.ssh_server import SshServer
 from support.stand_in import NAME
 
+SECONDS = 60.0
 pytestmark = pytest.mark.skipif(not shutil.which("/usr/sbin/sshd"), reason="sshd is not installed")
 
 
@@ -63,6 +66,33 @@ def test_tmux_in_it(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: 
         assert "; ssh (pid " in placed.session(agent)["how"]
     finally:
         desktop.run([*tmux, "kill-server"])
+
+
+@pytest.mark.skipif(not shutil.which("mosh"), reason="mosh is not installed")
+def test_title_or_keys_tell_of_mosh(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: str) -> None:
+    """Its server is no child of anything in a window."""
+    titled = desktop.open_foot(*ssh.mosh(stand_in, "title", "titled"))
+    typed = desktop.open_foot(*ssh.mosh(stand_in, "keys", "typed"))
+    desktop.open_foot("sleep", "1000")
+    agents = placed.wait_for("titled", "typed")
+    truth = dict(zip(agents, (titled, typed), strict=True))
+    try:
+
+        def tied(agent: int, window: Window) -> bool:
+            assert not placed.wrong(truth)
+            return bool(placed.session(agent)["window"] == window.con_id)
+
+        def at_work_again() -> bool:
+            if placed.session(agents[0]).get("state") == "waiting":
+                animate(agents[0])
+            return tied(agents[0], titled)
+
+        wait_until(at_work_again, SECONDS, "a tie by its title")
+        type_until(desktop, typed, lambda: tied(agents[1], typed), "a tie by keys")
+        assert tied(agents[0], titled)
+    finally:
+        for agent in agents:  # its server waits for the client for as long as it runs
+            os.kill(agent, signal.SIGKILL)
 
 
 def test_several_sessions_of_one_connection_are_told_by_keys(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,10 +28,12 @@ def x_desktop() -> Iterator[Desktop]:
 
 
 @pytest.fixture(params=[pytest.param(it, id=it.name) for it in TERMINALS])
-def terminal(request: pytest.FixtureRequest) -> Terminal:
+def terminal(request: pytest.FixtureRequest, x_desktop: Desktop) -> Iterator[Terminal]:
     if not request.param.installed():
         pytest.skip(f"{request.param.name} is not installed")
-    return request.param
+    yield request.param
+    for program in {Path(argv[0]).name for argv in (request.param.server, request.param.first, request.param.open) if argv}:
+        print(x_desktop.read_logs(program))  # shown where a test fails
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))

@@ -55,6 +55,12 @@ class SshServer:
             f"{self._desktop.user}@127.0.0.1", " ".join(argv),
         ]  # fmt: skip
 
+    def mosh(self, *argv: str) -> list[str]:
+        """The same in a session of mosh, which this server starts."""
+        *ssh, user, _ = self.command()
+        # It passes titles on to the terminals it knows by name, of which foot is none.
+        return ["env", "TERM=xterm-256color", "mosh", f"--ssh={' '.join(ssh)}", user, "--", *argv]
+
     def end(self) -> None:
         end_process(self._process)
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from .desktop import Desktop, wait_until
 
 SECONDS = 60.0
-_SOFTWARE = {"LIBGL_ALWAYS_SOFTWARE": "1", "GDK_BACKEND": "wayland"}
+_SOFTWARE = {"LIBGL_ALWAYS_SOFTWARE": "1", "GDK_BACKEND": "wayland", "QT_QPA_PLATFORM": "wayland;xcb"}
 
 
 @dataclass(frozen=True)
 class Terminal:
     """`open`: what opens a window that runs what follows; `first`: the same for the first window, where that is another
-    command; `server`: what is started before, and has no window. SOCKET is a path of its own, in `socket_variable`, too."""
+    command; `server`: what is started before, and has no window. SOCKET is a path of its own, in `socket_variable`, too.
+    `config`: a file below the home, and what is in it."""
 
     name: str
     open: tuple[str, ...]
@@ -26,6 +27,7 @@ class Terminal:
     socket_variable: str = ""
     bus_name: str = ""  # that it has then
     xwayland: bool = False
+    config: tuple[str, str] | None = None
 
     def installed(self) -> bool:
         return all(shutil.which(it[0]) for it in (self.open, self.server, self.first) if it)
@@ -48,6 +50,13 @@ TERMINALS = (
         bus_name="org.gnome.Terminal",
     ),
     Terminal("urxvtd", ("urxvtc", "-e"), server=("urxvtd",), listens=True, socket_variable="RXVT_SOCKET", xwayland=True),
+    Terminal(
+        "konsole",
+        ("konsole", "-e"),
+        # As it comes, it opens a process for each window, and shows no title that a program sets.
+        config=(".config/konsolerc", "[KonsoleWindow]\nUseSingleInstance=true\nShowWindowTitleOnTitleBar=true\n"),
+        xwayland=True,  # where Qt's plugin for Wayland is not installed
+    ),
 )
 
 
@@ -64,6 +73,8 @@ class Windows:
         if terminal.socket_variable:
             self._env[terminal.socket_variable] = str(self._socket)
         self._opened = False
+        if terminal.config:
+            desktop.write_home_file(*terminal.config)
         if terminal.server:
             self._start(terminal.server)
 
@@ -82,8 +93,8 @@ class Windows:
 
 
 def shown_in(desktop: Desktop, name: str) -> int | None:
-    """The window that shows the stand-in of that name: its title ends with it."""
-    window = desktop.sway.window(lambda it: str(it["name"]).endswith(name))
+    """The window that shows the stand-in of that name: its title ends with it, but for what konsole adds."""
+    window = desktop.sway.window(lambda it: str(it["name"]).removesuffix(" — Konsole").endswith(name))
     return int(window["id"]) if window else None
 
 

@@ -1,0 +1,67 @@
+"""A container of the user's own with a stand-in agent in it, made by podman from a directory: nothing is downloaded."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from .desktop import Desktop
+from .stand_in import NAME
+
+_BUSYBOX = shutil.which("busybox")
+
+# The stand-in, for a shell: a spinner in the title as it starts, and at SIGUSR1.
+_STAND_IN = r"""#!/bin/sh
+animate() {
+  for i in 1 2 3 4 5 6 7; do  # a digit of the spinner's third byte
+    printf "\033]0;\342\240\21$i %s\007-" "$name"
+    sleep 0.1
+  done
+}
+name=$1
+trap animate USR1
+stty raw -echo
+animate
+while :; do sleep 600 & wait $!; done
+"""
+# Where control groups are those of before 2020, as in some virtual machines, only runc has a way with them.
+_OLD_GROUPS = () if Path("/sys/fs/cgroup/cgroup.controllers").exists() else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")
+
+
+def is_installed() -> bool:
+    return bool(shutil.which("podman") and _BUSYBOX)
+
+
+class Container:
+    def __init__(self, desktop: Desktop) -> None:
+        self._desktop = desktop
+        self._image = _image(desktop)
+
+    def run(self, *argv: str) -> list[str]:
+        """What runs it, and in it the stand-in with these arguments, on the terminal."""
+        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
+        return [
+            "podman", *_OLD_GROUPS, "run", "--name", "box", "-it", *limits, "--network", "none",
+            "--rootfs", str(self._image), f"/bin/{NAME}", *argv,
+        ]  # fmt: skip
+
+    def remove(self) -> None:
+        self._desktop.run(["podman", *_OLD_GROUPS, "rm", "--force", "--time", "0", "box"])
+
+
+def _image(desktop: Desktop) -> Path:
+    """A root directory with a shell and the stand-in."""
+    if f"{desktop.user}:" not in Path("/etc/subuid").read_text():
+        subprocess.run(["usermod", "--add-subuids", "7000000-7065535", "--add-subgids", "7000000-7065535", desktop.user], check=True)
+    root = desktop.home / "image"
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(_BUSYBOX), root / "bin" / "busybox")
+    for name in ("sh", "printf", "sleep", "stty", "kill"):
+        (root / "bin" / name).symlink_to("busybox")
+    agent = root / "bin" / NAME
+    agent.write_text(_STAND_IN)
+    agent.chmod(0o755)
+    subprocess.run(["chown", "-R", f"{desktop.uid}:{desktop.gid}", str(root)], check=True)
+    return root
