@@ -53,6 +53,7 @@ def beginning(answer: dict[str, Any]) -> str:
     return json.dumps(answer["ebpf_results"])[:BEGINNING]
 
 
+# Most of what goes wrong here is done by a user of its own: others are at work on this machine as well.
 def program(target: str, **filters: Any) -> dict[str, Any]:
     return {"target": target, "duration": 300, "filters": filters}
 
@@ -64,7 +65,6 @@ def only(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_few_opens_fail_among_many(diagnose: Diagnose) -> None:
-    # Whose they are, as others are at work here as well.
     answer = diagnose([program("syscall:openat", uid=54321), program("syscall:mkdir", uid=54321)], """
         import os
         os.setuid(54321)
@@ -102,8 +102,9 @@ def test_a_connection_is_refused(diagnose: Diagnose) -> None:
 
 
 def test_a_name_server_does_not_answer(diagnose: Diagnose) -> None:
-    answer = diagnose([program("syscall:send*", args={"port": 53}), program("syscall:recvfrom", latency_us=100_000)], r"""
-        import socket
+    answer = diagnose([program("syscall:send*", args={"port": 53}), program("syscall:recvfrom", latency_us=100_000, uid=54323)], r"""
+        import os, socket
+        os.setuid(54323)
         with socket.socket(type=socket.SOCK_DGRAM) as resolver:
             resolver.settimeout(None)
             import struct
@@ -131,22 +132,26 @@ def test_no_descriptors_are_left(diagnose: Diagnose) -> None:
 
 
 def test_who_killed_it(diagnose: Diagnose) -> None:
-    answer = diagnose([program("signal/signal_generate", args={"sig": "SIGKILL"}), program("sched/sched_process_exit", comm="sleep")], """
-        import os, signal, subprocess
-        victim = subprocess.Popen(["sleep", "1000"])
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
+    answer = diagnose([program("signal/signal_generate", args={"sig": "SIGKILL"}), program("sched/sched_process_exit", comm="its-victim")], """
+        import os, signal, subprocess, tempfile
+        with tempfile.TemporaryDirectory() as directory:
+            os.symlink("/bin/sleep", f"{directory}/its-victim")
+            victim = subprocess.Popen([f"{directory}/its-victim", "1000"])
+            while open(f"/proc/{victim.pid}/comm").read() != "its-victim\\n": pass  # set late in an exec
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
     """)
     by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
-    sent = [it for it in by_name["signal_generate"]["events"] if it["data"].get("comm") == "sleep"]
+    sent = [it for it in by_name["signal_generate"]["events"] if it["data"].get("comm") == "its-victim"]
     [kill] = [it for it in sent if it["data"]["sig"] == "SIGKILL"]
     assert kill["process_name"].startswith("python3")
     assert "SIGKILL" in json.dumps(by_name["sched_process_exit"]["events"])
 
 
 def test_a_slow_sync(diagnose: Diagnose) -> None:
-    answer = diagnose([program("syscall:fsync")], """
+    answer = diagnose([program("syscall:fsync", uid=54324)], """
         import os
+        os.setuid(54324)
         fd = os.open("/var/tmp/diagnose-slow-sync", os.O_WRONLY | os.O_CREAT, 0o600)
         for _ in range(5):
             os.write(fd, b"x"); os.fsync(fd)
@@ -158,8 +163,9 @@ def test_a_slow_sync(diagnose: Diagnose) -> None:
 
 
 def test_who_waits_for_a_lock(diagnose: Diagnose) -> None:
-    answer = diagnose([program("syscall:futex", latency_us=200_000)], """
-        import threading, time
+    answer = diagnose([program("syscall:futex", latency_us=200_000, uid=54325)], """
+        import os, threading, time
+        os.setuid(54325)
         lock = threading.Lock()
         with lock:
             waiting = threading.Thread(target=lambda: lock.acquire())
@@ -175,7 +181,7 @@ def test_who_waits_for_a_lock(diagnose: Diagnose) -> None:
 
 def test_no_room_on_a_full_or_read_only_file_system(diagnose: Diagnose) -> None:
     """ENOSPC and EROFS, with path and process, among good writes of others."""
-    answer = diagnose([program("syscall:write", errno=["ENOSPC"]), program("syscall:openat", errno="EROFS")], """
+    answer = diagnose([program("syscall:write", errno=["ENOSPC"]), program("syscall:openat", errno="EROFS", args={"filename": "*/closed/new-file"})], """
         import ctypes, errno, os, tempfile
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(0x00020000):  # CLONE_NEWNS: what is mounted here is nobody else's
@@ -203,8 +209,9 @@ def test_no_room_on_a_full_or_read_only_file_system(diagnose: Diagnose) -> None:
 
 def test_the_queue_of_who_accepts_is_full(diagnose: Diagnose) -> None:
     """Nobody accepts: connections beyond the backlog hang, and the packets are dropped."""
-    answer = diagnose([program("syscall:connect", latency_us=1_000_000), program("skb/kfree_skb"), program("tcp/tcp_retransmit_skb")], """
-        import contextlib, socket
+    answer = diagnose([program("syscall:connect", latency_us=1_000_000, uid=54326), program("skb/kfree_skb"), program("tcp/tcp_retransmit_skb")], """
+        import contextlib, os, socket
+        os.setuid(54326)
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(socket.socket())
             listener.bind(("127.0.0.1", 0))
@@ -279,8 +286,9 @@ def test_an_oom_kill(diagnose: Diagnose, small_group: Path) -> None:
 
 
 def test_a_storm_of_processes(diagnose: Diagnose) -> None:
-    answer = diagnose([program("syscall:execve")], """
-        import subprocess
+    answer = diagnose([program("syscall:execve", uid=54327)], """
+        import os, subprocess
+        os.setuid(54327)
         for _ in range(100): subprocess.run(["/bin/true"])
         try: subprocess.run(["/no/such/program"])
         except FileNotFoundError: pass
