@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "desktop/sd_bus_pointers.h"
+#include "system/sd_bus_pointers.h"
 
 namespace ebpf_ai_monitor {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "desktop/notifications.h"
-#include "desktop/sd_bus_pointers.h"
 #include "system/event_loop.h"
+#include "system/sd_bus_pointers.h"
 
 namespace ebpf_ai_monitor {
 

@@ -8,9 +8,9 @@
 #include <map>
 #include <string>
 
-#include "desktop/sd_bus_pointers.h"
 #include "system/event_loop.h"
 #include "system/proc.h"
+#include "system/sd_bus_pointers.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
