@@ -22,7 +22,7 @@ constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr mode_t directory_mode = 0700;
 constexpr mode_t file_mode = 0600;
 // Many times a badge whose project is as long as the daemon lets it be.
-constexpr size_t max_left = 65'536;
+constexpr size_t max_size = 65'536;
 
 std::string file_name(int64_t window) { return std::to_string(window).append(file_suffix); }
 // A hidden name, which a panel's "*.json" does not match.
@@ -40,15 +40,6 @@ bool is_ours(std::string_view name) {
   if (!name.ends_with(file_suffix)) return false;
   name.remove_suffix(file_suffix.size());
   return is_number(name);
-}
-
-// "" where it is longer than a badge, or cannot be read.
-std::string read_file(int directory, const char* name) {
-  const UniqueFd fd(openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  std::string content(max_left, '\0');
-  const ssize_t length = fd ? read(fd.get(), content.data(), content.size()) : 0;
-  content.resize(length > 0 && static_cast<size_t>(length) < max_left ? length : 0);
-  return content;
 }
 
 Status write_all(int fd, std::string_view content) {
@@ -70,6 +61,25 @@ int64_t window_of(std::string_view name) {
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), window);
   const bool whole = error == std::errc() && end == name.data() + name.size();
   return whole && window > 0 && std::to_string(window) == name ? window : 0;
+}
+
+Result<std::string> read_badge(const UniqueFd& fd) {
+  if (!fd) return fail_errno("it cannot be read");
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) return fail_errno("it cannot be read");
+  if (!S_ISREG(status.st_mode)) return fail("it is no regular file");
+  std::string text(max_size + 1, '\0');
+  size_t length = 0;
+  while (length < text.size()) {
+    const ssize_t got = read(fd.get(), text.data() + length, text.size() - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("it cannot be read");
+    if (got == 0) break;
+    length += static_cast<size_t>(got);
+  }
+  if (length > max_size) return fail("it is longer than " + std::to_string(max_size) + " bytes");
+  text.resize(length);
+  return text;
 }
 
 BadgeDirectory::BadgeDirectory(std::string runtime_directory, uid_t user)
@@ -175,7 +185,9 @@ Result<std::map<int64_t, std::string>> BadgeDirectory::take_over() {
         !S_ISREG(status.st_mode) || status.st_uid != user_)
       continue;
     if (const int64_t window = window_of(entry->d_name)) {
-      written_[window] = read_file(fd, entry->d_name);
+      const UniqueFd file(
+          openat(fd, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+      written_[window] = read_badge(file).value_or("");
     } else if (unlinkat(fd, entry->d_name, 0) != 0 && errno != ENOENT && result) {
       result = fail_errno(full_name(entry->d_name));
     }

@@ -22,6 +22,9 @@ constexpr const char* badge_writer_name = "i3pm-badges.writer";
 
 // Of a badge's file, "5.json"; 0: it is no name of one.
 int64_t window_of(std::string_view name);
+// The content of what was opened as a badge's file (errno: why it was not); the error says why it
+// is none.
+Result<std::string> read_badge(const UniqueFd& file);
 
 class BadgeDirectory {
  public:

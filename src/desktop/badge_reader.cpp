@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <memory>
@@ -14,8 +13,6 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// Many times a badge whose project is as long as the daemon lets it be.
-constexpr size_t max_size = 65'536;
 constexpr size_t max_told = 1000;
 constexpr uint32_t gone = IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr uint32_t runtime_events =
@@ -25,25 +22,6 @@ constexpr uint32_t writer_events = IN_MODIFY | IN_CLOSE_WRITE;
 // Not IN_CREATE and IN_MODIFY: a file that is written in place is read when it is whole.
 constexpr uint32_t directory_events =
     IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | gone;
-
-Result<std::string> read_whole(const UniqueFd& fd) {
-  if (!fd) return fail_errno("it cannot be read");
-  struct stat status {};
-  if (fstat(fd.get(), &status) != 0) return fail_errno("it cannot be read");
-  if (!S_ISREG(status.st_mode)) return fail("it is no regular file");
-  std::string text(max_size + 1, '\0');
-  size_t length = 0;
-  while (length < text.size()) {
-    const ssize_t got = read(fd.get(), text.data() + length, text.size() - length);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno("it cannot be read");
-    if (got == 0) break;
-    length += static_cast<size_t>(got);
-  }
-  if (length > max_size) return fail("it is longer than " + std::to_string(max_size) + " bytes");
-  text.resize(length);
-  return text;
-}
 
 }  // namespace
 
@@ -132,7 +110,7 @@ void BadgeReader::read_file(const std::string& name) {
   // Not blocking: it may be a fifo.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd && errno == ENOENT) return;
-  const auto text = read_whole(fd);
+  const auto text = read_badge(fd);
   if (!text) return pass_over(path + ": " + text.error().message);
   auto badge = parse_badge(*text, window);
   if (!badge) return pass_over(path + ": " + badge.error());
