@@ -97,7 +97,6 @@ class Bridge {
   void stop_looking();
   void look_for_locker(const std::vector<WindowAgent>& agents);
   void update_badges(std::vector<WindowAgent>& agents);
-  void update_history(const std::vector<WindowAgent>& agents);
   void see(wire::Agent& agent);
   NotificationAgent notification_agent(const wire::Agent& agent, bool in_view) const;
   void update_notifications(const std::vector<WindowAgent>& agents);
@@ -352,7 +351,7 @@ void Bridge::refresh() {
   std::vector<WindowAgent> agents = window_agents();
   look_for_locker(agents);
   update_badges(agents);
-  update_history(agents);
+  history_.update(agents, unix_now());
   update_notifications(agents);
   looked_at_.clear();
   report();
@@ -441,13 +440,6 @@ void Bridge::update_badges(std::vector<WindowAgent>& agents) {
                         return finder_.place(entry.first).reason == wire::NoWindow::pending;
                       });
   badge_writer_.write(badges_.files(), is_all);
-}
-
-void Bridge::update_history(const std::vector<WindowAgent>& agents) {
-  std::vector<BadgeAgent> all;
-  all.reserve(agents.size());
-  for (const WindowAgent& it : agents) all.push_back(it.agent);
-  history_.update(all, unix_now());
 }
 
 void Bridge::see(wire::Agent& agent) {

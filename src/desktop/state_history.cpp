@@ -4,27 +4,28 @@
 
 namespace ebpf_ai_monitor {
 
-void StateHistory::update(const std::vector<BadgeAgent>& agents, double now) {
+void StateHistory::update(const std::vector<WindowAgent>& agents, double now) {
   auto before = std::exchange(present_, {});
   const auto end = [&](const ProcessId& id, PastState state, double at) {
     state.ended = at;
     if (state.state != Need::unknown && at >= state.began) ended_(id, state);
   };
-  for (const BadgeAgent& agent : agents) {
-    PastState& present = present_[agent.id];
-    present = {.agent = agent.agent,
-               .project = agent.project,
-               .state = need_of(agent.state, agent.unseen, agent.waits_for),
-               .began = agent.since};
-    const auto known = before.find(agent.id);
-    if (known == before.end()) continue;
-    // Else it is the user who has looked, or it has said what it waits for.
-    if (agent.since <= known->second.began) present.began = now;
-    if (present.state == known->second.state && agent.since <= known->second.began)
-      present.began = known->second.began;
-    else
-      end(agent.id, known->second, present.began);
-    before.erase(known);
+  for (const WindowAgent& it : agents) {
+    const BadgeAgent& agent = it.agent;
+    const Need need = need_of(agent.state, agent.unseen, agent.waits_for);
+    auto known = before.extract(agent.id);
+    const bool is_since_then = known && agent.since <= known.mapped().began;
+    if (is_since_then && need == known.mapped().state) {
+      known.mapped().agent = agent.agent;
+      known.mapped().project = agent.project;
+      present_.insert(std::move(known));
+      continue;
+    }
+    // Without a change of the agent's, its user has looked, or it has said what it waits for.
+    const double began = is_since_then ? now : agent.since;
+    if (known) end(agent.id, known.mapped(), began);
+    present_[agent.id] = {
+        .agent = agent.agent, .project = agent.project, .state = need, .began = began};
   }
   for (const auto& [id, state] : before) end(id, state, now);
 }

@@ -5,9 +5,9 @@
 #include <map>
 #include <vector>
 
-#include "core/badge.h"
 #include "core/history.h"
 #include "core/process_id.h"
+#include "desktop/window_badges.h"
 
 namespace ebpf_ai_monitor {
 
@@ -19,7 +19,7 @@ class StateHistory {
 
   // All agents there are, at `now` (Unix seconds). One that is seen for the first time has been in
   // its state since its last change: whoever was here before has told what was before that.
-  void update(const std::vector<BadgeAgent>& agents, double now);
+  void update(const std::vector<WindowAgent>& agents, double now);
 
  private:
   const Ended ended_;

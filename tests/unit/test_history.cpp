@@ -89,21 +89,21 @@ TEST(History, Json) {
 
 class StateHistoryTest : public testing::Test {
  protected:
-  std::vector<PastState> ended(const std::vector<BadgeAgent>& agents, double now) {
+  std::vector<PastState> ended(const std::vector<WindowAgent>& agents, double now) {
     ended_.clear();
     history_.update(agents, now);
     return ended_;
   }
 
-  static BadgeAgent agent(State state, double since, uint32_t unseen = 0,
-                          WaitsFor waits_for = WaitsFor::unknown) {
-    return {.id = {1, 1},
-            .agent = "claude",
-            .project = "web-shop",
-            .state = state,
-            .waits_for = waits_for,
-            .since = since,
-            .unseen = unseen};
+  static WindowAgent agent(State state, double since, uint32_t unseen = 0,
+                           WaitsFor waits_for = WaitsFor::unknown) {
+    return {.agent = {.id = {1, 1},
+                      .agent = "claude",
+                      .project = "web-shop",
+                      .state = state,
+                      .waits_for = waits_for,
+                      .since = since,
+                      .unseen = unseen}};
   }
 
   std::vector<PastState> ended_;
