@@ -165,8 +165,6 @@ void add_desktop_of(const User& user, std::vector<Finding>& findings) {
       "agents cannot run in tmux", "install tmux if you want that");
 }
 
-constexpr const char* ask_as_root = "run this as root: sudo ebpf-ai-monitor doctor";
-
 // What only a trial shows, and none was made.
 Finding not_tried(const char* need) {
   if (geteuid() != 0)

@@ -44,26 +44,16 @@ const char* colour_of(Fitness fitness) {
   return "";
 }
 
-// `text` behind what the line begins with, and broken to the terminal's width below itself.
-void write(const std::string& begin, size_t indent, const std::string& text) {
-  std::string left = begin;
-  for (const std::string& line :
-       wrapped(printable(text), std::max(table_style().columns, 2 * indent) - indent)) {
-    std::printf("%s%s\n", left.c_str(), line.c_str());
-    left.assign(indent, ' ');
-  }
-}
-
 void print(const std::vector<Finding>& findings) {
   const bool colour = table_style().coloured;
   for (const Finding& finding : findings) {
     // Seen at a glance without colour, too.
     const char* word = finding.fitness == Fitness::missing ? "MISSING" : word_for(finding.fitness);
-    write(std::string(colour ? colour_of(finding.fitness) : "") + cell(word, 7) +
-              (colour ? "\x1b[0m  " : "  "),
-          9, finding.need + ": " + finding.found);
-    if (!finding.consequence.empty()) write("         so: ", 13, finding.consequence);
-    if (!finding.remedy.empty()) write("         do: ", 13, finding.remedy);
+    print_wrapped(std::string(colour ? colour_of(finding.fitness) : "") + cell(word, 7) +
+                      (colour ? "\x1b[0m  " : "  "),
+                  9, finding.need + ": " + finding.found);
+    if (!finding.consequence.empty()) print_wrapped("         so: ", 13, finding.consequence);
+    if (!finding.remedy.empty()) print_wrapped("         do: ", 13, finding.remedy);
   }
 }
 
@@ -79,12 +69,12 @@ void print_conclusion(const std::vector<Finding>& findings) {
   const std::string missing = needs_that_are(Fitness::missing, findings);
   const std::string unknown = needs_that_are(Fitness::unknown, findings);
   std::printf("\n");
-  if (!missing.empty()) write("", 0, "Missing: " + missing + ".");
+  if (!missing.empty()) print_wrapped("", 0, "Missing: " + missing + ".");
   if (!unknown.empty()) {
-    write("", 0, "Not checked: " + unknown + ".");
-    if (geteuid() != 0) write("", 0, "Root can check them: sudo ebpf-ai-monitor doctor");
+    print_wrapped("", 0, "Not checked: " + unknown + ".");
+    if (geteuid() != 0) print_wrapped("", 0, "Root can check them: sudo ebpf-ai-monitor doctor");
   }
-  if (missing.empty() && unknown.empty()) write("", 0, "Nothing stands in the way.");
+  if (missing.empty() && unknown.empty()) print_wrapped("", 0, "Nothing stands in the way.");
 }
 
 }  // namespace

@@ -29,12 +29,9 @@ std::string clock_time(double unix_seconds) {
 // A label, and its text beside it in lines that fit the terminal.
 void line(const std::string& label, const std::string& text) {
   constexpr size_t indent = 22;
-  std::string left = printable(label);
-  for (const std::string& part :
-       wrapped(printable(text), std::max(table_style().columns, 2 * indent) - indent)) {
-    std::printf("  %-19s %s\n", left.c_str(), part.c_str());
-    left.clear();
-  }
+  std::string begin = "  " + printable(label);
+  begin.resize(std::max(begin.size(), indent - 1), ' ');
+  print_wrapped(begin + " ", indent, text);
 }
 
 void print(const json& answer) {

@@ -34,8 +34,7 @@ std::string cell(std::string_view text, size_t columns);
 
 // How long something has lasted, in the largest unit: "12 s", "3 min", "2 h 05 min", "4 d 3 h".
 std::string age_text(double seconds);
-// A time that was measured, in seconds, without digits that say nothing: "0.3 s", "1.25 s", "600
-// s".
+// A time that was measured, in seconds, without digits that say nothing: "0.3 s", "600 s".
 std::string seconds_text(double seconds);
 
 // Of printable text: its lines when it is broken at spaces to at most so many columns. A longer

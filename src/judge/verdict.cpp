@@ -40,7 +40,6 @@
 #include "judge/verdict.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "core/text.h"

@@ -61,7 +61,7 @@ Finding tracing(const std::string& root) {
     return {"tracepoints", Fitness::good, "system calls have tracepoints", "", ""};
   if (errno == EACCES)
     return {"tracepoints", Fitness::unknown, "only root may look into /sys/kernel/tracing", "",
-            "run this as root: sudo ebpf-ai-monitor doctor"};
+            ask_as_root};
   return {"tracepoints", Fitness::missing, std::string("no ") + tracepoint,
           "reads and writes of terminals cannot be seen",
           "mount tracefs there (mount -t tracefs nodev /sys/kernel/tracing), or boot a kernel with "

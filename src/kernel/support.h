@@ -24,6 +24,9 @@ struct Finding {
   std::string remedy{};       // likewise
 };
 
+// The remedy where a user may not look.
+inline constexpr const char* ask_as_root = "run this as root: sudo ebpf-ai-monitor doctor";
+
 // `root` is where the file system begins, for tests; `release` is uname's.
 std::vector<Finding> kernel_findings(const std::string& root, const std::string& release);
 std::vector<Finding> kernel_findings();
