@@ -37,6 +37,7 @@ OPTIONS = ("--processes", NAME)
 NOTIFICATION_SERVER = Path(__file__).parents[1] / "support" / "notification_server.py"
 NOBODY = pwd.getpwnam("nobody")
 MANY = 70
+PENDING = "the search for its window is in progress"
 REPORTS_A_SECOND = 2048
 SYS_PIDFD_GETFD = 438  # asm-generic/unistd.h, the same on every architecture
 
@@ -356,7 +357,7 @@ def test_a_user_without_runtime_directory_has_agents_without_window(desktop: Des
 
         def waiting() -> list[dict[str, Any]]:
             sessions = sessions_for(desktop, NOBODY.pw_uid, NOBODY.pw_gid)
-            return [it for it in sessions if it["state"] == "waiting" and "looked for" not in it["no_window"]]
+            return [it for it in sessions if it["state"] == "waiting" and it["no_window"] != PENDING]
 
         [session] = wait_until(waiting, SECONDS, "the agent's wait")
         assert (session["window"], session["no_window"]) == (0, "no Sway answers in the user's runtime directory")
@@ -491,7 +492,7 @@ def test_status_says_why_there_is_no_window(
     run_detached(stand_in)
 
     def looked_for() -> list[dict[str, Any]]:
-        return [it for it in daemon.status()["sessions"] if "looked for" not in it["no_window"]]
+        return [it for it in daemon.status()["sessions"] if it["no_window"] != PENDING]
 
     [session] = wait_until(looked_for, SECONDS, "a session whose window was looked for")
     assert (session["window"], session["no_window"]) == (0, "no client shows its tmux session")
