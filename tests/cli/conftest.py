@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,11 @@ def run(tmp_path: Path) -> Run:
     """Runs the binary, behind `wrapper` if there is one; it finds no bus and no session of anyone."""
 
     def run_binary(
-        *arguments: str | Path, wrapper: Sequence[str] = (), seconds: float = SECONDS
+        *arguments: str | Path, wrapper: Sequence[str] = (), seconds: float = SECONDS, environment: Mapping[str, str] = {}
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*wrapper, str(BINARY), *map(str, arguments)],
-            env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
+            env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus", **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,7 +1,9 @@
-"""What the documents say exists: links, files, commands and options."""
+"""What the documents say is so: links, files, commands and options exist, examples work, and figures name where they come from."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -10,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from command_line import Run
 
 from support.binary import BINARY
 
@@ -112,13 +115,88 @@ def test_dev_knows_what_it_is_asked_for(document: Path) -> None:
             assert word in usage, f"{command} {word}"
 
 
+@pytest.mark.parametrize("template", sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.md")), ids=lambda path: path.stem)
+def test_an_issue_template_has_its_header(template: Path) -> None:
+    assert re.match(r"---\nname: .+\nabout: .+\nlabels: .+\n---\n\n", template.read_text())
+
+
+def blocks(language: str, document: Path) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@each_document
+def test_shell_examples_can_be_run(document: Path) -> None:
+    """bash takes them, and what they name in the source tree is there. What `ebpf-ai-monitor` takes is tested above."""
+    presets = json.loads((ROOT / "CMakePresets.json").read_text())
+    for block in blocks("sh", document):
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+        for kind, name in re.findall(r"(cmake --build|cmake|ctest) --preset (\w+)", block):
+            key = {"cmake": "configurePresets", "cmake --build": "buildPresets", "ctest": "testPresets"}[kind]
+            assert any(preset["name"] == name for preset in presets[key]), f"{kind} --preset {name}"
+        for name in re.findall(rf"(?:^|\s)((?:{FOLDERS})/[\w./-]+)", block, re.MULTILINE):
+            assert (ROOT / name).exists(), name
+
+
+def test_a_replay_as_in_the_documents_works(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "claude.jsonl").symlink_to(ROOT / "tests/traces/claude.jsonl")
+    found = [words for document in DOCUMENTS for words in commands("\n".join(["```", *blocks("sh", document), "```"])) if words[:1] == ["replay"]]
+    assert found
+    for words in found:
+        done = run(*(str(tmp_path / word) if word.endswith(".jsonl") else word for word in words))
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert " waiting " in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@each_document
+def test_examples_of_configuration_are_valid(document: Path, run: Run, tmp_path: Path) -> None:
+    text = document.read_text()
+    literal = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE) if document.name.endswith(("config.5.scd", "agents.5.scd")) else []
+    for number, block in enumerate(blocks("toml", document) + literal):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(re.sub(r'"(ada|bob)"', '"root"', block))
+        agents = "names = " in block
+        # Everything else is checked before this option, which stops the daemon from starting.
+        wrong = ("--probes", "none-of-them")
+        done = run("daemon", *wrong, *(() if agents else ("--config", path)), environment={"EBPF_AI_MONITOR_AGENTS": str(path)} if agents else {})
+        assert (done.returncode, done.stderr.partition(":")[2].strip().partition(":")[0]) == (2, "probes"), done.stderr
+
+
+FIGURE = re.compile(r"\d ?(?:ns|µs|ms|MiB)\b|\d\.\d+ s\b|\d ?% of a|× \d")
+SOURCE = re.compile(r"\./dev (?:bench|coverage|agents)\b|`src/[\w/]+\.(?:h|cpp)`|`tests/[\w/.-]+`|performance\.md")
+# What others set, not what was measured: the limits of requests and of the sandbox.
+NOT_MEASURED = ("docs/diagnose.md", "CHANGELOG.md")
+
+
+@each_document
+def test_figures_name_where_they_come_from(document: Path) -> None:
+    name = str(document.relative_to(ROOT))
+    if name in NOT_MEASURED or document.suffix == ".scd":
+        return
+    for section in re.split(r"^(?=#+ )", prose(document.read_text()), flags=re.MULTILINE):
+        if figure := FIGURE.search(section):
+            line = next(line for line in section.splitlines() if FIGURE.search(line))
+            assert SOURCE.search(section), f"{name}: '{figure[0]}' of unknown origin: {line}"
+
+
+def test_each_row_of_the_figures_names_its_benchmark() -> None:
+    text = (ROOT / "docs/performance.md").read_text()
+    header, *rows = [[cell.strip() for cell in line.split("|")] for line in re.search(r"^\| what .*?\n\n", text, re.DOTALL | re.MULTILINE)[0].splitlines() if line.startswith("| ")]
+    column = header.index("`./dev bench`")
+    parts = set(re.findall(r'^        "(\w+)": Bench\.', (ROOT / "bench/run").read_text(), re.MULTILINE)) | {"overhead"}
+    assert len(rows) > 10
+    for row in rows:
+        assert row[column].strip("`") in parts, row
+
+
 OPTION_ROW = re.compile(r"^\| `--([a-z-]+) [A-Z]+` \|", re.MULTILINE)
 
 
 def test_the_options_of_the_daemon_are_documented() -> None:
     options = set(re.findall(r"--([a-z][a-z-]+)", help_of("daemon"))) - {"help"}
     assert set(OPTION_ROW.findall((ROOT / "docs/configuration.md").read_text())) == options
-    assert set(OPTION_ROW.findall((ROOT / "README.md").read_text())) < options
+    (readme,) = blocks("toml", ROOT / "README.md")
+    assert set(re.findall(r"^([a-z-]+) = ", readme, re.MULTILINE)) < options
 
 
 def test_the_readme_is_short() -> None:
@@ -127,7 +205,7 @@ def test_the_readme_is_short() -> None:
 
 @pytest.mark.parametrize("command", ["daemon", "status", "watch", "focus", "explain", "doctor", "record", "replay", "demo", "diagnose", "mcp"])
 def test_every_command_is_in_the_documents(command: str) -> None:
-    text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/panels.md", "docs/how-it-knows.md", "docs/diagnose.md", "docs/limits.md"))
+    text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/panels.md", "docs/how-it-knows.md", "docs/diagnose.md", "docs/configuration.md", "docs/limits.md"))
     assert re.search(rf"`(ebpf-ai-monitor )?{command}\b|ebpf-ai-monitor {command}\b", text)
 
 
