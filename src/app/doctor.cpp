@@ -49,7 +49,8 @@ bool sway_answers(const User& user) {
   const Sway sway(loop, user.runtime_directory(), user.uid,
                   {.windows_changed = [] {},
                    .focus_changed = [] {},
-                   .title_changed = [](int64_t, std::string_view) {}});
+                   .title_changed = [](int64_t, std::string_view) {},
+                   .display_changed = [] {}});
   const Nanoseconds deadline = monotonic_now() + desktop_answers_within;
   const EventSourcePtr timer = loop.add_timer([] {});
   timer->arm(deadline);

@@ -82,6 +82,7 @@ class Bridge {
   void on_told(const wire::Successor&) { has_successor_ = true; }
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
+  void on_view_changed();
   bool title_is_own(const ProcessId& id) const;
   void tell_titles();
   void refresh_later() { tasks_.add(Task::refresh); }
@@ -95,10 +96,11 @@ class Bridge {
   std::set<int64_t> shown_in(const ProcessId& id) const;
   void look();
   void stop_looking();
-  void look_for_locker(const std::vector<WindowAgent>& agents);
+  bool view_is_known(const std::vector<WindowAgent>& agents);
   void update_badges(std::vector<WindowAgent>& agents);
   void see(wire::Agent& agent);
   NotificationAgent notification_agent(const wire::Agent& agent, bool in_view) const;
+  void tell_crashes(Nanoseconds now);
   void update_notifications(const std::vector<WindowAgent>& agents);
   void go_to(Notifications::Key notification);
   void bring(wire::Agent& agent);
@@ -124,6 +126,14 @@ class Bridge {
   Nanoseconds back_from_{};  // they have come back, and take what is before them in from then on
   std::set<int64_t> looked_at_;
   std::set<std::pair<ProcessId, double>> in_view_;  // and not seen yet, since when they wait
+  // Of an agent that has crashed in view, maybe: in a moment it is known whether it was seen.
+  struct Crash {
+    NotificationAgent agent;
+    Ending ending;
+    std::set<int64_t> shown_in;
+    Nanoseconds seen_from{};
+  };
+  std::vector<Crash> crashes_;
   NotificationRules rules_;
   Notifications notifications_;
   NotificationClient notification_client_;
@@ -136,6 +146,7 @@ class Bridge {
   bool has_successor_ = false;    // which goes on with the badges
   EventSourcePtr title_timer_;
   EventSourcePtr look_timer_;
+  EventSourcePtr crash_timer_;
   EventSourcePtr reminder_timer_;
   EventSourcePtr stop_timer_;
   EventSourcePtr after_events_;
@@ -156,14 +167,11 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
             {.windows_changed = [this] { finder_.on_windows_changed(); },
              .focus_changed = [this] { on_focus_changed(); },
              .title_changed = [this](int64_t window,
-                                     std::string_view title) { on_title_changed(window, title); }}),
+                                     std::string_view title) { on_title_changed(window, title); },
+             .display_changed = [this] { on_view_changed(); }}),
       finder_(loop, proc_, sway_, tasks_),
       claims_(loop, proc_, [this] { refresh_later(); }),
-      presence_(loop, proc_, user,
-                [this] {
-                  back_from_ = monotonic_now() + least_look;
-                  refresh_later();
-                }),
+      presence_(loop, proc_, user, [this] { on_view_changed(); }),
       badge_writer_(loop, runtime_directory, user),
       // Where systemd's user bus is, dbus-daemon's or dbus-broker's. What an agent's environment
       // says is no authority.
@@ -183,11 +191,12 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
     signals_.push_back(loop_.add_signal(signal, [this] { stop(0); }));
   title_timer_ = loop_.add_timer([this] { tell_titles(); });
   look_timer_ = loop_.add_timer([this] { refresh_later(); });
+  crash_timer_ = loop_.add_timer([this] { refresh_later(); });
   reminder_timer_ = loop_.add_timer([this] { refresh_later(); });
   stop_timer_ = loop_.add_timer([this] { loop_.exit(*exit_code_); });
   after_events_ = loop_.add_post([this] {
     if (exit_code_) return stop_if_done();
-    if (tasks_.take(Task::refresh)) refresh();
+    if (!sway_.displays_due() && tasks_.take(Task::refresh)) refresh();
   });
   badges_.take_over(badge_writer_.take_over());
 }
@@ -237,9 +246,12 @@ void Bridge::on_told(const wire::Gone& gone) {
   if (agent == agents_.end()) return;
   const Ending ending{.exit_code = gone.exit_code, .exit_signal = gone.exit_signal};
   if (gone.while_working && is_crash(ending)) {
-    if (presence_.is_found_away()) stop_looking();
-    const bool in_view = contains_any(looked_at_, shown_in(gone.id));
-    notifications_.crashed(notification_agent(agent->second, in_view), ending, monotonic_now());
+    const Nanoseconds seen_from = monotonic_now() + least_look;
+    crashes_.push_back({.agent = notification_agent(agent->second, false),
+                        .ending = ending,
+                        .shown_in = shown_in(gone.id),
+                        .seen_from = seen_from});
+    crash_timer_->arm(seen_from);
   }
   forget(gone.id);
 }
@@ -291,6 +303,13 @@ void Bridge::on_focus_changed() {
   look();
   tabs_.focus(sway_.focused(), monotonic_now());
   finder_.on_focus_changed();
+  refresh_later();
+}
+
+// Its user may have come back, or have left.
+void Bridge::on_view_changed() {
+  back_from_ = monotonic_now() + least_look;
+  stop_looking();
   refresh_later();
 }
 
@@ -349,7 +368,7 @@ void Bridge::refresh() {
   tell_inputs();
   look();
   std::vector<WindowAgent> agents = window_agents();
-  look_for_locker(agents);
+  if (!view_is_known(agents)) return;
   update_badges(agents);
   history_.update(agents, unix_now());
   update_notifications(agents);
@@ -395,7 +414,7 @@ void Bridge::look() {
   if (monotonic_now() < back_from_ || presence_.is_away())
     in_sight_.clear();
   else
-    in_sight_ = sway_.focused();
+    in_sight_ = sway_.in_view();
   looked_at_.insert(in_sight_.begin(), in_sight_.end());
 }
 
@@ -404,17 +423,29 @@ void Bridge::stop_looking() {
   looked_at_.clear();
 }
 
-// No event tells of one that starts. It matters when something comes into view that was not seen
-// yet, and when that counts as seen.
-void Bridge::look_for_locker(const std::vector<WindowAgent>& agents) {
+// No event tells of a locker that starts, nor of a display that is switched off. It matters when
+// something comes into view that was not seen yet, and when that counts as seen. False: Sway is
+// asked, and the refresh comes when it has answered.
+bool Bridge::view_is_known(const std::vector<WindowAgent>& agents) {
   std::set<std::pair<ProcessId, double>> in_view;
   for (const WindowAgent& it : agents) {
     if (it.agent.unseen > 0 && it.shows_in_any_of(looked_at_))
       in_view.emplace(it.agent.id, it.agent.since);
   }
+  for (const Crash& crash : crashes_) {
+    if (contains_any(in_sight_, crash.shown_in)) in_view.emplace(crash.agent.id, crash.agent.since);
+  }
   const bool is_new = !std::ranges::includes(in_view_, in_view);
   in_view_ = std::move(in_view);
-  if (is_new && presence_.is_found_away()) stop_looking();
+  if (!is_new) return true;
+  if (presence_.is_found_away()) {
+    stop_looking();
+    return true;
+  }
+  sway_.ask_displays();
+  if (!sway_.displays_due()) return true;
+  refresh_later();
+  return false;
 }
 
 void Bridge::update_badges(std::vector<WindowAgent>& agents) {
@@ -465,12 +496,23 @@ NotificationAgent Bridge::notification_agent(const wire::Agent& agent, bool in_v
           .in_view = in_view};
 }
 
+// A window that has closed with it leaves its user without a word of why.
+void Bridge::tell_crashes(Nanoseconds now) {
+  std::erase_if(crashes_, [&](const Crash& crash) {
+    const bool in_view = contains_any(in_sight_, crash.shown_in);
+    if (!in_view) notifications_.crashed(crash.agent, crash.ending, now);
+    return !in_view || now >= crash.seen_from;
+  });
+}
+
 void Bridge::update_notifications(const std::vector<WindowAgent>& agents) {
+  const Nanoseconds now = monotonic_now();
+  tell_crashes(now);
   std::vector<NotificationAgent> told;
   told.reserve(agents.size());
   for (const WindowAgent& it : agents)
     told.push_back(notification_agent(agents_.at(it.agent.id), it.shows_in_any_of(looked_at_)));
-  notifications_.update(std::move(told), looked_at_, monotonic_now());
+  notifications_.update(std::move(told), looked_at_, now);
   const auto wanted = notifications_.wanted();
   notification_client_.update(rules_.notifications ? wanted : decltype(wanted){});
   notify_command_.update(rules_.command, wanted);

@@ -149,7 +149,6 @@ void Notifications::judge(const NotificationAgent& agent, nanoseconds now) {
 }
 
 void Notifications::crashed(const NotificationAgent& agent, const Ending& ending, nanoseconds now) {
-  if (agent.in_view) return;
   show(agent, 0, ending, now);
   sum_up_many();
 }

@@ -80,7 +80,7 @@ class Notifications {
   // All agents there are, and the windows that have been looked at since the last update.
   void update(std::vector<NotificationAgent> agents, const std::set<int64_t>& looked_at,
               std::chrono::nanoseconds now);
-  // An agent has crashed while it worked; it is not among the agents any more.
+  // An agent has crashed while it worked, out of view; it is not among the agents any more.
   void crashed(const NotificationAgent& agent, const Ending& ending, std::chrono::nanoseconds now);
   // Its user has taken note: of the neediest, where it is about several.
   void drop(Key key);

@@ -33,6 +33,8 @@ constexpr int max_commands = 100;
 constexpr int reads_a_turn = 16;
 // Ten agents that work are a hundred titles a second, and none of them is that urgent.
 constexpr Nanoseconds rest_after_titles = 50ms;
+// How soon it is known that a display is on again.
+constexpr Nanoseconds dark_interval = 2s;
 
 // What a window is, without the focus.
 std::pair<int64_t, pid_t> ids(const sway::Window& window) { return {window.id, window.pid}; }
@@ -47,6 +49,7 @@ SwayConnection::SwayConnection(EventLoop& loop, std::string path, Callbacks call
     : loop_(loop), path_(std::move(path)), callbacks_(std::move(callbacks)) {
   deadline_ = loop_.add_timer([this] { drop("it does not answer"); });
   rest_ = loop_.add_timer([this] { set_io_events(EPOLLIN); });
+  display_timer_ = loop_.add_timer([this] { ask_display(); });
 }
 
 Status SwayConnection::connect() {
@@ -71,7 +74,7 @@ Status SwayConnection::connect() {
   connected_at_ = monotonic_now();
   parser_ = {};
   outgoing_.clear();
-  subscribe_due_ = tree_due_ = tree_outdated_ = ending_ = false;
+  subscribe_due_ = tree_due_ = tree_outdated_ = display_due_ = is_dark_ = ending_ = false;
   commands_due_ = 0;
   socket_source_ =
       loop_.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_ready(ready); });
@@ -95,6 +98,8 @@ void SwayConnection::drop(const std::string& error) {
   }
   deadline_->disarm();
   rest_->disarm();
+  display_timer_->disarm();
+  display_due_ = false;
   socket_source_.reset();
   socket_.reset();
   parser_ = {};
@@ -133,8 +138,13 @@ void SwayConnection::command(const std::string& command) {
   request(MessageType::run_command, command);
 }
 
+void SwayConnection::ask_display() {
+  if (!connected() || std::exchange(display_due_, true)) return;
+  request(MessageType::get_outputs, "");
+}
+
 bool SwayConnection::waits() const {
-  return subscribe_due_ || tree_due_ || commands_due_ > 0 || parser_.holds_part();
+  return subscribe_due_ || tree_due_ || display_due_ || commands_due_ > 0 || parser_.holds_part();
 }
 
 void SwayConnection::arm_deadline() {
@@ -192,7 +202,8 @@ Status SwayConnection::receive() {
     }
     // A message that arrives byte by byte has no more time than one that does not arrive, and
     // events are no reply.
-    if (next_began && !subscribe_due_ && !tree_due_ && commands_due_ == 0) arm_deadline();
+    if (next_began && !subscribe_due_ && !tree_due_ && !display_due_ && commands_due_ == 0)
+      arm_deadline();
     if (static_cast<size_t>(got) < block.size()) return {};  // there was no more
   }
   return {};
@@ -218,6 +229,16 @@ Status SwayConnection::handle(const sway::Message& message) {
       return {};
     case MessageType::get_tree:
       return handle_tree(message.payload);
+    case MessageType::get_outputs: {
+      if (!display_due_) return fail("a reply that nobody asked for");
+      const auto is_dark = sway::parse_is_dark(message.payload);
+      if (!is_dark) return tl::make_unexpected(is_dark.error());
+      display_due_ = false;
+      arm_deadline();
+      if (*is_dark) display_timer_->arm(monotonic_now() + dark_interval);
+      if (*is_dark != std::exchange(is_dark_, *is_dark)) callbacks_.display_changed();
+      return {};
+    }
     case MessageType::window_event:
       return handle_window_event(message.payload);
     case MessageType::workspace_event: {
@@ -303,6 +324,7 @@ Status SwayConnection::handle_window_event(const std::string& payload) {
 
 void SwayConnection::set_focus(int64_t id) {
   for (auto& window : windows_) window.focused = window.id == id;
+  if (is_dark_) ask_display();  // this one's display may be on
   callbacks_.focus_changed();
 }
 
@@ -353,6 +375,29 @@ std::set<int64_t> Sway::focused() const {
     if (window.focused) focused.insert(window.id);
   }
   return focused;
+}
+
+void Sway::ask_displays() {
+  for (const int64_t window : in_view()) {
+    for (const auto& [path, instance] : instances_) {
+      if (instance.number == window >> number_shift) instance.connection->ask_display();
+    }
+  }
+}
+
+bool Sway::displays_due() const {
+  return std::ranges::any_of(
+      instances_, [](const auto& entry) { return entry.second.connection->display_due(); });
+}
+
+std::set<int64_t> Sway::in_view() const {
+  std::set<int64_t> in_view = focused();
+  for (const auto& entry : instances_) {
+    const Instance& its = entry.second;
+    if (its.connection->is_dark())
+      std::erase_if(in_view, [&](int64_t it) { return it >> number_shift == its.number; });
+  }
+  return in_view;
 }
 
 Result<std::vector<std::string>> Sway::find_sockets() const {
@@ -430,6 +475,7 @@ void Sway::look() {
                   [this, connection = &instance](int64_t id, std::string_view title) {
                     callbacks_.title_changed(id + (connection->number << number_shift), title);
                   },
+              .display_changed = callbacks_.display_changed,
               .dropped = [this, connection = &instance] { on_drop(*connection); }});
     }
     if (!instance.connection->idle()) continue;

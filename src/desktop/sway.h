@@ -28,6 +28,8 @@ class SwayConnection {
     std::function<void()> focus_changed;
     // A window's title is another one.
     std::function<void(int64_t window, std::string_view title)> title_changed;
+    // is_dark() is another.
+    std::function<void()> display_changed;
     // It is not connected any more, or could not be understood from the beginning.
     std::function<void()> dropped;
   };
@@ -43,6 +45,11 @@ class SwayConnection {
   // Asks for something, as sway(5) has it; whether it is done is not waited for.
   void command(const std::string& command);
   bool has_commands() const { return commands_due_ > 0; }
+  // Whether the display of the window that has the focus is off, which no Sway before 1.10 tells by
+  // itself: it is asked, and again and again while it is.
+  void ask_display();
+  bool display_due() const { return display_due_; }
+  bool is_dark() const { return is_dark_; }
   // Windows that opened later have their time; in the unit of ProcessId::start_ticks.
   uint64_t watched_since_ticks() const { return watched_since_ticks_; }
   // Of the process that listens there, or did last; 0: it was never connected.
@@ -85,11 +92,14 @@ class SwayConnection {
   bool subscribe_due_ = false;
   bool tree_due_ = false;
   bool tree_outdated_ = false;
+  bool display_due_ = false;
+  bool is_dark_ = false;
   int commands_due_ = 0;
   bool ending_ = false;
   bool only_titles_ = false;  // in what was received last
   EventSourcePtr deadline_;
   EventSourcePtr rest_;
+  EventSourcePtr display_timer_;
 };
 
 // All Sways of a user, who may have several at a time: on other seats or terminals, one in the
@@ -101,6 +111,7 @@ class Sway {
     std::function<void()> windows_changed;
     std::function<void()> focus_changed;
     std::function<void(int64_t window, std::string_view title)> title_changed;
+    std::function<void()> display_changed;
   };
 
   // Sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, an existing one.
@@ -127,6 +138,11 @@ class Sway {
   bool has_commands() const;
   // Those that have the focus, one of each Sway at most.
   std::set<int64_t> focused() const;
+  // Asks whether the displays of those in view are still on, which is not known until the answer.
+  void ask_displays();
+  bool displays_due() const;
+  // Those of the focused ones whose display was on when it was last asked about.
+  std::set<int64_t> in_view() const;
 
  private:
   struct Instance {

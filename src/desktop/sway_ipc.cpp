@@ -25,6 +25,7 @@ class Content {
   Window container;
   std::string title;  // of the container
   std::vector<Window> windows;
+  bool is_dark = true;  // of outputs
   std::string error;
   bool stopped = false;
 
@@ -40,6 +41,7 @@ class Content {
   bool boolean(bool value) {
     if (levels_.empty()) return true;
     if (levels_.back().key == Key::focused) levels_.back().node.focused = value;
+    if (levels_.back().key == Key::power) levels_.back().is_off |= !value;
     if (levels_.back().key == Key::success && levels_.size() == 1) success = value;
     return true;
   }
@@ -87,11 +89,13 @@ class Content {
     if (name == "container") key = Key::container;
     if (name == "name") key = Key::name;
     if (name == "success") key = Key::success;
+    if (name == "power" || name == "dpms") key = Key::power;  // the same; Sway 1.7 has the old name
     return true;
   }
 
   bool end_object() {
     const Window& node = levels_.back().node;
+    if (levels_.size() == 2 && node.focused && !levels_.back().is_off) is_dark = false;
     if (levels_.size() == 2 && levels_.front().key == Key::container) container = node;
     // Only views have a pid.
     if (node.id > 0 && node.pid > 0) {
@@ -110,10 +114,11 @@ class Content {
   }
 
  private:
-  enum class Key { other, id, pid, focused, change, container, name, success };
+  enum class Key { other, id, pid, focused, change, container, name, power, success };
   struct Level {
     Key key = Key::other;  // the last one read; in an array always `other`
     Window node;
+    bool is_off = false;
   };
 
   bool enter() {
@@ -191,6 +196,10 @@ Result<std::optional<Message>> Parser::next() {
 
 Result<std::vector<Window>> parse_tree(std::string_view payload) {
   return read(payload).map([](Content content) { return std::move(content.windows); });
+}
+
+Result<bool> parse_is_dark(std::string_view payload) {
+  return read(payload).map([](const Content& content) { return content.is_dark; });
 }
 
 Result<WindowEvent> parse_window_event(std::string_view payload) {

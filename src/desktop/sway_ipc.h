@@ -26,6 +26,7 @@ constexpr size_t max_windows = 10'000;
 enum class MessageType : uint32_t {
   run_command = 0,
   subscribe = 2,
+  get_outputs = 3,
   get_tree = 4,
   workspace_event = 0x80000000,
   window_event = 0x80000003,
@@ -65,6 +66,10 @@ struct Window {
 
 // All of a GET_TREE reply, also floating, hidden in the scratchpad, or of Xwayland.
 Result<std::vector<Window>> parse_tree(std::string_view payload);
+
+// Of a GET_OUTPUTS reply: whether the output that has the focus is off. It is, too, where none has
+// it: all are disabled then.
+Result<bool> parse_is_dark(std::string_view payload);
 
 struct WindowEvent {
   enum class Change { opened, closed, focused, moved, titled, other };

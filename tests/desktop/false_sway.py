@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -65,6 +66,30 @@ class FalseSway:
 
 def frame(kind: int, payload: bytes, length: int | None = None) -> bytes:
     return struct.pack("=6sII", b"i3-ipc", len(payload) if length is None else length, kind) + payload
+
+
+class SwayWithDisplay:
+    """What FalseSway may talk: a Sway (as 1.7 answers) with a window that has the focus, and a display that is on or off.
+
+    A headless Sway of Debian 12 cannot switch its own off.
+    """
+
+    def __init__(self, window: int, pid: int) -> None:
+        self.is_on = True
+        self._window = {"id": window, "type": "con", "pid": pid, "focused": True, "nodes": [], "floating_nodes": []}
+
+    def __call__(self, connection: socket.socket) -> None:
+        while header := connection.recv(14, socket.MSG_WAITALL):
+            _, size, kind = struct.unpack("=6sII", header)
+            connection.recv(size, socket.MSG_WAITALL)
+            connection.sendall(frame(kind, json.dumps(self._answer(kind)).encode()))
+
+    def _answer(self, kind: int) -> object:
+        outputs = [
+            {"name": "eDP-1", "active": True, "dpms": not self.is_on, "focused": False},
+            {"name": "DP-1", "active": True, "dpms": self.is_on, "modes": [], "focused": True},
+        ]
+        return {2: {"success": True}, 3: outputs, 4: {"id": 1, "type": "root", "nodes": [self._window]}}[kind]
 
 
 SUBSCRIBED = frame(2, b'{"success":true}')

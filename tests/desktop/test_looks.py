@@ -14,6 +14,7 @@ import pytest
 
 from agents_in_windows import agent_in, wait_for_badge
 from fake_daemon import Agent, Bridge
+from false_sway import FalseSway, SwayWithDisplay
 from support.badges import BadgeWatch
 from support.daemon import Daemon
 from support.desktop import SYSTEM_BUS_CONFIG, Desktop, Window, wait_until
@@ -24,7 +25,9 @@ from tmux_server import Tmux
 
 SECONDS = 60.0
 LEAST_LOOK = 1.0
-SESSION = "/org/freedesktop/login1/session/c1"
+WINDOW = 1_000_000
+MANAGER = "/org/freedesktop/login1"
+SESSION = f"{MANAGER}/session/c1"
 
 
 def complete(bridge: Bridge, agent: Agent) -> None:
@@ -77,6 +80,33 @@ def locked(locker: subprocess.Popen[bytes]) -> bool:
     return locker.poll() is None and Path(f"/proc/{locker.pid}/comm").read_text() == "swaylock\n"
 
 
+def test_nobody_looks_at_a_display_that_is_off(
+    desktop: Desktop, mako: Mako, bridge: Bridge, agent: tuple[Window, Callable[[Bridge], Agent]]
+) -> None:
+    told = agent[1](bridge)
+    desktop.sway.command("output HEADLESS-1 dpms off")
+    if desktop.sway.outputs()[0]["dpms"]:
+        pytest.skip("this Sway cannot switch a headless display off")
+    assert_seen_once_back(bridge, mako, told, lambda: desktop.sway.command("output HEADLESS-1 dpms on"))
+
+
+def test_nobody_looks_at_a_display_that_an_old_sway_says_is_off(desktop: Desktop, mako: Mako, badges: BadgeWatch) -> None:
+    told = Agent.of(desktop.spawn(["sleep", "1000"]).pid, project="web-shop")
+    sway = SwayWithDisplay(WINDOW, told.process.pid)
+    with FalseSway(desktop, sway), Bridge(desktop) as bridge:
+        bridge.tell(told)
+        bridge.wait_for_place(told, WINDOW)
+        sway.is_on = False
+        assert_seen_once_back(bridge, mako, told, lambda: setattr(sway, "is_on", True))
+        # It may be switched off again, and hide a crash.
+        bridge.tell_change(told, state="working")
+        sway.is_on = False
+        bridge.tell_gone(told, while_working=True, code=1)
+        mako.wait_for("web-shop: Claude Code crashed")
+        sway.is_on = True
+        mako.wait_for_none()
+
+
 @pytest.fixture
 def logind(desktop: Desktop) -> Iterator[Callable[..., None]]:
     """A system bus of its own with a stand-in for logind on it, and a session of the user's; sets its properties."""
@@ -97,7 +127,12 @@ def logind(desktop: Desktop) -> Iterator[Callable[..., None]]:
             return subprocess.run(argv, capture_output=True).returncode == 0
 
         session = ("AddSession", "ssusb", "c1", "seat0", str(desktop.uid), desktop.user, "true")
-        wait_until(lambda: call("/org/freedesktop/login1", *session), SECONDS, "the session")
+        wait_until(lambda: call(MANAGER, *session), SECONDS, "the session")
+        by_id = ("org.freedesktop.login1.Manager", "GetSession", "s", "o", f"ret = '{SESSION}'")
+        set_idle = ("org.freedesktop.login1.Session", "SetIdleHint", "b", "",
+                    "self.UpdateProperties('org.freedesktop.login1.Session', {'IdleHint': args[0]})")  # fmt: skip
+        for path, method in ((MANAGER, by_id), (SESSION, set_idle)):
+            assert call(path, "AddMethod", "sssss", *method)
 
         def set_properties(**properties: str | bool) -> None:
             values: list[str] = []
@@ -135,6 +170,20 @@ def test_nobody_looks_where_logind_says_so(
         logind(**{how: not there})
         is_away(bridge, mako, told)
         assert_seen_once_back(bridge, mako, told, lambda: logind(**{how: there}))
+
+
+def test_nobody_looks_where_swayidle_says_so(
+    desktop: Desktop, badges: BadgeWatch, mako: Mako, logind: Callable[..., None],
+    agent: tuple[Window, Callable[[Bridge], Agent]],
+) -> None:  # fmt: skip
+    logind(Type="wayland")
+    address = {"DBUS_SYSTEM_BUS_ADDRESS": logind.address}  # type: ignore[attr-defined]
+    with Bridge(desktop, env=address) as bridge:
+        told = agent[1](bridge)
+        # Idle for the time of several looks.
+        desktop.spawn(["swayidle", "-w", "idlehint", "8"], address | {"XDG_SESSION_ID": "c1"})
+        is_away(bridge, mako, told)
+        assert_seen_once_back(bridge, mako, told, lambda: desktop.press_key("x"))
 
 
 def is_away(bridge: Bridge, mako: Mako, agent: Agent) -> None:

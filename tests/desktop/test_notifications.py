@@ -305,6 +305,23 @@ def test_a_crash_is_told_as_a_crash(
     mako.wait_for_none()
 
 
+def test_a_crash_in_view_is_told_only_where_its_window_closes(
+    desktop: Desktop, mako: Mako, bridge: Bridge, windows: tuple[Window, Window], agent: Agent
+) -> None:
+    crash = {"while_working": True, "by_signal": signal.SIGSEGV}
+    desktop.focus(windows[0])
+    complete(bridge, agent)
+    bridge.wait_until(lambda: bridge.seen == [agent.process], "the report that it was seen")
+    bridge.tell_change(agent, state="working")
+    bridge.tell_gone(agent, **crash)
+    assert_nothing_is_told(desktop, mako, bridge)
+    mako.dismiss(mako.shown()[0])
+    bridge.tell(agent, synced=False)
+    bridge.tell_gone(agent, **crash)
+    desktop.close(windows[0])
+    mako.wait_for("web-shop: Claude Code crashed")
+
+
 @pytest.mark.parametrize("ending", [{}, {"by_signal": signal.SIGTERM}, {"code": 130}])
 def test_an_end_that_is_no_crash_is_not_told(
     desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent, ending: dict[str, int]

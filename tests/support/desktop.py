@@ -104,7 +104,7 @@ class SwayIpc:
 
     _HEADER = struct.Struct("=6sII")
     _MAGIC = b"i3-ipc"
-    _RUN_COMMAND, _GET_TREE, _GET_INPUTS = 0, 4, 100
+    _RUN_COMMAND, _GET_OUTPUTS, _GET_TREE, _GET_INPUTS = 0, 3, 4, 100
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,6 +116,9 @@ class SwayIpc:
 
     def tree(self) -> dict[str, Any]:
         return self._request(self._GET_TREE)
+
+    def outputs(self) -> list[dict[str, Any]]:
+        return list(self._request(self._GET_OUTPUTS))
 
     def has_keyboard(self) -> bool:
         return any(device["type"] == "keyboard" for device in self._request(self._GET_INPUTS))

@@ -401,13 +401,6 @@ TEST_F(NotificationsTest, ACrashIsToldAsACrash) {
               ElementsAre("web-shop: Claude Code crashed", "web-shop: Claude Code is ready"));
 }
 
-TEST_F(NotificationsTest, ACrashBeforeItsUsersEyesIsNotTold) {
-  auto agent = working(1);
-  agent.in_view = true;
-  notifications_.crashed(agent, {.exit_signal = SIGSEGV}, now_);
-  EXPECT_THAT(summaries(), IsEmpty());
-}
-
 TEST_F(NotificationsTest, ACrashOutOfViewInAFocusedWindowStaysUntilTheNextLook) {
   notifications_.crashed(working(1), {.exit_signal = SIGSEGV}, now_);  // another pane shows
   update({}, {5});

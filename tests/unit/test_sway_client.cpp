@@ -55,12 +55,12 @@ class SwayClient : public testing::Test {
 
   void start() {
     sway_.emplace(loop_, runtime_.path().string(), getuid(),
-                  Sway::Callbacks{.windows_changed = [this] { ++windows_changes_; },
-                                  .focus_changed = [this] { focus_.push_back(focused()); },
-                                  .title_changed =
-                                      [this](int64_t window, std::string_view title) {
-                                        titles_[window] = title;
-                                      }});
+                  Sway::Callbacks{
+                      .windows_changed = [this] { ++windows_changes_; },
+                      .focus_changed = [this] { focus_.push_back(focused()); },
+                      .title_changed = [this](int64_t window,
+                                              std::string_view title) { titles_[window] = title; },
+                      .display_changed = [this] { ++display_changes_; }});
   }
 
   template <typename Condition>
@@ -147,6 +147,7 @@ class SwayClient : public testing::Test {
   EventLoop loop_;
   std::optional<Sway> sway_;
   int windows_changes_ = 0;
+  int display_changes_ = 0;
   std::vector<int64_t> focus_;
   std::map<int64_t, std::string> titles_;
 };
@@ -225,6 +226,39 @@ TEST_F(SwayClient, AsksOnceMoreForWhatChangedSinceItAsked) {
   EXPECT_EQ(recv(peer.fd.get(), &byte, 1, 0), -1);  // and no more
 }
 
+TEST_F(SwayClient, AsksAgainWhileTheDisplayIsOff) {
+  const UniqueFd listening = listen_without_waiting(socket_path());
+  start();
+  Peer peer = connected_peer(listening);
+  const auto answer = [&](const std::string& outputs) {
+    EXPECT_TRUE(sway_->displays_due());
+    EXPECT_EQ(receive(peer).type, MessageType::get_outputs);
+    peer.send(MessageType::get_outputs, outputs);
+    run_until([&] { return !sway_->displays_due(); });
+  };
+  const std::string on = R"([{"name":"DP-1","focused":true,"power":true}])";
+  const std::string off = R"([{"name":"DP-1","focused":true,"power":false}])";
+  sway_->ask_displays();
+  sway_->ask_displays();  // one request
+  answer(on);
+  EXPECT_EQ(display_changes_, 0);
+  EXPECT_THAT(sway_->in_view(), ElementsAre(6));
+  sway_->ask_displays();
+  answer(off);
+  EXPECT_EQ(display_changes_, 1);
+  EXPECT_THAT(sway_->in_view(), IsEmpty());
+  EXPECT_EQ(focused(), 6);
+  run_until([&] { return sway_->displays_due(); });
+  answer(off);
+  EXPECT_EQ(display_changes_, 1);
+  // The focus may have gone to another output.
+  peer.send(MessageType::window_event, R"({"change":"focus","container":{"id":5,"pid":10}})");
+  run_until([&] { return focused() == 5; });
+  answer(on);
+  EXPECT_EQ(display_changes_, 2);
+  EXPECT_THAT(sway_->in_view(), ElementsAre(5));
+}
+
 struct Broken {
   const char* name;
   std::string bytes;
@@ -259,6 +293,7 @@ INSTANTIATE_TEST_SUITE_P(
                "nested deeper"},
         Broken{"UnknownType", sway::frame(static_cast<MessageType>(77), "{}"), "type 77"},
         Broken{"UnaskedTree", sway::frame(MessageType::get_tree, "{}"), "nobody asked"},
+        Broken{"UnaskedOutputs", sway::frame(MessageType::get_outputs, "[]"), "nobody asked"},
         Broken{"UnaskedReply", sway::frame(MessageType::subscribe, R"({"success":true})"),
                "nobody asked"}),
     [](const auto& info) { return info.param.name; });

@@ -274,6 +274,36 @@ TEST(SwayWindowEvent, WithoutAContainerItSaysNothing) {
   }
 }
 
+// From sway 1.7 and 1.10, shortened.
+TEST(SwayOutputs, WhetherTheFocusedOneIsOff) {
+  const auto output = [](const std::string& power, const std::string& focused) {
+    return R"({ "id": 3, "name": "HEADLESS-1", "active": true, )" + power +
+           R"(, "rect": { "x": 0 }, "modes": [ { "focused": true } ], "focused": )" + focused +
+           " }";
+  };
+  const std::string off = R"("dpms": false)";
+  const std::string on = R"("dpms": true)";
+  const std::string newer_off = R"("dpms": false, "power": false)";
+  const std::string only_newer_off = R"("power": false)";
+  const std::vector<std::pair<std::string, bool>> cases = {
+      {output(on, "true"), false},
+      {output(off, "true"), true},
+      {output(newer_off, "true"), true},
+      {output(only_newer_off, "true"), true},
+      {output(R"("scale": 1.0)", "true"), false},
+      {output(on, "false") + "," + output(off, "true"), true},
+      {output(off, "false") + "," + output(on, "true"), false},
+      {R"({ "name": "HEADLESS-1", "active": false, "dpms": false, "current_workspace": null })",
+       true},
+      {"", true}};
+  for (const auto& [outputs, is_dark] : cases) {
+    const auto parsed = parse_is_dark("[" + outputs + "]");
+    ASSERT_TRUE(parsed) << parsed.error().message;
+    EXPECT_EQ(*parsed, is_dark) << outputs;
+  }
+  EXPECT_FALSE(parse_is_dark("[{"));
+}
+
 TEST(SwayEvents, ChangeOfAWorkspace) {
   const auto change = parse_change(
       R"({ "change": "focus", "old": { "id": 4, "change": "no" }, "current": { "id": 7 } })");
