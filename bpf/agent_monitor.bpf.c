@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
-// What the kernel tells about AI agents in terminals: who starts, forks and ends, and when they
-// read and write their terminal. Never what.
+// What the kernel reports about AI agents in terminals: which processes start, fork and end, and
+// when they read from and write to their terminals. Never what they read or write.
 //
-// The process programs (exec, fork, exit) stay attached for as long as the daemon runs, the
-// terminal programs (read, write, signals) only while there is a session. Reads and writes are seen
-// in the terminal layer (fentry), or, where the kernel cannot do that, at the system calls: of
-// these, every one of the machine then takes the tracing path. The programs for terminal modes and
-// sockets are loaded only where user space asks for them.
+// The process programs (exec, fork, exit) stay attached as long as the daemon runs; the terminal
+// programs (read, write, signals) only while there is a session. The terminal programs are attached
+// to the terminal layer (fentry), or, if the kernel does not support that, to the system calls:
+// then each of these calls on the machine takes the tracing path. The programs for terminal modes
+// and sockets are loaded only if user space asks for them.
 #include "kernel_types.h"
 
 #include <bpf/bpf_core_read.h>
@@ -20,14 +20,15 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 // ---- config ----
 
-// Watch only the users in `users`. Changed by a reload; the rest is set before load.
+// Watch only the users in `users`. A reload changes this; all else is set before the load.
 volatile __u32 filter_users = 0;
-// For a trace: every write is an event of its own, and there is no budget.
+// For a trace: every write is an event of its own, and there are no budgets.
 const volatile __u32 tell_everything = 0;
-// Tell what sockets move from the system calls: the kernel has no tracepoint for it.
+// Report the sockets' transfers from the system calls, because the kernel has no tracepoint for
+// them.
 const volatile __u32 sockets_by_call = 0;
 
-// ---- constants of the kernel that are no types ----
+// ---- constants of the kernel that are not types ----
 
 #define S_IFMT 00170000
 #define S_IFCHR 0020000
@@ -52,31 +53,31 @@ const volatile __u32 sockets_by_call = 0;
 #define UNIX98_PTY_SLAVE_FIRST 136
 #define UNIX98_PTY_SLAVE_LAST 143
 
-#define ARGS_SCANNED 512  // bytes of the command line in which a script's name is looked for
-#define IOVECS_SUMMED 8   // of a writev; agents use 1 or 2
+#define ARGS_SCANNED 512  // bytes of the command line that are searched for a script's name
+#define IOVECS_SUMMED 8   // iovecs of a writev; agents use 1 or 2
 
 #define TASK_UNINTERRUPTIBLE 2  // include/linux/sched.h
 #define TASK_NOLOAD 0x400
 
-// Events of a session other than output. A mouse that reports 1000 times a second takes 200 of
-// them, a large parallel build about 100; a loop of reads would make 50,000.
+// A session's events other than output, in this time. A mouse that reports 1000 times a second
+// needs 200 of them, a large parallel build about 100; a loop of reads would make 50,000.
 #define BUDGET_NS (100ULL * 1000 * 1000)
 #define BUDGET_EVENTS 800
-// The same of all sessions of a user: two that use theirs up.
+// The same for all sessions of a user: as much as two sessions may use.
 #define BUDGET_USER_EVENTS 1600
-// New sessions of a user in that time: those that are told at once, and those that user space finds
-// in the map when it looks. Hands start one; a script that starts a thousand agents is seen through
-// within seconds.
+// New sessions of a user in this time: the number that is reported at once; user space finds the
+// others in the map when it looks. By hand, people start one; if a script starts a thousand agents,
+// all are found within seconds.
 #define BUDGET_STARTS 30
 #define BUDGET_SESSIONS 300
-// A user's share of the ring, as soon as half of it is used: a quarter in that time.
+// A user's share of the ring once half of it is in use: a quarter, in this time.
 #define RING_SHARE 4
 
-#define USER_NAMESPACES 33  // kernel/user_namespace.c: nested no deeper
+#define USER_NAMESPACES 33  // kernel/user_namespace.c: they cannot be nested deeper
 
 // ---- maps ----
 
-// What agents may be called, cut as a comm is, NUL-padded.
+// The names that agents may have, cut to the length of a comm, NUL-padded.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, AGENT_NAMES_MAX + 1);
@@ -91,9 +92,9 @@ struct {
   __type(value, __u8);
 } users SEC(".maps");
 
-// The session that a process belongs to, kept with its first thread. Every traced system call of
-// the machine asks this first. It goes with the process, and nobody's processes take another's
-// place.
+// The session to which a process belongs, stored with its first thread. Every traced system call on
+// the machine looks here first. The entry disappears with the process, and no other process can
+// take its place.
 struct {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -109,7 +110,7 @@ struct {
   __type(value, struct agent_session);
 } sessions SEC(".maps");
 
-// Sessions whose output need not wake user space: it looks again at a deadline of its own.
+// Sessions whose output need not wake user space, because user space looks again at a deadline.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, AGENT_SESSIONS_MAX);
@@ -117,7 +118,7 @@ struct {
   __type(value, __u8);
 } quiet SEC(".maps");
 
-// The read that a thread is in.
+// The read in which a thread is.
 struct {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -125,21 +126,21 @@ struct {
   __type(value, struct agent_read);
 } reads SEC(".maps");
 
-// Thread id -> the terminal read that it was in already when user space found it: before Linux 6.9
-// user space cannot write a thread's own storage.
+// Thread id -> the terminal read in which the thread already was when user space found it. Before
+// Linux 6.9, user space cannot write the storage of a thread.
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);  // an entry may be left by a process that was let go
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);  // processes that are no longer watched may leave entries
   __uint(max_entries, AGENT_SESSIONS_MAX);
   __type(key, __u32);
   __type(value, struct agent_read);
 } adopted_reads SEC(".maps");
 
-// What a user's sessions have used of the buffer, by user id.
+// How much of the buffer a user's sessions have used, by user id.
 struct agent_share {
   __u64 began_ns;
-  __u32 events;  // that a budget counts
+  __u32 events;  // events that a budget limits
   __u32 starts;
-  __u32 told;  // of all kinds
+  __u32 told;  // events of all kinds
 };
 
 struct {
@@ -154,7 +155,7 @@ struct {
   __uint(max_entries, 256 * 1024);
 } events SEC(".maps");
 
-// What user space was not told, a CPU, by what it was: enum agent_loss.
+// What user space has missed, for each CPU, by enum agent_loss.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
@@ -162,14 +163,15 @@ struct {
   __type(value, struct agent_losses);
 } lost SEC(".maps");
 
-// The search of a command line for a name. In a map and not on the stack, for its size, and because
-// before Linux 6.7 the verifier looks at the callback of bpf_loop() once, with the stack as it is
-// the first time: it took a length on the stack for the constant 0, left the bounds check out as
-// dead code, and the kernel's stack was written over. What is in a map it takes for unknown.
+// The search for a name in a command line. It is in a map, not on the stack, for two reasons: its
+// size, and the verifier. Before Linux 6.7, the verifier examines the callback of bpf_loop() only
+// once, with the stack as it is the first time. It took a length on the stack for the constant 0,
+// removed the bounds check as dead code, and the kernel's stack was overwritten. It treats the
+// contents of a map as unknown.
 struct word_scan {
   char text[ARGS_SCANNED];
   struct agent_name word;
-  __u32 length;  // of what is kept of the word so far
+  __u32 length;  // length of the part of the word that is stored so far
   __u32 found;
 };
 
@@ -184,7 +186,7 @@ struct {
 
 static const __u32 zero = 0;
 
-// `session`: whose loss it is, or NULL. A look at it finds what it missed.
+// `session`: the one that has lost it, or NULL. A look at the session finds what was missed.
 static void count_loss(struct agent_session* session, __u32 what) {
   struct agent_losses* losses = bpf_map_lookup_elem(&lost, &zero);
 
@@ -192,7 +194,7 @@ static void count_loss(struct agent_session* session, __u32 what) {
   if (session) session->lost++;
 }
 
-// The present share of a user; NULL where there is no room for one.
+// The present share of a user; NULL if the map has no room.
 static struct agent_share* share_of(__u32 owner) {
   struct agent_share* share = bpf_map_lookup_elem(&shares, &owner);
   __u64 now = bpf_ktime_get_ns();
@@ -210,8 +212,9 @@ static struct agent_share* share_of(__u32 owner) {
   return share;
 }
 
-// While half of the buffer is free, everything finds room. After that each user has a share of it,
-// and the last quarter is for output and ends alone: they tell the state.
+// While half of the buffer is free, there is room for everything. After that, each user has a share
+// of it, and the last quarter is only for output and ends of processes, because these decide the
+// state.
 static bool has_room(__u16 type, __u32 owner) {
   __u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
   __u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
@@ -223,14 +226,14 @@ static bool has_room(__u16 type, __u32 owner) {
   return type == AGENT_OUTPUT || type == AGENT_EXIT || used < size - size / 4;
 }
 
-// Inlined: Linux 6.1 does not see from a caller that what was checked in here is not NULL.
+// Inlined, because Linux 6.1 does not see in a caller that what was checked in here is not NULL.
 static __always_inline struct agent_event* reserve(__u16 type, struct agent_session* session,
                                                    struct agent_member* member, __u32 pid) {
   struct agent_event* event = NULL;
 
   if (has_room(type, session->owner)) event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
   if (!event) {
-    // Of output, and of what sockets move, the next one tells enough.
+    // A lost event of output or of a socket does not matter much: the next one says enough.
     count_loss(
         type == AGENT_OUTPUT || type == AGENT_SOCK_SEND || type == AGENT_SOCK_RECV ? NULL : session,
         type);
@@ -248,11 +251,11 @@ static __always_inline struct agent_event* reserve(__u16 type, struct agent_sess
   return event;
 }
 
-// The default wake-up looks only at whether user space has caught up, which it has not after an
-// event that was left without one: so every event says for itself.
+// The default wake-up only checks whether user space has caught up. It has not after an event that
+// was sent without a wake-up. So every event says itself whether to wake user space.
 static void submit(struct agent_event* event) { bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP); }
 
-// What a quiet session's reader need not know before its deadline, as long as there is room.
+// While there is room, the reader of a quiet session need not know of these before its deadline.
 static void submit_for_deadline(struct agent_event* event, const struct agent_member* member) {
   bool later = bpf_map_lookup_elem(&quiet, &member->session) &&
                bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) <
@@ -261,10 +264,11 @@ static void submit_for_deadline(struct agent_event* event, const struct agent_me
   bpf_ringbuf_submit(event, later ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
 }
 
-// Reads, forks, execs and resizes are told as they come, but not without end: a process that reads
-// in a loop must not push others' events out of the buffer. Output has its window, and an exit of a
-// process that was told of always passes. Half of each budget is for those that draw, the agent
-// itself: its tools' storms are nothing to its state.
+// Reads, forks, execs and resizes are reported as they come, but within a budget: a process that
+// reads in a loop must not push the events of others out of the buffer. Output has its window, and
+// the exit of a process that was reported always passes. Half of each budget is reserved for
+// processes that draw, that is, for the agent itself: bursts of its tools do not matter for its
+// state.
 static bool within_budget(struct agent_session* session, const struct agent_member* member) {
   __u64 now = bpf_ktime_get_ns(), halves = member->draws ? 2 : 1;
   struct agent_share* share;
@@ -285,8 +289,9 @@ static bool within_budget(struct agent_session* session, const struct agent_memb
   return false;
 }
 
-// The user whose agents a process may be among: its own, or where it runs as a subordinate one, in
-// a user namespace, the owner of that. What root has entered stays root's.
+// The user to whom an agent in this process would belong: its own user, or, if it runs as a
+// subordinate user in a user namespace, the owner of that namespace. If root has entered the
+// namespace, the process still belongs to root.
 static __u32 owner_of(struct task_struct* task) {
   __u32 uid = BPF_CORE_READ(task, real_cred, uid.val), owner = 0;
   struct user_namespace* namespace = BPF_CORE_READ(task, real_cred, user_ns);
@@ -294,14 +299,14 @@ static __u32 owner_of(struct task_struct* task) {
   for (int depth = 0; depth < USER_NAMESPACES; depth++) {
     struct user_namespace* parent = BPF_CORE_READ(namespace, parent);
 
-    if (!parent) break;  // the initial one
+    if (!parent) break;  // the initial namespace
     owner = BPF_CORE_READ(namespace, owner.val);
     namespace = parent;
   }
   return uid && owner ? owner : uid;
 }
 
-// The controlling terminal of a process: as a number, for that is what it is kept as.
+// The controlling terminal of a process, as a number, because it is stored as one.
 static __u64 own_terminal(struct task_struct* task) {
   return (__u64)BPF_CORE_READ(task, signal, tty);
 }
@@ -310,14 +315,14 @@ static bool in_line_mode(struct tty_struct* tty) {
   return BPF_CORE_READ(tty, termios.c_lflag) & ICANON;
 }
 
-// How many bytes have been read from it.
+// How many bytes have been read from the terminal.
 static __u64 taken_from(struct tty_struct* tty) {
   struct n_tty_data* data = BPF_CORE_READ(tty, disc_data);
 
   return BPF_CORE_READ(data, read_tail);
 }
 
-// The session that a process is a member of, else NULL. `leader`: its first thread.
+// The session to which a process belongs, or NULL. `leader`: its first thread.
 static __always_inline struct agent_session* session_of(struct task_struct* leader,
                                                         struct agent_member** member) {
   struct agent_session* session;
@@ -332,7 +337,7 @@ static __always_inline struct agent_session* own_session(struct agent_member** m
   return session_of(bpf_get_current_task_btf()->group_leader, member);
 }
 
-// What is open as `fd` of a process, else NULL.
+// The open file `fd` of a process, or NULL.
 static struct file* file_of(struct task_struct* task, __u32 fd) {
   struct fdtable* fdt = BPF_CORE_READ(task, files, fdt);
   struct file* file = NULL;
@@ -350,8 +355,8 @@ static bool is_socket(__u32 fd) {
   return file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK;
 }
 
-// The terminal that is open in `file` if it is that one, else NULL. A pty master (5:2, /dev/ptmx)
-// and a pty that the agent made for a tool are terminals too, but not this.
+// The terminal that is open in `file`, if it is `tty`; else NULL. A pty master (5:2, /dev/ptmx),
+// and a pty that the agent has made for a tool, are terminals too, but not this one.
 static struct tty_struct* terminal_of(__u64 terminal, struct file* file) {
   struct tty_file_private* private = BPF_CORE_READ(file, private_data);
   struct tty_struct* tty = BPF_CORE_READ(private, tty);
@@ -359,7 +364,7 @@ static struct tty_struct* terminal_of(__u64 terminal, struct file* file) {
   return tty && (__u64)tty == terminal ? tty : NULL;
 }
 
-// The same for `fd` of a process, which may be no terminal at all.
+// The same for `fd` of a process, which need not be a terminal.
 static struct tty_struct* terminal_at(struct task_struct* task, __u64 terminal, __u32 fd) {
   struct file* file = file_of(task, fd);
   struct inode* inode;
@@ -379,7 +384,7 @@ static struct tty_struct* session_terminal(const struct agent_session* session, 
   return terminal_at(bpf_get_current_task_btf(), session->terminal, fd);
 }
 
-// A send or a receive on a socket: `result` is how many bytes it moved, or an error.
+// A send or a receive on a socket. `result` is the number of bytes, or an error.
 static int socket_moved(__u16 family, int result, bool sent) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
   struct agent_member* member;
@@ -388,7 +393,7 @@ static int socket_moved(__u16 family, int result, bool sent) {
   __u64 now;
 
   if (!session || result <= 0) return 0;
-  // A server of its tools' may talk all the time.
+  // A server that its tools have started may communicate all the time.
   if (!tell_everything &&
       (!member->draws || (!sent && !bpf_map_lookup_elem(&quiet, &member->session))))
     return 0;
@@ -406,7 +411,7 @@ static int socket_moved(__u16 family, int result, bool sent) {
   return 0;
 }
 
-// The read that the current thread is in, as it began or as it was found.
+// The read in which the current thread is, as it began, or as user space found it.
 static struct agent_read* pending_read(__u32 tid) {
   struct agent_read* pending = bpf_task_storage_get(&reads, bpf_get_current_task_btf(), NULL, 0);
 
@@ -415,7 +420,7 @@ static struct agent_read* pending_read(__u32 tid) {
   return pending && pending->pending ? pending : NULL;
 }
 
-// Of `file`, or where that is NULL, of what `fd` is.
+// For `file`, or, if that is NULL, for the file `fd`.
 static __always_inline int read_enter(__u32 fd, struct file* file) {
   __u64 pid_tgid = bpf_get_current_pid_tgid();
   __u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
@@ -428,7 +433,7 @@ static __always_inline int read_enter(__u32 fd, struct file* file) {
   if (!session) return 0;
   tty = file ? terminal_of(session->terminal, file) : session_terminal(session, fd);
   pending = pending_read(tid);
-  if (pending) pending->pending = 0;  // its return was not seen
+  if (pending) pending->pending = 0;  // the return of the previous read was not seen
   if (!tty) fresh.is_socket = !file && sockets_by_call && is_socket(fd);
   if (!tty && !fresh.is_socket) return 0;
   if (tty && !within_budget(session, member)) return 0;
@@ -481,7 +486,7 @@ static __u32 sum_iovecs(const struct iovec* iovecs, __u32 count) {
   return bytes;
 }
 
-// Whether this write is to be told.
+// Whether this write must be reported.
 static __always_inline bool count_write(struct agent_session* session, __u64 now, __u32 bytes,
                                         struct output_report* report) {
   if (!tell_everything) return output_window_add(&session->output, now, bytes, report);
@@ -491,7 +496,7 @@ static __always_inline bool count_write(struct agent_session* session, __u64 now
   return true;
 }
 
-// `iovecs` NULL: `size` is a count of bytes; else a count of iovecs. `file` as above.
+// If `iovecs` is NULL, `size` is a number of bytes, else a number of iovecs. `file` as above.
 static __always_inline int write_enter(__u32 fd, struct file* file, const struct iovec* iovecs,
                                        __u32 size) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -511,7 +516,7 @@ static __always_inline int write_enter(__u32 fd, struct file* file, const struct
   if (!count_write(session, now, size, &report)) return 0;
   event = reserve(AGENT_OUTPUT, session, member, pid);
   if (!event) return 0;
-  event->time_ns = now;  // by which the window goes, and the next event's previous_ns
+  event->time_ns = now;  // the window, and the next event's previous_ns, use this time
   event->output.previous_ns = report.previous_ns;
   event->output.bytes = report.bytes;
   event->output.writes = report.writes;
@@ -521,13 +526,14 @@ static __always_inline int write_enter(__u32 fd, struct file* file, const struct
   return 0;
 }
 
-// What the kernel tells a process's parent with SIGCHLD, in the process that it is about: it has
-// stopped, or goes on. That is so when it is told; a SIGTSTP that was sent may be handled or
-// ignored. Not told where the parent does not want to know (SA_NOCLDSTOP). A debugger that
-// interrupts it is told of a stop by no signal: passed over, for nothing tells of that stop's end.
+// Runs when a process notifies its parent with SIGCHLD that it has stopped or continues. The
+// notification proves this, while a SIGTSTP that was sent may be handled or ignored. There is none
+// if the parent does not want to know (SA_NOCLDSTOP). A debugger that interrupts a process gets a
+// notification without a signal number. It is ignored, because nothing reports the end of such a
+// stop.
 static int job_control(struct kernel_siginfo* info) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  int code = BPF_CORE_READ(info, si_code);  // 0 where `info` is no pointer (SEND_SIG_NOINFO)
+  int code = BPF_CORE_READ(info, si_code);  // 0 if `info` is not a pointer (SEND_SIG_NOINFO)
   struct agent_session* session;
   struct agent_member* member;
   struct agent_event* event;
@@ -549,10 +555,11 @@ static bool is_agent_name(const struct agent_name* name) {
   return bpf_map_lookup_elem(&names, name) != NULL;
 }
 
-// One character of a command line. A word is what follows a '/' or the start of an argument, up to
-// the argument's end or any '.': `/usr/bin/codex` and `codex.js` both have `codex`. Of a longer one
-// the first bytes count, for so the names are cut. More matches here than is an agent
-// (`vim claude.md`): user space decides, this only must not miss.
+// Handles one character of a command line. A word begins after a '/' or at the start of an
+// argument, and ends at the end of the argument or before any '.': both `/usr/bin/codex` and
+// `codex.js` contain `codex`. Of a longer word, the first bytes count, because the names are cut,
+// too. This matches more than agents (`vim claude.md`): user space decides, and here nothing may be
+// missed.
 static long scan_character(__u32 i, void* context) {
   struct word_scan* scan = bpf_map_lookup_elem(&word_scans, &zero);
   char c;
@@ -599,7 +606,7 @@ static bool may_be_agent(struct task_struct* task, struct linux_binprm* bprm) {
   return command_line_names_agent(task->mm);
 }
 
-// A session begins, until user space has looked at it and perhaps takes it back.
+// A session begins. User space then examines it, and perhaps cancels it.
 static struct agent_session* begin_session(__u32 pid, __u64 terminal, __u32 owner,
                                            struct task_struct* leader,
                                            struct agent_member** member) {
@@ -619,12 +626,12 @@ static struct agent_session* begin_session(__u32 pid, __u64 terminal, __u32 owne
     count_loss(NULL, AGENT_LOST_SESSION);
     return NULL;
   }
-  **member = fresh;  // it may have been another session's
+  **member = fresh;  // it may have belonged to another session
   return bpf_map_lookup_elem(&sessions, &pid);
 }
 
-// Whether a leader's exec is told: it may be its last chance to be recognised. Where it is not,
-// user space finds the session in the map.
+// Whether the exec of a leader is reported: it may be the last chance to recognize it. If it is not
+// reported, user space finds the session in the map.
 static bool may_start(struct agent_session* session) {
   struct agent_share* share = share_of(session->owner);
 
@@ -633,9 +640,9 @@ static bool may_start(struct agent_session* session) {
   return false;
 }
 
-// A thread that was not the first has executed a program and is the first now: what was kept with
-// the first before is lost. It has that one's start time, and is of its parent's session, where it
-// is not the leader of one.
+// A thread that was not the first one has executed a program, and is the first one now, so what was
+// stored with the previous first thread is lost. The process keeps its start time. It belongs to
+// the session of its parent, unless it is itself the leader of one.
 static __always_inline struct agent_session* rejoin(struct task_struct* task, __u32 pid,
                                                     struct agent_member** member) {
   struct agent_session* session = bpf_map_lookup_elem(&sessions, &pid);
@@ -665,8 +672,9 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   struct agent_event* event;
 
   if (!session && task->pid != old_pid) session = rejoin(leader, pid, &member);
-  // An agent that a session's process starts on another terminal is a session of its own: a tool in
-  // a pty made for it, or a pane of a tmux server that the agent started.
+  // If a process of a session starts an agent on another terminal, that agent has a session of its
+  // own. The terminal may be a pty that was made for a tool, or a pane of a tmux server that the
+  // agent has started.
   if (terminal && (!session || terminal != session->terminal) && may_be_agent(task, bprm)) {
     owner = owner_of(task);
     if (!filter_users || bpf_map_lookup_elem(&users, &owner)) {
@@ -717,9 +725,9 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   bpf_map_delete_elem(&adopted_reads, &tid);
   session = own_session(&member);
   if (!session) return 0;
-  // do_exit() has counted this thread down already, in every kernel that has the tracepoint.
+  // do_exit() has already counted this thread down, in every kernel that has this tracepoint.
   if (task->signal->live.counter != 0) return 0;
-  // Two last threads may both see zero; the first one reports.
+  // Two last threads may both see zero; the first one reports the exit.
   if (__sync_lock_test_and_set(&member->ended, 1)) return 0;
   told = member->told;
   if (pid == member->session) {
@@ -728,7 +736,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
     bpf_map_delete_elem(&sessions, &pid);
     bpf_map_delete_elem(&quiet, &pid);
   }
-  // Of whom nothing was told, the end is no news.
+  // If nothing was reported of a process, its end need not be.
   if (!told) return 0;
   event = reserve(AGENT_EXIT, session, member, pid);
   if (!event) return 0;
@@ -740,9 +748,9 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   return 0;
 }
 
-// ---- programs: the terminal, in its own layer ----
+// ---- programs: the terminal, in the terminal layer ----
 
-// The first argument of the system call that the current thread is in.
+// The first argument of the system call that the current thread executes.
 static __u32 system_call_fd(void) {
   struct pt_regs___system_call* regs =
       (struct pt_regs___system_call*)bpf_task_pt_regs(bpf_get_current_task_btf());
@@ -760,7 +768,8 @@ int BPF_PROG(terminal_read_done, struct kiocb* request, struct iov_iter* to, lon
   return read_exit(result);
 }
 
-// Where tty_read is about to return. A call that began before fexit was attached returns past it.
+// Attached to a function that tty_read calls just before it returns: a call that began before fexit
+// was attached does not return through fexit.
 SEC("fentry/tty_ldisc_deref")
 int BPF_PROG(adopted_read_done, struct tty_ldisc* discipline) {
   __u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -813,7 +822,8 @@ int BPF_PROG(signal_sent, int signal, struct kernel_siginfo* info, struct task_s
   if (!session || !within_budget(session, member)) return 0;
   event = reserve(AGENT_RESIZE, session, member, task->tgid);
   if (!event) return 0;
-  // It is the terminal's side that runs here, not the process that this is about.
+  // This runs in the process that owns the other side of the terminal, not in the process that the
+  // signal is for.
   event->tid = task->pid;
   event->uid = task->real_cred->uid.val;
   submit(event);
@@ -847,7 +857,7 @@ int enter_ioctl(struct syscall_trace_enter* ctx) {
   return 0;
 }
 
-// ---- programs: sockets, of every family and by every system call; since Linux 6.3 ----
+// ---- programs: sockets of all families, by all system calls; since Linux 6.3 ----
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock* sock, int result) {
@@ -860,10 +870,10 @@ int BPF_PROG(socket_received, struct sock* sock, int result, int flags) {
   return socket_moved(BPF_CORE_READ(sock, __sk_common.skc_family), result, false);
 }
 
-// ---- programs: sockets, before that, where there is fentry ----
+// ---- programs: sockets on older kernels with fentry ----
 
-// What is asked to be sent. Not sock_sendmsg: in later stable releases of Linux 6.1 system calls go
-// past it.
+// The bytes that a send was asked to send. Not sock_sendmsg: in later stable releases of Linux 6.1,
+// system calls do not go through it.
 SEC("fentry/security_socket_sendmsg")
 int BPF_PROG(socket_sendmsg, struct socket* socket, struct msghdr* message, int size) {
   return socket_moved(BPF_CORE_READ(socket, sk, __sk_common.skc_family), size, true);
@@ -875,7 +885,7 @@ int BPF_PROG(socket_recvmsg, struct socket* socket, struct msghdr* message, int 
   return socket_moved(BPF_CORE_READ(socket, sk, __sk_common.skc_family), result, false);
 }
 
-// ---- programs: sockets, before that, at the system calls; beside read and write ----
+// ---- programs: sockets on older kernels, at the system calls, in addition to read and write ----
 
 SEC("tp/syscalls/sys_exit_sendto")
 int exit_sendto(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->ret, true); }
@@ -889,10 +899,10 @@ int exit_recvfrom(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->
 SEC("tp/syscalls/sys_exit_recvmsg")
 int exit_recvmsg(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->ret, false); }
 
-// ---- programs: asked by user space ----
+// ---- programs: run by user space ----
 
-// Read through an iterator over one thread, a process's first: its controlling terminal, for a
-// session that has not touched that since it is watched, and what it has to do with that.
+// Read through an iterator over the first thread of a process: its controlling terminal, and how
+// the process uses it, for a session that has not used its terminal since it is watched.
 SEC("iter/task")
 int terminal(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
@@ -914,7 +924,7 @@ int terminal(struct bpf_iter__task* ctx) {
   return 0;
 }
 
-// Which file a thread reads, if it is blocked in a read; else -1.
+// The file that a thread reads, if it is blocked in a read; else -1.
 static __s32 blocked_read(struct task_struct* task, __u32 state) {
   struct pt_regs___system_call* regs;
   long number;
@@ -927,7 +937,7 @@ static __s32 blocked_read(struct task_struct* task, __u32 state) {
              : -1;
 }
 
-// Read through an iterator over a process's threads: those that are not at rest, and those that are
+// Read through an iterator over the threads of a process: those that are busy, and those that are
 // in a read of its controlling terminal.
 SEC("iter/task")
 int threads(struct bpf_iter__task* ctx) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
-// The few kernel structures that the programs look into, with just the members they use. CO-RE
-// finds each member's place in the running kernel's BTF, so neither the order nor the offsets here
-// matter, and the build needs no vmlinux.h.
+// The few kernel structures that the programs read, with only the members that they use. CO-RE
+// finds the place of each member in the BTF of the running kernel, so neither the order nor the
+// offsets here matter, and the build needs no vmlinux.h.
 #pragma once
 
 #include <linux/bpf.h>
@@ -67,8 +67,9 @@ struct iov_iter {
   size_t count;
 };
 
-// User space's registers at a system call: arguments are where the architecture's convention says.
-// (CO-RE passes over what follows three underscores; <linux/ptrace.h> has a pt_regs of its own.)
+// The registers of user space at a system call. The calling convention of the architecture says
+// which contain the arguments. (CO-RE ignores what follows three underscores; <linux/ptrace.h> has
+// a pt_regs of its own.)
 struct pt_regs___system_call {
 #if defined(__TARGET_ARCH_x86)
 #define FIRST_ARGUMENT di
@@ -109,7 +110,7 @@ struct tty_ldisc {
   struct tty_struct* tty;
 };
 
-// What the line discipline of terminals (N_TTY) has as `disc_data`.
+// What the line discipline of terminals (N_TTY) stores in `disc_data`.
 struct n_tty_data {
   size_t read_tail;
 };
@@ -224,8 +225,8 @@ struct unix_sock {
   struct sock* peer;
 };
 
-// What the programs on syscalls:sys_enter_* and sys_exit_* are given. Not
-// trace_event_raw_sys_enter, which is what raw_syscalls has: with PREEMPT_RT's longer trace_entry
+// The arguments of the programs on syscalls:sys_enter_* and sys_exit_*. This is not
+// trace_event_raw_sys_enter, which belongs to raw_syscalls: with PREEMPT_RT's longer trace_entry,
 // their offsets differ.
 struct syscall_trace_enter {
   unsigned long args[6];

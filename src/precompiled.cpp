@@ -1,2 +1,1 @@
-// The compiler wants a source file with the headers that it precompiles; there is nothing to
-// compile.
+// The compiler needs a source file to precompile headers; there is nothing else to compile.

@@ -1,6 +1,6 @@
-// `diagnose` and `mcp` in the daemon's program: they start a program of their own. What that one
-// needs (libcurl with all of its TLS, libtraceevent, libseccomp) is a third of the daemon's memory,
-// and nothing that a root process should hold all day.
+// `diagnose` and `mcp` in the daemon's program: they start a separate program. What that program
+// needs (libcurl with all of its TLS, libtraceevent, libseccomp) would be a third of the daemon's
+// memory, and no root process should have it loaded all day.
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,7 +17,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// With this process's own arguments.
+// Passes on the arguments of this process.
 int start_diagnose() {
   std::ifstream file("/proc/self/cmdline");
   std::string text(std::istreambuf_iterator<char>(file), {});
@@ -26,7 +26,7 @@ int start_diagnose() {
     arguments.push_back(&text[at]);
   arguments.push_back(nullptr);
   const auto directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  // Beside it in a build directory, there when it is installed.
+  // In a build directory it is beside this program; when it is installed, it is there.
   auto program = directory / DIAGNOSE_PROGRAM;
   if (!exists(program)) program = directory / LIBEXEC_FROM_BIN / DIAGNOSE_PROGRAM;
   execv(program.c_str(), arguments.data());

@@ -10,7 +10,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr size_t max_id = 15;  // as the option `processes` takes it
+constexpr size_t max_id = 15;  // the length that the option `processes` accepts
 
 Status read_strings(const toml::node& node, std::vector<std::string>& into) {
   auto list = one_or_more_strings(node);
@@ -38,7 +38,7 @@ Status read_text(const toml::node& node, std::string& into) {
 
 Status read_source(const toml::node& node, std::string& into) {
   const std::string text = node.value_exact<std::string>().value_or("");
-  // Those of docs/badge.schema.json: panels know no others.
+  // The values of docs/badge.schema.json: panels know no others.
   if (text != "claude-code" && text != "codex" && text != generic_badge_source)
     return fail("must be \"claude-code\", \"codex\" or \"generic\"");
   into = text;
@@ -93,7 +93,7 @@ Status set(AgentProfile& row, std::string_view key, const toml::node& node) {
       "session-file, blink-means and titles");
 }
 
-// What the whole of a row must have.
+// What a row must have as a whole.
 Status check(const AgentProfile& row) {
   if (row.names.empty() && row.shared_names.empty())
     return fail("'names' is missing; add the names of the agent's processes");

@@ -1,4 +1,4 @@
-// agents.toml, which says what is known of each agent.
+// agents.toml, which says what is known about each agent.
 #pragma once
 
 #include <string>
@@ -9,14 +9,17 @@
 
 namespace ebpf_ai_monitor {
 
-// Where the administrator changes rows and adds some; EBPF_AI_MONITOR_AGENTS names another file.
+// The file in which the administrator changes and adds rows; EBPF_AI_MONITOR_AGENTS names another
+// one.
 constexpr const char* agents_file = "/etc/ebpf-ai-monitor/agents.toml";
 
-// The rows that the program has of itself.
+// The rows that are part of the program.
 std::vector<AgentProfile> shipped_agents();
-// Changes and adds the rows that the file has. The error names file, line, row and key.
+// Changes and adds the rows that are in the file. The error names the file, the line, the row and
+// the key.
 Status read_agents(const std::string& path, std::vector<AgentProfile>& rows);
-// Sets this process's table: the shipped rows, and what the administrator's file makes of them.
+// Sets the table of this process: the installed rows, with the changes and additions of the
+// administrator's file.
 Status load_agents();
 
 }  // namespace ebpf_ai_monitor

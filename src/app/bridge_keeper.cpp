@@ -14,14 +14,14 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// A start takes 10 ms of CPU time: who kills their bridge in a loop has 2 % of a CPU, and after the
-// last time soon a bridge again.
+// A start takes 10 ms of CPU time. So a user who kills their bridge in a loop uses 2 % of a CPU,
+// and soon after the last time has a bridge again.
 constexpr auto last_restart = std::chrono::milliseconds(500);
-// A bridge that lived this long was not broken from the start.
+// A bridge that has lived this long did not fail from the start.
 constexpr auto proven = std::chrono::seconds(30);
-// Where one cannot be started at all: a user that the database does not have.
+// For a bridge that cannot be started at all: its user is not in the database.
 constexpr auto next_attempt = std::chrono::seconds(30);
-// More than hands can type, and than titles tell of.
+// More than hands can type, and than titles change.
 constexpr int offers_a_period = 100;
 constexpr auto offer_period = std::chrono::seconds(1);
 
@@ -32,7 +32,7 @@ BridgeKeeper::BridgeKeeper(EventLoop& loop, Callbacks callbacks)
 
 void BridgeKeeper::start(uid_t uid) {
   Kept& bridge = bridges_[uid];
-  // One that is on its way out is followed by the next when it has ended.
+  // A bridge that is about to end is followed by the next when it has ended.
   if (stopping_ || bridge.process) return;
   if (!bridge.restart) bridge.restart = loop_.add_timer([this, uid] { start(uid); });
   bridge.restart->disarm();
@@ -49,7 +49,7 @@ void BridgeKeeper::start(uid_t uid) {
     spdlog::log(
         std::exchange(bridge.said_why_none, true) ? spdlog::level::debug : spdlog::level::err,
         "no bridge for user {}: {}", uid, process.error().message);
-    // A user whom the database does not know may be known to it later.
+    // A user who is not in the database now may be in it later.
     if (callbacks_.has_agents(uid)) bridge.restart->arm(monotonic_now() + next_attempt);
     return;
   }
@@ -87,12 +87,13 @@ void BridgeKeeper::close_idle() {
   }
 }
 
-// logind makes a user's runtime directory at the first login and removes it after the last.
+// logind creates a user's runtime directory at the first login, and removes it after the last
+// logout.
 void BridgeKeeper::watch_logins() {
   if (logins_) return;
   UniqueFd fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!fd || inotify_add_watch(fd.get(), runtime_directories, IN_DELETE | IN_MOVED_FROM) < 0)
-    return;  // then the end of an agent is looked at
+    return;  // then a logout is noticed when an agent ends
   logins_ = std::move(fd);
   logins_source_ = loop_.add_io(logins_.get(), EPOLLIN, [this](uint32_t) {
     std::array<char, 4096> events;
@@ -141,16 +142,16 @@ void BridgeKeeper::on_report(uid_t uid, const wire::Report& report) {
 void BridgeKeeper::on_exit(uid_t uid, const siginfo_t& info) {
   Kept& bridge = bridges_.at(uid);
   bridge.ended = unix_time(monotonic_now());
-  // Destroyed by the loop's next round: this runs inside it.
+  // The next round of the loop destroys it, because this runs inside it.
   graveyard_ = std::move(bridge.process);
   callbacks_.on_end(uid);
   if (stopping_) return;
   if (bridge.closing) {
-    if (callbacks_.has_agents(uid)) start(uid);  // one has come since
+    if (callbacks_.has_agents(uid)) start(uid);  // an agent has come since
     return;
   }
   if (monotonic_now() - bridge.started > proven) bridge.back_off = first_restart;
-  // Once, of one that ends again and again.
+  // Log this only once for a bridge that ends again and again.
   const bool first = bridge.back_off == first_restart;
   spdlog::log(first ? spdlog::level::err : spdlog::level::debug,
               "the bridge of user {} ended ({} {}); starting it again", uid,

@@ -21,35 +21,36 @@ class BridgeKeeper {
  public:
   struct Callbacks {
     std::function<bool(uid_t)> has_agents;
-    // What a bridge that starts is told, before that it is all.
+    // What to send to a bridge that starts; then a message follows that says that this is all.
     std::function<std::vector<wire::Told>(uid_t)> all_there_is;
-    // But what it says of inputs.
+    // Every report except those about inputs.
     std::function<void(uid_t, const wire::Report&)> on_report;
-    // A bridge has ended. Another one follows, unless it was to end.
+    // A bridge has ended. Another one follows, unless the bridge was told to end.
     std::function<void(uid_t)> on_end;
   };
 
   BridgeKeeper(EventLoop& loop, Callbacks callbacks);
 
-  // From now on bridges are told that they know all.
+  // From now on, bridges learn that they know all agents.
   void synced();
-  // Has one run for this user. One that never had an agent is closed as soon as it is idle.
+  // Makes sure that a bridge runs for this user. A bridge that never had an agent is closed as soon
+  // as it is idle.
   void start(uid_t uid);
   void start_for_agent(uid_t uid);
-  // A bridge stays as long as its user is logged in: a notification of the last agent may still be
-  // clicked, and what is known of a terminal holds for the next agent in it.
+  // A bridge stays as long as its user is logged in: the notification of the last agent may still
+  // be clicked, and what is known about a terminal holds for the next agent in it.
   void close_idle();
 
   void tell(uid_t uid, const wire::Told& told);
   void tell_all(const wire::Told& told);
-  // Of what is of use now or never; it is not made where it would be too much.
+  // For messages that are useful now or never. If there would be too many, `make` is not called.
   void offer(uid_t uid, const std::function<wire::Told()>& make);
-  // Whether it wants to know what is read from terminals.
+  // Whether it wants to know about reads from terminals.
   bool wants_inputs(uid_t uid) const;
 
-  // From now on no bridge is started.
+  // From now on, no bridge is started.
   void stop_starting() { stopping_ = true; }
-  // Has all of them end.
+  // Tells all bridges to end.
   void close_all();
   bool all_ended() const;
   void kill_all();
@@ -59,13 +60,13 @@ class BridgeKeeper {
 
   struct Kept {
     std::unique_ptr<BridgeProcess> process;  // null while it waits for its restart
-    bool closing = false;                    // by us
+    bool closing = false;                    // this program has asked it to end
     bool had_agent = false;
     bool wants_inputs = false;
     Nanoseconds offers_began{};  // of the present period
-    int offers = 0;              // in it
+    int offers = 0;              // starts in this period
     Nanoseconds started{};
-    double ended = unix_time(monotonic_now());  // the one before
+    double ended = unix_time(monotonic_now());  // starts in the period before
     Nanoseconds back_off = first_restart;
     EventSourcePtr restart;
     bool said_why_none = false;

@@ -1,9 +1,9 @@
 // What each subcommand takes from its command line, and the function that runs it. command_line.cpp
-// declares the options and calls these; the defaults are here.
+// declares the options and calls these functions; the defaults are here.
 //
-// Each function returns the process's exit status: 0; 1 the job cannot be done here; 2 the command
-// line or the configuration is wrong; 3 it broke off. After 1 and 2 the next attempt would end the
-// same: systemd makes none.
+// Each function returns the process's exit status. 0: success. 1: the command is not possible here.
+// 2: the command line or the configuration is wrong. 3: it failed while it ran. After 1 and 2,
+// another attempt would end in the same way, so systemd makes none.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +16,7 @@
 
 namespace ebpf_ai_monitor {
 
-// What the command line says; it wins over the file, which wins over the defaults.
+// What the command line says. It overrides the file, which overrides the defaults.
 struct DaemonArguments {
   std::optional<std::string> config;
   std::vector<std::string> users;
@@ -35,7 +35,7 @@ struct DaemonArguments {
 int run_daemon_command(const DaemonArguments& line);
 
 int run_bridge_command();
-// `which`: "next", the neediest agent, or a pid.
+// `which`: "next", the agent that needs its user most, or a pid.
 int run_focus_command(const std::string& which);
 int run_demo_command();
 int run_doctor_command(bool as_json);
@@ -61,9 +61,9 @@ struct ExplainArguments {
 int run_explain_command(const ExplainArguments& options);
 
 struct RecordArguments {
-  pid_t pid = 0;                   // 0: not by a pid
-  std::string agent;               // empty: any
-  std::vector<std::string> users;  // empty: everyone's
+  pid_t pid = 0;                   // 0: not selected by a pid
+  std::string agent;               // empty: any agent
+  std::vector<std::string> users;  // empty: all users
   std::string output;
 };
 int run_record_command(const RecordArguments& options);
@@ -86,7 +86,7 @@ struct DiagnoseTraceArguments {
   std::vector<std::string> targets;
   int seconds = 10;
   bool errors = false;
-  // As the filters of a request.
+  // The same as the filters of a request.
   std::optional<std::string> pid, tid, ppid, comm, uid, cgroup, unit, container, error, result,
       latency;
   std::vector<std::string> arguments;  // NAME=VALUE
@@ -102,9 +102,9 @@ struct DiagnoseAskArguments {
   std::optional<std::string> key_file;
   std::optional<std::string> transcript;
   std::optional<std::string> config;
-  int turns = 8;                // the model's messages, repairs too
-  int seconds = 900;            // all of it
-  size_t bytes = 256UL * 1024;  // of all results that the model is sent
+  int turns = 8;                // messages of the model, including repairs
+  int seconds = 900;            // for everything
+  size_t bytes = 256UL * 1024;  // of all results that are sent to the model
   bool insecure = false;
   bool json = false;
 };

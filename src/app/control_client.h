@@ -10,17 +10,18 @@
 
 namespace ebpf_ai_monitor {
 
-// Everything that the daemon tells the caller: `sessions` (an object each, with the properties of
-// app/control_interface.h) and `daemon`.
+// Everything that the daemon shows the caller: `sessions` (an object for each, with the properties
+// of app/control_interface.h) and `daemon`.
 Result<nlohmann::json> daemon_status();
-// What its judge knows of the session that `pid` is of.
+// What the judge knows about the session to which `pid` belongs.
 Result<nlohmann::json> daemon_explanation(uint32_t pid);
 
-// Has the agent that `pid` is of brought before its user; 0: their neediest one.
+// Brings the agent to whose session `pid` belongs before its user; 0: the one of the caller's
+// agents that needs them most.
 Status focus_agent(uint32_t pid);
 
-// What a person calls the place where a session works. Only its own user may look into its
-// directory; for others it is the name of that.
+// The name that people give to the place where a session works. Only its own user may look into its
+// directory; for others it is the name of the directory.
 std::string project_of(const nlohmann::json& session);
 
 nlohmann::json to_json(const SessionProperties& properties);

@@ -23,12 +23,12 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// As an agent's name is, it is watched for in every terminal: who looks it up finds that it is
-// none.
+// Like the name of an agent, it is watched in every terminal. A look at such a process then shows
+// that it is no agent.
 constexpr const char* tmux_name = "tmux";
 constexpr auto change_told_within = std::chrono::milliseconds(20);
-// Lines of the log on the agents of a user, in the long run and at once. The rest is there at the
-// level `debug`.
+// Lines in the log about the agents of one user, in the long run and at once. The level `debug`
+// shows all of them.
 constexpr double lines_a_second = 1.0 / 60;
 constexpr double lines_at_once = 40;
 
@@ -80,7 +80,7 @@ wire::Told message_of(const AgentSession& session) {
                      .blinks = session.watch.session().blinks()};
 }
 
-// Wires the tracker, the users' bridges and the control interface together.
+// Connects the tracker, the users' bridges and the control interface.
 class Daemon {
  public:
   // Throws std::runtime_error if another daemon runs.
@@ -110,9 +110,10 @@ class Daemon {
   const std::function<Result<DaemonOptions>()> reload_;
   std::map<ProcessId, Findings> findings_;
   KnownTies ties_{Proc()};
-  std::map<ProcessId, int64_t> last_reads_;  // of agents' terminals, CLOCK_MONOTONIC nanoseconds
+  std::map<ProcessId, int64_t>
+      last_reads_;  // of the terminals of agents, in nanoseconds of CLOCK_MONOTONIC
   BridgeKeeper bridges_;
-  std::map<uid_t, Allowance> lines_;  // of the log, on a user's agents
+  std::map<uid_t, Allowance> lines_;  // for lines of the log about a user's agents
   bool change_told_ = true;
   EventSourcePtr after_change_;
   SessionTracker tracker_;
@@ -161,7 +162,8 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                         .kill = [this] { bridges_.kill_all(); }}) {
   const HandOver kept = take_over(hand_over_file());
   ties_.take(kept.ties);
-  // A bridge removes what an earlier life left behind; one without an agent ends then.
+  // A new bridge removes what an earlier one has left behind. If its user has no agent, it then
+  // ends.
   for (const User& user : options.users.empty() ? logged_in_users() : options.users)
     bridges_.start(user.uid);
   tracker_.scan(kept.sessions);
@@ -188,7 +190,8 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
   }
   bridges_.tell(agent.user, message_of(session));
   control_.session_changed(agent.user, properties(session));
-  // The tracker still has a session while it tells of its end; and there may be a thousand.
+  // While the tracker reports the end of a session, it still has that session; and there may be a
+  // thousand.
   if (std::exchange(change_told_, false)) after_change_->arm(monotonic_now() + change_told_within);
 }
 
@@ -200,7 +203,7 @@ spdlog::level::level_enum Daemon::log_level(uid_t user) {
   return spdlog::level::info;
 }
 
-// Offers for the bridge: what the judge makes of the event is told as a change.
+// Offers the event to the bridge. What the judge concludes from it is reported as a change.
 void Daemon::on_event(const agent_event& event) {
   if (event.type == AGENT_EXEC && std::string_view(event.exec.comm) == tmux_name)
     return bridges_.offer(event.uid, [] { return wire::TmuxRan{}; });
@@ -244,7 +247,7 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
         uid,
         {.id = id, .window = report.window, .sway = report.sway, .how = wire::text_in(report)});
   const AgentSession* session = tracker_.agent(id);
-  // One that ended meanwhile, or one that is none of this user's business.
+  // The session has ended meanwhile, or belongs to another user.
   if (session == nullptr || session->agent.user != uid) return;
   if (report.kind == wire::ReportKind::seen) {
     tracker_.mark_seen(id);
@@ -274,7 +277,7 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
 void Daemon::on_bridge_end(uid_t uid) {
   for (const auto& [pid, session] : tracker_.agents()) {
     if (session->agent.user != uid) continue;
-    // The next one looks for its window anew.
+    // The next bridge will look for its window again.
     Findings& findings = findings_[session->agent.id];
     findings = {.how = {}, .waits_for = findings.waits_for};
   }
@@ -364,7 +367,7 @@ void Daemon::stop() {
     tracker_.catch_up();
     if (auto status = hand_over(file, {.sessions = tracker_.keep(), .ties = ties_.keep()}); !status)
       spdlog::warn("{}; the next daemon must judge all agents anew", status.error().message);
-    // With a configuration that is wrong none would follow, and nobody would remove the badges.
+    // With a wrong configuration no daemon would follow, and nobody would remove the badges.
     if (reload_() && Lifecycle::restarts()) bridges_.tell_all(wire::Successor{});
   }
   bridges_.close_all();
@@ -384,10 +387,10 @@ Result<AgentMonitor> load_monitor(const DaemonOptions& options) {
                                      .probes = options.probes});
   if (!monitor) return monitor;
   auto status = give_up_privileges(monitor->probes());
-  // Debian's kernels have a level of perf_event_paranoid at which CAP_PERFMON does not do.
+  // Debian's kernels have a level of perf_event_paranoid for which CAP_PERFMON is not enough.
   if (status) status = monitor->try_tracepoints();
   if (!status) return tl::make_unexpected(status.error());
-  malloc_trim(0);  // the kernel's types, which the load has read, are most of what there is
+  malloc_trim(0);  // the kernel's types, which the load has read, use most of the memory
   return monitor;
 }
 

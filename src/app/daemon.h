@@ -21,15 +21,14 @@ struct DaemonOptions {
   judge::Rules rules;
   NotificationRules notifications;
   std::string log_level = "info";
-  std::optional<Probes> probes;  // none: fentry where the kernel can do it
+  std::optional<Probes> probes;  // none: fentry if the kernel supports it
 };
 
-// Loads the kernel programs, and keeps of this process's privileges what the daemon needs from then
-// on.
+// Loads the kernel programs, and keeps only those privileges that the daemon needs from then on.
 Result<AgentMonitor> load_monitor(const DaemonOptions& options);
 
-// Runs until SIGTERM or SIGINT; at SIGHUP goes on with what `reload` returns. The error is why it
-// could not start.
+// Runs until SIGTERM or SIGINT. At SIGHUP, continues with what `reload` returns. The error says why
+// it could not start.
 Status run_daemon(const DaemonOptions& options,
                   const std::function<Result<DaemonOptions>()>& reload);
 

@@ -9,7 +9,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// The table of what the sandbox of `diagnose` and `mcp` lets commands do.
+// The table for the sandbox of `diagnose` and `mcp`.
 Status read_commands(const toml::node& node, CommandSettings& commands) {
   if (!node.is_table()) return fail("must be a table: [commands]");
   for (const auto& [key, value] : *node.as_table()) {

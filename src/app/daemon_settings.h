@@ -1,5 +1,5 @@
-// The daemon's settings as a person writes them: on the command line, or in the configuration file,
-// whose keys are the options' names.
+// The daemon's settings as people write them: on the command line, or in the configuration file,
+// whose keys are the names of the options.
 #pragma once
 
 #include <string>
@@ -28,25 +28,26 @@ struct DaemonSettings {
   bool urgent = false;
   bool urgent_questions = false;
   std::string keep_attention = "seen";
-  std::string notify_command;  // a path, or ""
-  CommandSettings commands;    // of `diagnose` and `mcp`; the daemon only checks them
+  std::string notify_command;  // a path, or empty
+  CommandSettings commands;    // for `diagnose` and `mcp`; the daemon only checks them
   std::string probes = "auto";
 };
 
 // "trace", …, "off"
 const std::vector<std::string>& log_levels();
 
-// Every piece, without the spaces around it; the empty ones too: they are a mistake that shall be
-// told.
+// All pieces, without the spaces around them. Empty pieces are kept, because they are mistakes that
+// must be reported.
 std::vector<std::string> split_at_commas(const std::string& list);
 
-// Sets what the TOML file sets. The error names the file, the line, the key.
+// Changes the settings that are in the TOML file. The error names the file, the line and the key.
 Status read_config(const std::string& path, DaemonSettings& settings);
 
 // "auto", or milliseconds from 1 to max_threshold_ms.
 Status set_wait_threshold(judge::Rules& rules, const std::string& text);
 
-// Looks the users up and holds every value against its bounds. The error names the setting.
+// Looks up the users, and checks that every value is within its bounds. The error names the
+// setting.
 Result<DaemonOptions> check(const DaemonSettings& settings);
 
 }  // namespace ebpf_ai_monitor

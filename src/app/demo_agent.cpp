@@ -13,7 +13,8 @@ namespace ebpf_ai_monitor {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto frame = 100ms;  // between two pictures of the animation; agents take 0.05 to 0.15 s
+constexpr auto frame =
+    100ms;  // between two frames of the animation; for agents, this is 0.05 to 0.15 s
 
 void draw(std::string_view text) {
   if (write(STDOUT_FILENO, text.data(), text.size()) < 0) _exit(1);
@@ -27,7 +28,7 @@ void animate(std::chrono::milliseconds duration) {
   }
 }
 
-// Waits as agents do: in poll, and reads only when a key has come.
+// Waits as agents do: in poll, and reads only after a key has come.
 char key() {
   pollfd input{STDIN_FILENO, POLLIN, 0};
   poll(&input, 1, -1);

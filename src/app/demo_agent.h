@@ -2,11 +2,12 @@
 
 namespace ebpf_ai_monitor {
 
-// The stand-in that `demo` watches: behaves in its terminal as a full-screen agent does. Waits for
-// a prompt, works with an animation, asks, is answered, works on, waits again; ends on 'q'.
+// The simulated agent of `demo`. In its terminal, it behaves like a full-screen agent: it waits for
+// a prompt, works with an animation, asks, gets an answer, continues to work, and waits again. It
+// exits on 'q'.
 int run_demo_agent();
 
-// As what it must be started for the demo to see it.
+// The name with which it must be started, so that the demo recognizes it.
 constexpr const char* demo_agent_name = "demo-agent";
 
 }  // namespace ebpf_ai_monitor

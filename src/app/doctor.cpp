@@ -31,12 +31,12 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr auto desktop_answers_within = std::chrono::seconds(5);
-// A user may have stopped the process that asks in their place.
+// The user may have stopped the child that does the checks as this user.
 constexpr auto child_ends_within = 3 * desktop_answers_within;
 constexpr const char* notification_server = "org.freedesktop.Notifications";
 
-// What is found out as the user that it is about, and told as these flags: root takes nothing else
-// from a process of a user's.
+// The results of the checks that run as the user, as flags: root accepts nothing else from a
+// process of a user.
 enum DesktopFlags : uint8_t {
   has_runtime_directory = 1,
   has_sway = 2,
@@ -58,7 +58,7 @@ bool sway_answers(const User& user) {
   return sway.connected();
 }
 
-// One that runs, or that the bus starts when it is asked.
+// A server that runs, or that the bus starts on demand.
 bool notifications_work(const User& user) {
   setenv("DBUS_SESSION_BUS_ADDRESS", ("unix:path=" + user.runtime_directory() + "/bus").c_str(), 1);
   sd_bus* bus = nullptr;
@@ -100,7 +100,7 @@ uint8_t look_at_desktop(const User& user) {
   return flags;
 }
 
-// What `ask` finds out in a process of its own. None: it could not, or not in time.
+// The result of `ask` in a child process. None: it failed, or took too long.
 std::optional<std::string> ask_in_child(const std::function<std::string()>& ask) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
@@ -123,7 +123,7 @@ std::optional<std::string> ask_in_child(const std::function<std::string()>& ask)
   return size > 0 ? std::optional(std::string(answer.data(), size)) : std::nullopt;
 }
 
-// The same, from a process of the user's own where this one is root's.
+// In a child process that becomes the user, unless this process already runs as the user.
 std::optional<uint8_t> look_as(const User& user) {
   if (geteuid() == user.uid) return look_at_desktop(user);
   const auto flags = ask_in_child([&user] {
@@ -166,7 +166,7 @@ void add_desktop_of(const User& user, std::vector<Finding>& findings) {
       "agents cannot run in tmux", "install tmux if you want that");
 }
 
-// What only a trial shows, and none was made.
+// For a check that needs a trial, and there was none.
 Finding not_tried(const char* need) {
   if (geteuid() != 0)
     return {.need = need,
@@ -180,7 +180,8 @@ Finding not_tried(const char* need) {
 }
 
 Finding privileges() {
-  // Those of src/app/privileges.cpp, and BPF: a container often lacks some of them, for root too.
+  // Those of src/app/privileges.cpp, and CAP_BPF. In a container, even root often lacks some of
+  // them.
   constexpr std::pair<int, const char*> wanted[] = {
       {CAP_BPF, "CAP_BPF"},
       {CAP_PERFMON, "CAP_PERFMON"},
@@ -227,12 +228,12 @@ bool may_try(const std::vector<Finding>& others) {
          });
 }
 
-// By doing it as the daemon does, where all else is well.
+// Tries what the daemon does, if nothing else is missing.
 Finding programs(const std::vector<Finding>& others, const DaemonOptions& options) {
   const char* need = "kernel programs";
   if (!may_try(others)) return not_tried(need);
   const std::string loaded = "the kernel loads and attaches them";
-  const auto found = ask_in_child([&] {  // it loses its privileges
+  const auto found = ask_in_child([&] {  // because the trial gives up its privileges
     const auto monitor = load_monitor(options);
     return monitor ? loaded : monitor.error().message;
   });

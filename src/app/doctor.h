@@ -1,4 +1,4 @@
-// Looks at this machine and its users: is everything there that the daemon and the bridges need?
+// Checks this machine and its users: is everything there that the daemon and the bridges need?
 #pragma once
 
 #include <vector>

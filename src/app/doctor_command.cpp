@@ -47,7 +47,7 @@ const char* colour_of(Fitness fitness) {
 void print(const std::vector<Finding>& findings) {
   const bool colour = table_style().coloured;
   for (const Finding& finding : findings) {
-    // Seen at a glance without colour, too.
+    // Signs that are clear without colour, too.
     const char* word = finding.fitness == Fitness::missing ? "MISSING" : word_for(finding.fitness);
     print_wrapped(std::string(colour ? colour_of(finding.fitness) : "") + cell(word, 7) +
                       (colour ? "\x1b[0m  " : "  "),
@@ -80,7 +80,7 @@ void print_conclusion(const std::vector<Finding>& findings) {
 }  // namespace
 
 int run_doctor_command(bool as_json) {
-  spdlog::set_level(spdlog::level::off);  // what is wrong is among the findings
+  spdlog::set_level(spdlog::level::off);  // the findings have the errors
   const std::vector<Finding> findings = examine();
   const bool fit = std::ranges::none_of(
       findings, [](const Finding& finding) { return finding.fitness == Fitness::missing; });

@@ -75,7 +75,7 @@ HandOver take_over(const std::string& path) {
                    .how = entry.at("how")}});
     }
   } catch (const json::exception&) {
-    return {};  // cut short: all of it is found out anew
+    return {};  // cut off: everything is found out again
   }
   return kept;
 }

@@ -1,5 +1,5 @@
-// What a daemon that is restarted leaves to the next: its sessions, and in which windows its users'
-// bridges have found terminals, in a file of root's alone.
+// What a daemon leaves to the next one at a restart: its sessions, and the windows in which the
+// users' bridges have found terminals. It is in a file that only root can read.
 #pragma once
 
 #include <string>
@@ -10,8 +10,9 @@
 
 namespace ebpf_ai_monitor {
 
-// The file, in the directory that the service manager keeps over a restart and removes at a stop
-// (RuntimeDirectoryPreserve=restart, systemd.exec(5)). Empty: there is none, nothing is kept.
+// The path of the file, in the directory that the service manager keeps during a restart and
+// removes after a stop (RuntimeDirectoryPreserve=restart, systemd.exec(5)). Empty: there is no such
+// directory, and nothing is kept.
 std::string hand_over_file();
 
 struct KeptTie {
@@ -25,7 +26,7 @@ struct HandOver {
 };
 
 Status hand_over(const std::string& path, const HandOver& kept);
-// Takes the file away. Nothing where there is none, or where another version wrote it.
+// Reads and removes the file. Empty if there is no file, or if another version has written it.
 HandOver take_over(const std::string& path);
 
 }  // namespace ebpf_ai_monitor

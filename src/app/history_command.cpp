@@ -25,7 +25,7 @@ int run_history_command(const HistoryArguments& options) {
     std::fprintf(stderr, "ebpf-ai-monitor: %s\n", printable(states.error().message).c_str());
     return 1;
   }
-  // What goes on is in no journal yet. Without a daemon nothing does.
+  // The present state of each agent is not in the journal yet. Without a daemon, there is none.
   if (!options.directory) {
     if (const auto status = daemon_status()) {
       for (const auto& session : (*status)["sessions"]) {

@@ -12,8 +12,8 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// A badge has its agent's start as a number in JSON; two agents of one window did not start
-// together.
+// In a badge, the start of the agent is a JSON number. Two agents of one window did not start at
+// the same time.
 constexpr double same_start = 0.001;
 
 State state_named(const std::string& name) {

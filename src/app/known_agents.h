@@ -1,5 +1,5 @@
-// The user's agents as the daemon knows them, kept up to date. Without a system bus or a daemon
-// nothing is known of them; a daemon that comes is noticed.
+// The user's agents as the daemon knows them, kept up to date. Without a system bus or a daemon,
+// nothing is known about them. A daemon that starts later is noticed.
 #pragma once
 
 #include <poll.h>
@@ -21,10 +21,11 @@ class KnownAgents {
   KnownAgents();
   ~KnownAgents();
 
-  // For poll(): until when, in milliseconds.
+  // The time-out for poll(), in milliseconds.
   int wait_for(pollfd& ready) const;
   void process();
-  // Until the daemon has told of all agents, or has not within `most`, or there is none.
+  // Waits until the daemon has listed all agents, until `most` is over, or until it is clear that
+  // there is no daemon.
   void wait_for_first_answer(std::chrono::milliseconds most);
 
   // Sorted by need. None: the daemon does not answer.
@@ -37,15 +38,15 @@ class KnownAgents {
   void take(const SessionProperties& session);
   void lose();
 
-  std::unique_ptr<sdbus::IConnection> connection_;  // null: there is none
+  std::unique_ptr<sdbus::IConnection> connection_;  // null: there is no bus
   std::unique_ptr<sdbus::IProxy> daemon_;
   sdbus::Slot daemon_comes_;
-  bool asked_ = false;                     // and not answered yet
-  bool answered_ = false;                  // by the daemon that runs now
+  bool asked_ = false;                     // sent, but not answered yet
+  bool answered_ = false;                  // an answer of the present daemon
   std::map<uint32_t, PanelAgent> agents_;  // by pid
 };
 
-// Of the properties of a session, app/control_interface.h.
+// From the properties of a session, app/control_interface.h.
 PanelAgent panel_agent(const nlohmann::json& session);
 
 }  // namespace ebpf_ai_monitor

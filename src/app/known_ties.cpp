@@ -16,7 +16,7 @@ void KnownTies::take(uid_t user, const wire::Tie& tie) {
     return;
   }
   if (ties.size() >= max_ties_a_user && !ties.contains(tie.id)) {
-    // A bridge takes back those of terminals that have ended, but not after it has ended itself.
+    // A bridge withdraws the ties of terminals that have ended, but not after it has itself ended.
     if (const Nanoseconds now = monotonic_now(); looks.any_left(now)) {
       looks.use(now, static_cast<double>(ties.size()));
       std::erase_if(ties, [&](const auto& entry) { return !is_there(user, entry.first); });

@@ -1,5 +1,5 @@
-// What the users' bridges have found out of which terminal is in which window: kept for the next
-// one, which cannot see what told.
+// The ties between terminals and windows that the users' bridges have found. They are kept for the
+// next bridge, which cannot see the evidence.
 #pragma once
 
 #include <sys/types.h>
@@ -18,22 +18,23 @@ class KnownTies {
  public:
   explicit KnownTies(const Proc& proc) : proc_(proc) {}
 
-  // A user's bridge has said so. What is no process of that user's is left out, and what is more
-  // than anyone has terminals for, of those that have not ended.
+  // A user's bridge has reported this tie. It is ignored if the process is not one of this user, or
+  // if there are already more ties of terminals that have not ended than anyone has terminals.
   void take(uid_t user, const wire::Tie& tie);
-  // Of terminals that are there still.
+  // Those whose terminals still exist.
   std::vector<wire::Tie> of(uid_t user) const;
 
   void take(const std::vector<KeptTie>& kept);
   std::vector<KeptTie> keep() const;
 
  private:
-  // All of a user's once in ten seconds, in the long run.
+  // In the long run, all ties of a user once in ten seconds.
   static constexpr double looks_a_second = 50;
 
   struct User {
     std::map<ProcessId, wire::Tie> ties;
-    // To look for those that have ended: processes looked at. A bridge may do as its user pleases.
+    // How many processes may be examined to find ties whose terminals have ended. A bridge may do
+    // whatever its user wants.
     Allowance looks{looks_a_second, 1};
   };
 

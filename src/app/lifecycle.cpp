@@ -14,7 +14,8 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// For the bridges to remove their badges; systemd and a person wait for this.
+// The time that bridges have to remove their badges; systemd, or somebody at a terminal, waits for
+// this.
 constexpr auto stop_within = std::chrono::milliseconds(800);
 
 constexpr const char* systemd = "org.freedesktop.systemd1";
@@ -71,7 +72,7 @@ bool Lifecycle::restarts() {
 }
 
 void Lifecycle::on_reload() {
-  // systemd of Type=notify-reload goes by the time (253 and later); others ignore it.
+  // With Type=notify-reload, systemd (253 and later) compares this time; other versions ignore it.
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
              static_cast<long long>(monotonic_now() / std::chrono::microseconds(1)));
   if (const Status status = callbacks_.reload(); !status)

@@ -1,5 +1,5 @@
-// What the service manager, or a person at a terminal, has the daemon do by signals, and what the
-// service manager is told: sd_notify(3).
+// The signals by which the service manager, or somebody at a terminal, controls the daemon, and
+// what the daemon reports to the service manager: sd_notify(3).
 #pragma once
 
 #include <functional>
@@ -14,20 +14,21 @@ namespace ebpf_ai_monitor {
 class Lifecycle {
  public:
   struct Callbacks {
-    // SIGHUP. Where it fails, nothing has changed.
+    // SIGHUP. If it fails, nothing has changed.
     std::function<Status()> reload;
-    // SIGTERM, SIGINT. stopped() is called when it is done, or kill below.
+    // SIGTERM, SIGINT. When this is done, stopped() is called; or else `kill` below.
     std::function<void()> stop;
-    // It was not done in time, or is asked for once more.
+    // It was not done in time, or was requested once more.
     std::function<void()> kill;
   };
 
   Lifecycle(EventLoop& loop, Callbacks callbacks);
 
   static void tell_ready();
-  // What `systemctl status` says.
+  // The text for `systemctl status`.
   void tell_status(std::string words);
-  // Whether it is stopped to be started again, as the service manager says; it takes up to 0.3 s.
+  // Whether this stop is part of a restart, according to the service manager. The question takes up
+  // to 0.3 s.
   static bool restarts();
   bool stopping() const { return stopping_; }
   void stopped() { loop_.exit(0); }

@@ -10,15 +10,16 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// BPF no more.
+// no longer BPF
 std::vector<int> needed_capabilities(Probes probes) {
   std::vector<int> needed = {
       CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,  // /proc/<pid>/{exe,fd,environ,task/*/syscall} of users
       CAP_SETUID,     CAP_SETGID,
-      CAP_SETPCAP,  // to start a bridge as its user, with nothing
-      CAP_KILL,     // a bridge that does not end
+      CAP_SETPCAP,  // to start a bridge as its user, without privileges
+      CAP_KILL,     // to kill a bridge that does not end
   };
-  if (probes == Probes::tracepoint) needed.push_back(CAP_PERFMON);  // attached with a session
+  if (probes == Probes::tracepoint)
+    needed.push_back(CAP_PERFMON);  // tracepoints are attached when a session begins
   return needed;
 }
 

@@ -5,7 +5,8 @@
 
 namespace ebpf_ai_monitor {
 
-// Gives up what the daemon does not need once its kernel programs are loaded. For good.
+// Gives up the privileges that the daemon does not need once its kernel programs are loaded. This
+// is permanent.
 Status give_up_privileges(Probes probes);
 
 }  // namespace ebpf_ai_monitor

@@ -1,4 +1,4 @@
-// A session as the control interface has it: the a{sv} of app/control_interface.h.
+// A session as the control interface shows it: the a{sv} of app/control_interface.h.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace ebpf_ai_monitor {
 
-// What its user's bridge has found out about an agent.
+// What the bridge of its user has found out about an agent.
 struct Findings {
   int64_t window = 0;  // Sway container id, 0: none
   wire::NoWindow reason = wire::NoWindow::pending;
@@ -22,7 +22,7 @@ struct Findings {
 };
 
 SessionProperties properties_of(const AgentSession& session, const Findings& findings);
-// Makes of a session's properties what Explain tells of it.
+// Adds to a session's properties what Explain reports.
 void add_explanation(SessionProperties& properties, const AgentSession& session,
                      const std::vector<judge::Fact>& facts);
 

@@ -7,12 +7,12 @@
 
 namespace ebpf_ai_monitor {
 
-// As standard output is: a terminal's width, else 80 columns, and $COLUMNS before both; colours on
-// a terminal, unless NO_COLOR (no-color.org) is set. The time is now.
+// The style that fits standard output. The width: $COLUMNS, else that of the terminal, else 80.
+// Colours: on a terminal, unless NO_COLOR (no-color.org) is set. The time: now.
 TableStyle table_style();
 
-// Prints `text` behind `begin`, which takes `indent` columns of the terminal, and broken to the
-// terminal's width below itself.
+// Prints `text` after `begin`, which takes `indent` columns. The text is broken to the width of the
+// terminal, and its lines are aligned.
 void print_wrapped(const std::string& begin, size_t indent, const std::string& text);
 
 }  // namespace ebpf_ai_monitor

@@ -13,7 +13,7 @@ constexpr size_t max_name = AGENT_COMM_LEN - 1;
 
 constexpr std::array interpreters = {"node", "nodejs", "bun",  "deno", "python", "ruby",
                                      "perl", "bash",   "dash", "sh",   "zsh",    "fish"};
-// First words by which an agent opens an earlier conversation, and waits.
+// First words of a command line with which an agent reopens an earlier conversation, and waits.
 constexpr std::array<std::string_view, 4> opening_words = {"resume", "fork", "continue", "attach"};
 constexpr std::array extensions = {".js", ".mjs", ".cjs", ".ts", ".py", ".rb", ".pl", ".sh"};
 
@@ -23,18 +23,18 @@ std::string_view basename(std::string_view path) {
 }
 
 bool is_interpreter(std::string_view exe) {
-  // Debian's node is "nodejs" by another link; python's executable is "python3.11".
+  // Debian's node is called "nodejs" by another link; python's executable is "python3.11".
   const std::string_view name = basename(exe);
   const std::string_view family = name.substr(0, name.find_first_of("0123456789"));
   return std::ranges::find(interpreters, family) != interpreters.end();
 }
 
-// Which argument an interpreter runs: `node --flag SCRIPT …`, `python3 -m MODULE …`; 0: neither.
+// Which argument an interpreter runs: `node --flag SCRIPT …`, `python3 -m MODULE …`. 0: none.
 size_t script_at(const std::vector<std::string>& arguments) {
   for (size_t i = 1; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
     if (argument == "-m" && i + 1 < arguments.size()) return i + 1;
-    if (argument == "-c" || argument == "-e") return 0;  // the program itself follows
+    if (argument == "-c" || argument == "-e") return 0;  // the text of the program itself follows
     if (!argument.empty() && argument.front() != '-') return i;
   }
   return 0;
@@ -48,8 +48,8 @@ std::string_view script_name(std::string_view script) {
   return script;
 }
 
-// What the program of that name is called where a wrapper has its name: by nixpkgs' makeWrapper
-// (which appends '_' for a wrapper's wrapper), by npm's packages of executables, and by hand.
+// What the program NAME is called if a wrapper has taken its name: by nixpkgs' makeWrapper (which
+// appends '_' for a wrapper of a wrapper), by npm's packages of executables, and by hand.
 std::vector<std::string> forms_of(const std::string& name) {
   return {name,
           "." + name + "-wrapped",
@@ -143,7 +143,7 @@ const std::string* AgentNames::match(const ProcessNames& process) const {
 bool asks_for_work(const ProcessNames& process) {
   const std::vector<std::string>& arguments = process.arguments;
   const size_t program = is_interpreter(process.exe) ? script_at(arguments) : 0;
-  bool is_value = false;  // of the option before it, maybe
+  bool is_value = false;  // perhaps the value of the option before it
   bool is_opened = false;
   for (size_t i = program + 1; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
@@ -153,7 +153,7 @@ bool asks_for_work(const ProcessNames& process) {
     } else if (std::exchange(is_value, false) || argument.empty()) {
       continue;
     } else if (std::ranges::find(opening_words, argument) != opening_words.end()) {
-      is_opened = true;  // what follows says which
+      is_opened = true;  // the next argument says which conversation
     } else if (!is_opened) {
       return true;
     }
@@ -169,7 +169,7 @@ const AgentProfile& profile_of(std::string_view agent) {
   static const AgentProfile unknown;
   const auto& rows = agent_profiles();
   auto found = std::ranges::find(rows, agent, &AgentProfile::id);
-  // Who is watched for by one of its names alone.
+  // Those that one of their names alone identifies.
   if (found == rows.end())
     found = std::ranges::find_if(rows, [&](const AgentProfile& row) {
       return std::ranges::find(row.names, agent) != row.names.end();

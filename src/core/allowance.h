@@ -1,5 +1,5 @@
-// How much may be used of something in the long run, and at once after a while without: seconds of
-// a processor, lines of a log.
+// How much of something may be used in the long run, and at once after a time without use: seconds
+// of a processor, or lines of a log.
 #pragma once
 
 #include <algorithm>
@@ -11,13 +11,13 @@ class Allowance {
  public:
   using Time = std::chrono::nanoseconds;
 
-  // `most` is what it begins with, and all that is saved up.
+  // `most` is what there is at first, and the most that can be saved up.
   Allowance(double a_second, double most) : a_second_(a_second), most_(most), left_(most) {}
 
   bool any_left(Time now) { return left_at(now) > 0; }
-  // Who uses more than is left has used what comes next.
+  // May use more than is left; the excess comes out of what is added next.
   void use(Time now, double amount) { left_ = left_at(now) - amount; }
-  // When there is something again; `now` if there is.
+  // When there is something left again; `now` if there is.
   Time next(Time now) {
     const double lacks = -left_at(now);
     if (lacks < 0) return now;

@@ -1,5 +1,5 @@
-// What the badge of a window says. The keys and values are a contract that existing panels read;
-// the file is $XDG_RUNTIME_DIR/i3pm-badges/<window>.json.
+// What the badge of a window contains. The keys and values are a contract with existing panels; the
+// file is $XDG_RUNTIME_DIR/i3pm-badges/<window>.json.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,20 @@
 
 namespace ebpf_ai_monitor {
 
-// One agent of a window, as far as the badge is concerned.
+// What the badge needs to know about one agent of a window.
 struct BadgeAgent {
   ProcessId id;
-  std::string agent;  // the name it was matched by
+  std::string agent;  // the name by which it was recognized
   std::string project;
   State state = State::unknown;
   WaitsFor waits_for = WaitsFor::unknown;
-  double since = 0;     // Unix seconds of the change to `state`
+  double since = 0;     // when it changed to `state`, in Unix seconds
   double started = 0;   // Unix seconds
-  uint32_t unseen = 0;  // completions that its user has not seen yet
+  uint32_t unseen = 0;  // completions that its user has not seen
 };
 
 struct Badge {
-  bool working = false;  // "working", else "stopped"
+  bool working = false;  // true: "working"; false: "stopped"
   std::string source;    // AgentProfile::badge_source
   std::string project;
   uint32_t count = 1;  // 1 to 9999
@@ -35,12 +35,12 @@ struct Badge {
   bool operator==(const Badge&) const = default;
 };
 
-// True while it waits and its user has not seen that it does.
+// True while it waits and its user has not seen that.
 bool needs_attention(const BadgeAgent& agent);
 
-// Of the neediest agent: asks and was not seen, has ended and was not seen, works, was seen; of
-// equals, the one that changed last. An agent of unknown state counts as absent; none if there is
-// no other.
+// The badge of the agent that needs its user most. The order: it asks and was not seen, it has
+// finished and was not seen, it works, it was seen; of equals, the one that changed last. An agent
+// of unknown state counts as absent. None if there is no other.
 const BadgeAgent* neediest(const std::vector<BadgeAgent>& agents);
 Badge badge_of(const BadgeAgent& agent);
 

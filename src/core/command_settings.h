@@ -1,4 +1,5 @@
-// What the daemon's configuration says of `diagnose` and `mcp`, which are a program of their own.
+// The part of the daemon's configuration that is for `diagnose` and `mcp`, which are a separate
+// program.
 #pragma once
 
 #include <string>
@@ -6,11 +7,11 @@
 
 namespace ebpf_ai_monitor {
 
-// `[commands]` of the configuration.
+// The table `[commands]`.
 struct CommandSettings {
-  // Programs that must not even start: a name, or an absolute path.
+  // Programs that must not start: names, or absolute paths.
   std::vector<std::string> deny;
-  // Lets commands talk to the network (IPv4, IPv6). Without it they only look at its state.
+  // Commands may use the network (IPv4, IPv6). Without this, they can only read its state.
   bool network = false;
 };
 

@@ -1,4 +1,5 @@
-// What several users wait for, each in a line of their own: the lines take turns, and none is long.
+// A queue that several users share. Each user has a line of limited length, and the lines take
+// turns.
 #pragma once
 
 #include <sys/types.h>
@@ -16,14 +17,14 @@ class FairQueue {
   explicit FairQueue(size_t longest) : longest_(longest) {}
 
   bool empty() const { return lines_.empty(); }
-  // False: the user's line is as long as it may be.
+  // False: the user's line is full.
   bool push(uid_t user, Item item) {
     auto& line = lines_[user];
     if (line.size() >= longest_) return false;
     line.push_back(std::move(item));
     return true;
   }
-  // Of a queue that is not empty: the first in the line of the user whose turn it is.
+  // Only if the queue is not empty: the first item in the line of the user whose turn it is.
   Item pop() {
     auto line = lines_.upper_bound(last_);
     if (line == lines_.end()) line = lines_.begin();
@@ -37,7 +38,7 @@ class FairQueue {
 
  private:
   size_t longest_;
-  std::map<uid_t, std::deque<Item>> lines_;  // none is empty
+  std::map<uid_t, std::deque<Item>> lines_;  // no line is empty
   uid_t last_ = 0;
 };
 

@@ -10,13 +10,13 @@
 
 namespace ebpf_ai_monitor {
 
-// USER_HZ is 100 on every Linux that we build for.
+// USER_HZ is 100 on every Linux for which this builds.
 constexpr uint64_t nanoseconds_a_tick = 10'000'000;
 
-// None for a record of another size or an unknown type, or with text that does not end in it.
+// None if the record has another size or an unknown type, or a text without its end.
 std::optional<agent_event> decode_event(std::span<const std::byte> record);
 
-// The start time of a session's leader in the unit of /proc (100 Hz, as proc(5)'s field 22).
+// The start time of a session's leader in the unit of /proc (100 Hz, field 22 of proc(5)).
 uint64_t start_ticks(const agent_event& event);
 
 }  // namespace ebpf_ai_monitor

@@ -1,4 +1,4 @@
-// What an agent needs of its user, in the words that everything uses which people read.
+// What an agent needs from its user, in the words that all tables, panels and notifications use.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@
 
 namespace ebpf_ai_monitor {
 
-// In the order of need.
+// In the order of need, the greatest first.
 enum class Need {
   asks,     // for a permission, or a question
   ready,    // its work has ended, and its user has not seen that
-  working,  // at what it was asked for
+  working,  // on what it was asked to do
   idle,     // its user has seen that it waits
   unknown,  // just seen, or stopped
 };

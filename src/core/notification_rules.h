@@ -5,21 +5,21 @@
 
 namespace ebpf_ai_monitor {
 
-// Of what a user is told. Times in seconds.
+// When a user is notified. Times are in seconds.
 struct NotificationRules {
   bool notifications = true;
-  // Work shorter than this ends without a word. A question is told whatever the work lasted.
+  // Work that was shorter ends without a notification. A question always causes one.
   int64_t notify_after = 3;
-  // Told again after this time, if its user has not come; then after twice that, and so on. 0:
+  // The user is notified again after this time without a look; then after twice that, and so on. 0:
   // never.
   int64_t remind_after = 0;
   // Sway marks the window as urgent.
   bool urgent = false;
   // Notifications of questions have the urgency `critical`.
   bool urgent_questions = false;
-  // What its user has looked at is told and shown until they have answered it.
+  // An agent needs attention until its user has answered it, not only looked at it.
   bool until_answered = false;
-  // The path of a program that is run for each notification; "": none.
+  // The path of a program to run for each notification; empty: none.
   std::string command = {};
 
   bool operator==(const NotificationRules&) const = default;

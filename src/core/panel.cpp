@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 constexpr double last_time = 253'402'300'799;  // the end of the year 9999
 constexpr size_t tooltip_project = 60;         // columns
 
-// The contract's words for windows.
+// The contract's names of the states.
 enum class Kind { attention, working, stopped };
 
 Kind kind_of(const PanelBadge& badge) {
@@ -48,7 +48,7 @@ long count(const PanelBadges& badges, Kind kind) {
                                [kind](const auto& entry) { return kind_of(entry.second) == kind; });
 }
 
-// Of the state alone, which is a word beside: bold red, bold yellow, green, dim.
+// Colour only repeats the state, which is also in words: bold red, bold yellow, green, dim.
 std::string_view colour_of(Need need) {
   switch (need) {
     case Need::asks:
@@ -83,7 +83,7 @@ std::string state_of(const PanelAgent& agent) {
   return state;
 }
 
-// "Sat 14:03", of the user's time zone.
+// "Sat 14:03", in the user's time zone.
 std::string clock_time(double seconds) {
   const auto whole = static_cast<time_t>(seconds);
   tm local{};
@@ -111,7 +111,7 @@ ordered_json agent_object(const PanelAgent& agent) {
           {"terminal", agent.terminal}};
 }
 
-// Throws json::exception where a value is of another type, or std::string what else is wrong.
+// Throws json::exception for a value of the wrong type, and std::string for any other fault.
 PanelBadge read_badge(const json& content, int64_t window) {
   const auto within = [](double value, double least, double most, const char* name) {
     if (!(value >= least && value <= most)) throw std::string(name) + " is out of its range";
@@ -238,7 +238,7 @@ std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
       (column++)->cells.push_back(text);
     if (style.coloured) colours.push_back(colour_of(it.need));
   }
-  // The others are short, or say nothing when they are cut.
+  // The other columns are short, or mean nothing when they are cut.
   const std::vector<Squeeze> squeezes{{"PROJECT", 8}, {"TTY"}, {"PID"},     {"WORKSPACE"},
                                       {"AGENT"},      {"FOR"}, {"STATE", 5}};
   return shortened(headline(agents), style.columns) + "\n\n" +

@@ -7,7 +7,7 @@
 
 namespace ebpf_ai_monitor {
 
-// A pid is reused; a pid and a start time are not.
+// A pid is reused; a pid together with a start time is not.
 struct ProcessId {
   pid_t pid = 0;
   // Field 22 of /proc/<pid>/stat: clock ticks (USER_HZ, 100 a second on every Linux) since boot.

@@ -4,28 +4,28 @@
 
 namespace ebpf_ai_monitor {
 
-// What an agent does, as far as its user is concerned.
+// What an agent does, from its user's point of view.
 enum class State {
-  unknown,  // just seen, not judged yet
+  unknown,  // just seen, or stopped
   working,
   waiting,  // for its user
   exited,
 };
 
-// What a waiting agent wants of its user, where that is known.
+// What a waiting agent wants from its user, if that is known.
 enum class WaitsFor : unsigned {
   unknown,
-  prompt,      // it is done
-  permission,  // to run a tool
-  answer,      // to another question
+  prompt,      // it has finished
+  permission,  // permission to run a tool
+  answer,      // an answer to another question
 };
 
-// What the title of an agent's terminal says of the agent.
+// What the title of an agent's terminal says about the agent.
 enum class TitleSays : unsigned {
   nothing,
   working,
-  asks,  // for a permission, or a question
-  idle,  // it is done
+  asks,  // for permission, or a question
+  idle,  // it has finished
 };
 
 constexpr std::string_view name_of(TitleSays says) {
@@ -56,7 +56,7 @@ constexpr std::string_view name_of(State state) {
   return "unknown";
 }
 
-// For people, of an agent that waits; "": it asks for nothing, or that is not known.
+// For people, about an agent that waits. Empty: it does not ask, or that is not known.
 constexpr std::string_view what_asks(WaitsFor what) {
   switch (what) {
     case WaitsFor::permission:

@@ -14,7 +14,7 @@ constexpr std::string_view no_colour = "\x1b[0m";
 std::string table_text(std::vector<TableColumn> columns, size_t width,
                        const std::vector<Squeeze>& squeezes,
                        const std::vector<std::string_view>& colours) {
-  size_t taken = columns.size() - 1;  // a space between two
+  size_t taken = columns.size() - 1;  // a space between two columns
   for (TableColumn& column : columns) {
     size_t widest = column.title.size();
     for (const std::string& text : column.cells)

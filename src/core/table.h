@@ -1,4 +1,4 @@
-// A table for a person's terminal.
+// A table for a terminal.
 #pragma once
 
 #include <cstddef>
@@ -10,18 +10,18 @@ namespace ebpf_ai_monitor {
 
 struct TableColumn {
   std::string title;
-  size_t most = 0;                 // columns of the terminal that it takes
-  std::vector<std::string> cells;  // one a row; made printable here
+  size_t most = 0;                 // the columns of the terminal that it needs
+  std::vector<std::string> cells;  // a cell for each row; made printable here
 };
 
-// What is done where a table is too wide for its terminal.
+// What to do if a table is too wide for its terminal.
 struct Squeeze {
-  std::string_view title;  // of the column
-  size_t least = 0;        // it is made as narrow as that; 0: it goes whole
+  std::string_view title;  // index of the column
+  size_t least = 0;        // it shrinks to this width; 0: it is left out
 };
 
-// The titles, and a line a row. `squeezes` are made in their order, until it is no wider than
-// `width`. `colours`: of the first cell of each row; none where it is empty.
+// The titles, and a line for each row. The `squeezes` are applied in their order until the table is
+// no wider than `width`. `colours`: one for the first cell of each row; no colour if it is empty.
 std::string table_text(std::vector<TableColumn> columns, size_t width,
                        const std::vector<Squeeze>& squeezes,
                        const std::vector<std::string_view>& colours = {});

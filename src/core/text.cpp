@@ -17,8 +17,8 @@ constexpr std::string_view cut = "…";
 struct Range {
   char32_t first, last;
 };
-// Unicode 16: Cc, Cf, Zl, Zp and Default_Ignorable_Code_Point, in order. Not U+FE0E and U+FE0F,
-// which choose between two looks of one picture.
+// Unicode 16: Cc, Cf, Zl, Zp and Default_Ignorable_Code_Point, in order. Without U+FE0E and U+FE0F,
+// which choose between two shapes of one symbol.
 constexpr std::array unseen = {
     Range{0, 0x1F},          Range{0x7F, 0x9F},       Range{0xAD, 0xAD},
     Range{0x34F, 0x34F},     Range{0x600, 0x605},     Range{0x61C, 0x61C},
@@ -42,7 +42,8 @@ struct Character {
   bool valid = false;
 };
 
-// The first of a text that is not empty. Of what is no UTF-8 (RFC 3629, section 4): a byte.
+// The first character of a text that is not empty. If the text is not UTF-8 there (RFC 3629,
+// section 4): one byte.
 Character first_of(std::string_view text) {
   const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
   const unsigned lead = byte(0);
@@ -61,7 +62,7 @@ Character first_of(std::string_view text) {
 }
 
 size_t width_of(char32_t character) {
-  // wcwidth() asks the thread's locale; that of the C library knows ASCII alone.
+  // wcwidth() depends on the locale, and the locale "C" knows only ASCII.
   static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   const locale_t before = utf8 ? uselocale(utf8) : nullptr;
   const int columns = wcwidth(static_cast<wchar_t>(character));
@@ -73,7 +74,7 @@ size_t width_of(char32_t character) {
 
 std::string printable(std::string_view text, size_t max_bytes) {
   std::string shown;
-  size_t kept = 0;  // how much of `shown` stays where more follows
+  size_t kept = 0;  // how much of `shown` stays if more follows
   while (!text.empty()) {
     const Character character = first_of(text);
     if (character.valid && !is_unseen(character.code)) {

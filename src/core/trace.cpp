@@ -14,7 +14,7 @@ using nlohmann::ordered_json;
 using Failure = tl::unexpected<std::string>;
 
 constexpr int trace_version = 1;
-constexpr double max_seconds = 1e9;  // some 31 years
+constexpr double max_seconds = 1e9;  // about 31 years
 
 struct KindName {
   uint16_t type;
@@ -36,7 +36,7 @@ constexpr std::array<KindName, 12> kinds = {{
 }};
 static_assert(kinds.size() == AGENT_EVENT_TYPES - 1);
 
-// Takes the keys out of an object, and remembers the first that is missing or not as it must be.
+// Takes the keys out of an object, and remembers the first that is missing or wrong.
 class Keys {
  public:
   explicit Keys(const json& object) : object_(object) {}
@@ -65,7 +65,7 @@ class Keys {
 
   double seconds(const char* key) {
     const json* value = find(key);
-    // An infinite number is no JSON; the parser has refused it.
+    // An infinite number is not JSON, so the parser has refused it.
     if (value != nullptr && value->is_number() && value->get<double>() >= 0 &&
         value->get<double>() <= max_seconds)
       return value->get<double>();
@@ -169,7 +169,7 @@ agent_event parse_event(uint16_t type, Keys& keys) {
   return event;
 }
 
-// A microsecond is exact in the text, and what no clock here is better than.
+// The text is exact to a microsecond; no clock here is more exact.
 double seconds(Time time) {
   return static_cast<double>(std::chrono::round<std::chrono::microseconds>(time).count()) / 1e6;
 }
@@ -236,7 +236,7 @@ tl::expected<void, std::string> read(std::istream& trace,
     ++number;
     trace.getline(buffer.data(), static_cast<std::streamsize>(buffer.size()));
     if (trace.fail()) return refuse("longer than 64 KiB");
-    // A line end that was taken out is counted, too.
+    // Counts the line end that getline has removed, too.
     const auto length = static_cast<size_t>(trace.gcount()) - (trace.eof() ? 0 : 1);
     const std::string_view text(buffer.data(), length);
     if (number == 1) {

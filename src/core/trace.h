@@ -1,5 +1,5 @@
-// Traces (docs/trace-format.md): what the kernel saw of one agent, as JSON Lines. Times, sizes and
-// process ids, never content.
+// Traces (docs/trace-format.md): what the kernel reported of one agent, as JSON Lines. Times, sizes
+// and process ids, never content.
 #pragma once
 
 #include <sys/types.h>
@@ -20,48 +20,48 @@ namespace ebpf_ai_monitor::trace {
 
 using Time = std::chrono::nanoseconds;  // since the trace's start
 
-// Longer than any line that a recorder writes; a file without line ends is no reason to take all
+// Longer than any line that a recorder writes; so a file without line ends does not use up the
 // memory.
 constexpr size_t max_line = 64UL * 1024;
 
 struct Header {
-  std::string agent;  // the name that the session's leader is known by
-  // For people; a trace may lack them.
+  std::string agent;  // the name by which the session's leader was recognized
+  // For people; optional.
   std::string agent_version;
   std::string kernel;
   std::string terminal;
   std::string clock;
-  std::optional<double> start;  // CLOCK_MONOTONIC seconds at which `t` is 0
+  std::optional<double> start;  // CLOCK_MONOTONIC, in seconds, when `t` is 0
 };
 
-// What a look at the session found: only a process that is looked up tells it.
+// What a look at the session found, which no event reports.
 struct Look {
-  Time due{};  // it was to be looked at then
+  Time due{};  // when the look was due
   bool busy = false;
   bool stopped = false;
 };
 
 struct Line {
   Time time{};
-  // As the kernel programs tell it, a single write as AGENT_OUTPUT, without `time_ns` and the
-  // session's identity. None: one of the kinds below, or one that is passed over (`truth`, one that
-  // is not known).
+  // As the kernel programs would report it: a single write as AGENT_OUTPUT, without `time_ns` and
+  // the identity of the session. None: the line is one of the kinds below, or one that is ignored
+  // (`truth`, an unknown one).
   std::optional<agent_event> event;
-  // Whether the terminal was in line mode; none where the trace does not say.
+  // Whether the terminal was in line mode; none if the trace does not say so.
   std::optional<bool> line_mode;
   uint64_t lost = 0;  // events that the recorder lost before this line
   std::optional<Look> look;
-  std::optional<TitleSays> title;  // it has changed, and says this now
-  std::optional<Time> age;         // of the session, which ran before it was recorded
-  bool given = false;              // its command line asks for work
+  std::optional<TitleSays> title;  // the title has changed, and now says this
+  std::optional<Time> age;         // how long the session had run before it was recorded
+  bool given = false;              // the command line asks for work
 };
 
 // One line without its line end. The error says what is wrong with it.
 tl::expected<Header, std::string> parse_header(std::string_view text);
 tl::expected<Line, std::string> parse_line(std::string_view text);
 
-// A whole trace. The error names the line: no trace, cut off, not in order of time, a value out of
-// bounds. What came before that line has been handed on.
+// Reads a whole trace. The error names the line: not a trace, cut off, not in order of time, or a
+// value out of bounds. The lines before it have already been passed on.
 tl::expected<void, std::string> read(std::istream& trace,
                                      const std::function<void(const Header&)>& on_header,
                                      const std::function<void(const Line&)>& on_line);

@@ -20,8 +20,8 @@ void Animation::begin_work() {
   last_drawn_.reset();
 }
 
-void Animation::drew(Time time, Time previous, bool lone) {
-  if (lone && kind_ == shown) {
+void Animation::drew(Time time, Time previous, bool isolated) {
+  if (isolated && kind_ == shown) {
     last_sign_ = last_drawn_ = time;
     return;
   }
@@ -37,15 +37,15 @@ void Animation::received(Time time) {
   last_received_ = time;
 }
 
-void Animation::sign_of_work(Time time, bool picture) {
+void Animation::sign_of_work(Time time, bool frame) {
   const auto since = std::exchange(last_sign_, time);
-  // Where no socket was ever seen, it cannot be told from a stream.
+  // If no socket was ever seen, an animation cannot be distinguished from a stream.
   if (!since || !uses_sockets_) return;
   const Time quiet = time - std::max({*since, last_received_ + rule::shows_received, blind_until_});
   if (quiet <= 0s) return;
   look_.quiet += quiet;
   look_.longest_gap = std::max(look_.longest_gap, quiet);
-  if (picture) ++look_.pictures;
+  if (frame) ++look_.frames;
   if (look_.quiet < rule::quiet_for_verdict) return;
   conclude();
   look_ = {};
@@ -54,14 +54,14 @@ void Animation::sign_of_work(Time time, bool picture) {
 void Animation::conclude() {
   longest_gaps_.add(look_.longest_gap);
   if (kind_ == shown) return;
-  if (look_.pictures >= rule::animation_pictures) {
+  if (look_.frames >= rule::animation_frames) {
     if (++animated_looks_ == rule::looks_for_proof) kind_ = shown;
     return;
   }
   animated_looks_ = 0;
   if (look_.longest_gap > rule::longest_slow_gap) {
     slow_looks_ = 0;
-  } else if (look_.longest_gap >= rule::least_slow_gap) {  // else a stream has hidden them
+  } else if (look_.longest_gap >= rule::least_slow_gap) {  // otherwise a stream has hidden them
     ++slow_looks_;
   }
   kind_ = slow_looks_ >= rule::looks_for_slow ? slow : absent;
@@ -71,7 +71,7 @@ void Animation::worked_in_silence() {
   if (kind_ == unproven) kind_ = absent;
 }
 
-// But the longest of all: it may have been kept from drawing once.
+// Except the longest one: something may have kept the session from drawing once.
 Time Animation::longest_gap() const {
   auto gaps = longest_gaps_.times;
   std::ranges::nth_element(gaps, gaps.begin() + 1, std::greater());
@@ -87,7 +87,7 @@ std::optional<Time> Animation::period() const {
   return *ninth_tenth;
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Animation::Look, quiet, pictures, longest_gap)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Animation::Look, quiet, frames, longest_gap)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Animation::Latest<16>, times, seen)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Animation::Latest<64>, times, seen)
 

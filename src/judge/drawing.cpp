@@ -9,43 +9,42 @@
 namespace ebpf_ai_monitor::judge {
 
 void Drawing::wrote(Time time, int64_t bytes, Time steady_gap) {
-  if (last_ && time - picture_began_ > rule::picture) {
+  if (last_ && time - frame_began_ > rule::frame) {
     steady_ = time - *last_ <= steady_gap;
     add_to_blink(time);
-    picture_began_ = time;
-    picture_bytes_ = 0;
+    frame_began_ = time;
+    frame_bytes_ = 0;
   }
-  picture_bytes_ += bytes;
+  frame_bytes_ += bytes;
   last_ = std::max(last_.value_or(time), time);
   if (steady_) last_steady_ = last_;
 }
 
-// A new picture: it ends the gap after the one before.
+// A new frame: it ends the gap after the previous one.
 void Drawing::add_to_blink(Time time) {
-  const Time gap = time - picture_began_;
+  const Time gap = time - frame_began_;
   const bool is_next = blink_.in_a_row > 0 &&
                        std::chrono::abs(gap - blink_.period) <= blink_.period / rule::blink_share &&
-                       std::abs(picture_bytes_ - blink_.bytes) <= rule::blink_bytes;
+                       std::abs(frame_bytes_ - blink_.bytes) <= rule::blink_bytes;
   if (is_next) {
     ++blink_.in_a_row;
   } else {
     const bool is_slow = gap >= rule::steady_gap_of_ticking && gap <= rule::steady_gap;
-    blink_ = {
-        .in_a_row = is_slow ? 1 : 0, .period = gap, .bytes = picture_bytes_, .before = *last_};
+    blink_ = {.in_a_row = is_slow ? 1 : 0, .period = gap, .bytes = frame_bytes_, .before = *last_};
   }
 }
 
 bool Drawing::blinks() const {
-  return blink_.in_a_row >= rule::gaps_for_blink && fast_pictures_ >= rule::fast_before_blink;
+  return blink_.in_a_row >= rule::gaps_for_blink && fast_frames_ >= rule::fast_before_blink;
 }
 
 bool Drawing::beats() const { return blink_.in_a_row >= rule::gaps_for_beat; }
 
 void Drawing::unexplained(Time time) {
-  // The first write of a picture that came soon after another.
-  if (time == picture_began_ && last_unexplained_ &&
+  // The first write of a frame that came soon after another.
+  if (time == frame_began_ && last_unexplained_ &&
       time - *last_unexplained_ < rule::steady_gap_of_ticking)
-    ++fast_pictures_;
+    ++fast_frames_;
   last_unexplained_ = time;
 }
 
@@ -54,7 +53,7 @@ void Drawing::assume(Time time) {
 }
 
 bool Drawing::add_to_burst(Time time, Time steady_gap, bool ticks_while_idle) {
-  // Of what ticks anyway, the writes must be closer than its ticks.
+  // If the session ticks anyway, the writes must be closer together than its ticks.
   const bool too_late = time - burst_.latest > steady_gap ||
                         (ticks_while_idle && time - burst_.began > rule::clock_tick);
   const bool first = burst_.writes == 0 || too_late;
@@ -77,7 +76,7 @@ void Drawing::each_field(Self& of, const Visit& visit) {
   visit("last", of.last_);
   visit("last_steady", of.last_steady_);
   visit("last_unexplained", of.last_unexplained_);
-  visit("picture_began", of.picture_began_);
+  visit("frame_began", of.frame_began_);
   visit("steady", of.steady_);
 }
 

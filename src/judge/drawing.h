@@ -1,5 +1,5 @@
-// Witness: what the session writes to its terminal. Is it a steady flow, or are they lone writes,
-// such as a clock makes? And how much of it has nothing but work to explain it?
+// Witness: what the session writes to its terminal. Is it a steady flow, or are the writes
+// isolated, like those of a clock? And how much of it has no other explanation than work?
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,33 +10,34 @@ namespace ebpf_ai_monitor::judge {
 
 class Drawing {
  public:
-  // A write. It is part of a flow if it comes at most `steady_gap` after the one before.
+  // A write. It belongs to a flow if it comes at most `steady_gap` after the one before.
   void wrote(Time time, int64_t bytes, Time steady_gap);
-  // That write has neither input nor a resize to explain it.
+  // Neither input nor a resize explains that write.
   void unexplained(Time time);
-  // A stretch of work has ended.
-  void forget_speed() { fast_pictures_ = 0; }
-  // It has drawn before it was watched.
+  // A period of work has ended.
+  void forget_speed() { fast_frames_ = 0; }
+  // It had drawn before it was watched.
   void assume(Time time);
 
-  // One more unexplained write where none was expected: the next of a burst, or, if it comes too
-  // long after the others, the first of a new one (true).
+  // One more unexplained write while none was expected. It is the next of a burst; or, if it comes
+  // too long after the others, the first of a new one (then the result is true).
   bool add_to_burst(Time time, Time steady_gap, bool ticks_while_idle);
   void forget_burst() { burst_.writes = 0; }
-  // The burst is so long and so wide that it is work.
+  // The burst is long enough, and spread over enough time, to be work.
   bool burst_is_work() const;
 
-  // The present picture is part of a steady flow.
+  // The present frame belongs to a steady flow.
   bool flows_steadily() const { return steady_; }
-  // What was written since the last flow stands alone.
-  bool only_lone_writes() const { return last_ > last_steady_; }
-  // Its latest pictures are of one size, at one period, too slow for an animation: a dot that
-  // blinks, say. They began after `last_before_blink()`, where it had drawn faster.
+  // All writes since the last flow are isolated.
+  bool only_isolated_writes() const { return last_ > last_steady_; }
+  // Its latest frames have one size and one period, and are too slow for an animation: a blinking
+  // dot, for example. They began after `last_before_blink()`, and before that it had drawn faster.
   bool blinks() const;
-  // The beginning of that, whatever it drew before.
+  // When such frames began, whatever it drew before.
   bool beats() const;
   Time last_before_blink() const { return blink_.before; }
-  // Something unexplained was drawn so late after `time` that it is news, no part of what was then.
+  // Something unexplained was drawn so long after `time` that it does not belong to what was drawn
+  // then.
   bool talked_since(Time time) const;
   bool unexplained_since(Time time) const { return last_unexplained_ > time; }
   const std::optional<Time>& last() const { return last_; }
@@ -46,7 +47,7 @@ class Drawing {
   Time burst_began() const { return burst_.began; }
   Time burst_spread() const { return burst_.latest - burst_.began; }
 
-  // Not the burst and the blink of the moment.
+  // Except the present burst and the present blink.
   friend void to_json(nlohmann::json& to, const Drawing& from);
   friend void from_json(const nlohmann::json& from, Drawing& to);
 
@@ -54,7 +55,7 @@ class Drawing {
   template <typename Self, typename Visit>
   static void each_field(Self& of, const Visit& visit);
 
-  // Unexplained writes, none further than the steady gap from the next.
+  // Unexplained writes, each no further than the steady gap from the next.
   struct Burst {
     int writes = 0;
     Time began{};
@@ -73,10 +74,10 @@ class Drawing {
   std::optional<Time> last_;
   std::optional<Time> last_steady_;
   std::optional<Time> last_unexplained_;
-  Time picture_began_{};
-  int64_t picture_bytes_ = 0;
+  Time frame_began_{};
+  int64_t frame_bytes_ = 0;
   bool steady_ = true;
-  int fast_pictures_ = 0;  // unexplained ones of the present work
+  int fast_frames_ = 0;  // unexplained ones in the present work
   Blink blink_;
   Burst burst_;
 };

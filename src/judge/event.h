@@ -1,4 +1,5 @@
-// What can happen to a session, as its judge takes it: told by the kernel, or found by a look.
+// What can happen to a session, in the form in which its judge takes it: reported by the kernel, or
+// found by a look.
 #pragma once
 
 #include <sys/types.h>
@@ -18,49 +19,51 @@ using Time = std::chrono::nanoseconds;  // CLOCK_MONOTONIC
 struct Event {
   enum class Kind {
     output,      // wrote to its terminal
-    read_enter,  // a thread went into a read of the terminal
-    read_exit,   // and came back
-    resize,      // was sent SIGWINCH
+    read_enter,  // a thread entered a read of the terminal
+    read_exit,   // and returned
+    resize,      // SIGWINCH was sent to it
     child,       // `pid` is a new process of the session
-    exec,        // a process became another program: its reads will not come back
-    restart,     // the agent itself did: its next version, say
-    end,         // a process ended, not the agent's own
+    exec,        // a process became another program: its reads will not return
+    restart,     // the agent itself did that: its next version, for example
+    end,         // a process ended, but not the agent itself
     exit,        // the agent itself ended
-    sent,        // a socket took bytes from it
-    received,    // a socket gave it bytes
-    stop,        // a process was stopped: by job control, by a debugger
-    resume,      // and goes on
-    title,       // its terminal's title has changed, as `title` says; maybe not by its doing
-    // Only a look finds these.
-    mode,        // of the terminal: only `line_mode` counts
+    sent,        // it sent bytes through a socket
+    received,    // it received bytes from a socket
+    stop,        // a process was stopped, by job control or by a debugger
+    resume,      // and continues
+    title,  // the title of its terminal has changed, as `title` says; perhaps by another program
+    // Only a look finds the following.
+    mode,        // the terminal's mode: only `line_mode` is set
     age,         // it began at `previous`, before it was watched
     given,       // its command line asks for work
-    gone,        // `pid` is no process of the session any more; when it ended was not seen
-    reads_anew,  // what was known of reads is void: those that go on are told next
-    tick,        // nothing happened: the deadline may have passed
-    busy,        // the same, but it is not at rest: it runs, or would if it had a processor
+    gone,        // `pid` is no longer a process of the session; nobody saw when it ended
+    reads_anew,  // what was known about reads is void: the reads in progress follow
+    tick,        // nothing happened, but the deadline may have passed
+    busy,        // the same, but it is not idle: it runs, or would run if it had a processor
   };
   Kind kind = Kind::tick;
   Time time{};
   pid_t pid = 0;
   pid_t tid = 0;
-  pid_t parent = 0;  // child: who began it; 0: not known
-  Time previous{};   // output: the write before this one, 0: none; age: the beginning
-  // output: written since the last event; read_exit: read, or -errno; sent: of the largest message
+  pid_t parent = 0;  // child: the process that started it; 0: not known
+  Time previous{};   // output: the time of the write before this one, 0: none; age: when it began
+  // output: bytes written since the last event; read_exit: bytes read, or -errno; sent: bytes of
+  // the largest message
   int64_t bytes = 0;
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
   TitleSays title = TitleSays::nothing;  // title
-  bool is_own_title = false;  // title: it is known to be the session's own, whatever it wrote
+  bool is_own_title =
+      false;  // title: it is certainly the session's own, whatever the session wrote
   int exit_code = 0;
   int exit_signal = 0;
 };
 
-// Whether `time` is at most `window` after `cause`.
+// Whether `time` is no more than `window` after `cause`.
 constexpr bool within(Time time, const std::optional<Time>& cause, Time window) {
   return cause && time >= *cause && time - *cause <= window;
 }
 
-// As the kernel programs tell it. None for what says nothing about the state of its session.
+// Converts a record of the kernel programs. None if it says nothing about the state of its session.
 std::optional<Event> event_of(const agent_event& event);
 
 }  // namespace ebpf_ai_monitor::judge

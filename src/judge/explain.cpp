@@ -13,7 +13,7 @@ std::string text_of(Time time) { return seconds_text(in_seconds(std::max(time, T
 
 std::string ago(Time now, Time then) { return text_of(now - then) + " ago"; }
 
-// How long a window that `cause` opened is still open.
+// How much longer the window that `cause` opened stays open.
 Time left(const std::optional<Time>& cause, Time window, Time now) {
   return cause ? std::max(*cause + window - now, Time{}) : Time{};
 }
@@ -46,7 +46,7 @@ const char* in_words(TitleSays title) {
   return "says nothing about the agent";
 }
 
-// What it has shown of itself so far.
+// Whether it has shown an animation so far.
 void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
   const Animation& animation = session.animation;
   facts.push_back({"animates", animation.animates(), in_words(animation.kind())});

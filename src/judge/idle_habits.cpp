@@ -50,7 +50,8 @@ void IdleHabits::began_process_by_itself(Time time) {
 }
 
 void IdleHabits::paused(Time silence) {
-  messages_.largest = messages_.largest_before_wait;  // what it sent meanwhile was part of its work
+  messages_.largest =
+      messages_.largest_before_wait;  // what it sent in between was part of its work
   pauses_.vain_steps = 0;
   runs_ = false;
   pauses_.longest = std::max(pauses_.longest, silence);

@@ -1,5 +1,5 @@
-// Witness: what the session has shown of its waits. What it draws, sends and begins by itself while
-// it waits is no sign of work; and a wait that ended by itself was none.
+// Witness: how the session behaves while it waits. What it draws, sends and starts by itself during
+// a wait is no sign of work; and if a wait ends by itself, it was none.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,38 +10,40 @@ namespace ebpf_ai_monitor::judge {
 
 class IdleHabits {
  public:
-  // Input and resizes: it is left alone no more.
+  // Input and resizes: it is no longer left alone.
   void take(const Event& event);
   void begin_wait(Time time);
   void begin_work();
 
   // While it waits: output that nothing explains.
   void ticked(Time time);
-  // While it waits, and its user did nothing: one of its sockets took bytes.
+  // While it waits, without any action of its user: it sent bytes through a socket.
   void sent_by_itself(int64_t bytes);
-  // Its wait began, and it was still busy.
+  // A wait began, and the session was still busy.
   void ran() { runs_ = true; }
-  // What it drew in its wait until now was a blink.
+  // What it has drawn in this wait until now was a blink.
   void blinked() { ticks_.are_habit = true; }
-  // The same: it began a process.
+  // While it waits, without any action of its user: it started a process.
   void began_process_by_itself(Time time);
-  // It was taken for waiting, and went on by itself after this long a silence.
+  // It was taken for waiting, and continued by itself after a silence of this length.
   void paused(Time silence);
-  // After a tool or a message of its own it had nothing to say: what runs at the end of its work.
+  // After a tool or a message of its own, it drew nothing more: such things happen at the end of
+  // its work.
   void no_words_came() { ++pauses_.vain_steps; }
 
-  // It redraws something on a timer also while it waits: a clock, a blinking title.
+  // Even while it waits, it redraws something on a timer: a clock, or a blinking title.
   bool ticks() const { return ticks_.are_habit; }
-  // In the present wait it draws once a second, and it has waited without that: Codex' title blinks
-  // while it asks.
+  // In the present wait it draws once a second, and it did not do so in an earlier wait: Codex's
+  // title blinks while Codex asks.
   bool blinks() const;
-  // It begins processes on a timer, too: for a clock, a status line.
+  // It also starts processes on a timer: for a clock or a status line.
   bool begins_processes() const { return processes_.are_habit; }
-  // It is busy also while it waits.
+  // It is busy even while it waits.
   bool runs() const { return runs_; }
   bool talks_after_steps() const;
   Time longest_pause() const { return pauses_.longest; }
-  // A message so large is none of those that it sends by itself: keep-alives, telemetry.
+  // A message of this size is too large to be one of those that it sends by itself: keep-alives,
+  // telemetry.
   bool is_unusual_message(int64_t bytes) const;
 
   struct Ticks {
@@ -51,11 +53,11 @@ class IdleHabits {
   };
   struct Blinks {
     int in_a_row = 0;         // in the present wait
-    Time left_alone_since{};  // in the present wait; 0: it is not any more
-    bool are_news = false;    // it has waited without them
+    Time left_alone_since{};  // in the present wait; 0: it is no longer left alone
+    bool are_news = false;    // it has waited without blinking
   };
-  struct Starts {              // of processes
-    int at_regular_times = 0;  // in a row
+  struct Starts {              // starts of processes
+    int at_regular_times = 0;  // in succession
     Time last{};
     Time period{};
     bool are_habit = false;

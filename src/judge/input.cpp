@@ -33,7 +33,7 @@ bool Input::explains(Time time) const {
 }
 
 bool Input::last_is_alone() const {
-  return last_ && *last_ - before_last_.value_or(Time{}) >= rule::lone_key;
+  return last_ && *last_ - before_last_.value_or(Time{}) >= rule::isolated_key;
 }
 
 template <typename Self, typename Visit>

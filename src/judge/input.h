@@ -1,5 +1,5 @@
-// Witness: what reaches the session from its user. Keys, the terminal's reports, pastes, resizes:
-// output that follows one of them at once may be its echo, and proves nothing.
+// Witness: what reaches the session from its user: keys, reports of the terminal, pastes, resizes.
+// Output that immediately follows one of them may be its echo, and proves nothing.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,24 +10,25 @@ namespace ebpf_ai_monitor::judge {
 
 class Input {
  public:
-  // Bytes that were read. 0 is the end of input, or a terminal that was hung up: no answer.
+  // Bytes that were read. 0 means the end of input, or a terminal that has hung up: that is no
+  // answer.
   static bool is_input(const Event& event);
-  // Of its inputs, what is no report and no paste; Esc may be reported like a mouse (kitty's
-  // keyboard protocol), and is none then.
+  // An input that is neither a report nor a paste. Esc may look like a mouse report (kitty's
+  // keyboard protocol), and does not count then.
   static bool is_key(const Event& event);
-  // Until then output may be the echo of `event`; none: it makes nothing be drawn.
+  // Until when output may be the echo of `event`; none: it causes no output.
   static std::optional<Time> explains_until(const Event& event);
 
   void take(const Event& event);
 
-  // Whether what is drawn then may be an echo or a repaint.
+  // Whether output at this time may be an echo or a repaint.
   bool explains(Time time) const;
-  // Whether a key came so shortly before.
+  // Whether a key came this short a time before.
   bool key_within(Time time, Time window) const { return within(time, last_key_, window); }
   bool any_within(Time time, Time window) const { return within(time, last_, window); }
   bool any_since(Time time) const { return last_ > time; }
   bool resized_since(Time time) const { return last_resize_ > time; }
-  // The last input stands alone, as Esc does.
+  // No other input is near the last one; that is typical of Esc.
   bool last_is_alone() const;
   const std::optional<Time>& last() const { return last_; }
   const std::optional<Time>& last_key() const { return last_key_; }

@@ -1,5 +1,5 @@
-// For hand-over alone (the .cpp files): what a witness remembers as JSON, field by field. Times are
-// nanoseconds, null where there is none.
+// Only for the hand-over (in the .cpp files): the fields of a witness as JSON. Times are
+// nanoseconds, or null if there is none.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -31,7 +31,8 @@ struct adl_serializer<std::optional<Value>> {
 
 namespace ebpf_ai_monitor::judge {
 
-// Visitors of a witness's fields, each by its name. What is not there to read stays as it is.
+// Visitors of a witness's fields, each with its name. A field that is missing when it is read keeps
+// its value.
 struct WriteField {
   nlohmann::json& to;
   template <typename Value>

@@ -24,7 +24,7 @@ void LineReads::take(const Event& event) {
     case Kind::exec:
     case Kind::restart:
     case Kind::end:
-      // A read that was found in progress may be younger than what is told only now.
+      // A read that a look found in progress may have begun after an event that arrives only now.
       std::erase_if(blocked_, [&](const auto& read) {
         return read.second.pid == event.pid && read.second.since <= event.time;
       });

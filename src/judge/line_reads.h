@@ -1,5 +1,5 @@
-// Witness: the reads of a line-mode program. A REPL, `read`, `input()` may be silent and busy; that
-// it waits is known by a thread that is blocked in a read of the terminal.
+// Witness: the reads of a line-mode program. A REPL, `read` or `input()` may be silent and busy. It
+// waits if one of its threads is blocked in a read of the terminal.
 #pragma once
 
 #include <map>
@@ -14,13 +14,13 @@ class LineReads {
   void take(const Event& event);
 
   bool line_mode() const { return line_mode_; }
-  // Since when a thread is in a read of a whole line.
+  // Since when a thread has been in a read of a whole line.
   std::optional<Time> prompting_since() const;
   size_t blocked() const { return blocked_.size(); }
-  // The beginning of the oldest read that goes on, also of one from before line mode was left.
+  // When the oldest read in progress began, even if that was before the program left line mode.
   std::optional<Time> oldest() const;
 
-  // Not the reads: who takes over looks anew.
+  // Without the reads: the next daemon looks for them itself.
   friend void to_json(nlohmann::json& to, const LineReads& from);
   friend void from_json(const nlohmann::json& from, LineReads& to);
 
@@ -30,8 +30,8 @@ class LineReads {
     Time since;
   };
 
-  // As a shell leaves the terminal to a program; a full-screen agent switches it off before it
-  // draws.
+  // A shell leaves the terminal in line mode for a program; a full-screen agent switches it off
+  // before it draws.
   bool line_mode_ = true;
   std::map<pid_t, Read> blocked_;  // in line mode, by thread id
 };

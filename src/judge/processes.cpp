@@ -7,7 +7,7 @@ namespace ebpf_ai_monitor::judge {
 void Processes::take(const Event& event) {
   using Kind = Event::Kind;
   switch (event.kind) {
-    case Kind::output:  // which shows that it is not stopped
+    case Kind::output:  // so it is not stopped
       if (event.pid != 0) {
         drawers_.insert(event.pid);
         drawer_ = event.pid;

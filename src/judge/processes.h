@@ -1,5 +1,5 @@
-// Witness: the session's processes. Who draws, what tools it has begun, and whether the one that
-// draws is stopped.
+// Witness: the session's processes. Which of them draws, which tools it has started, and whether
+// the one that draws is stopped.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,25 +12,26 @@ namespace ebpf_ai_monitor::judge {
 class Processes {
  public:
   void take(const Event& event);
-  // The user has come: what was begun for the work before is a tool no more.
+  // The user has done something: processes that the earlier work started no longer count as tools.
   void forget_children() { children_.clear(); }
 
-  // What a process of its own begins is that one's business: a loop in the background, say.
+  // What one of its children starts is the business of that child: a loop in the background, for
+  // example.
   bool is_tool(const Event& child) const;
-  // Begun since the last input that it waited for, and not ended.
+  // It started them since the last input, waited for them, and they have not ended.
   bool tool_runs() const { return !children_.empty(); }
   bool runs(pid_t pid) const { return children_.contains(pid); }
   Time last_began() const { return last_began_; }
-  // Whoever began it.
+  // Whichever process started them.
   std::optional<Time> any_began() const { return any_began_; }
-  // Not the agent's own.
+  // Without the agent itself.
   std::optional<Time> last_end() const { return last_end_; }
   const std::set<pid_t>& children() const { return children_; }
 
-  // Whose sockets are the agent's: its processes that drew.
+  // The processes whose sockets count as the agent's: those that have drawn.
   bool draws(pid_t pid) const { return drawers_.contains(pid); }
   const std::set<pid_t>& drawers() const { return drawers_; }
-  // The one that drew last: its stops are the agent's. 0: none has.
+  // The process that drew last: if it stops, the agent stops. 0: none has drawn.
   pid_t drawer() const { return drawer_; }
   bool stopped() const { return stopped_; }
 

@@ -6,13 +6,13 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// A trace's times are rounded, and so is the deadline that a look was for.
+// The times of a trace are rounded, and so is the deadline of a look.
 constexpr auto rounding = std::chrono::microseconds(1);
 
 }  // namespace
 
-// What a look finds: in the running system, or as the trace says. Where that says nothing, the
-// session was found as it was known.
+// What a look finds: in the running system, or as the trace says. If the trace says nothing, the
+// session was as expected.
 class RecordedSession::TraceEyes : public judge::Eyes {
  public:
   TraceEyes(const RecordedSession& session, std::optional<trace::Look> found, judge::Eyes* live)
@@ -46,7 +46,7 @@ RecordedSession::RecordedSession(std::string agent, const judge::Rules& rules, T
     : agent_(std::move(agent)), rules_(rules), tell_(std::move(tell)), watch_(rules, {}) {}
 
 void RecordedSession::take(const trace::Line& line) {
-  // The look took the place of what would have become true at its deadline.
+  // The look replaces what would have become true at its deadline.
   advance(line.look ? line.look->due - rounding : line.time);
   if (line.event) take_event(line);
   if (!members_.empty() && (line.look || line.age || line.title || line.given)) found(line);
@@ -61,7 +61,8 @@ void RecordedSession::take_event(const trace::Line& line) {
   if (member == members_.end()) return;
   event.time_ns = static_cast<__u64>(line.time.count());
   event.session = static_cast<__u32>(leader_);
-  // What a trace without modes can tell: an agent that has set the terminal's mode left line mode.
+  // All that a trace without modes shows: an agent that has set the terminal's mode has left line
+  // mode.
   if (event.type == AGENT_MODE) line_mode_ = false;
   line_mode_ = line.line_mode.value_or(line_mode_);
   if (event.type == AGENT_FORK) members_[static_cast<pid_t>(event.fork.child)] = {};
@@ -72,7 +73,7 @@ void RecordedSession::take_event(const trace::Line& line) {
   if (event.type == AGENT_EXIT) pid == leader_ ? members_.clear() : void(members_.erase(pid));
 }
 
-// What no event of the kernel told.
+// What no event of the kernel reported.
 void RecordedSession::found(const trace::Line& line) {
   if (line.look) return look(line.time, line.look, nullptr);
   if (line.title) {
@@ -99,7 +100,7 @@ void RecordedSession::begin(pid_t pid, judge::Time time) {
   first_look_ = time;
 }
 
-// Fills in what the kernel programs know, and coalesces as they do.
+// Fills in what the kernel programs would know, and coalesces as they do.
 bool RecordedSession::becomes_event(Member& member, agent_event& event) {
   switch (event.type) {
     case AGENT_READ_ENTER:
@@ -121,7 +122,7 @@ bool RecordedSession::becomes_event(Member& member, agent_event& event) {
     case AGENT_SOCK_RECV:
       return member.draws && watch_.state() == State::working &&
              socket_window_add(&member.received, event.time_ns, event.socket.bytes);
-    case AGENT_MODE:  // the daemon is not told: it looks
+    case AGENT_MODE:  // nothing reports this to the daemon: it looks
       return false;
     default:
       return true;

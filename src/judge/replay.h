@@ -1,6 +1,6 @@
-// A recorded session: what the kernel programs and the daemon would have made of a trace's lines.
-// The same membership, the same coalescing, the same watch, and the same looks: what they found is
-// in the trace.
+// Replays a recorded session: what the kernel programs and the daemon would have made of the lines
+// of a trace. The membership, the coalescing, the watch and the looks are the same; the trace says
+// what the looks found.
 #pragma once
 
 #include <functional>
@@ -19,19 +19,19 @@ struct ReplayedTransition {
   pid_t pid = 0;                 // the session's leader
 };
 
-// Takes a trace line by line, in order of time. While a trace is recorded, the recorder feeds one
-// with each line that it writes: so it knows when the daemon would look.
+// Takes a trace line by line, in order of time. While the recorder records, it passes each line
+// that it writes to a replay, and so knows when the daemon would look.
 class RecordedSession {
  public:
   using Tell = std::function<void(const ReplayedTransition&)>;
 
-  // `agent`: the name of the trace's header.
+  // `agent`: the name in the trace's header.
   RecordedSession(std::string agent, const judge::Rules& rules, Tell tell);
 
   void take(const trace::Line& line);
-  // Whatever was due by then, where nothing was found.
+  // Everything that was due by then, if nothing was found.
   void advance(judge::Time time);
-  // A look into the running system: `eyes` need not know of the last write or of the terminal.
+  // A look into the running system. `eyes` need not know the last write or the terminal.
   void look(judge::Time now, judge::Eyes& eyes);
 
   bool has_begun() const { return leader_ != 0; }
@@ -61,16 +61,16 @@ class RecordedSession {
   bool line_mode_ = true;
   output_window output_{};
   judge::Watch watch_;
-  // At its beginning, when everything is known that a trace tells of that moment.
+  // When everything is known that the trace says about its beginning.
   std::optional<judge::Time> first_look_;
 };
 
 struct Replayed {
-  uint64_t lost = 0;  // events that the recorder lost: the daemon may have judged otherwise
+  uint64_t lost = 0;  // events that the recorder lost: the daemon may have judged differently
 };
 
-// The error says the line and what is wrong with it: no trace, cut off, not in order of time.
-// Transitions up to that line have been told.
+// The error says the line and what is wrong with it: not a trace, cut off, or not in order of time.
+// The transitions up to that line have already been passed on.
 tl::expected<Replayed, std::string> replay(std::istream& trace, const judge::Rules& rules,
                                            const RecordedSession::Tell& tell);
 

@@ -8,15 +8,15 @@
 namespace ebpf_ai_monitor::judge {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PendingRequest, sent, large, drawn_at_once,
-                                                flows_since, slow_pictures, fast_pictures,
-                                                longest_gap, draws_slowly)
+                                                flows_since, slow_frames, fast_frames, longest_gap,
+                                                draws_slowly)
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Said, time, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LatestSizes<4>, bytes, next)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LatestSizes<16>, bytes, next)
 
 Requests::Message Requests::read(const Event& sent, const Input& input, bool at_work) {
-  // While it waits, a report of the mouse asks for nothing.
+  // While it waits, a mouse report asks for nothing.
   const bool after_input = at_work ? input.any_within(sent.time, rule::act_window)
                                    : input.key_within(sent.time, rule::act_window);
   Message message;
@@ -32,11 +32,11 @@ void Requests::drew(Time time, const std::optional<Time>& before) {
   if (!pending_) return;
   const Time gap = time - std::max(pending_->sent, before.value_or(time));
   if (gap > rule::steady_gap) pending_->flows_since = false;
-  if (gap <= rule::picture) return;
+  if (gap <= rule::frame) return;
   pending_->longest_gap = std::max(pending_->longest_gap, gap);
-  ++(gap < rule::steady_gap_of_ticking ? pending_->fast_pictures : pending_->slow_pictures);
-  pending_->draws_slowly |= pending_->large && pending_->slow_pictures >= rule::slow_pictures &&
-                            pending_->fast_pictures < rule::fast_pictures &&
+  ++(gap < rule::steady_gap_of_ticking ? pending_->fast_frames : pending_->slow_frames);
+  pending_->draws_slowly |= pending_->large && pending_->slow_frames >= rule::slow_frames &&
+                            pending_->fast_frames < rule::fast_frames &&
                             pending_->longest_gap > rule::steady_gap &&
                             pending_->longest_gap <= rule::longest_slow_gap &&
                             time - pending_->sent >= rule::slow_since_request;

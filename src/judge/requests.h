@@ -1,5 +1,5 @@
-// Witness: what the session's sockets say. An agent without an animation shows by them alone that
-// its work begins: a message leaves right after a key.
+// Witness: what the session's sockets show. With an agent that does not animate, only its sockets
+// show that work begins: it sends a message right after a key.
 #pragma once
 
 #include <algorithm>
@@ -11,20 +11,20 @@
 
 namespace ebpf_ai_monitor::judge {
 
-// A message to which an input made the session, as far as work may have begun with that.
+// A message that the session sent because of an input. Work may have begun with it.
 struct PendingRequest {
   Time sent{};
-  bool large = false;          // of a size that only work begins with
-  bool drawn_at_once = false;  // as an animation does
-  bool flows_since = true;     // its output, steadily, whatever explains it
-  // Its pictures since then.
-  int slow_pictures = 0;  // after a gap that a count of seconds makes
-  int fast_pictures = 0;
+  bool large = false;          // of a size that only the beginning of work has
+  bool drawn_at_once = false;  // as steadily as an animation
+  bool flows_since = true;     // its output is steady, whatever explains it
+  // Its frames since then.
+  int slow_frames = 0;  // after gaps like those of a count of seconds
+  int fast_frames = 0;
   Time longest_gap{};
-  bool draws_slowly = false;  // it has been seen to, and to do nothing else
+  bool draws_slowly = false;  // it was seen to do this, and nothing else
 };
 
-// A message of its own accord.
+// A message that it sent by itself.
 struct Said {
   Time time{};
   int64_t bytes = 0;
@@ -41,11 +41,11 @@ struct LatestSizes {
 
 class Requests {
  public:
-  // What a message says of itself.
+  // What a message proves by itself.
   struct Message {
-    bool large = false;  // of a size that a request to a model has
-    bool acts = false;   // left at once after an input, and is no keep-alive
-    bool asks = false;   // is large, and left soon after a key
+    bool large = false;  // of the size of a request to a model
+    bool acts = false;   // sent right after an input, and no keep-alive
+    bool asks = false;   // large, and sent soon after a key
   };
   static Message read(const Event& sent, const Input& input, bool at_work);
 
@@ -55,24 +55,25 @@ class Requests {
   // A message of this size has asked a model for something.
   void asked(int64_t bytes) { asked_bytes_ = bytes; }
   void forget() { pending_.reset(); }
-  // It drew, last at `before`. A pause ends the flow.
+  // It drew, most recently at `before`. A pause ends the flow.
   void drew(Time time, const std::optional<Time>& before);
-  // What it drew was unexplained, and it animates as far as is known: the request began no silence.
+  // Its output was unexplained, and it animates, as far as is known: so the request did not begin a
+  // silence.
   void drew_at_once();
 
-  // It can be the next of what was asked, by its size.
+  // Its size would fit the next request in the same conversation.
   bool may_ask(int64_t bytes) const;
-  // Whole requests to a model leave from its own sockets.
+  // Complete requests to a model come from its own sockets.
   bool are_seen() const;
-  // ---- what it sends at work, by itself ----
+  // ---- what it sends by itself while it works ----
 
-  // Soon after it drew: it may be the last of this work.
+  // Sent soon after it drew: this may be the last message of this work.
   void said(Time time, int64_t bytes);
-  // It has drawn, unexplained: what it said well before was not the last.
+  // It has drawn, unexplained: so a message from well before was not the last.
   void drew_on(Time time);
   void ended();
   void begin_work() { last_said_.reset(); }
-  // It has said what it said last in work before, and has drawn nothing since.
+  // It has sent what it usually sends last, and has drawn nothing since.
   bool said_last() const;
 
   // Since the request it has drawn as often as a count of seconds does.
@@ -80,7 +81,7 @@ class Requests {
   const std::optional<PendingRequest>& pending() const { return pending_; }
   // Somebody has asked a model for something.
   bool asked_model() const { return pending_ && pending_->large; }
-  // So late after the request that it cannot be an animation's beginning.
+  // So long after the request that it cannot be the beginning of an animation.
   bool is_late_answer(Time time) const;
 
   friend void to_json(nlohmann::json& to, const Requests& from);
@@ -93,7 +94,7 @@ class Requests {
   std::optional<PendingRequest> pending_;
   int64_t asked_bytes_ = 0;
   std::optional<Said> last_said_;
-  // Sizes, the latest ones, of what it said last in its work, and of what was followed by more.
+  // The latest sizes of messages that were the last of its work, and of those that more followed.
   LatestSizes<4> last_words_;
   LatestSizes<16> followed_;
 };

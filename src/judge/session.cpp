@@ -4,7 +4,7 @@
 
 namespace ebpf_ai_monitor::judge {
 
-// Not how long it was kept from drawing: that is over.
+// Without the time for which it was kept from drawing: that is over.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Standing, state, changed, began, stage,
                                                 work_is_shown, given, request_left, title_said_work,
                                                 after_background, silent_since, silence_from,

@@ -7,7 +7,7 @@ namespace ebpf_ai_monitor::judge {
 
 void Titles::take(const Event& event, const std::optional<Time>& written) {
   if (event.kind != Event::Kind::title) return;
-  // It may have written on before the title's change was told.
+  // It may have continued to write before the change of the title was reported.
   const bool is_own = event.is_own_title ||
                       (written && std::chrono::abs(event.time - *written) <= rule::title_window);
   const TitleSays says = is_own ? event.title : TitleSays::nothing;

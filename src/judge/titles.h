@@ -1,5 +1,5 @@
-// Witness: what the title of the session's terminal says, where its user's bridge can read it. Many
-// agents show there that they work, and some that they ask or are done.
+// Witness: what the title of the session's terminal says, if its user's bridge can read it. Many
+// agents show there that they work, and some that they ask or have finished.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,22 +10,23 @@ namespace ebpf_ai_monitor::judge {
 
 class Titles {
  public:
-  // A title is the session's own where the session writes, last at `written`, as it changes; else
-  // it is another tab's, or a shell's.
+  // A title is the session's own if it changes when the session writes, last at `written`;
+  // otherwise it belongs to another tab, or to a shell.
   void take(const Event& event, const std::optional<Time>& written);
 
-  // A stretch of work begins.
+  // A period of work begins.
   void begin_work(Time time) { work_began_ = time; }
 
-  // It says that the agent asks, or is done. None: it does not. Where it has said so since before
-  // the latest work, it says nothing: Claude Code's shows `✳` at work, too, in tmux.
+  // Since when it has said that the agent asks or has finished. None: it does not say so. If it has
+  // said so since before the latest work, it means nothing: in tmux, Claude Code shows `✳` while it
+  // works, too.
   std::optional<Time> says_wait_since() const;
   bool asks() const { return says_ == TitleSays::asks; }
-  // It says that the agent works, and has changed so lately that it will go on to do so. Until
-  // then; none: it does not say so.
+  // It says that the agent works, and has changed so recently that it is still valid. Until when;
+  // none: it does not say so.
   std::optional<Time> says_work_until() const;
   TitleSays says() const { return says_; }
-  // It asked, and does no more: since then.
+  // Since when it no longer says that the agent asks, after it had said so.
   std::optional<Time> answered() const { return answered_; }
 
   friend void to_json(nlohmann::json& to, const Titles& from);

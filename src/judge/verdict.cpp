@@ -1,42 +1,44 @@
 // How the judge decides.
 //
-// What it rests on was measured on real agents (tests/traces):
-//
-//  1. A full-screen agent animates while it works, and once it waits it writes only in answer to
-//     something: a key that it read, a resize. So
+// The rules are based on measurements of real agents (tests/traces):
+//   1. A full-screen agent animates while it works. Once it waits, it writes only in answer to
+//      something: a key that it read, or a resize. So
 //       - silence that lasts is a wait;
 //       - sustained output that nothing explains is work.
-//  2. What is drawn right after input or a resize is taken for its echo. It proves no work, and
-//     while the agent works it only puts the verdict off.
-//  3. Lone writes, once a second or more rarely, are a clock or a blinking title. They neither
-//     prolong work nor begin any.
-//  4. A line-mode program (a REPL, `read`, `input()`) may be silent and busy. There a wait is a
-//     thread that is blocked in a read of the terminal, and work begins with the line that it gets.
-//  5. An agent whose animation is switched off is silent at work, too. Once a session has shown
-//     that,
-//       - its sockets say that work begins: a key after which a message leaves;
+//   2. What is drawn right after input or a resize counts as its echo. It proves no work, and while
+//      the agent works it only delays the verdict.
+//   3. Isolated writes, once a second or more rarely, come from a clock or a blinking title. They
+//      neither prolong work nor begin it.
+//   4. A line-mode program (a REPL, `read`, `input()`) may be silent and busy. It waits if a thread
+//      is blocked in a read of the terminal, and it begins to work when it gets the line.
+//   5. An agent whose animation is switched off is silent while it works, too. Once a session has
+//      shown that,
+//       - its sockets show that work begins: it sends a message right after a key;
 //       - a silence is a wait only if it lasts longer, and if something was drawn since that
-//         message: an answer, a dialog;
-//       - while a tool runs, and after it has ended, silence proves less still: the model has yet
-//         to say something;
-//       - a wait that ends by itself was a pause of its work, and as long a pause proves nothing
-//         then.
-//  6. What it does while it waits (ticks, sends, begins processes by itself) it may do at any time:
-//     that is no sign of work from then on.
-//  7. Silence that is none of its choice counts for nothing: while it is stopped, while it has no
-//     processor, while its program loads.
-//  8. A wait is a completion if it ends work that was asked for. The first wait after the start is
-//     none, nor are those of a start that draws, pauses and draws on; unless two signs say that
-//     work was asked for before: a prompt on the command line or a key, a whole request that left,
-//     a title that said work, an animation; or one, a title that says that it asks.
-//  9. A terminal's title is the agent's own word. While it says that the agent works, and keeps
-//     changing, the agent works. Where it says that the agent asks or is done, a short silence, or
-//     one with nothing but a blink, is a wait. A title that stopped changing says nothing. One that
-//     asked and asks no more, as a process begins, was said yes to.
+//         message: an answer, or a dialog;
+//       - while a tool runs, and after it has ended, silence proves even less: the model must still
+//         say something;
+//       - a wait that ends by itself was a pause in its work, and from then on a pause of that
+//         length proves nothing.
+//   6. What it does while it waits (it ticks, sends, or starts processes by itself), it may do at
+//      any time. From then on, that is no sign of work.
+//   7. Silence counts for nothing if it is not the session's own choice: while it is stopped, while
+//      it gets no processor, and while its program loads.
+//   8. A wait is a completion if it ends work that was asked for. The first wait after the start is
+//      none, nor are the waits of a start that draws, pauses and draws again. There is an exception
+//      if two signs show that work was asked for before that wait: a prompt on the command line or
+//      a key, a complete request that was sent, a title that showed work, an animation. One sign is
+//      enough if it is a title that says that the agent asks.
+//   9. A terminal's title is the agent's own statement. While it says that the agent works, and
+//      keeps changing, the agent works. If it says that the agent asks or has finished, a short
+//      silence, or one with nothing but a blink, is a wait. A title that has stopped changing means
+//      nothing. If it no longer says that the agent asks just as a process starts, the user has
+//      said yes.
 //
-// A step, in this order: what was written unseen; what has become true without an event (`settle`);
-// then the witnesses hear the event, and `weigh` says what it means. Every change goes through
-// `change`. How long a silence must be is `patience`, when it is so long `deadline`.
+// A step does this, in this order: it adds writes that no event has reported, handles what has
+// become true without an event (`settle`), passes the event to the witnesses, and decides what it
+// means (`weigh`). Every change of the state goes through `change`. `patience` says how long a
+// silence must be, and `deadline` when it will be that long.
 #include "judge/verdict.h"
 
 #include <algorithm>
@@ -51,7 +53,7 @@ std::string seconds(Time time) { return seconds_text(std::chrono::duration<doubl
 
 Time times(Time time, double factor) { return std::chrono::duration_cast<Time>(time * factor); }
 
-// A step in progress.
+// One step, while it is executed.
 class Verdict {
  public:
   Verdict(Session session, const Rules& rules) : now_(std::move(session)), rules_(rules) {}
@@ -95,7 +97,7 @@ class Verdict {
   bool may_blink() const;
   bool blinks() const;
   bool only_steady_counts() const;
-  bool only_lone_writes() const;
+  bool only_isolated_writes() const;
   bool waited_in_vain() const;
 
   Session now_;
@@ -106,10 +108,10 @@ class Verdict {
 // ---- a step ----
 
 void Verdict::take(const Event& event) {
-  // What a look has found missing is void before anything is concluded from it.
+  // What a look has found to be gone becomes void before anything is concluded from it.
   if (event.kind == Event::Kind::gone) return now_.processes.take(event);
   if (event.kind == Event::Kind::reads_anew) now_.line_reads.take(event);
-  // A write that was coalesced into this event happened before it: no silence in between.
+  // A write that was coalesced into this event came before it: there was no silence in between.
   if (event.kind == Event::Kind::output && now_.drawing.last() &&
       event.previous > *now_.drawing.last())
     wrote(event.previous, 0);
@@ -120,7 +122,7 @@ void Verdict::take(const Event& event) {
   weigh(event);
 }
 
-// What has become true by `time` without an event.
+// Handles what has become true by `time` without an event.
 void Verdict::settle(Time time) {
   const auto due = deadline();
   if (!due || time < *due) return;
@@ -132,7 +134,7 @@ void Verdict::settle(Time time) {
   const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
                     : unanswered()              ? "no answer to a request for "
                     : blinks()                  ? "nothing but a blink for "
-                    : only_lone_writes()        ? "nothing but single writes for "
+                    : only_isolated_writes()    ? "nothing but single writes for "
                                                 : "no output for ";
   if (blinks()) now_.idle.blinked();
   change(State::waiting, *due, why + seconds(patience()));
@@ -141,7 +143,7 @@ void Verdict::settle(Time time) {
 void Verdict::begin_after_message(Time time) {
   const PendingRequest request = *now_.requests.pending();
   change(State::working, time, "a message left after input");
-  // A small one may have done no more than close a menu.
+  // A small message may have done no more than close a menu.
   if (!request.large) now_.standing.words_due_since = request.sent;
 }
 
@@ -165,7 +167,7 @@ void Verdict::change(State to, Time time, std::string why) {
     if (standing.busy_looks > rule::busy_looks) now_.idle.ran();
   }
   if (to == State::working) {
-    // Whoever asks by another way than the terminal (an editor, a script) does so later.
+    // If somebody asks by another way than the terminal (an editor, a script), that comes later.
     if (now_.has_waited() && !starts_up(time))
       standing.stage = std::max(standing.stage, Stage::asked);
     standing.words_due_since = {};
@@ -184,21 +186,22 @@ void Verdict::change(State to, Time time, std::string why) {
   transitions_.push_back(std::move(transition));
 }
 
-// ---- how long is long enough? ----
+// ---- how long must a silence be? ----
 
-// How long a silence, or a read, must be to be a wait.
+// How long a silence, or a read, must last to be a wait.
 Time Verdict::patience() const {
   const Time threshold = rules_.wait_threshold;
   if (now_.line_reads.line_mode()) return threshold;
   if (unanswered()) return rule::unanswered_limit;
   if (now_.animation.kind() == Animation::absent) return times(threshold, still_patience());
-  // What draws more slowly has to be waited for.
+  // If it draws more slowly, the wait for its next frame must be longer.
   Time longest = now_.animation.longest_gap();
   if (now_.requests.draws_slowly())
     longest = std::max(longest, now_.requests.pending()->longest_gap);
   const Time slow = times(longest, rule::slow_periods);
   Time patience = threshold;
-  // What receives and does not draw is held up: the animation does not say when it has ended.
+  // If it receives bytes without drawing, something holds it up: then the animation does not show
+  // when the work ends.
   const bool held_up =
       now_.animation.last_received() > now_.drawing.last().value_or(Time{}) + rule::shows_received;
   if (const auto period = now_.animation.period(); rules_.adaptive && period && !held_up)
@@ -206,29 +209,30 @@ Time Verdict::patience() const {
   return std::clamp(slow, std::min(patience, threshold), times(threshold, rule::still_patience));
 }
 
-// Of an agent without an animation, in thresholds.
+// For an agent without an animation, in thresholds.
 double Verdict::still_patience() const {
   if (now_.requests.said_last()) return 1;
   if (runs_tool() && !now_.drawing.talked_since(now_.processes.last_began()))
     return rule::tool_patience;
   if (runs_tool() || (words_are_due() && now_.idle.talks_after_steps())) return rule::step_patience;
-  // It has paused for as long in the midst of its work.
+  // It has paused this long during its work.
   const double pause = std::chrono::duration<double>(now_.idle.longest_pause()) /
                        std::chrono::duration<double>(rules_.wait_threshold);
   return std::clamp(pause * rule::longer_than_pause, rule::still_patience, rule::step_patience);
 }
 
-// When the state changes if nothing happens until then.
+// When the state will change if nothing happens until then.
 std::optional<Time> Verdict::deadline() const {
   if (state() == State::exited || now_.processes.stopped()) return std::nullopt;
   if (state() != State::waiting) return wait_due();
-  // No further key: what was sent was not one of many that happened to leave while it was typed.
+  // No other key may follow: otherwise the message may only by chance have left while somebody
+  // typed.
   const auto& request = now_.requests.pending();
   if (!request || now_.animation.animates()) return std::nullopt;
   return request->sent + rule::echo_window;
 }
 
-// When the session waits if nothing happens until then.
+// When the session will be waiting if nothing happens until then.
 std::optional<Time> Verdict::wait_due() const {
   auto due = silence_due();
   if (now_.line_reads.line_mode()) return due;
@@ -237,7 +241,7 @@ std::optional<Time> Verdict::wait_due() const {
   return due && by_title ? std::min(*due, *by_title) : due ? due : by_title;
 }
 
-// When the title, which says that it waits, has stood for long enough, beside a silence.
+// When a title that shows a wait has stood for long enough, together with a silence.
 std::optional<Time> Verdict::title_due() const {
   const auto since = now_.titles.says_wait_since();
   if (!since || now_.line_reads.line_mode()) return std::nullopt;
@@ -248,7 +252,7 @@ std::optional<Time> Verdict::title_due() const {
 }
 
 // When the present silence, or the present read, becomes a wait. Either may be older than the
-// state: of two threads that read, one has got its line; a program has left line mode in silence.
+// state: one of two threads that read has got its line, or a program has left line mode silently.
 std::optional<Time> Verdict::silence_due() const {
   const Standing& standing = now_.standing;
   const Drawing& drawing = now_.drawing;
@@ -263,12 +267,12 @@ std::optional<Time> Verdict::silence_due() const {
                                             : drawing.last();
   if (!since) return std::nullopt;
   const Time due = std::max({*since, standing.changed, standing.silence_from}) + patience();
-  // After a hiccup of an animation, time for its next picture.
-  if (!only_lone_writes() && !blinks()) return std::max(due, standing.busy_until);
-  const Time next_picture =
+  // After an animation was delayed, it gets time for its next frame.
+  if (!only_isolated_writes() && !blinks()) return std::max(due, standing.busy_until);
+  const Time next_frame =
       *drawing.last() +
-      std::min(rules_.wait_threshold / rule::lone_write_share, rule::steady_gap_of_ticking);
-  return std::max({due, standing.busy_until, next_picture});
+      std::min(rules_.wait_threshold / rule::isolated_write_share, rule::steady_gap_of_ticking);
+  return std::max({due, standing.busy_until, next_frame});
 }
 
 // It was asked for something while it waited, and has drawn nothing since.
@@ -281,58 +285,59 @@ bool Verdict::starts_up(Time time) const {
   return now_.standing.stage < Stage::proven && time - now_.standing.began <= rule::start_up;
 }
 
-// Whether what it has worked at was asked for. No single sign is enough at its start: telemetry may
-// be as large as a request, Codex' title has a spinner also while it starts its servers, an
-// option's value looks like a prompt.
+// Whether its work was asked for. At its start, no single sign is enough: telemetry may be as large
+// as a request, Codex's title has a spinner even while Codex starts its servers, and an option's
+// value looks like a prompt.
 bool Verdict::was_asked() const {
   const Standing& standing = now_.standing;
-  // Its title says that it asks: no start does.
+  // Its title says that it asks: that never happens in a start.
   if (standing.stage >= Stage::asked || now_.titles.asks()) return true;
   const bool draws_work = standing.title_said_work || now_.animation.kind() == Animation::shown;
   return (standing.given && (standing.request_left || draws_work)) ||
          (standing.request_left && draws_work);
 }
 
-// Processes that it begins while it waits, too, say nothing: a command for a status line.
+// If it also starts processes while it waits (a command for a status line), they mean nothing.
 bool Verdict::runs_tool() const {
   return now_.processes.tool_runs() && !now_.idle.begins_processes();
 }
 
-// Where its requests are seen, a tool's end is none: the model knows nothing of it yet.
+// If its requests are visible, the end of a tool does not end this: the model does not know of it
+// yet.
 bool Verdict::words_are_due() const {
   const Time since = now_.standing.words_due_since;
   return since > Time{} && !now_.drawing.talked_since(since) &&
          !(now_.standing.words_due_to_tool && now_.requests.are_seen());
 }
 
-// What it draws from time to time may be no work: it has done so while it waited, it draws faster
-// when it works, or its title says that it waits.
+// What it draws from time to time may not be work: it has drawn like this while it waited, it draws
+// faster when it works, or its title says that it waits.
 bool Verdict::may_blink() const {
   const auto period = now_.animation.period();
   return now_.idle.ticks() || now_.titles.says_wait_since() ||
          (period && *period <= rule::fast_period);
 }
 
-// A slow count of seconds may be all that an agent without an animation shows of its work; unless
-// it counts while it waits, too.
+// A slow count of seconds may be the only sign of work that an agent without an animation shows;
+// unless it also counts while it waits.
 bool Verdict::only_steady_counts() const {
   return (now_.animation.animates() && !now_.requests.draws_slowly()) || now_.idle.ticks();
 }
 
-// What it draws at work is faster than a blink.
+// Its frames at work are faster than a blink.
 bool Verdict::blinks() const {
   return now_.drawing.blinks() && now_.animation.animates() && !now_.requests.draws_slowly();
 }
 
-bool Verdict::only_lone_writes() const {
-  return only_steady_counts() && now_.drawing.only_lone_writes();
+bool Verdict::only_isolated_writes() const {
+  return only_steady_counts() && now_.drawing.only_isolated_writes();
 }
 
 // ---- what an event means ----
 
 void Verdict::weigh(const Event& event) {
   using Kind = Event::Kind;
-  // A tool has a terminal of its own.
+  // The tool has a terminal of its own.
   if (event.kind == Kind::resize && !now_.processes.drawers().empty() &&
       !now_.processes.draws(event.pid))
     return;
@@ -363,7 +368,7 @@ void Verdict::weigh(const Event& event) {
       if (was_tool) tool_ended(event.time);
       return;
     case Kind::mode:
-      // It may have drawn before it was watched, and be silent from now on until its user comes.
+      // It may have drawn before it was watched, and may stay silent until its user acts.
       if (!event.line_mode) now_.drawing.assume(event.time);
       return;
     case Kind::age:
@@ -385,7 +390,7 @@ void Verdict::weigh(const Event& event) {
   }
 }
 
-// A program that is stopped neither works nor waits.
+// A stopped program neither works nor waits.
 void Verdict::stop_or_resume(Time time) {
   if (now_.processes.stopped()) {
     change(State::unknown, time, "stopped");
@@ -422,8 +427,9 @@ void Verdict::output(const Event& event) {
   wrote(time, event.bytes);
   if (now_.input.explains(time)) return hidden_work(time);
   now_.drawing.unexplained(time);
-  // While it works, an echo does not say that it still works, nor that it has ended: it delays the
-  // verdict. A prompt (blocked in a read of a whole line) is no work whatever is printed over it.
+  // While the session works, an echo shows neither that it still works nor that it has finished: it
+  // only delays the verdict. A prompt (blocked in a read of a whole line) is no work, whatever is
+  // printed over it.
   if (state() == State::working) {
     now_.requests.drew_on(time);
     const bool flows = now_.drawing.flows_steadily();
@@ -436,7 +442,7 @@ void Verdict::output(const Event& event) {
   burst(time);
 }
 
-// Writes that nothing explains, one after the other.
+// A series of writes that nothing explains.
 void Verdict::burst(Time time) {
   Drawing& drawing = now_.drawing;
   const bool title_says_wait = now_.titles.says_wait_since().has_value();
@@ -446,7 +452,7 @@ void Verdict::burst(Time time) {
   if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !title_says_wait) &&
       state() == State::waiting)
     now_.idle.ticked(time);
-  // Its user has left it alone, and it blinks.
+  // Its user has done nothing, and it blinks.
   if (state() == State::waiting && drawing.beats() && !now_.input.any_since(now_.standing.changed))
     return now_.idle.blinked();
   if (!drawing.burst_is_work() ||
@@ -454,8 +460,8 @@ void Verdict::burst(Time time) {
     return;
   now_.standing.work_is_shown = true;
   const Time silence = drawing.burst_began() - now_.standing.silent_since;
-  // Where no socket was ever seen, an agent that goes on by itself is as likely; and what ended in
-  // the background gives it work of its own.
+  // If no socket was ever seen, the agent may just as well have continued by itself; and something
+  // that ended in the background gives it work of its own.
   const bool is_told = !now_.idle.begins_processes() &&
                        within(drawing.burst_began(), now_.processes.last_end(), rule::late_answer);
   if (waited_in_vain() && !is_told &&
@@ -469,7 +475,7 @@ void Verdict::burst(Time time) {
              seconds(drawing.burst_spread()));
 }
 
-// A wait that ends work, and ends without its user, was a pause of that work.
+// A wait that ends work, and that ends without its user, was a pause in that work.
 bool Verdict::waited_in_vain() const {
   const Time changed = now_.standing.changed;
   return state() == State::waiting && now_.standing.stage == Stage::proven &&
@@ -477,7 +483,7 @@ bool Verdict::waited_in_vain() const {
 }
 
 // It sent something when it got its last input, and draws now. An animation would have begun long
-// ago.
+// before.
 void Verdict::answer(Time time) {
   if (!now_.requests.pending()) return;
   if (now_.requests.draws_slowly() && !now_.idle.ticks() &&
@@ -499,8 +505,8 @@ void Verdict::answer(Time time) {
     change(State::working, time, "output " + seconds(time - request.sent) + " after a request");
 }
 
-// Its user keeps the terminal busy (drags its border, moves the mouse): each picture has a cause.
-// But they have flowed since a request left, and it is no typing that they come of.
+// Its user keeps the terminal busy (drags its border, moves the mouse), so each frame has a cause.
+// But frames have come steadily since a request was sent, and no typing causes them.
 void Verdict::hidden_work(Time time) {
   if (state() != State::waiting || !now_.requests.asked_model() ||
       !now_.requests.pending()->flows_since || !now_.requests.is_late_answer(time) ||
@@ -511,16 +517,16 @@ void Verdict::hidden_work(Time time) {
              " ago, and it draws since");
 }
 
-// ---- it is told something ----
+// ---- it gets input ----
 
 void Verdict::read(const Event& event) {
   if (!Input::is_input(event)) return;
   Standing& standing = now_.standing;
   if (state() == State::waiting) {
     const bool key = Input::is_key(event);
-    // What is typed while it starts may be all that makes the start look like work.
+    // What is typed while it starts may be the only thing that makes the start look like work.
     if (key || !starts_up(event.time)) standing.stage = std::max(standing.stage, Stage::asked);
-    // Reports come while it is asked: the mouse moves on after Enter.
+    // Reports may come just as it is asked: the mouse still moves after Enter.
     if (key) now_.requests.forget();
     now_.processes.forget_children();
   }
@@ -569,7 +575,7 @@ void Verdict::message_after_input(Time time, bool large) {
     }
     now_.standing.work_is_shown = large;
   } else if (unanswered() && now_.input.last_is_alone()) {
-    now_.requests.forget();  // taken back
+    now_.requests.forget();  // withdrawn
   }
 }
 
@@ -586,15 +592,15 @@ void Verdict::began(const Event& child) {
 void Verdict::tool_ended(Time time) {
   if (now_.idle.begins_processes() || now_.animation.animates()) return;
   now_.standing.silence_from = time;
-  // A model is told what a tool has found. Not where its user has ended it.
+  // The model gets what a tool has found. But not if the user has ended the tool.
   if (state() == State::working && !now_.input.key_within(time, rule::late_answer)) {
     now_.standing.words_due_since = time;
     now_.standing.words_due_to_tool = true;
   }
 }
 
-// It starts up: it loads in silence, and what it draws then is nothing that it was asked for. Work
-// that went on before goes on.
+// It starts up: it loads silently, and nobody asked for what it draws then. Work that was in
+// progress before continues.
 void Verdict::restarted(Time time) {
   Standing& standing = now_.standing;
   if (state() == State::working) {
@@ -602,7 +608,7 @@ void Verdict::restarted(Time time) {
   } else {
     standing.began = time;
     standing.stage = std::min(standing.stage, Stage::ready);
-    // A script's interpreter is the same start.
+    // The interpreter of a script is the same start.
     if (now_.has_waited())
       standing.given = standing.request_left = standing.title_said_work = false;
   }

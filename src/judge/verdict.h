@@ -1,6 +1,6 @@
-// The judge: from what the kernel saw of one session, does the agent work or does it wait for its
-// user? Pure: no clock, no I/O. The daemon, the replay of a trace and the tests run this same code,
-// all of them through judge/watch.h. How it decides is the head of verdict.cpp.
+// The judge: from what the kernel reported of one session, does the agent work, or does it wait for
+// its user? Pure: no clock, no I/O. The daemon, the replay of a trace and the tests run this same
+// code, all through judge/watch.h. The head of verdict.cpp describes the algorithm.
 #pragma once
 
 #include <optional>
@@ -16,10 +16,11 @@ struct Transition {
   State from = State::unknown;
   State to = State::unknown;
   Time time{};
-  // A wait that ends work that its user asked for. None: the first wait after the start, and those
-  // of a start that draws, pauses and draws on.
+  // A wait that ends work that its user asked for. The first wait after the start is no completion,
+  // nor are the waits of a start that draws, pauses and draws again.
   bool completion = false;
-  // A completion of what began by itself, as something ended that went on in the background.
+  // A completion of work that began by itself, when something ended that had continued in the
+  // background.
   bool after_background = false;
   std::string why;
 };
@@ -27,18 +28,18 @@ struct Transition {
 struct Step {
   Session session;
   std::vector<Transition> transitions;
-  // When to step with a tick, at the latest. None: only an event can change anything.
+  // When the next tick is needed at the latest. None: only an event can change anything.
   std::optional<Time> deadline;
 };
 
-// A state that ended is left alone. Events may be late, but not out of order by more than their
-// writers' races: time never runs backwards here.
+// A state that has ended never changes. Events may be late, but are out of order only by as much as
+// their writers race: here, time never runs backwards.
 Step step(Session session, const Event& event, const Rules& rules);
 
-// How long a silence, or a read of a line, must be to be a wait, as things are.
+// How long a silence, or a read of a line, must last at present to be a wait.
 Time patience(const Session& session, const Rules& rules);
 
-// It is over, for a reason that no event tells.
+// The session is over, for a reason that no event reports.
 Step close(Session session, Time time, std::string why);
 
 }  // namespace ebpf_ai_monitor::judge

@@ -6,7 +6,7 @@
 namespace ebpf_ai_monitor::judge {
 namespace {
 
-// Seconds from the beginning of work to its end, which is known only after a silence.
+// Seconds from the beginning of work to its end, although the end is known only after a silence.
 double work_time(const Session& session, Time began, Time waits, Time threshold) {
   Time ended = waits - threshold;
   if (!session.line_reads.line_mode()) ended = session.drawing.last().value_or(ended);
@@ -53,7 +53,7 @@ void Watch::adopt(Step step, Time changed, bool exited, const Tell& tell) {
                             : 0;
     attention_.after_background = transition.after_background;
     attention_.ended_at_work = exited && transition.from == State::working;
-    // Who answers has seen it. Work that begins by itself has not been seen by anyone.
+    // A user who answers has seen it. Nobody has seen work that begins by itself.
     if (transition.to == State::working && session_.input.any_since(changed)) attention_.unseen = 0;
     changed = transition.time;
     tell(transition);
@@ -77,13 +77,13 @@ void Watch::look(Time now, Eyes& eyes, const Tell& tell) {
   if (!write) {
     if (state() != State::waiting && eyes.busy(session_, now - *deadline_))
       tick.kind = Event::Kind::busy;
-    // What holds it has done so before its silence was long enough.
+    // If something stops it, it did so before the silence was long enough.
     look_for_stop(*deadline_ - Time(1), now, eyes, tell);
   }
   take(write.value_or(tick), tell);
 }
 
-// The title counts where the session has just written.
+// The title counts if the session has just written.
 void Watch::hear(const Event& title, Eyes& eyes, const Tell& tell) {
   if (const auto write = unreported_output(eyes.last_write())) take(*write, tell);
   take(title, tell);
@@ -94,7 +94,7 @@ void Watch::look_at_terminal(Time now, Eyes& eyes, const Tell& tell) {
   for (const Event& found : eyes.terminal(session_, now)) take(found, tell);
 }
 
-// When its title would tell what is in doubt.
+// When the title would decide what is in doubt.
 std::optional<Time> Watch::title_due() const {
   const Drawing& drawing = session_.drawing;
   if (!asks_for_titles_ || !drawing.last() || session_.line_reads.line_mode()) return std::nullopt;
@@ -118,8 +118,8 @@ void Watch::look_for_title(Time now, Eyes& eyes, const Tell& tell) {
   eyes.ask_for_title();
 }
 
-// No event tells that a debugger holds a process, nor that it was stopped where its parent does not
-// care; nor then that it goes on.
+// No event reports that a debugger has stopped a process, or that a process was stopped whose
+// parent does not want to know; nor that it then continues.
 void Watch::look_for_stop(Time since, Time now, Eyes& eyes, const Tell& tell) {
   Event event;
   event.time = since;
@@ -143,8 +143,8 @@ bool Watch::drew_unwatched(const Event& event) const {
          event.time > *deadline_;
 }
 
-// The last write, where it was coalesced and is still without an event: what must be asked before
-// silence is taken for a wait. Its first write is always an event.
+// The last write, if it was coalesced and has no event yet. It must be asked for before silence is
+// taken for a wait. The first write is always an event.
 std::optional<Event> Watch::unreported_output(std::optional<Time> last_write) const {
   const auto& known = session_.drawing.last();
   if (!last_write || !known || *last_write <= *known) return std::nullopt;

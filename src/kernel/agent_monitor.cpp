@@ -21,7 +21,8 @@ namespace {
 
 using Programs = decltype(agent_monitor_bpf::progs);
 using Program = bpf_program* Programs::*;
-// Attached while there is a session: one of the first two, for reads and writes, and signals.
+// Attached while there is a session: one of the first two, for reads and writes, and the one for
+// signals.
 constexpr std::array<Program, 4> fentry_programs = {
     &Programs::terminal_read, &Programs::terminal_read_done, &Programs::adopted_read_done,
     &Programs::terminal_write};
@@ -29,8 +30,9 @@ constexpr std::array<Program, 6> tracepoint_programs = {
     &Programs::enter_read, &Programs::exit_read,   &Programs::enter_readv,
     &Programs::exit_readv, &Programs::enter_write, &Programs::enter_writev};
 constexpr std::array<Program, 1> signal_programs = {&Programs::signal_sent};
-// And with them, for a trace, or where what sockets move is asked for: since Linux 6.3 there are
-// tracepoints for that, before it takes the socket layer's functions or the system calls.
+// In addition for a trace, or when the sockets' transfers are asked for: since Linux 6.3 there are
+// tracepoints for that; on older kernels, the functions of the socket layer or the system calls are
+// needed.
 constexpr std::array<Program, 1> mode_programs = {&Programs::enter_ioctl};
 constexpr std::array<Program, 2> socket_programs = {&Programs::socket_sent,
                                                     &Programs::socket_received};
@@ -40,7 +42,7 @@ constexpr std::array<Program, 4> socket_call_programs = {
 constexpr std::array<Program, 2> socket_layer_programs = {&Programs::socket_sendmsg,
                                                           &Programs::socket_recvmsg};
 
-// What a failure to load means for the person who started us.
+// What a failure to load means for the person who started this program.
 tl::unexpected<Error> explain(const std::string& what, int error) {
   std::string message = libbpf_failure(what, error);
   if (error == ENOSYS || error == EOPNOTSUPP)
@@ -56,7 +58,7 @@ constexpr const char* socket_check = "/sys/kernel/tracing/events/sock/sock_send_
 
 bool has_socket_tracepoints() { return access(socket_check, F_OK) == 0; }
 
-// Every program that is attached on demand, and whether it is wanted.
+// Every program that is attached on demand, and whether it is needed.
 std::vector<std::pair<Program, bool>> on_demand(Probes probes, bool modes, bool sockets) {
   std::vector<std::pair<Program, bool>> all;
   const auto add = [&all](std::span<const Program> programs, bool wanted) {
@@ -73,7 +75,7 @@ std::vector<std::pair<Program, bool>> on_demand(Probes probes, bool modes, bool 
   return all;
 }
 
-// Makes `keys` all that a map has, for a map that is a set.
+// Makes a map that is a set contain exactly `keys`.
 template <typename Key>
 Status replace_keys(const bpf_map* map, const std::vector<Key>& keys) {
   const auto is_wanted = [&](const Key& key) {
@@ -88,12 +90,12 @@ Status replace_keys(const bpf_map* map, const std::vector<Key>& keys) {
   return {};
 }
 
-// Not glibc's: that of Debian 12 is none that C++ can link.
+// glibc has a function for this, but that of Debian 12 cannot be linked from C++.
 UniqueFd open_process(pid_t pid) {
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 }
 
-// A task's storage has its pidfd for a key.
+// The key of a task's storage is a pidfd.
 std::optional<agent_member> member(const bpf_map* members, pid_t pid) {
   const UniqueFd process = open_process(pid);
   if (!process) return std::nullopt;
@@ -113,7 +115,7 @@ Status put_member(const bpf_map* members, pid_t pid, const agent_session& sessio
 // What a program of the kind iter/task writes about the tasks that `about` selects.
 template <typename Record>
 std::vector<Record> read_tasks(const bpf_program* program, bpf_iter_link_info about) {
-  // Far more than there is of anything that makes sense: what follows would be a burden only.
+  // Far more than there can sensibly be; more would only be a burden.
   constexpr size_t most = 4096;
   bpf_iter_attach_opts options{};
   options.sz = sizeof(options);
@@ -133,11 +135,11 @@ std::vector<Record> read_tasks(const bpf_program* program, bpf_iter_link_info ab
   return records;
 }
 
-// Fewer than fit into the buffer: whoever fills it as fast as it is emptied has no one's full
-// attention. The fd stays ready.
+// Fewer than the buffer holds: somebody who fills it as fast as it is emptied must not keep this
+// process busy. The fd stays ready.
 constexpr int events_a_drain = 2048;
 
-// Negative ends the drain after this event.
+// A negative result ends the drain after this event.
 int handle_event(void* context, void* data, size_t size) {
   const auto event = decode_event({static_cast<const std::byte*>(data), size});
   if (!event) return 0;
@@ -196,7 +198,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options, Probes probes) {
   if (!monitor.ring_) return explain("cannot map the ring buffer", errno);
   if (const int error = agent_monitor_bpf__attach(&skeleton); error != 0)
     return explain("cannot attach the kernel programs", -error);
-  // A kernel may have the functions, and lack what attaches a program to them.
+  // A kernel may have the functions, but not what attaches a program to them.
   if (probes == Probes::fentry) {
     if (auto status = monitor.watch_terminals(); !status)
       return tl::make_unexpected(status.error());
@@ -305,7 +307,7 @@ Status AgentMonitor::adopt_read(pid_t tid, int fd, const agent_terminal& termina
 
 void AgentMonitor::drop(pid_t leader) {
   const auto pid = static_cast<uint32_t>(leader);
-  // May be gone already: the kernel forgets a leader that exits.
+  // It may be gone already: the kernel forgets a leader that exits.
   erase(skeleton_->maps.sessions, pid);
   set_quiet(leader, false);
 }
@@ -315,7 +317,7 @@ void AgentMonitor::set_quiet(pid_t leader, bool quiet) {
   if (!quiet) {
     erase(skeleton_->maps.quiet, pid);
   } else if (auto status = put(skeleton_->maps.quiet, pid, uint8_t{1}); !status) {
-    spdlog::debug("{}", status.error().message);  // it costs wake-ups, nothing else
+    spdlog::debug("{}", status.error().message);  // a failure costs wake-ups, and nothing else
   }
 }
 

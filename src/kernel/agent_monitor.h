@@ -1,5 +1,5 @@
-// The kernel programs' only user: loads them, attaches the terminal programs while there is a
-// session, and hands out their events.
+// The only user of the kernel programs: loads them, attaches the terminal programs while there is a
+// session, and passes on their events.
 #pragma once
 
 #include <sys/types.h>
@@ -27,7 +27,7 @@ struct bpf_program;
 
 namespace ebpf_ai_monitor {
 
-// Where reads and writes of terminals are seen. The events are the same.
+// Where the kernel programs see reads and writes of terminals. The events are the same.
 enum class Probes {
   tracepoint,  // at the system calls: every read and write of the machine pays while there is a
                // session
@@ -42,75 +42,75 @@ constexpr std::string_view name_of(Probes probes) {
 class AgentMonitor {
  public:
   struct Options {
-    // What agents may be called, in at most 15 bytes each: AgentNames::for_kernel().
+    // The names that agents may have, at most 15 bytes each: AgentNames::for_kernel().
     std::set<std::string> names;
-    // Watch only these users' processes; empty: everyone's.
+    // Watch only the processes of these users; empty: of all users.
     std::set<uid_t> users;
-    // Size of the ring buffer: a power of two and a multiple of the page size. An animated agent
-    // fills about 1.5 KiB a second of it between two looks, which are at most a threshold apart.
+    // Size of the ring buffer: a power of two, and a multiple of the page size. An animated agent
+    // writes about 1.5 KiB a second into it. The buffer is emptied at least once in a threshold.
     uint32_t ring_bytes = 256 * 1024;
-    // What sockets move (AGENT_SOCK_*). It costs every socket call of the machine some 100 ns while
-    // there is a session.
+    // Report what sockets transfer (AGENT_SOCK_*). While there is a session, this makes every
+    // socket call on the machine some 100 ns slower.
     bool sockets = false;
-    // For a trace: every write and every socket call as an event of its own, and changes of the
-    // terminal's mode, which cost every ioctl of the machine as much.
+    // For a trace: report every write and every socket call as an event of its own, and changes of
+    // the terminal's mode. The latter makes every ioctl on the machine as much slower.
     bool everything = false;
-    // None: fentry where the kernel can do it.
+    // None: fentry if the kernel supports it.
     std::optional<Probes> probes = std::nullopt;
   };
 
-  // Loads and attaches the process programs. The error says what the kernel lacks and the remedy.
+  // Loads and attaches the process programs. The error says what the kernel lacks, and the remedy.
   static Result<AgentMonitor> load(const Options& options);
   AgentMonitor(AgentMonitor&&) noexcept;
   AgentMonitor& operator=(AgentMonitor&&) noexcept;
   ~AgentMonitor();
 
   Probes probes() const { return probes_; }
-  // Watches for other names and users from now on.
+  // From now on, watches these names and users.
   Status watch_for(const std::set<std::string>& names, const std::set<uid_t>& users);
 
-  // Readable when there are events that want to be looked at now.
+  // Readable when there are events that should be handled now.
   int fd() const;
-  // Hands out the events there are, in the order in which the kernel made them; after very many,
-  // the rest is for the next time: false.
+  // Passes on the available events, in the order in which the kernel created them. False: there
+  // were very many, and the rest is for the next call.
   bool drain(const std::function<void(const agent_event&)>& handle);
 
-  // Whether tracepoints can be attached with what capabilities this process has left.
+  // Whether the remaining capabilities of this process are enough to attach tracepoints.
   Status try_tracepoints() const;
   // Whether the terminal programs are attached.
   bool watches_terminals() const { return !terminal_links_.empty(); }
   Status watch_terminals();
   void stop_watching_terminals();
 
-  // Makes a running process the leader of a session on its controlling terminal, or another one its
-  // member. A session that the kernel began itself is left as it is.
+  // Makes a running process the leader of a session on its controlling terminal, or a member of a
+  // session. A session that the kernel itself has begun stays as it is.
   Status adopt_leader(const ProcessId& leader);
-  // A member of a session that exists stays where it is.
+  // A process that is already a member of a session stays in it.
   Status adopt_member(const ProcessId& leader, pid_t member);
-  // A member's thread that is in a read of the session's terminal already: its return will be told.
-  // `terminal` as it was found before.
+  // A member's thread that is already in a read of the session's terminal: the return of this read
+  // will be reported. `terminal`: as it was found before.
   Status adopt_read(pid_t tid, int fd, const agent_terminal& terminal);
-  // Forgets a session; its members are nobody's then.
+  // Forgets a session. Its members then belong to none.
   void drop(pid_t leader);
-  // Output of a quiet session is recorded but wakes nobody: its reader looks at a deadline.
+  // Output of a quiet session is recorded, but wakes nobody: the reader looks at a deadline.
   void set_quiet(pid_t leader, bool quiet);
 
-  // The leader of the session that a process is a member of, until it ends.
+  // The leader of the session to which a process belongs, until the process ends.
   std::optional<pid_t> leader_of(pid_t member) const;
-  // Every session that the kernel has, by its leader, also those that user space was not told of.
+  // Every session of the kernel programs, by its leader, even those whose events were lost.
   std::map<pid_t, agent_session> sessions() const;
-  // Time of the session's last write, whether there was an event for it or not.
+  // Time of the session's last write, whether it had an event or not.
   std::optional<Nanoseconds> last_write(pid_t leader) const;
-  // The controlling terminal of a process; none if it has none, or is gone.
+  // The controlling terminal of a process. None: it has no terminal, or is gone.
   std::optional<agent_terminal> terminal(pid_t pid) const;
-  // Of a process's threads those that are not at rest, or in a read of its controlling terminal.
+  // The threads of a process that are busy, or in a read of its controlling terminal.
   std::vector<agent_thread> threads(pid_t pid) const;
 
   uint64_t received() const { return received_; }
-  // By agent_loss.
+  // Indexed by agent_loss.
   using Losses = std::array<uint64_t, AGENT_LOSSES>;
   Losses losses() const;
-  // Events that found no room, and members and sessions that found no slot.
+  // Events for which there was no room, and members and sessions that got no slot.
   static uint64_t lost(const Losses& losses);
   uint64_t lost() const { return lost(losses()); }
 

@@ -10,8 +10,8 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// bpf_iter over one process, and bpf_loop as it is used: the oldest kernel that the programs ran
-// on.
+// bpf_iter over one process, and bpf_loop as it is used here: the oldest kernel on which the
+// programs have run.
 constexpr int oldest_major = 6;
 constexpr int oldest_minor = 1;
 
@@ -41,7 +41,7 @@ Finding types(const std::string& root) {
           "boot one that is built with CONFIG_DEBUG_INFO_BTF=y"};
 }
 
-// kernel_lockdown(7): "confidentiality" lets nobody read kernel memory, programs neither.
+// kernel_lockdown(7): with "confidentiality", nobody may read kernel memory, not even BPF programs.
 Finding lock(const std::string& root) {
   std::ifstream file(root + lockdown);
   std::string modes;

@@ -9,8 +9,8 @@ constexpr int adoption_looks = 4;
 
 }  // namespace
 
-// More than one look, as a process may have forked before its own turn came; not without end, as
-// new ones that were inherited are found as well.
+// More than one pass, because a process may have forked before its turn came; but not endlessly,
+// because each pass also finds new processes, which are members by inheritance.
 std::vector<pid_t> adopt_descendants(AgentMonitor& monitor, const AgentFinder& finder,
                                      const ProcessId& leader) {
   std::vector<pid_t> members;

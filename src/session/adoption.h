@@ -1,4 +1,4 @@
-// Makes what runs already known to the kernel programs.
+// Makes the kernel programs know processes that already run.
 #pragma once
 
 #include <vector>
@@ -8,9 +8,9 @@
 
 namespace ebpf_ai_monitor {
 
-// From its adoption on the kernel inherits for a process; who was forked before is looked up: all
-// descendants of `leader`, a leader that was adopted, become members. Returns those that were
-// there, parents before their children.
+// After its adoption, the kernel programs add each new process of a process. Those that were forked
+// before are looked up: all descendants of `leader`, an adopted leader, become members. Returns
+// those that were there, parents before their children.
 std::vector<pid_t> adopt_descendants(AgentMonitor& monitor, const AgentFinder& finder,
                                      const ProcessId& leader);
 

@@ -9,11 +9,11 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr int max_ancestors = 64;  // deeper than any real chain; ends a loop over reused pids
+constexpr int max_ancestors = 64;  // deeper than any real chain; ends a loop through reused pids
 constexpr size_t max_descendants = 256;
-constexpr size_t max_text = 512;  // a socket's path has at most 107
+constexpr size_t max_text = 512;  // the path of a socket has at most 107
 
-// The library's writer puts U+FFFD where the text is no UTF-8.
+// The library's writer puts U+FFFD in place of what is not UTF-8.
 std::string short_text(const std::string& text) {
   using nlohmann::json;
   const json cut = text.substr(0, max_text);
@@ -104,7 +104,8 @@ std::vector<FoundAgent> AgentFinder::running(const Known& known) const {
 
 std::vector<pid_t> AgentFinder::descendants(pid_t ancestor) const {
   std::vector<pid_t> found{ancestor};
-  std::set<pid_t> seen{ancestor};  // read at two times, /proc may know of a loop
+  std::set<pid_t> seen{
+      ancestor};  // if processes change meanwhile, /proc may seem to contain a loop
   for (size_t next = 0; next < found.size(); ++next) {
     for (const pid_t child : proc_.children(found[next])) {
       if (found.size() > max_descendants) break;

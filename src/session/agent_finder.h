@@ -1,4 +1,4 @@
-// Looks a process up in /proc: is it an agent that its user talks to?
+// Looks up a process in /proc: is it an agent that its user talks to?
 #pragma once
 
 #include <functional>
@@ -16,20 +16,22 @@ namespace ebpf_ai_monitor {
 struct FoundAgent {
   ProcessId id;
   pid_t parent = 0;
-  uid_t user = 0;      // whose agent it is: of a user namespace, its owner
-  std::string name;    // the name it was matched by
+  uid_t user = 0;    // to whom the agent belongs: in a user namespace, the owner of that namespace
+  std::string name;  // the name by which it was recognized
   dev_t terminal = 0;  // its controlling terminal
-  // Session id: a terminal has one, and a device number may be another container's terminal, too.
+  // Session id. A terminal has only one session, while a device number may also be that of another
+  // container's terminal.
   pid_t session = 0;
-  // In the foreground of its terminal, or the owner of what is, and talking to that terminal. False
-  // for `claude -p` in a pipe or an agent in the background: it becomes an agent if it ever reads
-  // from the terminal, which only a foreground process can do.
+  // It (or a process that it started) is in the foreground of its terminal, and the terminal is its
+  // input and output. False for `claude -p` in a pipe, or an agent in the background: such a
+  // process becomes an agent when it reads from the terminal, which only a foreground process can
+  // do.
   bool interactive = false;
-  bool given = false;  // its command line asks for work
+  bool given = false;  // the command line asks for work
 };
 
-// What its user gave the process to know: values of its environment. Valid UTF-8, and short: they
-// are passed on over D-Bus and to the user's bridge.
+// What its user has passed to the process: values of its environment. They are valid UTF-8 and
+// short, because they go to D-Bus and to the user's bridge.
 struct AgentContext {
   std::string project;    // I3PM_PROJECT_NAME
   std::string tmux;       // TMUX
@@ -39,14 +41,15 @@ struct AgentContext {
 
 class AgentFinder {
  public:
-  // What the kernel says of a process and its controlling terminal. Not what /proc/<pid>/fd leads
-  // to: a process has whatever it likes mounted there, a file system that never answers, say.
+  // What the kernel knows about a process and its controlling terminal. This does not use the
+  // targets of /proc/<pid>/fd: a process can mount anything there, for example a file system that
+  // never answers.
   struct Terminal {
-    uid_t user = 0;          // whose agent the process would be
+    uid_t user = 0;          // to whom the agent would belong
     bool is_input = false;   // its fd 0 is that terminal
-    bool is_output = false;  // its fd 1 is
+    bool is_output = false;  // its fd 1 is that terminal
   };
-  // None where the process has no terminal, or is gone.
+  // None: the process has no terminal, or is gone.
   using TerminalOf = std::function<std::optional<Terminal>(pid_t)>;
 
   AgentFinder(AgentNames names, Proc proc, TerminalOf terminal_of)
@@ -56,20 +59,20 @@ class AgentFinder {
   void set_names(AgentNames names) { names_ = std::move(names); }
   const Proc& proc() const { return proc_; }
 
-  // Agents by the names that they were matched by, whatever they have called themselves since.
+  // Recognizes agents by the names that they have had, whatever they have called themselves since.
   using Known = std::map<ProcessId, std::string>;
 
-  // None if the process has ended, has another name, or no controlling terminal.
+  // None: the process has ended, has another name, or no controlling terminal.
   std::optional<FoundAgent> look_at(pid_t pid, const Known& known = {}) const;
   // Why a process is no agent that its user talks to, as a sentence.
   std::string why_no_agent(pid_t pid) const;
-  // Whether it, or what it has started, has its terminal now.
+  // Whether it, or a process that it has started, has its terminal now.
   bool in_foreground(pid_t pid) const;
   AgentContext context(pid_t pid) const;
-  // Every agent that runs, oldest first; one that another of them started on the same terminal is
-  // part of that one and not listed.
+  // Every agent that runs, the oldest first. If one agent has started another on the same terminal,
+  // the other is part of the first, and not listed.
   std::vector<FoundAgent> running(const Known& known = {}) const;
-  // Its descendants, parents before their children; of very many the nearest.
+  // Its descendants, parents before their children; if there are very many, the nearest.
   std::vector<pid_t> descendants(pid_t ancestor) const;
 
  private:

@@ -10,12 +10,12 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// More than the ring buffer has room for; what is written faster than that is not waited for.
+// More than the ring buffer holds; the recorder does not wait for what is written faster.
 constexpr int drains_of_everything = 200;
 constexpr auto look_accuracy = std::chrono::milliseconds(1);
 
-// "pts/3, foot": the terminal's device, and the process that it belongs to: the first ancestor that
-// is not on it itself.
+// "pts/3, foot": the device of the terminal, and the process that shows it: the first ancestor that
+// is not itself on this terminal.
 std::string describe_terminal(const FoundAgent& agent, const Proc& proc) {
   std::string text = terminal_name(agent.terminal);
   std::set<pid_t> seen;
@@ -26,7 +26,7 @@ std::string describe_terminal(const FoundAgent& agent, const Proc& proc) {
   return text;
 }
 
-// Eyes that remember what they have seen.
+// Remembers what `Eyes` have seen.
 class NotingLooks : public SessionLooks {
  public:
   using SessionLooks::SessionLooks;
@@ -45,7 +45,7 @@ class NotingLooks : public SessionLooks {
 
  private:
   bool found_busy_ = false;
-  bool found_stop_ = false;  // or the end of one
+  bool found_stop_ = false;  // or when one has ended
 };
 
 agent_event blank_event(uint16_t type, pid_t pid) {
@@ -74,7 +74,7 @@ Status Recorder::record_running(const FoundAgent& agent) {
   if (auto status = monitor_.watch_terminals(); !status) return status;
   if (auto status = monitor_.adopt_leader(agent.id); !status) return status;
   adopt_descendants(monitor_, finder_, agent.id);
-  // What they did until now is part of the present, which is written next.
+  // What they have done until now is part of the present state, which is written next.
   for (int i = 0; i < drains_of_everything && !monitor_.drain([](const agent_event&) {}); ++i) {
   }
   const auto stat = finder_.proc().stat(agent.id.pid);
@@ -89,7 +89,7 @@ Status Recorder::record_running(const FoundAgent& agent) {
   return {};
 }
 
-// The terminal programs are there before the session, so that not one of its events is missed.
+// The terminal programs are attached before the session begins, so that no event of it is missed.
 Status Recorder::record_next() { return monitor_.watch_terminals(); }
 
 bool Recorder::catch_up() {
@@ -112,7 +112,7 @@ void Recorder::on_event(const agent_event& event) {
   if (ended_) return;
   if (!agent_) {
     consider(event);
-    // The trace's first line has told this one.
+    // The first line of the trace has already reported this one.
     if (agent_ && event.type == AGENT_EXEC && agent_->name == event.exec.comm) return;
   }
   if (!agent_ || event.session != static_cast<uint32_t>(agent_->id.pid) ||
@@ -122,13 +122,13 @@ void Recorder::on_event(const agent_event& event) {
   if (event.type == AGENT_EXIT && event.pid == event.session) end();
 }
 
-// As the daemon does: a process by that name that its user talks to, as soon as that is so.
+// The rule of the daemon: a process with that name that its user talks to, as soon as this is so.
 void Recorder::consider(const agent_event& event) {
   const auto leader = static_cast<pid_t>(event.session);
   const bool is_exec = event.type == AGENT_EXEC;
   if (!is_exec && event.type != AGENT_READ_EXIT && event.type != AGENT_OUTPUT) return;
   auto found = finder_.look_at(leader);
-  // The leader may be a wrapper (`timeout 1h claude`): then this is the agent.
+  // The leader may be a wrapper (`timeout 1h claude`). Then this is the agent.
   if (!found && is_exec && event.pid != event.session) {
     found = finder_.look_at(static_cast<pid_t>(event.pid));
     if (found && monitor_.adopt_leader(found->id)) {
@@ -141,7 +141,7 @@ void Recorder::consider(const agent_event& event) {
   const bool is_it = found && found->id.start_ticks == start_ticks(event);
   if (is_it && found->interactive) {
     begin(*found, Nanoseconds(event.time_ns));
-    // Of one that was let run for a while, the beginning was passed over.
+    // It ran unrecorded for a while, so its beginning is missing.
     if (!is_exec || event.pid != event.session) write_present();
     listener_.on_begin(*found);
   } else if (!is_it && is_exec) {
@@ -162,13 +162,13 @@ void Recorder::begin(const FoundAgent& agent, Nanoseconds now) {
   header.start = std::chrono::duration<double>(now).count();
   listener_.write(trace::header_text(header) + "\n");
   recorded_.emplace(header.agent, judge::Rules{}, [](const ReplayedTransition&) {});
-  // By this line a reader knows where the session begins, whatever the process is called.
+  // This line shows a reader where the session begins, whatever the process is called.
   write_event(exec_of(agent.id.pid, agent.name));
   if (agent.given) write_line(trace::given_text(agent.id.pid, latest_));
 }
 
-// What a session that runs already looks like, in lines that replay: its members, the terminal's
-// mode, the reads that they are in.
+// Describes a session that already runs, in lines that can be replayed: its members, the mode of
+// the terminal, and the reads in progress.
 void Recorder::write_present() {
   const pid_t leader = agent_->id.pid;
   const Proc& proc = finder_.proc();
@@ -203,7 +203,7 @@ void Recorder::write_present() {
 void Recorder::write_event(agent_event event) {
   const trace::Time time = event.time_ns == 0 ? latest_ : trace_time(Nanoseconds(event.time_ns));
   event.time_ns = static_cast<uint64_t>(time.count());
-  // The daemon takes no silence for a wait that it has not looked at before its end.
+  // The daemon looks before it takes a silence for a wait.
   const judge::Watch& watch = recorded_->watch();
   for (const auto judged = judge::event_of(event); judged && watch.drew_unwatched(*judged);)
     write_line(trace::look_text({.due = *watch.deadline(), .busy = true, .stopped = false},
@@ -244,15 +244,15 @@ void Recorder::rearm() {
   }
 }
 
-// Events of two CPUs may come in the wrong order by some microseconds; a trace is in order of time,
-// and a microsecond is what its text is exact to.
+// Events of two CPUs may arrive in the wrong order, by some microseconds. A trace is in order of
+// time, and its text is exact to a microsecond.
 trace::Time Recorder::trace_time(Nanoseconds time) {
   latest_ =
       std::max<trace::Time>(latest_, std::chrono::floor<std::chrono::microseconds>(time - began_));
   return latest_;
 }
 
-// A process, a read may be among what was lost: what is there now is written again.
+// A process or a read may be among the lost events, so the present state is written again.
 void Recorder::check_losses() {
   const uint64_t losses = monitor_.lost();
   if (losses == known_losses_) return;
@@ -264,7 +264,7 @@ void Recorder::check_losses() {
   if (stat && !stat->ended() && stat->id == agent_->id) {
     write_present();
   } else {
-    end();  // its exit was among them
+    end();  // its exit was among the lost events
   }
 }
 

@@ -1,6 +1,6 @@
-// Writes one agent's session as a trace, from the kernel's events: a session that runs already, or
-// the next that starts. It also looks at the session when the daemon would, with its default rules,
-// and writes what it has found: a replay cannot look.
+// Writes the session of one agent as a trace, from the kernel's events: a session that already
+// runs, or the next that starts. It also looks at the session when the daemon would, with the
+// default rules, and writes what it has found, because a replay cannot look.
 #pragma once
 
 #include <functional>
@@ -18,28 +18,29 @@ namespace ebpf_ai_monitor {
 class Recorder {
  public:
   struct Listener {
-    std::function<void(const FoundAgent&)> on_begin;     // from now on it is recorded
-    std::function<void(const std::string& line)> write;  // with its line end
+    std::function<void(const FoundAgent&)> on_begin;     // recording has begun
+    std::function<void(const std::string& line)> write;  // a line of the trace, with its line end
     std::function<void()> on_end;                        // the session is over
   };
 
-  // `monitor` was loaded with `everything`, for the names that the next session may have.
+  // `monitor` was loaded with `everything`, and with the names that the next session may have.
   Recorder(EventLoop& loop, AgentMonitor monitor, AgentNames names, Listener listener);
 
-  // Either of the two. The error says why there is nothing to record.
+  // Call one of these two. The error says why there is nothing to record.
   Status record_running(const FoundAgent& agent);
   Status record_next();
 
-  // Handles what the kernel has told by now; after very many, the rest is for the next time: false.
+  // Handles what the kernel has reported by now. False: there was very much, and the rest is for
+  // the next call.
   bool catch_up();
-  // Ends the trace at this moment: what was silent until now is known to be.
+  // Ends the trace at this moment, so that a silence until now is in it.
   void finish();
 
   uint64_t events() const { return events_; }
   uint64_t lost() const { return known_losses_; }
-  // Of the recorded session, as the daemon would see it by now.
+  // The state of the recorded session, as the daemon would see it now.
   State state() const { return recorded_ ? recorded_->watch().state() : State::unknown; }
-  // Since the trace's beginning.
+  // Since the beginning of the trace.
   trace::Time elapsed() const;
 
  private:
@@ -59,7 +60,7 @@ class Recorder {
   const AgentFinder finder_;
   const Listener listener_;
   std::optional<FoundAgent> agent_;
-  std::optional<RecordedSession> recorded_;  // what a replay of the lines so far has made of them
+  std::optional<RecordedSession> recorded_;  // what a replay makes of the lines so far
   bool ended_ = false;
   Nanoseconds began_{};
   trace::Time latest_{};

@@ -6,9 +6,9 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// So late a look at a deadline says that the machine had no processor for anybody.
+// A look that comes this long after its deadline shows that the machine had no free processor.
 constexpr auto stall = std::chrono::milliseconds(100);
-// Who reads keys has one thread for that, or two.
+// A program that reads keys has one thread for that, or two.
 constexpr size_t max_reads = 16;
 
 }  // namespace
@@ -47,7 +47,7 @@ bool SessionLooks::busy(const judge::Session& session, judge::Time late) {
          std::ranges::any_of(monitor_.threads(session.processes.drawer()), &agent_thread::busy);
 }
 
-// Where nobody has been seen to draw, the leader is looked at.
+// If no process was seen to draw, look at the leader.
 bool SessionLooks::stopped(const judge::Session& session) {
   const pid_t drawer = session.processes.drawer();
   const auto stat = finder_.proc().stat(session.processes.draws(drawer) ? drawer : agent_.id.pid);

@@ -1,5 +1,5 @@
-// What only a look tells of a session: into /proc, and into the kernel programs' maps. The tracker
-// looks with these eyes, and the recorder writes down what they have seen.
+// What only a look reveals about a session: a look into /proc, and into the maps of the kernel
+// programs. The tracker uses these eyes; the recorder also writes down what they have seen.
 #pragma once
 
 #include <functional>
@@ -11,23 +11,23 @@
 
 namespace ebpf_ai_monitor {
 
-// For a finder that lives no longer than `monitor`.
+// For a finder that does not outlive `monitor`.
 AgentFinder::TerminalOf terminals_of(const AgentMonitor& monitor);
 
-// A thread that is in a read of its process's controlling terminal.
+// A thread that is in a read of the controlling terminal of its process.
 struct TerminalRead {
   pid_t pid;
   pid_t tid;
   int fd;
 };
 
-// Those of a session that are in one now: from now on the kernel programs know of them, too.
+// The threads of a session that are in a read now. From now on, the kernel programs know of them.
 std::vector<TerminalRead> adopt_reads(AgentMonitor& monitor, const AgentFinder& finder,
                                       pid_t leader, const agent_terminal& terminal);
 
 class SessionLooks : public judge::Eyes {
  public:
-  // All of them stay their owners' and live longer.
+  // Borrows all of these; they must outlive this.
   SessionLooks(AgentMonitor& monitor, const AgentFinder& finder, const FoundAgent& agent,
                std::function<void()> ask_for_title = {})
       : monitor_(monitor),

@@ -11,31 +11,33 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// sd-event makes full use of it. A look at one session's deadline puts off those of all that have
-// written meanwhile, so to wake up later than needed would save no wake-up.
+// sd-event uses all of this as delay. A look at the deadline of one session postpones the deadlines
+// of all that have written meanwhile, so waking up later than needed would not save a wake-up.
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
-// A link of a program that was attached before may live on for a moment in a process that has been
-// forked just now.
+// The link of a program that was attached before may live for a moment longer in a process that has
+// just been forked.
 constexpr auto first_attach_retry = std::chrono::milliseconds(100);
 constexpr auto last_attach_retry = std::chrono::seconds(5);
 // The next agent often follows at once.
 constexpr auto idle_before_detaching = std::chrono::seconds(1);
-// Looks at what was lost take no more of a processor than this, in the long run and at once; then
+// In the long run and at once, looks at what was lost use no more of a processor than this; then
 // events have their turn.
 constexpr double look_share = 0.02;
 constexpr double looks_at_most = 0.5;  // seconds
 constexpr auto looks_a_turn = std::chrono::milliseconds(20);
-// Lines of the log on one thing.
+// Lines in the log about one subject.
 constexpr double lines_a_second = 1.0 / 60;
 constexpr double lines_at_once = 1;
-// More than anyone looks at; what has no place in it either is found when a place is free.
+// More than anybody reads. An agent that has no place in this list either is found when a place is
+// free.
 constexpr size_t max_refused = 4096;
 constexpr size_t changes_kept = 8;
-// Of half a second and more: longer than a question about them takes.
+// The time for which output is remembered, in pieces of half a second and more: longer than a
+// question about it takes.
 constexpr size_t writes_kept = 16;
 constexpr auto activity_ends = std::chrono::seconds(1);
 constexpr size_t members_named = 32;
-// From a title's change to its report.
+// From the change of a title to its report.
 constexpr auto longest_delay = std::chrono::seconds(1);
 
 }  // namespace
@@ -83,13 +85,13 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
     if (sessions_.contains(found.id.pid)) continue;
     const auto known = std::ranges::find(kept, found.id, &KeptSession::id);
     const bool is_kept = known != kept.end();
-    if (is_kept) found.interactive = true;  // it was, and may be suspended now
+    if (is_kept) found.interactive = true;  // it was an agent, and may be suspended now
     add(found, now, is_kept ? &*known : nullptr);
     const auto added = sessions_.find(found.id.pid);
     if (added == sessions_.end()) continue;
     added->second.writes.assume(now);
     if (is_kept) continue;
-    // It may be starting up, or have run for a while.
+    // It may just be starting, or have run for a while.
     const auto terminal = monitor_.terminal(found.id.pid);
     if (!terminal) continue;
     judge::Event age;
@@ -134,7 +136,7 @@ Status SessionTracker::reconfigure(const std::set<std::string>& watched, AgentNa
   tick.time = now;
   for (auto& [pid, session] : sessions_) {
     session.watch.set_rules(rules_);
-    take(session, tick);  // for its new deadline
+    take(session, tick);  // because it has a new deadline
   }
   refused_.clear();
   scan();
@@ -219,14 +221,14 @@ void SessionTracker::mark_seen(const ProcessId& id) {
 }
 
 void SessionTracker::hear_title(const ProcessId& id, const judge::Event& title) {
-  // What it did before is told first.
+  // What it did before must be reported first.
   catch_up();
   const auto found = sessions_.find(id.pid);
   if (found == sessions_.end() || found->second.agent.id != id) return;
   AgentSession& session = found->second;
   SessionLooks looks(monitor_, finder_, session.agent);
   judge::Event heard = title;
-  // Nothing is told of the past that has been judged.
+  // Nothing about the past is reported that has been judged already.
   heard.time = std::clamp(title.time, monotonic_now() - longest_delay, monotonic_now());
   drive(session, [&](const judge::Watch::Tell& tell) { session.watch.hear(heard, looks, tell); });
   rearm();
@@ -258,8 +260,9 @@ void SessionTracker::on_event(const agent_event& event) {
   if (event.type == AGENT_EXIT && event.pid == event.session) forget(leader);
 }
 
-// An exec in a session that is not known: a new one, or one whose leader was looked at and let go.
-// That was a wrapper (`timeout 1h claude`, `env`, a script), and this may be the agent.
+// An exec in a session that is not known here: a new session, or one whose leader was examined and
+// released. Such a leader was a wrapper (`timeout 1h claude`, `env`, a script), and this may be the
+// agent.
 void SessionTracker::on_sighting(const agent_event& event) {
   const auto pid = static_cast<pid_t>(event.pid);
   const bool is_leader = event.pid == event.session;
@@ -267,12 +270,13 @@ void SessionTracker::on_sighting(const agent_event& event) {
   if (found && (!is_leader || found->id.start_ticks == start_ticks(event))) {
     if (!sessions_.contains(pid)) add(*found, judge::Time(event.time_ns));
   } else if (is_leader) {
-    monitor_.drop(pid);  // no agent, or gone already
+    monitor_.drop(pid);  // no agent, or already gone
   }
 }
 
-// In raw mode only a program that takes keys reads. A line may be a password that a pipeline's
-// member asks for; then /proc must show that the terminal is the agent's input and output by now.
+// In raw mode, only a program that handles keys reads. A line may be a password that a member of a
+// pipeline asks for; so then /proc must show that the terminal has become the agent's input and
+// output.
 bool SessionTracker::may_be_interactive_now(AgentSession& session, const agent_event& event) {
   if (event.type == AGENT_READ_EXIT && event.read.bytes > 0 && event.read.line_mode == 0)
     return true;
@@ -285,8 +289,8 @@ bool SessionTracker::may_be_interactive_now(AgentSession& session, const agent_e
   return found && found->id == session.agent.id && found->interactive;
 }
 
-// There is a place for whoever has fewer than are left: however many a user takes, the next one
-// finds some.
+// A user gets a place if they have fewer sessions than there are places left. So however many one
+// user takes, the next one finds some.
 bool SessionTracker::has_place(uid_t user) const {
   const auto count = counts_.find(user);
   return (count == counts_.end() ? 0 : count->second.sessions) + sessions_.size() < places_;
@@ -322,7 +326,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   }
   attach_retry_ = first_attach_retry;
   watched = monitor_.adopt_leader(found.id);
-  // It may have ended meanwhile, and the kernel told of that before there was a session.
+  // It may have ended meanwhile, and the kernel has reported that before there was a session.
   if (!watched || !runs()) {
     if (!watched && runs())
       spdlog::error("{} (pid {}) is not watched: {}", found.name, leader, watched.error().message);
@@ -412,7 +416,8 @@ void SessionTracker::take(AgentSession& session, const judge::Event& event) {
   drive(session, [&](const judge::Watch::Tell& tell) { session.watch.take(event, tell); });
 }
 
-// Whatever moves a session's watch: each transition is told, and that it has begun to blink.
+// Everything that moves a session's watch goes through this: it reports each transition, and that
+// the session has begun to blink.
 void SessionTracker::drive(AgentSession& session,
                            const std::function<void(const judge::Watch::Tell&)>& move) {
   const bool blinked = session.watch.session().blinks();
@@ -423,13 +428,14 @@ void SessionTracker::drive(AgentSession& session,
   set_due(session);
 }
 
-// A look that has been put off keeps its place: that is seen when its turn comes, for what draws
-// puts it off again and again.
+// A postponed look keeps its place. This is noticed when its turn comes, because a session that
+// draws postpones it again and again.
 void SessionTracker::set_due(AgentSession& session) {
   const auto next = session.watch.next_look();
   const pid_t leader = session.agent.id.pid;
-  // What a session at work draws and sends wakes nobody (submit_for_deadline), and may bring its
-  // deadline nearer: an answer to a request, say. One that is far away is not waited for.
+  // What a working session draws and sends wakes nobody (submit_for_deadline), but may bring its
+  // deadline nearer: an answer to a request, for example. A deadline that is far away is not waited
+  // for.
   const judge::Time now = monotonic_now();
   if (session.watch.state() == State::working && next && *next > now + rules_.wait_threshold) {
     if (far_.empty()) poll_timer_->arm(now + rules_.wait_threshold / 2);
@@ -487,7 +493,7 @@ void SessionTracker::rearm() {
   deadline_timer_->disarm();
 }
 
-// What was lost is looked up, as soon as there is time for it.
+// What was lost is looked up as soon as there is time for it.
 void SessionTracker::check_losses() {
   const auto losses = monitor_.losses();
   if (losses == known_losses_) return;
@@ -505,8 +511,8 @@ void SessionTracker::check_losses() {
   look_timer_->arm(look_time_.next(now));
 }
 
-// A turn of looks at what was lost. It is paid for afterwards: nothing is looked at for so long
-// that this stays a small share of the time.
+// A turn of looks at what was lost. Its time is charged afterwards: then there are no looks for so
+// long that they remain a small share of the time.
 void SessionTracker::look_again() {
   catch_up();
   const Nanoseconds began = thread_cpu_time();
@@ -523,9 +529,9 @@ void SessionTracker::look_again() {
   rearm();
 }
 
-// Which sessions have lost something, by what the kernel has of each: those that it has no more,
-// those that are not known here, and those that it has counted a loss of. And whoever found no
-// place.
+// Which sessions have lost something, according to the kernel's list of sessions: those that it no
+// longer has, those that are not known here, and those for which it has counted a loss. And agents
+// without a place.
 void SessionTracker::find_losses() {
   const auto in_kernel = monitor_.sessions();
   for (const auto& [leader, session] : sessions_) {

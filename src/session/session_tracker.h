@@ -1,5 +1,5 @@
-// Every agent's session, from its first sighting to its end: ties the kernel's events to /proc (who
-// is it?) and to the judge (what does it do?).
+// Every agent's session, from its first sighting to its end: connects the kernel's events with
+// /proc (who is it?) and with the judge (what does it do?).
 #pragma once
 
 #include <deque>
@@ -19,16 +19,17 @@
 
 namespace ebpf_ai_monitor {
 
-// When a session has written to its terminal, as the kernel tells it: to 0.05 s, but for the first
-// write after a silence.
+// When a session has written to its terminal, as the kernel reports it: exact to 0.05 s, except for
+// the first write after a silence.
 class RecentWrites {
  public:
   void add(judge::Time time);
-  // It may have written until now: nobody has watched.
+  // It may have written until now, because nobody has watched it.
   void assume(judge::Time now) { times_.push_back(now); }
-  // Since then without a gap of a second; 0: never, or since before it was watched.
+  // Since when it has written without a gap of a second; 0: it never has, or it began before it was
+  // watched.
   judge::Time began() const { return began_; }
-  // The last one until then. 0: none; where all that is remembered is later, its first.
+  // The last write until then. 0: none. If everything that is remembered is later: the first write.
   judge::Time last_until(judge::Time time) const;
 
  private:
@@ -40,28 +41,29 @@ struct AgentSession {
   FoundAgent agent;
   AgentContext context;
   judge::Watch watch;
-  double started = 0;    // Unix seconds of its start
-  double since = 0;      // Unix seconds of its last transition, or of its first sighting
-  std::string why = {};  // of its last transition
+  double started = 0;    // its start, in Unix seconds
+  double since = 0;      // its last transition or its first sighting, in Unix seconds
+  std::string why = {};  // the reason for its last transition
   struct Change {
     double time;  // Unix seconds
     State to;
     std::string why;
   };
-  std::deque<Change> changes = {};  // its last transitions, the latest last
+  std::deque<Change> changes = {};  // its last transitions, the most recent one last
   int exit_code = 0;
-  int exit_signal = 0;  // 0: it exited
+  int exit_signal = 0;  // 0: it has exited
   RecentWrites writes = {};
-  // What SessionTracker knows of it beside.
-  std::optional<judge::Time> due = {};  // its place among the deadlines; its next look, or before
-  uint32_t lost = 0;                    // agent_session's, when it was looked at
-  Allowance looks{10, 10};              // while it is a candidate
+  // For SessionTracker only.
+  std::optional<judge::Time> due =
+      {};                   // its key in `deadlines_`: its next look, or an earlier time
+  uint32_t lost = 0;        // that of agent_session, when it was last looked at
+  Allowance looks{10, 10};  // while it is only a candidate
 };
 
-// What a session is continued from where another daemon watched it until just now.
+// What it takes to continue a session that another daemon has watched until just now.
 struct KeptSession {
   ProcessId id;
-  std::string name;  // the name it was matched by
+  std::string name;  // the name by which it was recognized
   judge::Session judged;
   double started = 0;
   double since = 0;
@@ -72,51 +74,51 @@ struct KeptSession {
 class SessionTracker {
  public:
   struct Listener {
-    // A session is there, or it changed; `transition` is null where only its beginning is told.
-    // After a transition to State::exited it is forgotten.
+    // A session has begun, or changed; `transition` is null if it has only begun. After a
+    // transition to State::exited, it is forgotten.
     std::function<void(const AgentSession&, const judge::Transition* transition)> on_change;
-    // Every event of the kernel, of sessions that are no agent's too. May be empty.
+    // Every event of the kernel, even of sessions that are no agent's. May be empty.
     std::function<void(const agent_event&)> on_event;
-    // One that waits has begun to blink. May be empty.
+    // A session that waits has begun to blink. May be empty.
     std::function<void(const AgentSession&)> on_blink = {};
-    // What its tmux pane's title says would help. May be empty.
+    // The title of its tmux pane would help now. May be empty.
     std::function<void(const AgentSession&)> on_doubt = {};
   };
 
-  // How many sessions may be watched. A user may have as many as there are places left, so that
-  // there is always one for another.
-  static constexpr size_t places = AGENT_SESSIONS_MAX / 4 * 3;
+  // How many sessions can be watched. A user may have as many as there are places left, so that
+  // there is always one for another user.
+  static constexpr size_t places = size_t{AGENT_SESSIONS_MAX} / 4 * 3;
 
-  // An empty `users` is everyone's.
+  // If `users` is empty: everyone.
   SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames names, std::set<uid_t> users,
                  judge::Rules rules, Listener listener, size_t places = SessionTracker::places);
 
-  // Finds the agents that run already; those in `kept` go on as they were.
+  // Finds the agents that already run. Those in `kept` continue.
   void scan(const std::vector<KeptSession>& kept = {});
   std::vector<KeptSession> keep() const;
-  // Goes by other names, users and rules from now on. A session that is none by these ends.
+  // Uses other names, users and rules from now on. Sessions that they exclude end.
   Status reconfigure(const std::set<std::string>& watched, AgentNames names, std::set<uid_t> users,
                      const judge::Rules& rules);
-  // Handles what the kernel has told by now, also what did not want to wake anybody.
+  // Handles what the kernel has reported by now, including events that wake nobody.
   void catch_up();
 
-  // By the leader's pid; only agents, not what is still a candidate.
+  // By the leader's pid. Only agents, no candidates.
   std::map<pid_t, const AgentSession*> agents() const;
-  // How many a user has.
+  // How many sessions a user has.
   size_t agents_of(uid_t user) const;
-  // How many agents found no place.
+  // How many agents have found no place.
   size_t refused() const { return refused_.size(); }
   // nullptr: there is none.
   const AgentSession* agent(const ProcessId& id) const;
-  // The agent that any process of its session, by its pid, belongs to; nullptr: it is no agent's.
+  // The agent to whose session a process belongs; nullptr: it belongs to none.
   const AgentSession* agent_of(pid_t member) const;
-  // Why there is none, as a sentence.
+  // Why a process belongs to no agent, as a sentence.
   std::string why_no_agent(pid_t pid) const;
-  // What its judge knows now, and what /proc tells beside: in words and as values.
+  // What its judge knows now, and what /proc shows in addition: in words and as values.
   std::vector<judge::Fact> explain(const AgentSession& session) const;
   // The title of its terminal has changed.
   void hear_title(const ProcessId& id, const judge::Event& title);
-  // The user of `id` has seen its completions.
+  // The user has seen the completions of `id`.
   void mark_seen(const ProcessId& id);
   const AgentMonitor& monitor() const { return monitor_; }
 
@@ -154,17 +156,17 @@ class SessionTracker {
   std::map<pid_t, AgentSession> sessions_;
   struct Count {
     size_t sessions = 0;
-    size_t agents = 0;  // those of them that are no candidates
+    size_t agents = 0;  // the sessions of sessions_ that are no candidates
   };
   std::map<uid_t, Count> counts_;
   std::map<ProcessId, FoundAgent> refused_;
   std::map<uid_t, Allowance> refusals_told_;
   std::set<std::pair<judge::Time, pid_t>> deadlines_;
-  std::set<pid_t> far_;  // at work, and their deadlines are
+  std::set<pid_t> far_;  // sessions that work, and whose deadlines are
 
   AgentMonitor::Losses known_losses_{};
   Allowance losses_told_;
-  // Looks at what was lost: those that are due, and how much time they may take.
+  // Looks at what was lost: which are due, and how much time they may use.
   Allowance look_time_;
   bool losses_due_ = false;
   bool scan_due_ = false;

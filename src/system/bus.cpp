@@ -6,8 +6,8 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr int requests_a_turn = 8;
-// Of a processor, in the long run and at once: who asks without end has the rest of the bus wait,
-// and nothing else.
+// Of a processor, in the long run and at once. A caller who asks without end delays only the other
+// callers on the bus.
 constexpr double share = 0.25;
 constexpr double seconds_at_once = 0.25;
 
@@ -20,7 +20,8 @@ BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::funct
       io_(loop.add_io(connection.getEventLoopPollData().fd, EPOLLIN,
                       [this](uint32_t) { process(); })),
       timer_(loop.add_timer([this] { process(); })),
-      // What the rest of the round sent may be waiting for room or for an answer's time-out.
+      // Messages of the rest of the turn may be waiting for room in the socket, or for an answer's
+      // time-out.
       post_(loop.add_post([this] { refresh(); })) {
   process();
 }
@@ -42,11 +43,11 @@ void BusOnLoop::process() {
 void BusOnLoop::take_turn() {
   more_ = false;
   try {
-    // Not all at once: who asks without end shall not keep the rest of the loop waiting.
+    // Not all at once: a caller who asks without end must not delay the rest of the loop.
     for (int i = 0; i < requests_a_turn; ++i) {
       if (!bus::process_one(connection_)) return refresh();
     }
-    // What sd-bus has read already makes no fd ready.
+    // What sd-bus has already read does not make an fd ready.
     more_ = true;
     timer_->arm(Nanoseconds(0));
   } catch (const sdbus::Error&) {
@@ -60,8 +61,8 @@ void BusOnLoop::take_turn() {
 void BusOnLoop::refresh() {
   if (!on_lost_ || more_ || rests_) return;
   const auto poll = connection_.getEventLoopPollData();
-  io_->set_io_events(
-      static_cast<uint32_t>(poll.events));  // POLLIN and POLLOUT are EPOLLIN, EPOLLOUT
+  io_->set_io_events(static_cast<uint32_t>(
+      poll.events));  // the values of POLLIN and POLLOUT are those of EPOLLIN and EPOLLOUT
   if (const auto deadline = bus::deadline(poll)) {
     timer_->arm(*deadline);
   } else {

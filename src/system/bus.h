@@ -1,4 +1,4 @@
-// sdbus-c++ on the event loop, and all in which its API differs between 1.x (Debian 12) and 2.x.
+// sdbus-c++ on the event loop, and all differences between its APIs 1.x (Debian 12) and 2.x.
 #pragma once
 
 #include <sdbus-c++/sdbus-c++.h>
@@ -19,7 +19,7 @@ namespace bus {
 
 struct Caller {
   uid_t user;
-  std::string name;  // the unique one
+  std::string name;  // the unique name
 };
 
 #if __has_include(<sdbus-c++/VTableItems.h>)  // 2.x
@@ -30,8 +30,8 @@ using sdbus::SignalName;
 using ErrorName = sdbus::Error::Name;
 using ReplyError = std::optional<sdbus::Error>;
 
-// The methods, signals and properties of one interface of an object, until publish() has the bus
-// know them.
+// The methods, signals and properties of one interface of an object. publish() makes them
+// available.
 class Interface {
  public:
   Interface(sdbus::IObject& object, InterfaceName name) : object_(object), name_(std::move(name)) {}
@@ -60,7 +60,7 @@ class Interface {
   std::vector<sdbus::VTableItem> items_;
 };
 
-// Has a proxy receive the signals that it was given handlers of.
+// Makes a proxy receive the signals for which it has handlers.
 inline void listen(sdbus::IProxy&) {}
 
 inline sdbus::Slot add_match(sdbus::IConnection& connection, const std::string& rule,
@@ -78,7 +78,7 @@ inline std::optional<Nanoseconds> deadline(const sdbus::IConnection::PollData& p
   return poll.timeout;
 }
 
-// The method call that the object answers now.
+// The method call that the object is answering.
 inline sdbus::Message current_call(const sdbus::IObject& object) {
   return object.getCurrentlyProcessedMessage();
 }
@@ -144,8 +144,8 @@ inline const sdbus::Message& current_call(const sdbus::IObject& object) {
 
 }  // namespace bus
 
-// Runs a connection on the loop for as long as it lives. `on_lost` is called once, when the bus has
-// closed the connection; destroy this then (not from within the callback).
+// Runs a connection on the loop for as long as this object lives. `on_lost` is called once, when
+// the bus has closed the connection; then destroy this object (not from within the callback).
 class BusOnLoop {
  public:
   BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::function<void()> on_lost);
@@ -157,8 +157,8 @@ class BusOnLoop {
 
   sdbus::IConnection& connection_;
   std::function<void()> on_lost_;
-  bool more_ = false;   // the turn ended with requests left
-  bool rests_ = false;  // it has had its share of the processor
+  bool more_ = false;   // the turn has ended with requests left
+  bool rests_ = false;  // it has used its share of the processor
   Allowance time_;
   EventSourcePtr io_;
   EventSourcePtr timer_;

@@ -18,7 +18,7 @@ bool has_capability(int number) {
 }
 
 Status limit_bounding_set(const std::vector<int>& kept) {
-  // Past the last one that this kernel has, the look is EINVAL.
+  // Beyond the last one that this kernel has, this returns EINVAL.
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
     if (std::ranges::find(kept, capability) != kept.end()) continue;
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)

@@ -10,9 +10,11 @@ namespace ebpf_ai_monitor {
 
 // In the effective set.
 bool has_capability(int number);
-// What an exec could ever give back: all but `kept` is taken out of the bounding set. For good.
+// Limits what an exec could ever give back: removes all but `kept` from the bounding set. This is
+// permanent.
 Status limit_bounding_set(const std::vector<int>& kept);
-// Permitted and effective become `kept`, inheritable and ambient become empty. For good.
+// The permitted and effective sets become `kept`, the inheritable and ambient sets become empty.
+// This is permanent.
 Status set_capabilities(const std::vector<int>& kept);
 
 }  // namespace ebpf_ai_monitor

@@ -19,7 +19,7 @@ Nanoseconds read_clock(clockid_t clock) {
   return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
 }
 
-// Of a time before the boot: 0, which has passed as well.
+// A negative time would be before the boot; 0 has passed as well.
 uint64_t microseconds(Nanoseconds time) {
   const auto count = std::chrono::ceil<std::chrono::microseconds>(time).count();
   return count < 0 ? 0 : static_cast<uint64_t>(count);
@@ -36,7 +36,7 @@ struct EventSource::Impl {
 
 namespace {
 
-// A callback may destroy its own source: it is copied, so that it outlives that.
+// A callback may destroy its own source, so it is copied, and the copy survives that.
 int call(void* impl) {
   auto callback = static_cast<EventSource::Impl*>(impl)->on_call;
   callback();
@@ -115,7 +115,7 @@ EventSourcePtr EventLoop::add_signal(int signal, std::function<void()> callback)
 }
 
 EventSourcePtr EventLoop::add_child(pid_t pid, std::function<void(const siginfo_t&)> callback) {
-  // sd-event wants SIGCHLD blocked, also where it uses a pidfd.
+  // sd-event requires SIGCHLD to be blocked, even if it uses a pidfd.
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);

@@ -80,7 +80,7 @@ size_t get_batch(const bpf_map* map, const void* token, void* next, void* keys, 
   auto count = static_cast<uint32_t>(most);
   const int result = bpf_map_lookup_batch(bpf_map__fd(map), const_cast<void*>(token), next, keys,
                                           values, &count, nullptr);
-  all = result < 0;  // ENOENT: that was the last
+  all = result < 0;  // ENOENT: that was the last entry
   return result == 0 || errno == ENOENT ? count : 0;
 }
 

@@ -1,4 +1,4 @@
-// What each user of libbpf needs: its objects owned, its maps typed, its warnings kept.
+// What every user of libbpf needs: owners of its objects, typed maps, and its warnings.
 #pragma once
 
 #include <cstddef>
@@ -26,16 +26,16 @@ struct FreeBpf {
 template <typename T>
 using BpfOwned = std::unique_ptr<T, FreeBpf>;
 
-// libbpf tells what went wrong in prose. Forgets what it has told, and listens from now on: the
-// first warning is kept, all else is logged.
+// libbpf reports errors as prose. This forgets earlier warnings and listens from now on: it keeps
+// the first warning, and logs all others.
 void listen_to_libbpf();
 // "what: error (the first warning)".
 std::string libbpf_failure(const std::string& what, int error);
 
-// A value for each CPU that the machine may get.
+// A value for each CPU that the machine can have.
 size_t possible_cpus();
 
-// The untyped half of what follows. The errors name the map.
+// The untyped part of what follows. The errors name the map.
 Status put_bytes(const bpf_map* map, const void* key, size_t key_size, const void* value,
                  size_t value_size);
 bool get_bytes(const bpf_map* map, const void* key, size_t key_size, void* value,
@@ -43,8 +43,8 @@ bool get_bytes(const bpf_map* map, const void* key, size_t key_size, void* value
 bool get_next_key_bytes(const bpf_map* map, const void* previous, void* key, size_t key_size);
 void erase_bytes(const bpf_map* map, const void* key, size_t key_size);
 size_t max_entries(const bpf_map* map);
-// The next entries after `token`, null for the first: how many, and whether there are no more. Says
-// so as well where that cannot be known.
+// Reads the next entries after `token` (null: the first), and returns how many they are, and
+// whether there are no more. The latter is also true if it cannot be known.
 size_t get_batch(const bpf_map* map, const void* token, void* next, void* keys, void* values,
                  size_t most, bool& all);
 
@@ -60,7 +60,7 @@ std::optional<Value> get(const bpf_map* map, const Key& key) {
   return value;
 }
 
-// Of a map that has a value a CPU: none where the key is not there.
+// For a map with a value for each CPU. None: the key is not in the map.
 template <typename Value, typename Key>
 std::vector<Value> get_per_cpu(const bpf_map* map, const Key& key) {
   std::vector<Value> values(possible_cpus());
@@ -84,14 +84,14 @@ std::vector<Key> keys_of(const bpf_map* map) {
   return keys;
 }
 
-// All that a hash has, in a system call or a few.
+// All entries of a hash, in one system call or a few.
 template <typename Key, typename Value>
 std::vector<std::pair<Key, Value>> entries_of(const bpf_map* map) {
   const size_t most = max_entries(map);
   std::vector<Key> keys(most);
   std::vector<Value> values(most);
   std::vector<std::pair<Key, Value>> entries;
-  uint32_t token = 0;  // a hash's is the number of a bucket
+  uint32_t token = 0;  // for a hash, this is the number of a bucket
   bool all = false;
   for (bool first = true; !all; first = false) {
     const size_t count =
@@ -101,7 +101,7 @@ std::vector<std::pair<Key, Value>> entries_of(const bpf_map* map) {
   return entries;
 }
 
-// May be gone already.
+// The entry may be gone already.
 template <typename Key>
 void erase(const bpf_map* map, const Key& key) {
   erase_bytes(map, &key, sizeof(key));

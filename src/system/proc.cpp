@@ -20,9 +20,10 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr size_t max_environment = 1024UL * 1024;
-// A status file is about 1.5 KiB; with a long list of groups it grows, but Uid comes first.
+// A status file has about 1.5 KiB. With a long list of groups it is longer, but Uid comes before
+// that.
 constexpr size_t max_small_file = 4096;
-// About 150 bytes a socket.
+// About 150 bytes for each socket.
 constexpr size_t max_socket_list = 8UL * 1024 * 1024;
 constexpr size_t max_parent_threads = 256;
 
@@ -41,7 +42,8 @@ std::string read_file(const std::string& path, size_t max_bytes) {
   return content;
 }
 
-// Calls `visit` with each NUL-terminated piece; a last one without its NUL was cut and is left out.
+// Calls `visit` with each NUL-terminated piece. A last piece without its NUL was cut off, and is
+// left out.
 template <typename Visit>
 void for_each_string(std::string_view content, Visit visit) {
   while (true) {
@@ -60,7 +62,7 @@ std::optional<pid_t> to_pid(const char* text) {
   return pid;
 }
 
-// The entries of a directory whose names are numbers.
+// Those entries of a directory whose names are numbers.
 std::vector<pid_t> list_numbers(const std::string& path) {
   std::vector<pid_t> numbers;
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
@@ -90,7 +92,7 @@ std::optional<ProcessStat> parse_stat(std::string_view line) {
   for (int field = 9; field < 22; ++field) after >> skipped;
   after >> stat.id.start_ticks;
   if (!before || !after) return std::nullopt;
-  stat.terminal = static_cast<uint32_t>(terminal);  // proc(5): an int that holds a device number
+  stat.terminal = static_cast<uint32_t>(terminal);  // proc(5): an int that contains a device number
   return stat;
 }
 
@@ -103,7 +105,7 @@ std::string terminal_name(dev_t terminal) {
       return number < 64 ? "tty" + std::to_string(number) : "ttyS" + std::to_string(number - 64);
     case 5:
       return "console";
-    default:  // 136-143: Unix98 pty slaves, 2^20 a major
+    default:  // 136-143: Unix98 pty slaves, 2^20 for each major number
       return "pts/" + std::to_string((major(terminal) - 136) * (1U << 20) + number);
   }
 }
@@ -120,7 +122,7 @@ std::optional<ProcessStat> Proc::stat(pid_t pid) const {
   return parse_stat(read_file(path(pid, "stat"), max_small_file));
 }
 
-// The numbers of one line of /proc/<pid>/status, proc(5).
+// The numbers in one line of /proc/<pid>/status, proc(5).
 std::vector<int64_t> Proc::status(pid_t pid, std::string_view name) const {
   std::istringstream status(read_file(path(pid, "status"), max_small_file));
   std::vector<int64_t> numbers;

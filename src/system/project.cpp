@@ -7,7 +7,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// The kernel's, in /proc, of a directory that was removed.
+// The suffix that the kernel appends in /proc to a directory that was removed.
 constexpr std::string_view removed = " (deleted)";
 
 }  // namespace
@@ -19,7 +19,7 @@ std::string project_name(const std::string& named, const std::string& directory)
                                  : directory);
   for (std::filesystem::path tree = path; tree.has_relative_path(); tree = tree.parent_path()) {
     std::error_code ignored;
-    // A file in a linked work tree and in a submodule.
+    // In a linked work tree and in a submodule, this is a file.
     if (std::filesystem::exists(tree / ".git", ignored)) return tree.filename();
   }
   return path.filename();

@@ -1,4 +1,4 @@
-// Errors that a caller can handle are values; what cannot be handled throws.
+// Errors that a caller can handle are values; all others throw.
 #pragma once
 
 #include <cerrno>
@@ -8,7 +8,7 @@
 
 namespace ebpf_ai_monitor {
 
-// Why something failed, as a sentence for the user: names the thing and, where one is known, the
+// Why something failed, as a sentence for the user. It names the thing and, if one is known, the
 // remedy.
 struct Error {
   std::string message;

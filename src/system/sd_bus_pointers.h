@@ -1,4 +1,4 @@
-// Owners of what libsystemd's sd-bus hands out.
+// Owners of the objects of libsystemd's sd-bus.
 #pragma once
 
 #include <systemd/sd-bus.h>

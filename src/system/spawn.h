@@ -17,9 +17,9 @@ struct Streams {
   int error = -1;
 };
 
-// Leads a process group of its own, and has all signals as they are by default. The first argument
-// is the program: a path, or a name that PATH of this process leads to. `streams`: else it has
-// those of this process. The error names the program.
+// The program leads a process group of its own, and has default signal handling. The first argument
+// is the program: a path, or a name that is found in PATH. Without `streams`, it has those of this
+// process. The error names the program.
 Result<pid_t> spawn_group(std::vector<std::string> arguments, std::vector<std::string> environment,
                           const std::optional<Streams>& streams = std::nullopt);
 

@@ -50,8 +50,8 @@ Result<User> find_user(const std::string& name) {
 
 Result<User> find_user(uid_t uid) { return look_up(std::to_string(uid), getpwuid_r, uid); }
 
-// By its name alone, which root has made: what is mounted there may be the user's own, and never
-// answer.
+// Only by its name, which root has created: what is mounted there may belong to the user, and may
+// never answer.
 bool is_logged_in(uid_t uid) {
   const std::vector<uid_t> uids = runtime_directory_uids();
   return std::ranges::find(uids, uid) != uids.end();

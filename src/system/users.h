@@ -9,7 +9,7 @@
 
 namespace ebpf_ai_monitor {
 
-// Where each user's runtime directory is: pam_systemd(8).
+// The directory of all runtime directories: pam_systemd(8).
 constexpr const char* runtime_directories = "/run/user";
 
 // An entry of the user database (passwd, NSS).
@@ -28,12 +28,12 @@ struct User {
 // The error names the user.
 Result<User> find_user(const std::string& name);
 Result<User> find_user(uid_t uid);
-// This process gives up everything that root has, for good, and is the user's from now on. Where
-// that fails it is something in between: it must end.
+// Gives up all of root's rights permanently: this process belongs to the user from now on. If this
+// fails, the process is in between, and must end.
 Status become(const User& user);
-// Has a runtime directory now, of their own.
+// Whether the user has a runtime directory, owned by them.
 bool is_logged_in(uid_t uid);
-// All who have.
+// All users who have one.
 std::vector<User> logged_in_users();
 
 }  // namespace ebpf_ai_monitor

@@ -16,14 +16,15 @@ namespace {
 
 using wire::bridge_fd;
 constexpr int reports_a_round = 64;
-// A report on each of a user's agents, some times over. A bridge that its user has made to say more
-// waits for the next period: its socket fills up, and nobody else is kept waiting.
+// A report about each of a user's agents, several times over. A bridge that its user has made to
+// report more must wait for the next period: its socket fills up, and nobody else is delayed.
 constexpr int reports_a_period = 512;
 constexpr auto report_period = std::chrono::milliseconds(250);
 constexpr int logs_a_period = 20;
 constexpr auto log_period = std::chrono::seconds(10);
 
-// More agents than a user may have at a time: those that have ended since it last read, too.
+// More agents than a user may have at a time, because those that have ended since the bridge last
+// read count, too.
 constexpr size_t max_behind = 4096;
 
 [[noreturn]] void run_child(const User& user, int program, int socket) {
@@ -32,7 +33,7 @@ constexpr size_t max_behind = 4096;
   sigprocmask(SIG_SETMASK, &none, nullptr);
   setsid();
   const int null = open("/dev/null", O_RDWR);
-  // First out of the way of 0-3, where one of them may be.
+  // First, move it away from 0-3, where one of the others may be.
   const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, 10);
   const int high_program = fcntl(program, F_DUPFD_CLOEXEC, 10);
   if (null < 0 || high_socket < 0 || high_program < 0) _exit(127);
@@ -50,7 +51,7 @@ constexpr size_t max_behind = 4096;
   const char* search = getenv("PATH");
   const std::string path =
       std::string("PATH=") + (search != nullptr ? search : "/usr/local/bin:/usr/bin:/bin");
-  const char* table = getenv("EBPF_AI_MONITOR_AGENTS");  // ours is its table, too
+  const char* table = getenv("EBPF_AI_MONITOR_AGENTS");  // the bridge uses the same table of agents
   const std::string agents =
       std::string("EBPF_AI_MONITOR_AGENTS=") + (table != nullptr ? table : "");
   const char* const environment[] = {runtime.c_str(), bus.c_str(),
@@ -155,13 +156,13 @@ void BridgeProcess::on_socket(uint32_t ready) {
     report_period_began_ = now;
     reports_in_period_ = 0;
   }
-  // What an ended bridge has left is no more than the socket held.
+  // What is left of an ended bridge is at most what its socket held.
   const bool ended = (ready & EPOLLHUP) != 0;
   for (int i = 0; i < reports_a_round; ++i) {
     if (!ended && reports_in_period_ >= reports_a_period) break;
     ++reports_in_period_;
     wire::Report report;
-    // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
+    // MSG_TRUNC: the packet's real length, even if it is longer than the buffer.
     const ssize_t length = recv(socket_.get(), &report, sizeof(report), MSG_TRUNC);
     if (length < 0 && errno == EAGAIN) break;
     if (length != sizeof(report)) {

@@ -1,5 +1,5 @@
-// The daemon's end of the wire: starts a bridge as its user, without any privilege, and talks to
-// it.
+// The daemon's end of the wire: starts a bridge as its user, without any privilege, and exchanges
+// messages with it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ class BridgeProcess {
  public:
   struct Listener {
     std::function<void(const wire::Report&)> on_report;
-    // The process has ended; this object is of no more use.
+    // The process has ended; this object is no longer useful.
     std::function<void(const siginfo_t&)> on_exit;
   };
 
@@ -28,17 +28,17 @@ class BridgeProcess {
                                                       Listener listener);
   ~BridgeProcess();
 
-  // A bridge that has too much to catch up with is killed: the next one is told everything anew.
+  // A bridge that has too much to catch up with is killed. The next one gets everything again.
   void tell(const wire::Told& told);
-  // Of what is of use now or never: lost if there is no room.
+  // For a message that is useful now or never: lost if there is no room.
   void offer(const wire::Told& told);
-  // Lets it clean up and end; on_exit follows.
+  // Asks it to clean up and end; on_exit follows.
   void close();
-  // For one that does not.
+  // For a bridge that does not end.
   void kill();
 
  private:
-  // Of two messages on one, only the newer one is of use. Ties come before agents.
+  // If two messages are about one topic, only the newer one is useful. Ties come before agents.
   using Topic = std::pair<bool, ProcessId>;
 
   BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket, pid_t pid);
@@ -51,7 +51,8 @@ class BridgeProcess {
   const Listener listener_;
   UniqueFd socket_;
   pid_t pid_;
-  // What it has had no room for yet: the newest on each topic, and Synced, if it is to follow.
+  // Messages for which there was no room yet: the newest on each topic, and Synced, if it is to
+  // follow.
   std::map<Topic, wire::Told> behind_;
   std::optional<wire::Synced> synced_due_;
   Nanoseconds log_period_began_{};

@@ -36,7 +36,7 @@ DaemonLink::DaemonLink(EventLoop& loop, UniqueFd socket, Callbacks callbacks)
       source_(loop.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_ready(ready); })) {}
 
 bool DaemonLink::send(const wire::Report& report) {
-  // A daemon that has closed its end is seen by reading.
+  // Only reading shows that the daemon has closed its end.
   if (::send(socket_.get(), &report, sizeof(report), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
   if (errno != EAGAIN && errno != ENOBUFS) return true;
   full_ = true;
@@ -62,11 +62,11 @@ void DaemonLink::on_ready(uint32_t ready) {
   }
   std::vector<char> packet(wire::max_packet);
   for (int turn = 0; turn < packets_a_turn; ++turn) {
-    // MSG_TRUNC: the packet's own length, also where it is longer than the buffer.
+    // MSG_TRUNC: the packet's real length, even if it is longer than the buffer.
     const ssize_t length =
         recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC);
-    // A daemon that has left reports unread as it closed its end: that is told once, before what it
-    // said last.
+    // The daemon had left reports unread when it closed its end. This error appears once, before
+    // the daemon's last messages.
     if (length < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
     if (length < 0 && errno == EAGAIN) return;
     if (length <= 0) {

@@ -1,5 +1,5 @@
-// The bridge's end of the wire to the daemon. Never blocks: a daemon that does not read keeps
-// nobody waiting.
+// The bridge's end of the wire to the daemon. It never blocks: a daemon that does not read delays
+// nobody.
 #pragma once
 
 #include <cstdint>
@@ -21,17 +21,19 @@ class DaemonLink {
  public:
   struct Callbacks {
     std::function<void(const wire::Told&)> told;
-    // The daemon has closed its end, or (`broken`) says what cannot be understood. The last call.
+    // The daemon has closed its end, or (`broken`) has sent something that cannot be understood.
+    // This is the last call.
     std::function<void(bool broken)> closed;
-    // After a report that could not be sent.
+    // There is room again after a report could not be sent.
     std::function<void()> writable;
   };
 
   DaemonLink(EventLoop& loop, UniqueFd socket, Callbacks callbacks);
 
-  // False: the socket is full, the report is not sent.
+  // False: the socket is full, and the report is not sent.
   bool send(const wire::Report& report);
-  // Lost if the socket is full; counted, and the count is told when there is room again.
+  // Lost if the socket is full. Lost lines are counted, and their number is reported when there is
+  // room again.
   void send_log(uint32_t level, std::string_view text);
 
  private:
@@ -44,7 +46,8 @@ class DaemonLink {
   EventSourcePtr source_;
 };
 
-// Makes spdlog's messages reports: the bridge has no other way out. Good as long as `link` is.
+// Turns spdlog's messages into reports, because the bridge has no other output. Valid as long as
+// `link` is.
 std::shared_ptr<spdlog::sinks::sink> make_daemon_sink(DaemonLink& link);
 
 }  // namespace ebpf_ai_monitor

@@ -99,7 +99,7 @@ constexpr const char* kind_of(const TmuxRan&) { return "tmux_ran"; }
 constexpr const char* kind_of(const GoTo&) { return "go_to"; }
 constexpr const char* kind_of(const Successor&) { return "successor"; }
 
-// Takes the members out of an object and remembers the first that is missing or of another type.
+// Takes the members out of an object, and remembers the first that is missing or of the wrong type.
 class Reader {
  public:
   explicit Reader(const json& content) : content_(content) {}
@@ -191,7 +191,7 @@ Agent agent_in(Reader& reader) {
 std::string encode(const Told& told) {
   json packet;
   std::visit([&](const auto& what) { packet[kind_of(what)] = json_of(what); }, told);
-  // What comes from an environment need not be UTF-8.
+  // The values of an environment need not be UTF-8.
   return packet.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -15,9 +15,9 @@ Animation at_work(Time until, Time period) {
   return animation;
 }
 
-TEST(Animation, IsShownByPicturesThatNothingElseExplains) {
+TEST(Animation, IsShownByFramesThatNothingElseExplains) {
   EXPECT_EQ(at_work(1400ms, 100ms).kind(), Animation::unproven) << "not yet 1.5 s of quiet";
-  EXPECT_EQ(at_work(4s, 100ms).kind(), Animation::shown) << "twice five pictures and more";
+  EXPECT_EQ(at_work(4s, 100ms).kind(), Animation::shown) << "twice five frames and more";
   EXPECT_TRUE(at_work(4s, 100ms).animates());
 }
 

@@ -15,18 +15,18 @@ Drawing drawn(std::initializer_list<Time> times) {
 
 TEST(Drawing, AFlowIsSteadyAndAClockIsNot) {
   EXPECT_TRUE(drawn({0s, 300ms, 600ms}).flows_steadily());
-  EXPECT_FALSE(drawn({0s, 300ms, 600ms}).only_lone_writes());
+  EXPECT_FALSE(drawn({0s, 300ms, 600ms}).only_isolated_writes());
   const Drawing clock = drawn({0s, 300ms, 1300ms});
   EXPECT_FALSE(clock.flows_steadily());
-  EXPECT_TRUE(clock.only_lone_writes());
+  EXPECT_TRUE(clock.only_isolated_writes());
   EXPECT_EQ(clock.last(), 1300ms);
   EXPECT_EQ(clock.last_steady(), 300ms);
 }
 
-TEST(Drawing, WritesOfOnePictureAreAsTheFirstOfThem) {
-  const Drawing picture = drawn({0s, 1s, 1020ms, 1040ms});
-  EXPECT_FALSE(picture.flows_steadily()) << "three writes, one lone picture";
-  EXPECT_EQ(picture.last_steady(), 0s);
+TEST(Drawing, WritesOfOneFrameCountAsTheFirstOfThem) {
+  const Drawing frame = drawn({0s, 1s, 1020ms, 1040ms});
+  EXPECT_FALSE(frame.flows_steadily()) << "three writes, one isolated frame";
+  EXPECT_EQ(frame.last_steady(), 0s);
 }
 
 TEST(Drawing, ALateWriteDoesNotTurnTimeBack) { EXPECT_EQ(drawn({2s, 1990ms}).last(), 2s); }

@@ -234,8 +234,7 @@ bool silent(const std::vector<Event>& events, Time time) {
   for (size_t i = 1; i < writes.size(); ++i) {
     const Time gap = writes[i] - writes[i - 1];
     // Where something ticks, a flow is known by smaller gaps.
-    if (writes[i] > time - least_wait() && gap > rule::picture &&
-        gap <= rule::steady_gap_of_ticking)
+    if (writes[i] > time - least_wait() && gap > rule::frame && gap <= rule::steady_gap_of_ticking)
       return false;
   }
   return true;
@@ -516,7 +515,8 @@ TEST_P(AnySequence, KeepsWhatIsAlwaysTrue) {
           ASSERT_TRUE(line || burst || asked) << "no work without evidence: " << transition.why;
         } else if (transition.to == State::waiting) {
           waited = true;
-          // A lone write is no flow of output, but a wait does not begin right after one either.
+          // An isolated write is no flow of output, but a wait does not begin right after one
+          // either.
           const bool silent = before.drawing.last_steady() &&
                               transition.time >= *before.drawing.last_steady() + threshold &&
                               transition.time >= *before.drawing.last() + threshold / 4;

@@ -59,7 +59,7 @@ TEST(Requests, KnowWhatItSaysLastInItsWork) {
   EXPECT_FALSE(requests.said_last()) << "it has never ended with this";
   requests.said(7s, 235);
   requests.drew_on(7200ms);
-  EXPECT_TRUE(requests.said_last()) << "the last picture may follow";
+  EXPECT_TRUE(requests.said_last()) << "the last frame may follow";
 }
 
 TEST(Requests, ForgetForLastWordsWhatIsFollowedByMore) {

@@ -727,7 +727,7 @@ TEST(AnimationAbsent, APauseThatWasTakenForAWaitIsLearnt) {
                      ", 60.32 working, 76.32 waiting!"));
 }
 
-// The border of the window is dragged: each picture may be a repaint.
+// The border of the window is dragged: each frame may be a repaint.
 TEST(HiddenWork, IsKnownByARequestAndWhatFlowsSince) {
   Events dragged;
   for (Time time = 9s; time < 14s; time += 100ms) dragged.push_back(resized(time));
@@ -761,7 +761,7 @@ TEST(AnimationAbsent, ACountOfSecondsIsWork) {
             and_then(", 30.32 working, 35.37 waiting!"));
 }
 
-TEST(AnimationShown, IsLearntFromPicturesWithoutACause) {
+TEST(AnimationShown, IsLearntFromFramesWithoutACause) {
   Course course;
   course.events(together({drawn, asked(3s), animates(3400ms, 9s)})).until(20s);
   EXPECT_EQ(course.session().animation.kind(), Animation::shown);
