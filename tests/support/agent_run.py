@@ -31,7 +31,7 @@ class AgentRun(AgentTerminal):
         self.badges, self.daemon = badges, daemon
 
     def launch(self) -> Version:
-        """Starts the agent as a person does; its badge once it waits for its first prompt."""
+        """Starts the agent as a person does, and returns its badge once it waits for its first prompt."""
         since = time.monotonic()
         self.type_and_enter(self.agent.name)
         return self.wait_for("stopped", since, START_SECONDS)
@@ -48,7 +48,7 @@ class AgentRun(AgentTerminal):
         return self.badges.wait_for(self.window.con_id, condition, seconds, since, what)
 
     def states(self, since: float, until: float = float("inf")) -> list[str]:
-        """What the badge's state changed to after `since`, in order."""
+        """The states that the badge changed to after `since`, in order."""
         versions = self.badges.versions(self.window.con_id, since)
         return [version.state for version in versions if version.new_state and version.time < until]
 

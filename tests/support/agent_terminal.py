@@ -18,17 +18,18 @@ from .standin_api import StandInApi, Turn
 
 PROJECT = "demo-project"
 
-# A person looks at what they typed before they press Enter; an agent takes Enter right after a burst for a paste.
+# A person looks at what they have typed before they press Enter; an agent takes an Enter right after a burst of keys
+# for part of a paste.
 LOOK_SECONDS = 0.8
-# By then an agent has begun on a prompt that it took.
+# By then, an agent has begun to work on a prompt that it has accepted.
 TAKEN_SECONDS = 20.0
 DRAG_STEP_SECONDS = 0.1
-# Far more than any transition takes: this long means never.
+# Far longer than any transition takes, so this long means never.
 NEVER_SECONDS = 10.0
 
 
 class AgentTerminal:
-    """One window with a shell, in which the agent is started by typing its name; another window has no agent."""
+    """A window with a shell, in which the agent is started by typing its name. Another window has no agent."""
 
     def __init__(self, desktop: Desktop, api: StandInApi, agent: Agent, terminal: str) -> None:
         self.desktop, self.api = desktop, api
@@ -54,23 +55,24 @@ class AgentTerminal:
         return self.press_enter()
 
     def press_enter(self) -> float:
-        """After a look; the time just before the key went down."""
+        """Looks at the window first; returns the time just before the key went down."""
         time.sleep(LOOK_SECONDS)
         return self.press_key("Return")
 
     def press_key(self, name: str, *modifiers: str) -> float:
-        """The time just before the key went down."""
+        """Returns the time just before the key went down."""
         now = time.monotonic()
         self.desktop.press_key(name, *modifiers)
         return now
 
     def submit(self, prompt: str) -> Turn:
-        """Types the prompt; the model's turn that it began."""
+        """Types the prompt, and returns the model's turn that it began."""
         self.type_and_enter(prompt)
         return self.next_turn_with(prompt)
 
     def next_turn_with(self, prompt: str) -> Turn:
-        """Codex gives back a prompt that it gets before its server has started: then it is sent again."""
+        """Sends the prompt again if Codex gives it back, as it does with one that it gets before its server has
+        started."""
         try:
             turn = self.api.next_turn(TAKEN_SECONDS)
         except TimeoutError:
@@ -94,20 +96,20 @@ class AgentTerminal:
             time.sleep(DRAG_STEP_SECONDS)
 
     def kill(self) -> float:
-        """Kills the agent; the time just before."""
+        """Kills the agent, and returns the time just before."""
         pid = self.agent_pid()
         now = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         return now
 
-    # What became of it
+    # What has become of the agent
 
     def agent_pid(self) -> int:
         """The agent itself, not the interpreter that may have started it."""
         return next(process.pid for process in self.processes() if process.name == self.agent.name)
 
     def processes(self) -> list[proc.Process]:
-        """Those that have the terminal."""
+        """The processes that have the terminal."""
         terminal = proc.read(self.shell).terminal
         return list(proc.find(lambda it: it.terminal == terminal))
 
@@ -117,7 +119,7 @@ class AgentTerminal:
 
     @contextlib.contextmanager
     def expect_end(self) -> Iterator[Callable[[], float]]:
-        """Yields what waits for the end of the agent that runs now and returns the time of it."""
+        """Yields a function that waits for the end of the agent that runs now, and returns the time of it."""
         handle = os.pidfd_open(self.agent_pid())
 
         def wait() -> float:
@@ -130,7 +132,7 @@ class AgentTerminal:
             os.close(handle)
 
     def reset_terminal(self) -> None:
-        """As `reset` does: a killed agent leaves modes behind in which no shell understands a key."""
+        """Like `reset`: a killed agent leaves modes behind in which no shell understands a key."""
         Path(self.tty).write_bytes(b"\033c")
 
     def _child_of_foot(self) -> proc.Process | None:

@@ -20,7 +20,7 @@ from .standin_api import StandInApi
 
 _VERSIONS = Path(__file__).parent.parent / "agents" / "package.json"
 _OLDER_VERSIONS = Path(__file__).parent.parent / "agents" / "older" / "package.json"
-# Those that only `./dev bench judgement` runs.
+# The agents that only `./dev bench judgement` runs.
 _MORE_VERSIONS = Path(__file__).parents[2] / "bench" / "package.json"
 _CACHE = Path(os.environ.get("EBPF_AI_MONITOR_TEST_CACHE", "/var/cache/ebpf-ai-monitor-tests"))
 _API_KEY = "sk-test-key-of-no-value-whatsoever"
@@ -28,7 +28,7 @@ _API_KEY = "sk-test-key-of-no-value-whatsoever"
 
 @functools.cache
 def install(package: Path = _VERSIONS) -> Path:
-    """The directory of the commands of a package.json; installed on first use of a version, which takes a network."""
+    """The directory with the commands of a package.json. The first use of a version installs it, which needs a network."""
     versions = package.read_bytes()
     place = _CACHE / hashlib.sha256(versions).hexdigest()[:16]
     commands = place / "node_modules" / ".bin"
@@ -41,13 +41,13 @@ def install(package: Path = _VERSIONS) -> Path:
 
 
 def _install_into(place: Path, versions: bytes) -> None:
-    """Installs beside `place` and moves it there when all is well, so that what is there is complete."""
+    """Installs beside `place`, and moves the result there if all went well, so that what is there is complete."""
     with tempfile.TemporaryDirectory(dir=_CACHE, prefix="installing-") as parent:
         directory = Path(parent) / "agents"
         directory.mkdir(mode=0o755)
         (directory / "package.json").write_bytes(versions)
         npm = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
-        # The test user, who has no part in the cache, must be able to run what is in it.
+        # The test user must be able to run what is in the cache, which belongs to another user.
         done = subprocess.run(npm, cwd=directory, umask=0o022, capture_output=True, text=True, timeout=900)
         if done.returncode != 0:
             raise RuntimeError(f"npm could not install the agents:\n{done.stderr}")
@@ -66,22 +66,23 @@ class Agent(ABC):
     name: str
     display_name: str
     badge_source: str
-    # Its package's name; its version is in `package`, a package.json.
+    # The name of its package; `package`, a package.json, has the version.
     npm: str
     package = _VERSIONS
-    # The keys that say yes in a permission dialog; "": the agent is given no commands to run, or asks for no leave.
+    # The keys that say yes in a permission dialog. Empty: the agent gets no commands to run, or does not ask for
+    # permission.
     approve_keys: str
-    # Tells it from a newer version of the same agent.
+    # Distinguishes it from a newer version of the same agent.
     prefix = ""
     # How many Escapes interrupt it.
     escapes = 1
-    # What its user types to start it; "": its name.
+    # What its user types to start it; empty: its name.
     command = ""
     # Whether it asks before it runs a command.
     asks = True
-    # It draws by fits and starts for so long before it is ready, and longer where the machine is busy.
+    # For this long before it is ready, it draws irregularly; longer on a busy machine.
     start_seconds = 10.0
-    # From one key to the next, as its user types.
+    # The time from one key to the next, as its user types.
     key_ms = 25
 
     @property
@@ -89,7 +90,7 @@ class Agent(ABC):
         return str(json.loads(self.package.read_text())["dependencies"][self.npm])
 
     def take_newest(self, directory: Path) -> None:
-        """From now on it is the version that npm has now; its package.json is written into the directory."""
+        """Uses the newest version from npm from now on; its package.json is written into the directory."""
         pinned = json.loads(self.package.read_text())["dependencies"]
         node = {name: version for name, version in pinned.items() if name == "node"}
         dependencies = {self.npm: _newest(self.npm)} | node
@@ -97,7 +98,7 @@ class Agent(ABC):
         self.package.write_text(json.dumps({"private": True, "dependencies": dependencies}) + "\n")
 
     def prepare(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
-        """Writes the user's settings; the variables to add to the user's environment."""
+        """Writes the user's settings, and returns the variables to add to the user's environment."""
         node = shutil.which("node")
         if not node:
             raise FileNotFoundError("the agents need node, of Debian's package nodejs")
@@ -116,7 +117,7 @@ class ClaudeCode(Agent):
     approve_keys = "Return"
 
     def __init__(self, settings: Mapping[str, Any] | None = None, servers: Mapping[str, Any] | None = None) -> None:
-        """Further keys of the user's settings, and MCP servers; $HOME stands for the user's home."""
+        """Adds keys to the user's settings, and MCP servers; $HOME stands for the user's home."""
         self._settings, self._servers = dict(settings or {}), dict(servers or {})
 
     def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:
@@ -128,7 +129,7 @@ class ClaudeCode(Agent):
             "mcpServers": self._servers,
         }
         desktop.write_home_file(".claude.json", json.dumps(settings).replace("$HOME", str(desktop.home)))
-        # Since 2.1.300 or so it starts in a mode that asks for nothing.
+        # Since about 2.1.300, it starts in a mode that asks for nothing.
         asks = {"permissions": {"defaultMode": "default"} | self._settings.get("permissions", {})}
         desktop.write_home_file(".claude/settings.json", json.dumps(self._settings | asks))
         return {
@@ -140,7 +141,7 @@ class ClaudeCode(Agent):
 
 
 class OlderClaudeCode(ClaudeCode):
-    """It does not draw full screen, and its title's spinner is of braille."""
+    """It does not draw full screen, and the spinner in its title is of braille."""
 
     prefix = "older-"
     package = _OLDER_VERSIONS
@@ -159,7 +160,8 @@ class Codex(Agent):
     approve_keys = "y"
 
     def __init__(self, keys: str = "", tables: str = "", asks: bool = True) -> None:
-        """Further keys and tables of the user's settings ($HOME is replaced); one that does not ask may run all."""
+        """Adds keys and tables to the user's settings ($HOME is replaced). An agent that does not ask may run
+        everything."""
         self._keys, self._tables = keys, tables
         free = 'approval_policy = "never"\nsandbox_mode = "danger-full-access"'
         self._policy = 'approval_policy = "on-request"' if asks else free
@@ -309,7 +311,7 @@ class Nanocoder(Agent):
     badge_source = "generic"
     package = _MORE_VERSIONS
     npm = "@nanocollective/nanocoder"
-    key_ms = 100  # faster, it may put keys in another order
+    key_ms = 100  # if typed faster, it may put keys in another order
     approve_keys = "Return"
 
     def _configure(self, desktop: Desktop, api: StandInApi) -> dict[str, str]:

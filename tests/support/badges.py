@@ -1,6 +1,6 @@
-"""Follows a user's badge directory and keeps every version of every badge, with the time at which it was there.
+"""Follows a user's badge directory, and keeps every version of every badge, with its time.
 
-What is wrong with a badge whatever the test is about (its form, its mode, how it was written) goes to `problems`.
+What is wrong with a badge in every test (its form, its mode, how it was written) goes to `problems`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Version:
 
     time: float
     content: dict[str, Any] | None
-    # Whether the state is another than before; the other fields have changes of their own.
+    # Whether the state differs from the previous one; the other fields change at other times, too.
     new_state: bool
 
     @property
     def state(self) -> str:
-        """What the badge says; "gone" when there is none."""
+        """The state that the badge shows; "gone" if there is none."""
         return self.content["state"] if self.content else "gone"
 
     @property
@@ -76,7 +76,7 @@ class BadgeWatch:
         os.close(self._inotify)
 
     def windows(self) -> set[int]:
-        """The windows that ever had a badge."""
+        """The windows that have ever had a badge."""
         with self._changed:
             return set(self._versions)
 
@@ -100,7 +100,7 @@ class BadgeWatch:
         return version
 
     def record(self) -> str:
-        """All of it, readable."""
+        """All versions, in readable form."""
         with self._changed:
             everything = [(window, version) for window, versions in self._versions.items() for version in versions]
         lines = (
@@ -155,7 +155,7 @@ class BadgeWatch:
             except (OSError, ValueError) as error:
                 self.problems.append(f"{name} cannot be read: {error}")
         elif mask & _IN_DELETE:
-            self._last_read.pop(window, None)  # the next file may have its inode, within the same tick of the clock
+            self._last_read.pop(window, None)  # the next file may have the same inode, within the same tick of the clock
             self._add(window, None)
         else:
             self.problems.append(f"{name} was written in place, where a reader can meet half of it")
@@ -170,7 +170,7 @@ class BadgeWatch:
             status = os.fstat(descriptor)
             identity = (status.st_ino, status.st_mtime_ns)
             if self._last_read.get(window) == identity:
-                return  # two quick changes: at the first one's event, the second was there already
+                return  # two quick changes: at the event of the first one, the second had already happened
             self._last_read[window] = identity
             text = file.read()
         self._check_file(path, status, 0o600)

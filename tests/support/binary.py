@@ -1,4 +1,4 @@
-"""The built binary, where every test user can execute it: the checkout may lie in a directory of root's alone."""
+"""The built binary, in a place where every test user can execute it: only root may be able to read the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _copy() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="ebpf-ai-monitor-tests."))
     atexit.register(shutil.rmtree, directory)
     directory.chmod(0o755)
-    # Beside it where it was built; where it is installed, there.
+    # Beside the binary in a build directory; if it is installed, there.
     places = built.parent, built.parent.with_name("libexec")
     diagnose = next(it for it in (place / f"{built.name}-diagnose" for place in places) if it.exists())
     shutil.copy2(diagnose, directory)

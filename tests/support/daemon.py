@@ -22,7 +22,7 @@ STOP_SECONDS = 60.0
 
 
 class Daemon:
-    """A context manager: inside it the daemon is ready; at its end the daemon must stop cleanly."""
+    """A context manager: within it, the daemon is ready; at its end, the daemon must stop cleanly."""
 
     def __init__(
         self,
@@ -32,7 +32,8 @@ class Daemon:
         hand_over: Path | None = None,
         log_level: str = "debug",
     ) -> None:
-        """`agents`: in place of /etc/ebpf-ai-monitor/agents.toml. `hand_over`: the directory for what it leaves to the next."""
+        """`agents` replaces /etc/ebpf-ai-monitor/agents.toml. `hand_over` is the directory for what it leaves to the
+        next daemon."""
         self._desktop = desktop
         self._argv = [str(BINARY), "daemon", "--user", desktop.user, *options, "--log-level", log_level]
         self._env = {"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
@@ -71,7 +72,7 @@ class Daemon:
         self.stop()
 
     def stop(self) -> None:
-        """As systemd stops it. A second call does nothing."""
+        """Stops it as systemd does. A second call does nothing."""
         if self.process.returncode is not None:
             return
         self.process.send_signal(signal.SIGTERM)
@@ -85,7 +86,7 @@ class Daemon:
         return Path(self._log.name).read_text(errors="replace")
 
     def status(self) -> Any:
-        """What `ebpf-ai-monitor status --json` says to root."""
+        """What `ebpf-ai-monitor status --json` shows root."""
         done = subprocess.run(
             [str(BINARY), "status", "--json"], env=self._env, capture_output=True, text=True, timeout=60
         )
@@ -93,7 +94,7 @@ class Daemon:
         return json.loads(done.stdout)
 
     def _refuse_company(self) -> None:
-        """Another daemon that watches this user writes the same badges: what the tests saw would be of both."""
+        """Another daemon that watches this user would write the same badges, so the tests could not tell them apart."""
 
         def watches_too(it: proc.Process) -> bool:
             is_daemon = it.name == BINARY.name and it.argv[1:2] == ("daemon",)

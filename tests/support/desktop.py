@@ -49,7 +49,7 @@ _FOOT_CONFIG = """\
 font=DejaVu Sans Mono:size=9
 """
 
-# As the standard one, but it starts no service: which notification server runs is for a test to say.
+# Like the standard one, but it starts no service: the test decides which notification server runs.
 _SESSION_BUS_CONFIG = """\
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -90,7 +90,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
-    """The first true value of `condition`; for facts of the system that announce themselves by no event."""
+    """The first true value of `condition`; for facts of the system that no event announces."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() >= deadline:
@@ -124,7 +124,7 @@ class SwayIpc:
         return any(device["type"] == "keyboard" for device in self._request(self._GET_INPUTS))
 
     def windows(self) -> list[dict[str, Any]]:
-        """All views, that is the nodes that a process owns."""
+        """All views, that is, the nodes that a process owns."""
         pending, found = [self.tree()], []
         while pending:
             node = pending.pop()
@@ -139,7 +139,7 @@ class SwayIpc:
     def _request(self, kind: int, payload: str = "") -> Any:
         data = payload.encode()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(60)  # ends what hangs, and not what is slow
+            connection.settimeout(60)  # for what hangs, not for what is slow
             connection.connect(str(self._path))
             connection.sendall(self._HEADER.pack(self._MAGIC, len(data), kind) + data)
             _, size, _ = self._HEADER.unpack(self._read(connection, self._HEADER.size))
@@ -166,13 +166,14 @@ class Window:
 
 
 class Desktop:
-    """A context manager; see the module's text. Two of the same user wait for each other."""
+    """A context manager; see the module's text. Two desktops of the same user wait for each other."""
 
     def __init__(self, user: str = USER_PREFIX, xwayland: bool = False) -> None:
         if not user.startswith(USER_PREFIX):
-            # The runtime directory of this user is wiped: that must never be a person's.
+            # The runtime directory of this user is wiped, so it must never be that of a person.
             raise ValueError(f"a test user's name begins with {USER_PREFIX}: {user}")
-        # Several checkouts can be tested at a time, each with a suffix of its own, and each by several workers of pytest's.
+        # Several checkouts can be tested at the same time, each with a suffix of its own, and each with several pytest
+        # workers.
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
         self.user = user + os.environ.get("EBPF_AI_MONITOR_TEST_USER_SUFFIX", "") + (worker and f"-{worker}")
         self._xwayland = xwayland
@@ -195,7 +196,7 @@ class Desktop:
 
     @contextlib.contextmanager
     def one_test(self) -> Iterator[None]:
-        """What is spawned inside of it ends with it; buses, Sway and its keyboard stay."""
+        """What is spawned within it ends with it. Buses, Sway and its keyboard stay."""
         with contextlib.ExitStack() as self._for_now:
             self._for_now.callback(setattr, self, "_for_now", self._resources)
             yield
@@ -208,7 +209,7 @@ class Desktop:
         stays: bool = False,
         **popen: Any,
     ) -> subprocess.Popen[bytes]:
-        """Starts `argv` as the user, in a session of its own, with the desktop's environment and `env`, no more."""
+        """Starts `argv` as the user, in a session of its own. The environment is that of the desktop, and `env`."""
         name = Path(argv[0]).name
         with contextlib.ExitStack() as logs:
             for stream, log in (("stdout", name), ("stderr", f"{name}-err")):
@@ -225,7 +226,7 @@ class Desktop:
         return process
 
     def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, seconds: float = 60) -> str:
-        """Runs `argv` to its end as the user; what it printed."""
+        """Runs `argv` to its end as the user, and returns what it printed."""
         done = subprocess.run(
             self._as_user(argv, env),
             cwd=self.home,
@@ -254,7 +255,7 @@ class Desktop:
     # Windows
 
     def open_foot(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Window:
-        """Opens a foot window that runs `argv` (the user's shell when empty); back when Sway shows it."""
+        """Opens a foot window that runs `argv` (if empty, the user's shell), and returns when Sway shows it."""
         app_id = f"test-{next(self._numbers)}"
         process = self.spawn(["foot", f"--config={self._foot_config}", f"--app-id={app_id}", *argv], env, cwd)
         node = wait_until(
@@ -269,13 +270,13 @@ class Desktop:
 
     def close(self, window: Window) -> None:
         self.sway.command(f"[con_id={window.con_id}] kill")
-        # foot itself gives a client that does not heed SIGHUP a minute before it kills it.
+        # foot itself kills a client that ignores SIGHUP only after a minute.
         window.process.wait(timeout=2 * STARTUP_SECONDS)
 
     def resize(self, window: Window, width: int) -> None:
-        """Gives a tiled window another width, at its neighbours' cost; back when Sway shows it so.
+        """Gives a tiled window another width, which its neighbours gain or lose, and returns when Sway shows it so.
 
-        Not a floating one: there a frame of the old size that is under way makes Sway take the new size back.
+        Not for a floating window: if a frame of the old size is still on its way, Sway restores the old size.
         """
         self.sway.command(f"[con_id={window.con_id}] resize set width {width} px")
         wait_until(
@@ -287,10 +288,10 @@ class Desktop:
     # Keyboard and camera
 
     def type_text(self, text: str, key_ms: int = 25) -> None:
-        """Types into the focused window at a person's pace: agents take a burst for a paste.
+        """Types into the focused window as fast as a person does, because agents take a burst for a paste.
 
-        Each call brings a keyboard and takes it away again, at which Sway takes the focus from the window and gives
-        it back: a program that asked its terminal for focus reports gets two.
+        Each call adds a keyboard and removes it again. Each time, Sway takes the focus from the window and gives it
+        back, so a program that has asked its terminal for focus reports gets two.
         """
         self.run(["wtype", "-d", str(key_ms), text], seconds=10 + len(text) * 0.3)
 
@@ -335,14 +336,14 @@ class Desktop:
     # The parts
 
     def _start(self, stack: contextlib.ExitStack) -> None:
-        # spawn() registers what it starts here, so that a start that fails half-way leaves nothing behind.
+        # spawn() registers here what it starts, so that a start that fails half-way leaves nothing behind.
         self._resources = self._for_now = stack
         lock = stack.enter_context(open(f"/run/lock/{self.user}.lock", "wb"))
         fcntl.flock(lock, fcntl.LOCK_EX)
 
         account = _ensure_user(self.user)
         self.uid, self.gid = account.pw_uid, account.pw_gid
-        # Below the user's own directory and not in /tmp, where some agents trust nothing.
+        # Below the user's own directory, not in /tmp, where some agents trust nothing.
         place = tempfile.TemporaryDirectory(prefix="desktop-", dir=account.pw_dir)
         self.root = Path(stack.enter_context(place))
         self.root.chmod(0o755)
@@ -376,7 +377,7 @@ class Desktop:
         self.start_sway()
 
     def start_session_bus(self) -> None:
-        """Also for a test that has ended the one before."""
+        """Also for a test that has ended the previous one."""
         config = self.root / "session-bus.conf"
         config.write_text(_SESSION_BUS_CONFIG.format(socket=self.runtime_dir / "bus"))
         self.session_bus = self.spawn(
@@ -388,7 +389,7 @@ class Desktop:
         _wait_for_address(self.session_bus, "the session bus")
 
     def _start_system_bus(self) -> None:
-        """Not the machine's: there may be none, and a test owns no name on it."""
+        """Not the machine's own bus: there may be none, and a test may not own a name on it."""
         path = self.root / "system-bus"
         config = self.root / "system-bus.conf"
         config.write_text(SYSTEM_BUS_CONFIG.format(socket=path))
@@ -406,19 +407,19 @@ class Desktop:
         self.system_bus_address = f"unix:path={path}"
 
     def start_sway(self) -> None:
-        """Also for a test that has killed the one before."""
-        self.env.pop("SWAYSOCK", None)  # Sway would listen there, if the file is gone
+        """Also for a test that has killed the previous one."""
+        self.env.pop("SWAYSOCK", None)  # a new Sway would listen there if the file is gone
         config = self.root / "sway.config"
         config.write_text(_SWAY_CONFIG.replace("xwayland disable", "xwayland enable") if self._xwayland else _SWAY_CONFIG)
         if self._xwayland:
-            # As systemd-tmpfiles makes it; whoever else made it first would keep all others out.
+            # As systemd-tmpfiles creates it: another owner would keep all others out.
             sockets = Path("/tmp/.X11-unix")
             sockets.mkdir(exist_ok=True)
             os.chown(sockets, 0, 0)
             sockets.chmod(0o1777)
         headless = {"WLR_BACKENDS": "headless", "WLR_RENDERER": "pixman", "WLR_LIBINPUT_NO_DEVICES": "1"}
         sway = self.spawn(["sway", "--config", str(config)], headless, stays=True)
-        # spawn's wrapper replaces itself, so the pid is Sway's own, which it names its socket after.
+        # The wrapper of spawn() replaces itself, so the pid is that of Sway, which is part of the name of its socket.
         path = self.runtime_dir / f"sway-ipc.{self.uid}.{sway.pid}.sock"
         display = self.runtime_dir / "wayland-1"
         wait_until(lambda: path.exists() and display.exists() or sway.poll() is not None, STARTUP_SECONDS, "sway")
@@ -426,12 +427,12 @@ class Desktop:
             raise RuntimeError(f"sway ended with {sway.returncode}; it printed:\n{self.read_logs('sway')}")
         self.env |= {"WAYLAND_DISPLAY": display.name, "SWAYSOCK": str(path)}
         self.sway = SwayIpc(path)
-        # A seat without any keyboard would gain its first at each key press, and lose the key while windows notice.
+        # A seat without a keyboard would get its first one at each key press, and lose the key before windows notice.
         self.spawn(["wtype", "-s", str(2**31 - 1)], stays=True)
         wait_until(self.sway.has_keyboard, STARTUP_SECONDS, "a keyboard")
 
     def read_logs(self, name: str) -> str:
-        """All that the processes of that name have printed so far."""
+        """Everything that the processes of that name have printed so far."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.logs.glob(f"*-{name}*.log")))
 
     def _as_user(self, argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
@@ -450,16 +451,16 @@ class Desktop:
         return False
 
     def _end_strays(self) -> None:
-        """Ends what left its process group: tmux servers, what ran in a terminal, agents' own background processes.
+        """Ends what has left its process group: tmux servers, programs in terminals, background processes of agents.
 
-        They are known by the home they inherited, a path that was made for this desktop alone.
+        Their environment has the home that they have inherited, a path that exists only for this desktop.
         """
         mark = f"HOME={self.home}".encode()
         wait_until(lambda: not _kill_processes_with(mark), STARTUP_SECONDS, "the end of all of the desktop's processes")
 
 
 def read_line(stream: IO[bytes] | None) -> bytes:
-    """The next line of a process's output, which is not buffered here: `bufsize=0`."""
+    """The next line of the output of a process that was started with `bufsize=0`, so that nothing is buffered here."""
     assert stream
     if not select.select([stream], [], [], STARTUP_SECONDS)[0]:
         raise TimeoutError(f"no line within {STARTUP_SECONDS:g} s")
@@ -467,7 +468,7 @@ def read_line(stream: IO[bytes] | None) -> bytes:
 
 
 def remove_tree(path: Path) -> None:
-    """Also one that a bridge writes into meanwhile."""
+    """Removes a directory, even if a bridge writes into it meanwhile."""
 
     def removed() -> bool:
         with contextlib.suppress(OSError):
@@ -479,14 +480,14 @@ def remove_tree(path: Path) -> None:
 
 
 def open_to_all(path: Path) -> None:
-    """Lets every user into a directory, or at a program, below the temporary directory: pytest's own are root's alone."""
+    """Lets every user reach a directory or program below the temporary directory: pytest's own are only for root."""
     top = Path(tempfile.gettempdir())
     for it in itertools.takewhile(lambda it: it != top, (path, *path.parents)):
         it.chmod(0o755)
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process that leads a group of its own, and the group: politely first."""
+    """Ends a process that leads a group of its own, and the group: first by a request."""
     for how, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
         if process.poll() is not None:
             break
@@ -500,7 +501,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 def _ensure_user(name: str) -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(name)
-    # Two at a time would wait for each other by the second.
+    # If both were sent at the same time, they would wait for each other.
     with open(f"/run/lock/{USER_PREFIX}-useradd.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _add_user(name)
@@ -508,7 +509,7 @@ def _ensure_user(name: str) -> pwd.struct_passwd:
 
 
 def _add_user(name: str) -> None:
-    # Others pass through its home to the tests' system bus; newer Debians would keep them out.
+    # Other users reach the tests' system bus through its home; newer Debians would keep them out.
     subprocess.run(
         ["useradd", "--system", "--user-group", "--create-home", "--home-dir", f"/var/lib/{name}",
          "--key", "HOME_MODE=0755", "--shell", "/bin/bash", name],
@@ -518,19 +519,19 @@ def _add_user(name: str) -> None:
 
 
 def _wait_for_address(bus: subprocess.Popen[bytes], what: str) -> None:
-    """A bus prints its address when it listens there; the end of its output means that it never will."""
+    """A bus prints its address when it listens there; if its output ends, it never will."""
     if not read_line(bus.stdout):
         raise RuntimeError(f"{what} did not start")
 
 
 def _kill_processes_with(mark: bytes) -> int:
-    """Kills every process with that variable in its environment; how many there were."""
+    """Kills every process with that variable in its environment, and returns how many there were."""
     found = 0
     for pid in _pids():
         with contextlib.suppress(OSError):
             handle = os.pidfd_open(pid)
             try:
-                # The descriptor is open before the look, so what is killed is what was looked at.
+                # The descriptor is opened before the check, so the process that is killed is the one that was checked.
                 if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                     found += 1

@@ -1,4 +1,4 @@
-"""One process with several windows, and the keys that tell which is whose."""
+"""One process with several windows, and the keys that show which window is whose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from .desktop import Desktop, T, Window, end_process, wait_until
 
 SECONDS = 60.0
-# A key proves something once the focus has stayed for 0.5 s; a person looks before they type.
+# A key proves something once the focus has stayed for 0.5 s, and a person looks before they type.
 LOOK_SECONDS = 0.6
 
 
@@ -28,7 +28,7 @@ class FootServer:
         return self._window(app_id, client, lambda it: it["focused"])
 
     def open_at_once(self, *argvs: Sequence[str]) -> list[Window]:
-        """None waits for another, as where a script starts them."""
+        """Opens them without waiting for one another, as a script would."""
         started = [self._start(*argv) for argv in argvs]
         return [self._window(app_id, client, lambda _: True) for app_id, client in started]
 
@@ -53,14 +53,14 @@ def look_at(desktop: Desktop, window: Window) -> None:
 
 
 def type_key(desktop: Desktop, key: str = "x") -> None:
-    """A while after the keyboard's coming and before its going: at both, Sway takes the focus from the window and gives
+    """Pauses after the keyboard appears and before it goes: each time, Sway takes the focus from the window and gives
     it back."""
     desktop.run(["wtype", "-s", "200", "-k", key, "-s", "200"])
 
 
 def type_until(desktop: Desktop, window: Window, condition: Callable[[], T], what: str) -> T:
-    """One key is enough, unless the machine is so busy that it proves nothing; in tmux, unless the second in which it is
-    pressed began before the look."""
+    """One key is enough, unless the machine is so busy that the key proves nothing; or, in tmux, unless the second in
+    which it is pressed began before the look."""
     look_at(desktop, window)
 
     def met() -> T:

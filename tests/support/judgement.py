@@ -1,4 +1,4 @@
-"""What the daemon said about an agent, beside the truth, in the form that `score` takes."""
+"""What the daemon reported about an agent, and the truth, in the form that `score` takes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .stage import Truth
 Line = dict[str, Any]
 
 _STATES = {"stopped": "waiting", "working": "working", "gone": "exited"}
-# The rule of many a hook and script: an agent that is in read(0) for this long waits.
+# The rule of many hooks and scripts: an agent that is in read(0) for this long waits.
 READ_SECONDS = 1.0
 
 
 def truth_lines(truth: Iterable[Truth], start: float) -> list[Line]:
-    """As they stand in a trace that begins at `start`."""
+    """As in a trace that begins at `start`."""
     return [
         {"t": round(max(it.time - start, 0.0), 6), "ev": "truth", "state": it.state, "why": it.why} for it in truth
     ]
@@ -29,7 +29,7 @@ def badge_transitions(badges: BadgeWatch, window: int, start: float) -> list[Lin
 
 
 def read_rule(trace: Iterable[Line]) -> list[Line]:
-    """What the rule "in read(0) for more than a second" makes of a recorded session."""
+    """What the rule "in read(0) for more than a second" concludes from a recorded session."""
     entered: dict[int, float] = {}
     found: list[Line] = []
     lines, end = itertools.tee(trace)

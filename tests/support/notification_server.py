@@ -1,5 +1,7 @@
-"""A notification server that shows nothing and needs no display: python3 notification_server.py ADDRESS. Prints `ready`,
-then a line a notification."""
+"""A notification server that shows nothing and needs no display: python3 notification_server.py ADDRESS.
+
+Prints `ready`, then a line for each notification.
+"""
 
 from __future__ import annotations
 

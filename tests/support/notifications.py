@@ -1,4 +1,4 @@
-"""Real notification servers on the test desktop: what they show, and what a click on it does."""
+"""Real notification servers on the test desktop: what they show, and what a click does."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .desktop import Desktop, end_process, wait_until
 
 SECONDS = 60.0
 SERVICE = "org.freedesktop.Notifications"
-# As `makoctl list` asked until mako 1.10, which writes text of its own.
+# The call of `makoctl list` until mako 1.10, whose own output is hard to parse.
 _LIST = [*"busctl --user --json=short call".split(), SERVICE, "/fr/emersion/Mako", "fr.emersion.Mako", "ListNotifications"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A notification, as mako says that it shows it."""
+    """A notification, as mako describes it."""
 
     id: int
     summary: str
@@ -34,7 +34,7 @@ class Shown:
 
 
 def owner(desktop: Desktop) -> str:
-    """The unique name of the notification server; "" where there is none."""
+    """The unique name of the notification server; empty if there is none."""
     with contextlib.suppress(RuntimeError):
         answer = desktop.run(
             ["busctl", "--user", "--json=short", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -55,13 +55,13 @@ class NotifyCalls:
         with desktop.open_log("notify-calls") as log:
             desktop.spawn(["dbus-monitor", rule], stdout=log)
         self._log = Path(log.name)
-        wait_until(self._log.read_text, SECONDS, "the monitor of the bus")  # it tells of its own name first
+        wait_until(self._log.read_text, SECONDS, "the monitor of the bus")  # first it reports its own name
 
     def count(self) -> int:
         return len(re.findall(r"^method call .*member=Notify$", self.text(), re.MULTILINE))
 
     def text(self) -> str:
-        """All that was sent by now: the monitor writes later than a server shows it, but in order."""
+        """All that was sent so far: the monitor may write later than a server shows it, but in the same order."""
         mark = f"mark {next(self._marks)}"
         self._desktop.run(["busctl", "--user", "emit", "/mark", SERVICE, "Notify", "s", mark])
         return wait_until(lambda: mark in (text := self._log.read_text()) and text, SECONDS, "what was sent by now")
@@ -75,7 +75,7 @@ class NotifyCalls:
 
 @contextlib.contextmanager
 def server(desktop: Desktop, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a notification server; inside it owns the name."""
+    """Runs a notification server; within this, it owns the name."""
     process = desktop.spawn(argv)
     try:
         wait_until(lambda: owner(desktop), SECONDS, f"{argv[0]} on the bus")
@@ -86,7 +86,7 @@ def server(desktop: Desktop, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Mako:
-    """A context manager; mako runs inside of it."""
+    """A context manager; within it, mako runs."""
 
     def __init__(self, desktop: Desktop, *options: str) -> None:
         self._desktop = desktop
@@ -106,7 +106,7 @@ class Mako:
         return [_shown({name: value["data"] for name, value in fields.items()}) for fields in listed]
 
     def wait_for(self, summary: str, other_than: int = 0) -> Shown:
-        """The only notification there is, once it says this."""
+        """The only notification, as soon as it says this."""
 
         def found() -> Shown | None:
             shown = self.shown()

@@ -1,4 +1,4 @@
-"""Where the daemon says that stand-ins are, and where they are."""
+"""Where the daemon says that stand-ins are, and where they really are."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .desktop import Desktop, Window, wait_until
 from .stand_in import NAME, is_ready
 
 SECONDS = 60.0
-# A window that opened this long before a terminal is not its own (window_resolver.cpp: 1 s).
+# A window that opened this long before a terminal does not belong to it (window_resolver.cpp: 1 s).
 PRECEDES_SECONDS = 1.2
-# A title may come this long after the write that has set it (title_witness.cpp: 3 s).
+# A title may come this long after the write that set it (title_witness.cpp: 3 s).
 TITLE_FOLLOWS_SECONDS = 3.2
 
 
 class Placed:
-    """Agents by the name that each has as its last argument, and where the daemon says that they are."""
+    """Agents, by the name that each has as its last argument, and where the daemon says that they are."""
 
     def __init__(self, desktop: Desktop, daemon: Daemon) -> None:
         self._uid = desktop.uid
@@ -38,7 +38,7 @@ class Placed:
         return next((it for it in self._daemon.status()["sessions"] if it["pid"] == agent), {})
 
     def wrong(self, truth: dict[int, Window]) -> list[dict[str, Any]]:
-        """Those that are said to be in another window than they are."""
+        """The agents that the daemon places in a wrong window."""
         sessions = [it for it in self._daemon.status()["sessions"] if it["pid"] in truth]
         return [it for it in sessions if it["window"] not in (0, truth[it["pid"]].con_id)]
 
@@ -63,7 +63,7 @@ def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
 
 
 def has_worked(session: dict[str, Any], since: float) -> bool:
-    """And waits again: its work is too short for a look to be sure to meet it."""
+    """Waits again: its work may be too short to be seen by a look."""
     return bool(session) and session["state"] == "waiting" and session["since"] > since
 
 
@@ -72,6 +72,6 @@ def animate(agent: int) -> None:
 
 
 def let_pass(seconds: float) -> None:
-    """For a rule that is about time: no event tells that it has passed."""
+    """For a rule about time: no event reports that it has passed."""
     since = time.monotonic()
     wait_until(lambda: time.monotonic() > since + seconds, SECONDS, "that time")

@@ -1,4 +1,4 @@
-"""An agent that plays what a test tells it through a FIFO, and goes on playing over its own exec."""
+"""An agent that does what a test tells it through a FIFO, and continues to do so after its own exec."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from . import proc
 from .desktop import Window, wait_until
 from .stand_in import NAME, SECONDS
 
-# Its arguments: the FIFO, for how long it loads in silence, and whether it works then. As agents do it draws as it
-# starts, here for longer than a window takes to be made. Orders: "work" and "rest"; "exec PROGRAM [ARGUMENT]…";
-# "rename". Its work is asked for, as far as the kernel can tell: it reads its terminal's answer like keys, byte by
-# byte.
+# Its arguments: the FIFO, how long it loads silently, and whether it then works. Like an agent, it draws as it starts;
+# here for longer than it takes to make a window. Orders: "work" and "rest"; "exec PROGRAM [ARGUMENT]…"; "rename". For
+# the kernel, it looks as if its work was asked for: it reads its terminal's answer like keys, byte by byte.
 PLAYER = """#!/usr/bin/python3 -IS
 import ctypes, os, select, signal, sys, termios, threading, time, tty
 
@@ -77,7 +76,7 @@ while True:
 
 
 class Player:
-    """Where the agent's program and its orders are. Only one that has started takes orders."""
+    """Where the agent's program and its orders are. Only an agent that has started takes orders."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.name = name
@@ -89,14 +88,14 @@ class Player:
         self.command = (str(self.program), str(self.orders))
 
     def order(self, *words: object) -> None:
-        """Back when the agent, or what it has become, has read it."""
-        # Kept open: what nobody has open loses what is in it, and an exec closes late.
+        """Returns when the agent, or what it has become, has read the order."""
+        # Kept open: a FIFO that nobody has open loses its contents, and an exec closes late.
         with open(self.orders, "r+b", buffering=0) as stream:
             stream.write(" ".join(map(str, words)).encode() + b"\n")
             wait_until(lambda: _unread(stream.fileno()) == 0, SECONDS, f"a reader of the order {words}")
 
     def pid_in(self, window: Window) -> int:
-        """Of the agent that was started in the window by this player's command, as soon as it is there."""
+        """The agent that this player's command has started in the window, as soon as it is there."""
 
         def is_it(it: proc.Process) -> bool:
             return it.name == self.name and str(self.orders) in it.argv and proc.is_below(it, window.pid)

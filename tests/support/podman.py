@@ -1,4 +1,4 @@
-"""A container of the user's own with a stand-in agent in it, made by podman from a directory: nothing is downloaded."""
+"""A container of the user's own with a stand-in agent in it. podman makes it from a directory, without a download."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ stty raw -echo
 animate
 while :; do sleep 600 & wait $!; done
 """
-# Where control groups are those of before 2020, as in some virtual machines, only runc has a way with them.
+# With the control groups of before 2020, as in some virtual machines, only runc works.
 _OLD_GROUPS = () if Path("/sys/fs/cgroup/cgroup.controllers").exists() else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")
 
 
@@ -39,7 +39,7 @@ class Container:
         self._image = _image(desktop)
 
     def run(self, *argv: str) -> list[str]:
-        """What runs it, and in it the stand-in with these arguments, on the terminal."""
+        """The command that runs the container, and in it the stand-in with these arguments, on the terminal."""
         limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
         return [
             "podman", *_OLD_GROUPS, "run", "--name", "box", "-it", *limits, "--network", "none",

@@ -1,4 +1,4 @@
-"""What /proc says of processes. They may end at any time, so a process that cannot be read is not there."""
+"""What /proc says about processes. They may end at any time, so a process that cannot be read does not exist."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_below(it: Process | None, ancestor: int) -> bool:
 
 def read(pid: int) -> Process:
     directory = Path(f"/proc/{pid}")
-    # The name may hold anything, spaces and parentheses too, so the fields are counted from its end.
+    # The name may contain anything, including spaces and parentheses, so the fields are counted from its end.
     head, _, tail = (directory / "stat").read_text(errors="replace").rpartition(")")
     fields = tail.split()
     argv = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]

@@ -1,4 +1,4 @@
-"""A person who does at random what a person does with an agent, and knows what is true of it meanwhile."""
+"""A person who does at random what people do with an agent, and who knows the truth about it at any time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .agents import Agent
 from .stage import Stage
 from .standin_api import Turn
 
-# An agent may take what is typed while it clears its prompt in another order.
+# An agent may put what is typed while it clears its prompt in another order.
 CLEAR_SECONDS = 0.5
-# Below this, neither a piece of work nor a wait need be told (score.py).
+# Below this, neither a piece of work nor a wait must be reported (score.py).
 PAUSE_SECONDS = 3.2
 ESCAPE_SECONDS = 10.0
-# A key that comes at once after Escape is another one with Alt.
+# A key right after Escape would be another key, with Alt.
 ESCAPE_APART_SECONDS = 1.0
 
 
 class Conversation:
-    """What goes on in one agent's window; polled, since its user may look at another one meanwhile."""
+    """What happens in one agent's window. It is polled, because its user may look at another one meanwhile."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -44,7 +44,7 @@ class Conversation:
                 self._change("asking", "permission-dialog", turn.end)
 
     def submit(self, prompt: str, why: str) -> None:
-        # What was typed before, or what the agent has put back, is no part of it.
+        # What was typed before, or what the agent has put back, is not part of it.
         self.stage.look()
         self.stage.press_key("u", "ctrl")
         time.sleep(CLEAR_SECONDS)
@@ -73,7 +73,7 @@ class Conversation:
 
     @property
     def interruptible(self) -> bool:
-        """Well inside a turn of the model's, far from its ends."""
+        """Well within a turn of the model, far from its ends."""
         turn = self._turn
         return bool(turn and turn.end is None and 2 < time.monotonic() - turn.begin < turn.think_seconds - 2)
 
@@ -84,7 +84,7 @@ class Conversation:
 
 
 class RandomUser:
-    """The same seed plans the same, as far as the agents' own speed allows."""
+    """The same seed plans the same actions, as far as the agents' own speed allows."""
 
     def __init__(self, stages: list[Stage], seed: int) -> None:
         self.conversations = [Conversation(stage) for stage in stages]
@@ -93,7 +93,7 @@ class RandomUser:
         self._made = 0
 
     def use(self, seconds: float) -> None:
-        """Goes on for that long, and then until every agent waits."""
+        """Continues for that long, and then until every agent waits."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.act()
@@ -101,7 +101,7 @@ class RandomUser:
             self.finish(conversation)
 
     def finish(self, conversation: Conversation, seconds: float = 120) -> None:
-        """Lets an agent come to its end, and waits until its wait counts."""
+        """Lets an agent finish, and waits until its wait counts."""
         end = time.monotonic() + seconds
         while conversation.phase == "working" or time.monotonic() < conversation.since + PAUSE_SECONDS:
             assert time.monotonic() < end, f"{conversation.stage.agent.name} works for ever"

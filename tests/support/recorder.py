@@ -1,4 +1,4 @@
-"""`ebpf-ai-monitor record`, run as root: what the kernel sees of one agent."""
+"""`ebpf-ai-monitor record`, run as root: what the kernel reports about one agent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STOP_SECONDS = 20.0
 
 
 class Recorder:
-    """A context manager: inside it, the next agent of that name is recorded, or that process and all below it."""
+    """A context manager: within it, the next agent of that name is recorded, or that process and its descendants."""
 
     def __init__(self, desktop: Desktop, agent: str | int) -> None:
         self._path = desktop.root / "recorded.jsonl"
@@ -28,7 +28,7 @@ class Recorder:
             self._process = subprocess.Popen(
                 self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        # It says so when it has begun to watch.
+        # It prints a line when it has begun to watch.
         wait_until(lambda: self._said() or self._process.poll() is not None, READY_SECONDS, "a word of `record`")
         if self._process.poll() is not None:
             raise RuntimeError(f"record ended with {self._process.returncode}: {self._said()}")

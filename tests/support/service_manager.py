@@ -1,5 +1,8 @@
-"""Says what systemd says to the process of a unit, on a bus without systemd, for one whose job is of that type:
-python3 service_manager.py ADDRESS JOB_TYPE. Prints `ready`."""
+"""Answers the process of a unit like systemd, on a bus without systemd, as if the unit's job had that type: python3
+service_manager.py ADDRESS JOB_TYPE.
+
+Prints `ready`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two agents in one user's hands for a while: is anything announced that did not happen?"""
+"""Two agents of one user for a while: is anything announced that did not happen?"""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from .stage import Stage
 from .standin_api import StandInApi
 
 
-# A notification may be on its way while its user goes on.
+# A notification may still be on its way when its user does the next thing.
 CROSSING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Soaked:
-    """What became of one agent. A lie is a wait announced in work, by badge or notification, or work in a wait."""
+    """What happened to one agent. A lie is a wait that is announced during work, by badge or notification, or work that
+    is announced during a wait."""
 
     agent: str
     completions: int  # ends of work
-    long_ones: int  # those of work that must be told
-    announced: int  # changes of the badge to one that asks for attention
+    long_ones: int  # ends of work that must be reported
+    announced: int  # changes of the badge to one that needs attention
     notified: int
     lies: list[tuple[str, float, str]]
-    flaws: list[tuple[str, float, str]]  # told late, or not at all
+    flaws: list[tuple[str, float, str]]  # reported late, or not at all
     story: list[Line]  # truth and badge, in order of time
 
 
 def soak(seconds: float, seed: int, options: tuple[str, ...] = ()) -> tuple[list[Soaked], Counter[str]]:
-    """Claude Code in foot and Codex in tmux, each on a workspace of its own; what became of them, and what was done."""
+    """Claude Code in foot and Codex in tmux, each on a workspace of its own. Returns what happened to them, and what
+    was done."""
     with (
         StandInApi() as claude_api,
         StandInApi() as codex_api,

@@ -1,4 +1,4 @@
-"""sshd on loopback, for the desktop's user alone."""
+"""sshd on loopback, only for the desktop's user."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SshServer:
             self._port = probe.getsockname()[1]
         config = self._directory / "sshd_config"
         config.write_text(_CONFIG.format(port=self._port, directory=self._directory, user=desktop.user))
-        Path("/run/sshd").mkdir(exist_ok=True)  # where Debian's drops its privileges
+        Path("/run/sshd").mkdir(exist_ok=True)  # where Debian's sshd drops its privileges
         with desktop.open_log("sshd") as log:
             self._process = subprocess.Popen(
                 ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log, start_new_session=True
@@ -48,7 +48,7 @@ class SshServer:
         wait_until(self._listens, SECONDS, "sshd")
 
     def command(self, *argv: str, options: tuple[str, ...] = ()) -> list[str]:
-        """What runs `argv` on a terminal of a session of this server."""
+        """The command that runs `argv` on a terminal of a session of this server."""
         return [
             "ssh", "-F", "none", "-t", "-p", str(self._port), "-i", str(self._directory / "key"),
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", *options,
@@ -58,7 +58,7 @@ class SshServer:
     def mosh(self, *argv: str) -> list[str]:
         """The same in a session of mosh, which this server starts."""
         *ssh, user, _ = self.command()
-        # It passes titles on to the terminals it knows by name, of which foot is none.
+        # It passes titles on only to terminals whose names it knows; it does not know foot.
         return ["env", "TERM=xterm-256color", "mosh", f"--ssh={' '.join(ssh)}", user, "--", *argv]
 
     def end(self) -> None:

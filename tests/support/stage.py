@@ -1,7 +1,7 @@
-"""An agent in a terminal of its own, a person who uses it, and the truth about what it does at every time.
+"""An agent in a terminal of its own, a person who uses it, and the truth about what it does at any time.
 
-The truth comes from the stand-in for the model, which knows when its last byte went out, and from the person, who knows
-when a key went down. What an agent that is a script of ours does, the script itself writes down.
+The truth comes from the stand-in for the model, which knows when it sent its last byte, and from the person, who knows
+when a key went down. Agents that are scripts of this repository write down themselves what they do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .desktop import Desktop, wait_until
 from .standin_api import StandInApi, Turn
 
 SCRIPTS = Path(__file__).parents[1] / "agents" / "scripted"
-# Longer than the score's patience with a wait, so that each wait counts.
+# Longer than the score tolerates without a report of the wait, so that each wait counts.
 REST_SECONDS = 4.5
 START_SECONDS = 60.0
 
@@ -32,13 +32,13 @@ class Truth:
 
 
 def install_script(desktop: Desktop, name: str) -> None:
-    """Into the user's bin: the checkout may lie where no other user may look."""
+    """Copies the program into the user's bin, because other users may not be able to read the checkout."""
     desktop.write_home_file(f"bin/{name}", (SCRIPTS / name).read_text())
     (desktop.home / "bin" / name).chmod(0o755)
 
 
 class Scripted(Agent):
-    """An agent that is a script of ours."""
+    """One of this repository's agents that are scripts."""
 
     badge_source = "generic"
     version = "a script of the tests"  # type: ignore[assignment]
@@ -79,13 +79,13 @@ class Stage(AgentTerminal):
         return sorted(said, key=lambda it: it.time)
 
     def says(self, state: str, why: str, at: float | None = None) -> None:
-        """The truth from now, or from `at` on."""
+        """The truth from now, or from `at`, on."""
         self._truth.append(Truth(time.monotonic() if at is None else at, state, why))
 
-    # What a person does, with what it means
+    # What a person does, and what that means
 
     def launch(self, command: str = "") -> None:
-        """Starts the agent; back when it waits for its first prompt."""
+        """Starts the agent, and returns when it waits for its first prompt."""
         self.says("none", "start")
         self.type_and_enter(command or self.agent.command or self.agent.name)
         if self.scripted:
@@ -107,7 +107,7 @@ class Stage(AgentTerminal):
         return self.next_turn_with(prompt)
 
     def end(self, turn: Turn, why: str) -> None:
-        """Waits for the end of the turn, at which the agent waits for its user."""
+        """Waits for the end of the turn, when the agent waits for its user."""
         self.says("waiting", why, self.api.wait_for_end(turn, 120))
 
     def answer(self, prompt: str, why: str) -> None:
@@ -115,7 +115,7 @@ class Stage(AgentTerminal):
         self.end(self.begin(prompt, why), f"after {why}")
 
     def approve(self) -> None:
-        """Says yes in a permission dialog; back when the answer to what the tool found is there."""
+        """Says yes in a permission dialog, and returns when the answer to the tool's result is there."""
         self.says("working", "approve", self.say_yes())
         self.end(self.api.next_turn(), "after the tool")
 
@@ -131,11 +131,11 @@ class Stage(AgentTerminal):
         self.end(turn, "interrupt")
 
     def send_bytes(self, data: bytes) -> None:
-        """As if the terminal had sent them; tmux alone can do that."""
+        """As if the terminal had sent them; only tmux can do that."""
         self.desktop.tmux("send-keys", "-t", "main", "-H", *(f"{byte:02x}" for byte in data))
 
     def _agent(self) -> proc.Process | None:
-        """Wherever it runs: over ssh it has a terminal of its own."""
+        """The process of the agent, wherever it runs: over ssh it has a terminal of its own."""
 
         def is_it(it: proc.Process) -> bool:
             names = {it.name, *(Path(argument).name for argument in it.argv[:3])}

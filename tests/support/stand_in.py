@@ -1,4 +1,4 @@
-"""A small stand-in for an agent: as fast to start as Python is, and it does what a test tells it by a signal."""
+"""A small stand-in for an agent: it starts as fast as Python, and does what a test tells it by a signal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .desktop import Window, wait_until
 NAME = "t-agent"
 SECONDS = 60.0
 
-# Draws a prompt and is silent until it is sent SIGUSR1; then it animates for a second. The first time it is asked to, as
-# far as the kernel can tell: it reads its terminal's answer like keys, byte by byte; not in STAND_IN_ALONE, where no
-# terminal answers. Once it handles that signal it
-# is ready. With `keys` it reads keys and, as real agents do, has its terminal report the focus. In line mode it reads,
-# and draws nothing. With `title` it animates as it starts, and a spinner in the terminal's title moves as it does, before
-# its last argument, for a test to know it by; with `late-title` so, but not as it starts.
+# Draws a prompt, and is silent until it gets SIGUSR1; then it animates for a second. It is ready once it handles that
+# signal. For the kernel, it looks as if the first animation was asked for: it reads its terminal's answer like keys, byte
+# by byte; but not in STAND_IN_ALONE, where no terminal answers. With `keys`, it reads keys and, as real agents do, makes
+# its terminal report the focus. In line mode, it reads, and draws nothing. With `title`, it animates as it starts, and
+# while it animates, a spinner turns in the terminal's title, before its last argument, by which a test knows the title.
+# With `late-title`, it does the same, but does not animate as it starts.
 STAND_IN = """#!/usr/bin/python3 -IS
 import os, select, signal, sys, time, tty
 
@@ -55,7 +55,7 @@ while not line_mode:
 
 @contextlib.contextmanager
 def install(name: str = NAME) -> Iterator[str]:
-    """The path of the stand-in, which every user may run."""
+    """The path of the stand-in, which every user can run."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / name
         path.write_text(STAND_IN)
@@ -74,7 +74,7 @@ def agent_in(window: Window, name: str = NAME) -> int:
 
 
 def is_ready(pid: int, uid: int | None = None) -> bool:
-    """And that user's, if one is given: others may be tested on this machine, too."""
+    """And it belongs to that user, if one is given: others may run tests on this machine, too."""
     with contextlib.suppress(OSError):
         status = status_of(pid)
         handles = int(status["SigCgt"], 16) & 1 << signal.SIGUSR1 - 1

@@ -4,10 +4,10 @@ Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API, Gemin
 Chat Completions. The user's prompt steers the answer:
 
     THINK=4           answer for 4 seconds, a word each 0.2 s
-    QUIET             think in silence and then answer at once
+    QUIET             think silently, and then answer at once
     RUNTOOL=[date]    end by asking the agent to run that shell command; once its result is here, answer it as usual
-    FREELY            and do not ask for leave (Codex, where that is up to the model)
-    BACKGROUND        and let it go on behind the rest of the turn
+    FREELY            and do not ask for permission (only Codex leaves that to the model)
+    BACKGROUND        and let it run in the background for the rest of the turn
     CALLTOOL=NAME {…} end by calling that tool with the JSON object, up to the end of the line; once its result is here,
                       answer it as usual
 
@@ -49,10 +49,10 @@ class Command:
 
 @dataclass
 class Turn:
-    """The model's turn: from the agent's request to the last byte of the answer, or to the agent's hanging up."""
+    """The model's turn: from the agent's request to the last byte of the answer, or until the agent hangs up."""
 
     prompt: str
-    # What the agent says of the tools that it was asked to call, as text.
+    # What the agent reports about the tools that it was asked to call, as text.
     tool_results: list[str] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     end: float | None = None
@@ -60,7 +60,7 @@ class Turn:
 
     @property
     def think_seconds(self) -> float:
-        # An agent that was interrupted may put the prompt before back: the last word counts.
+        # An agent that was interrupted may put the previous prompt back, so the last word counts.
         found = re.findall(r"THINK=([\d.]+)", self.prompt)
         return float(found[-1]) if found else DEFAULT_THINK_SECONDS
 
@@ -177,7 +177,7 @@ class Responses:
     def command_call(command: Command) -> Call:
         arguments: dict[str, Any] = {"cmd": command.text}
         if not command.freely:
-            # The wish for escalated permissions is what makes Codex ask its user.
+            # Codex asks its user because this asks for escalated permissions.
             arguments |= {"sandbox_permissions": "require_escalated", "justification": "May I run this?"}
         if command.in_background:
             arguments["yield_time_ms"] = 500
@@ -233,7 +233,7 @@ class GenerateContent:
 
     @property
     def is_aside(self) -> bool:
-        """It asks for more than a turn of the conversation: such a question has a form for the answer."""
+        """This asks for more than a turn of the conversation: such a request has a format for the answer."""
         return "responseJsonSchema" in self._config
 
     @property
@@ -245,7 +245,7 @@ class GenerateContent:
         return "run_shell_command", {"command": command.text}
 
     def whole_answer(self) -> Event:
-        # Gemini CLI asks for a model to answer with, and who is to speak next.
+        # Gemini CLI also asks which model should answer, and who speaks next.
         choice = {"reasoning": "none", "model_choice": "flash", "next_speaker": "user"}
         return self._part(json.dumps(choice)) | {"usageMetadata": {"totalTokenCount": 3}}
 
@@ -284,7 +284,7 @@ class ChatCompletions:
 
     @property
     def is_aside(self) -> bool:
-        """Qwen Code asks behind a turn what to remember of it, and what its user may say next: at length."""
+        """After a turn, Qwen Code asks at length what to remember of it, and what its user may say next."""
         return len(self.prompt) > 200 and "THINK=" not in self.prompt and not self.tool_results
 
     @property
@@ -296,7 +296,7 @@ class ChatCompletions:
         return [json.dumps(message["content"]) for message in self._news if message["role"] == "tool"]
 
     def command_call(self, command: Command) -> Call:
-        """By the tool for that which the agent offers: each calls it otherwise."""
+        """Uses the tool that the agent offers for this; each agent has another name for it."""
         tool = next(tool for tool in self._tools if re.search("bash|shell|command", tool["name"]))
         form = tool["parameters"]
         values = {"boolean": False, "string": "run", "number": 60, "integer": 60, "array": [command.text]}
@@ -357,7 +357,7 @@ def _api_of(path: str, request: dict[str, Any]) -> Api | None:
 
 class _Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Agents hang up as they please."""
+        """Agents hang up at any time."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -381,7 +381,7 @@ class StandInApi:
         self._server.server_close()
 
     def next_turn(self, seconds: float = 60) -> Turn:
-        """The first turn that was not handed out yet, as soon as it has begun."""
+        """The first turn that this has not returned yet, as soon as it has begun."""
         self._wait(lambda: len(self._turns) > self._handed_out, seconds, "the beginning of a turn")
         self._handed_out += 1
         return self._turns[self._handed_out - 1]
@@ -393,7 +393,7 @@ class StandInApi:
         return turn.end
 
     def record(self) -> list[str]:
-        """All turns, readable."""
+        """All turns, in readable form."""
         with self._changed:
             return [
                 f"{turn.begin:.3f} to {turn.end and round(turn.end, 3)}, dropped: {turn.dropped}: {turn.prompt[-60:]!r}"
@@ -422,7 +422,7 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, format: str, *args: object) -> None:
-            """What matters is in the turns."""
+            """Logs nothing: what matters is in the turns."""
 
         def do_HEAD(self) -> None:
             self._answer_whole({})
@@ -438,7 +438,7 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
                 return self._answer_whole({"input_tokens": 10, "totalTokens": 10})
             if not isinstance(answer, Responses) and not answer.streams:
                 return self._answer_whole(answer.whole_answer())
-            # The agent also asks for titles and the like; only the conversation itself comes with tools.
+            # The agent also asks for titles and similar things; only the conversation itself has tools.
             if not request.get("tools") or answer.is_aside:
                 return self._stream(answer, Turn("THINK=0"))
             turn = Turn(answer.prompt, list(answer.tool_results))
@@ -474,7 +474,7 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             self._send(answer.begin_text())
             text = ""
             while time.monotonic() < end:
-                # Not twice the same: Gemini CLI ends what looks like a loop.
+                # Never the same twice: Gemini CLI stops what looks like a loop.
                 word = f"word {next(_ids)} "
                 text += word
                 self._send(answer.word(word))
@@ -495,7 +495,7 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
         def _stay(self, seconds: float) -> None:
-            """Lets the time pass, but not beyond the agent's hanging up: nothing else comes from it meanwhile."""
+            """Waits, but no longer than until the agent hangs up: nothing else comes from the agent meanwhile."""
             if select.select([self.connection], [], [], max(0, seconds))[0]:
                 raise ConnectionResetError("the agent hung up")
 

@@ -1,4 +1,4 @@
-"""A stand-in, on loopback, for an OpenAI-compatible chat completions endpoint: a test says what the model replies."""
+"""A stand-in, on loopback, for an OpenAI-compatible chat completions endpoint: the test says what the model replies."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """What the endpoint answers: a message of the model's, or with another status an error."""
+    """What the endpoint answers: a message of the model, or, with another status, an error."""
 
     content: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    # More keys of the reply, and a body that stands for all of it.
+    # More keys of the reply, and a body that replaces all of it.
     extra: dict[str, Any] = field(default_factory=dict)
     body: bytes | None = None
-    # What the model calls, by the tools' names; with these `content` is null.
+    # What the model calls, by the names of the tools. With these, `content` is null.
     calls: list[tuple[str, Any]] = field(default_factory=list)
     error: str = ""
 
@@ -34,7 +34,8 @@ class Reply:
 
 
 class StandInChat:
-    """A context manager. `model` gets the request and how many came before it; an object it returns is sent as JSON."""
+    """A context manager. `model` gets the request and the number of requests before it; an object that it returns is
+    sent as JSON."""
 
     def __init__(self, model: Callable[[dict[str, Any], int], Reply | dict[str, Any] | str]) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -59,7 +60,7 @@ class StandInChat:
             protocol_version = "HTTP/1.1"
 
             def log_message(self, format: str, *args: object) -> None:
-                """What matters is in `requests`."""
+                """Logs nothing: what matters is in `requests`."""
 
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))

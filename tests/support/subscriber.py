@@ -1,5 +1,7 @@
-"""A client of the control interface that is told of changes: python3 subscriber.py ADDRESS. Prints `subscribed`, then
-each SessionChanged as a line of JSON, on the bus connection of whoever runs it."""
+"""A client of the control interface that subscribes to changes: python3 subscriber.py ADDRESS.
+
+Prints `subscribed`, then each SessionChanged as a line of JSON, on the bus connection of the user who runs it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Terminals of which one process has several windows."""
+"""Terminals whose windows share one process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SOFTWARE = {"LIBGL_ALWAYS_SOFTWARE": "1", "GDK_BACKEND": "wayland", "QT_QPA_PLA
 
 @dataclass(frozen=True)
 class Terminal:
-    """`open`: what opens a window that runs what follows; `first`: the same for the first window, where that is another
-    command; `server`: what is started before, and has no window. SOCKET is a path of its own, in `socket_variable`, too.
-    `config`: a file below the home, and what is in it."""
+    """`open`: the command that opens a window and runs what follows. `first`: the same for the first window, if that
+    needs another command. `server`: what is started before, and has no window. SOCKET is a path of its own, which is
+    also in `socket_variable`. `config`: a file below the home, and its contents."""
 
     name: str
     open: tuple[str, ...]
@@ -53,7 +53,7 @@ TERMINALS = (
     Terminal(
         "konsole",
         ("konsole", "-e"),
-        # As it comes, it opens a process for each window, and shows no title that a program sets.
+        # With its default settings, it opens a process for each window, and does not show titles that programs set.
         config=(".config/konsolerc", "[KonsoleWindow]\nUseSingleInstance=true\nShowWindowTitleOnTitleBar=true\n"),
         xwayland=True,  # where Qt's plugin for Wayland is not installed
     ),
@@ -93,7 +93,7 @@ class Windows:
 
 
 def shown_in(desktop: Desktop, name: str) -> int | None:
-    """The window that shows the stand-in of that name: its title ends with it, but for what konsole adds."""
+    """The window that shows the stand-in of that name: its title ends with the name, except for what konsole appends."""
     window = desktop.sway.window(lambda it: str(it["name"]).removesuffix(" — Konsole").endswith(name))
     return int(window["id"]) if window else None
 
