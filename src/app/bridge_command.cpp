@@ -11,7 +11,10 @@ namespace ebpf_ai_monitor {
 int run_bridge_command() {
   UniqueFd daemon(wire::bridge_fd);
   if (fcntl(daemon.get(), F_SETFD, FD_CLOEXEC) == 0) return run_bridge(std::move(daemon));
-  std::fputs("ebpf-ai-monitor: the bridge is started by the daemon only\n", stderr);
+  std::fputs(
+      "ebpf-ai-monitor: bridge: only the daemon can start it; start the daemon: systemctl start "
+      "ebpf-ai-monitor\n",
+      stderr);
   return 2;
 }
 

@@ -1,5 +1,5 @@
-// The options of every subcommand. CLI11 is included here alone: it takes the compiler far longer
-// than any subcommand does.
+// The options of every subcommand. Only this file includes CLI11, which takes the compiler far
+// longer than any subcommand.
 #include "app/command_line.h"
 
 #include <CLI/CLI.hpp>
@@ -18,7 +18,7 @@ namespace {
 const std::string with_commands =
     std::string("File with the table [commands] [") + config_file + "]";
 
-// An option's value as people read it, without the names of types.
+// Prints the value of an option for people, without the names of types.
 class Help : public CLI::Formatter {
  public:
   Help() {
@@ -38,6 +38,20 @@ class Help : public CLI::Formatter {
 
 std::string check_pid(const std::string& text) {
   return CLI::Range(1, 1 << 22)(text).empty() ? "" : "'" + text + "' is not a process id";
+}
+
+auto one_of(std::vector<std::string> values) {
+  return [values = std::move(values)](const std::string& text) {
+    if (std::ranges::find(values, text) != values.end()) return std::string();
+    return "'" + text + "' is none of " + CLI::detail::join(values, ", ");
+  };
+}
+
+auto from_to(int least, int most) {
+  return [=](const std::string& text) {
+    if (CLI::Range(least, most)(text).empty()) return std::string();
+    return "'" + text + "' is not from " + std::to_string(least) + " to " + std::to_string(most);
+  };
 }
 
 template <typename Value>
@@ -98,7 +112,7 @@ void add_watch(CLI::App& command, WatchArguments& options) {
   CLI::Option* json = command.add_flag("--json", options.json, "Print a JSON object a line");
   add(command, "--format", "table|waybar|text", options.format,
       "Print a table, lines for waybar, or lines of text [table]")
-      ->check(CLI::IsMember({"table", "waybar", "text"}))
+      ->check(one_of({"table", "waybar", "text"}))
       ->excludes(json);
   example(command, "ebpf-ai-monitor watch --format waybar");
 }
@@ -159,7 +173,7 @@ void add_diagnose_trace(CLI::App& command, DiagnoseTraceArguments& options) {
       "System calls, tracepoints, functions (kprobe:), returns (kretprobe:)")
       ->required();
   add(command, "--for", "SECONDS", options.seconds, "How long to trace: 1 to 300 [10]")
-      ->check(CLI::Range(1, 300));
+      ->check(from_to(1, 300));
   command.add_flag("--json", options.json, "Print JSON even on a terminal");
   const auto filter = [&](const std::string& name, const std::string& value, auto& variable,
                           const std::string& help) {
@@ -200,20 +214,20 @@ void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
   command.add_flag("--json", options.json, "Print resolution and answers as one JSON object");
   add(command, "--config", "FILE", options.config, with_commands);
   add(command, "--turns", "NUMBER", options.turns, "Messages of the model: 1 to 64 [8]")
-      ->check(CLI::Range(1, 64))
+      ->check(from_to(1, 64))
       ->group("Limits");
   add(command, "--time", "SECONDS", options.seconds, "Time for everything: 1 to 86400 [900]")
-      ->check(CLI::Range(1, 86400))
+      ->check(from_to(1, 86400))
       ->group("Limits");
   add(command, "--size", "BYTES", options.bytes,
       "Results that the model is sent: 4096 to 67108864 [262144]")
-      ->check(CLI::Range(4096, 64 * 1024 * 1024))
+      ->check(from_to(4096, 64 * 1024 * 1024))
       ->group("Limits");
   example(command,
           "sudo -E ebpf-ai-monitor diagnose ask \"The application cannot reach its database\"");
 }
 
-// What is parsed into; it outlives the parsing.
+// The results of parsing; they outlive it.
 struct Arguments {
   DaemonArguments daemon;
   WatchArguments watch;
@@ -230,7 +244,7 @@ struct Arguments {
   std::optional<std::string> config;  // of mcp
 };
 
-// As WHAT: WHY.
+// In the form WHAT: WHY.
 std::string in_words(const CLI::ParseError& error) {
   const std::string said = error.what();
   const size_t colon = std::min(said.size(), said.find(": "));
@@ -239,7 +253,7 @@ std::string in_words(const CLI::ParseError& error) {
   if (before.starts_with("The following argument"))
     return after + ": no such command, option or argument";
   if (before == "Could not convert")
-    return CLI::detail::find_and_replace(after, " = ", ": cannot be ");
+    return CLI::detail::find_and_replace(after, " = ", ": '") + "' is not a valid value";
   if (error.get_name() == "ArgumentMismatch") return before + ": needs a value";
   if (error.get_name() == "RequiredError")
     return CLI::detail::find_and_replace(said, " is required", ": missing");
@@ -254,7 +268,7 @@ std::string path_of(const CLI::App& app) {
   return app.get_name() + (named.empty() ? "" : " " + path_of(*named.front()));
 }
 
-// Of what needs the table of agents.
+// Runs a command that needs the table of agents.
 template <typename Run>
 int with_agents(Run run) {
   if (const auto loaded = load_agents(); !loaded) {
@@ -282,13 +296,14 @@ int run_command_line(int argc, char** argv) {
     command->callback([&exit_status, run] { exit_status = run(); });
     return *command;
   };
-  // None is refused by hand, here and below: CLI11 would say so of a misspelt one, too.
+  // A missing subcommand is refused by hand, here and below, because CLI11 would also call a
+  // misspelt one missing.
   const auto demand_subcommand = [](CLI::App& command) {
-    if (command.get_subcommands().empty()) throw CLI::RequiredError("a subcommand");
+    if (command.get_subcommands().empty()) throw CLI::RequiredError("command");
   };
 
   app.require_subcommand(0, 1);
-  // Not for people: without a daemon it has nothing to do.
+  // Hidden: only the daemon starts it.
   add_command(app, "bridge", "", [] { return with_agents(run_bridge_command); });
   group = "Your agents";
   CLI::App& status = add_command(app, "status", "Show what your agents do now",

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 constexpr auto answer_within = std::chrono::seconds(5);
 
-// What an a{sv} of ours can hold.
+// The types that an a{sv} of this interface can contain.
 json value_json(const sdbus::Variant& value) {
   const std::string type = value.peekValueType();
   if (type == "s") return value.get<std::string>();
@@ -69,8 +69,8 @@ Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
         error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner")
       return fail("the daemon does not run; start it: systemctl start ebpf-ai-monitor");
     if (error.getName() == control::not_watched) return fail(error.getMessage());
-    return fail(std::string("cannot ask the daemon over the system bus: ") + error.what() +
-                "; if it does not run: systemctl start ebpf-ai-monitor");
+    return fail(std::string("the daemon does not answer on the system bus: ") + error.getMessage() +
+                "; if it does not run, start it: systemctl start ebpf-ai-monitor");
   }
 }
 

@@ -8,11 +8,12 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr auto retry_after = std::chrono::seconds(30);
-// More than anyone has panels for.
+// More than anyone has panels.
 constexpr int max_subscriptions_a_user = 16;
-// Calls of a user that have no answer yet: of more panels than that.
+// Unanswered calls of one user: as many as that many panels make.
 constexpr size_t max_waiting = 16;
-// What answers may take of a processor, in the long run and at once. An answer takes a millisecond.
+// How much of a processor answers may use, in the long run and at once. One answer takes a
+// millisecond.
 constexpr double answer_share = 0.1;
 constexpr double answer_seconds_at_once = 0.2;
 constexpr size_t callers_kept = 1024;
@@ -79,7 +80,8 @@ void ControlInterface::connect() {
     // Two daemons would write the same badges.
     if (error.getName() == "org.freedesktop.DBus.Error.FileExists")
       throw std::runtime_error("another ebpf-ai-monitor daemon runs: it owns the bus name " +
-                               control::bus_name);
+                               std::string(control::bus_name) +
+                               "; stop it: systemctl stop ebpf-ai-monitor");
     if (!said_) {
       const bool denied = error.getName() == "org.freedesktop.DBus.Error.AccessDenied";
       spdlog::warn(
@@ -92,7 +94,7 @@ void ControlInterface::connect() {
   }
 }
 
-// The bus is asked once for each: it is waited for.
+// The bus is asked only once for each connection, because the daemon waits for this answer.
 bus::Caller ControlInterface::caller() {
   const sdbus::Message& call = bus::current_call(*object_);
   std::string name = call.getSender();
@@ -128,7 +130,8 @@ void ControlInterface::answer_next() {
   try {
     waiting_.pop()();
   } catch (const sdbus::Error& error) {
-    spdlog::debug("an answer: {}", error.what());  // the connection is lost: told elsewhere
+    spdlog::debug("an answer: {}",
+                  error.what());  // the connection is lost; another place reports that
   }
   const Nanoseconds now = monotonic_now();
   answer_time_.use(now, std::chrono::duration<double>(thread_cpu_time() - began).count());
@@ -165,7 +168,8 @@ void ControlInterface::session_changed(uid_t owner, const SessionProperties& ses
       object_->emitSignal(changed);
     }
   } catch (const sdbus::Error& error) {
-    spdlog::debug("SessionChanged: {}", error.what());  // the connection is lost: told elsewhere
+    spdlog::debug("SessionChanged: {}",
+                  error.what());  // the connection is lost; another place reports that
   }
 }
 

@@ -19,7 +19,7 @@ int refuse(const std::string& why, int status) {
   return status;
 }
 
-// Whether standard error is the journal: systemd.exec(5), JOURNAL_STREAM.
+// Whether standard error is connected to the journal: systemd.exec(5), JOURNAL_STREAM.
 bool logs_to_journal() {
   const char* stream = getenv("JOURNAL_STREAM");
   struct stat about {};
@@ -29,7 +29,8 @@ bool logs_to_journal() {
 
 void start_log() {
   if (logs_to_journal()) {
-    // One field each for the priority and the text, and none twice: the journal has the time.
+    // The priority and the text have fields of their own. The time is left out, because the journal
+    // has it.
     spdlog::set_default_logger(std::make_shared<spdlog::logger>(
         "ebpf-ai-monitor", std::make_shared<spdlog::sinks::systemd_sink_st>("ebpf-ai-monitor")));
   } else {
@@ -64,7 +65,11 @@ Result<DaemonOptions> options_of(const DaemonArguments& line) {
 
 int run_daemon_command(const DaemonArguments& line) {
   const auto options = options_of(line);
-  if (!options) return refuse(options.error().message, 2);
+  if (!options) {
+    const std::string& what = options.error().message;
+    const bool has_remedy = what.find("; ") != std::string::npos;
+    return refuse(what + (has_remedy ? "" : "; see ebpf-ai-monitor daemon --help"), 2);
+  }
   if (geteuid() != 0)
     return refuse("daemon: only root can load kernel programs; run it with sudo", 2);
   start_log();

@@ -20,7 +20,8 @@ namespace {
 
 constexpr auto give_up_after = std::chrono::seconds(60);
 
-// A directory with one link in it: exec'd through the link, a program has the link's name.
+// A directory with one link in it. A program that is executed through the link has the name of the
+// link.
 class NamedProgram {
  public:
   NamedProgram() {
@@ -40,7 +41,7 @@ class NamedProgram {
   std::filesystem::path directory_;
 };
 
-// Anyone's.
+// Of any user.
 bool sway_runs() {
   const Proc proc;
   return std::ranges::any_of(proc.processes(), [&](pid_t pid) {
@@ -49,7 +50,7 @@ bool sway_runs() {
   });
 }
 
-// What the simulated user does at each of its waits.
+// What the simulated user does in each wait.
 struct Answer {
   const char* keys;
   const char* what;
@@ -84,7 +85,8 @@ class Demo {
       _exit(127);
     }
     master_ = UniqueFd(master);
-    // A terminal takes what is written to it; this one shows nothing. It ends with its last writer.
+    // A terminal must read what is written to it; this one does not show it. It ends with its last
+    // writer.
     EventSourcePtr terminal;
     terminal = loop_.add_io(master, EPOLLIN, [&](uint32_t) {
       std::array<char, 4096> ignored;
@@ -106,9 +108,9 @@ class Demo {
                       : "No Sway runs here. Without it the daemon knows what agents do, but shows "
                         "no badges.\n");
     } else {
-      std::fprintf(
-          stderr,
-          "ebpf-ai-monitor: demo: it did not go as it should; run ebpf-ai-monitor doctor\n");
+      std::fprintf(stderr,
+                   "ebpf-ai-monitor: demo: the monitor missed something; find out why: sudo "
+                   "ebpf-ai-monitor doctor\n");
     }
     return result;
   }
@@ -163,8 +165,8 @@ class Demo {
     }
   }
 
-  // What a terminal's user types and what an animation draws are many events: one line each, when
-  // something else happens.
+  // The keys of a user and the frames of an animation are many events. They become one line each,
+  // which is printed when something else happens.
   struct Transfers {
     void add(const agent_event& event, uint32_t more_calls, uint32_t more_bytes) {
       if (calls == 0) first = judge::Time(event.time_ns), pid = event.pid;

@@ -26,7 +26,7 @@ std::string clock_time(double unix_seconds) {
   return text;
 }
 
-// A label, and its text beside it in lines that fit the terminal.
+// A label, and beside it its text, broken into lines that fit the terminal.
 void line(const std::string& label, const std::string& text) {
   constexpr size_t indent = 22;
   std::string begin = "  " + printable(label);
@@ -65,7 +65,7 @@ void print(const json& answer) {
 int run_explain_command(const ExplainArguments& options) {
   const auto answer = daemon_explanation(options.pid);
   if (!answer) {
-    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", answer.error().message.c_str());
+    std::fprintf(stderr, "ebpf-ai-monitor: explain: %s\n", answer.error().message.c_str());
     return 1;
   }
   if (options.json) {

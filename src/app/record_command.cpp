@@ -20,14 +20,16 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// Room for 230,000 events that are written down later than they come.
+// Room for 230,000 events, in case they come faster than they are written.
 constexpr uint32_t ring_bytes = 16 * 1024 * 1024;
 constexpr auto progress_interval = std::chrono::seconds(1);
 
-void say(const std::string& text) { std::fprintf(stderr, "ebpf-ai-monitor: %s\n", text.c_str()); }
+void say(const std::string& text) {
+  std::fprintf(stderr, "ebpf-ai-monitor: record: %s\n", text.c_str());
+}
 
-// Who called sudo: the file is to be theirs, and made with their rights, so that a link on its way
-// leads nowhere that they could not write to themselves. None: root is who asks.
+// The user who called sudo. The file will belong to them, and is created with their rights, so that
+// a link in its path cannot lead to a place where they may not write. None: root itself has called.
 Result<std::optional<User>> invoking_user() {
   const char* text = std::getenv("SUDO_UID");
   if (text == nullptr) return std::nullopt;
@@ -37,7 +39,7 @@ Result<std::optional<User>> invoking_user() {
   return find_user(uid).map([](User user) { return std::optional(std::move(user)); });
 }
 
-// With a user's ids while it lives.
+// While it lives, this process has the ids of the user.
 class ActingAs {
  public:
   explicit ActingAs(const std::optional<User>& user) : acting_(user && user->uid != 0) {
@@ -61,7 +63,7 @@ class ActingAs {
   std::vector<gid_t> groups_;
 };
 
-// A new file, never one that is there; or stdout.
+// A new file, never an existing one; or standard output.
 class TraceOutput {
  public:
   static Result<TraceOutput> create(const std::string& path) {
@@ -131,7 +133,7 @@ class Recording {
     if (failed_) return 1;
     if (!began_) {
       output_.remove();
-      say("record: nothing was recorded, because no agent has started");
+      say("nothing was recorded, because no agent has started");
       return 1;
     }
     end_progress();
@@ -151,7 +153,7 @@ class Recording {
     progress_->arm(monotonic_now());
   }
 
-  // What is told of a running session costs nothing to lose but the last second.
+  // If the progress line is lost, only the last second is missing.
   void on_progress() {
     check(output_.flush());
     if (isatty(STDERR_FILENO) == 1) {
@@ -192,7 +194,7 @@ class Recording {
   std::vector<EventSourcePtr> signals_;
 };
 
-// The process that `--pid` names, whatever it is called; or of those that run, the only agent.
+// The process that `--pid` names, whatever it is called; or the only agent that runs.
 Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const AgentFinder& finder,
                                          const std::set<uid_t>& users) {
   const auto is_users = [&](const FoundAgent& agent) {
@@ -204,8 +206,11 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
     if (!agent) {
       const auto stat = finder.proc().stat(options.pid);
       const auto user = finder.proc().user(options.pid);
-      if (!stat || stat->ended() || !user) return fail("there is no " + process);
-      if (stat->terminal == 0) return fail(process + " has no terminal");
+      if (!stat || stat->ended() || !user)
+        return fail("there is no " + process + "; ebpf-ai-monitor status shows the pids of agents");
+      if (stat->terminal == 0)
+        return fail(process +
+                    " has no terminal, so it is no agent; ebpf-ai-monitor status shows the agents");
       agent = FoundAgent{.id = stat->id,
                          .parent = stat->parent,
                          .user = *user,
@@ -214,7 +219,8 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
                          .session = stat->session,
                          .interactive = true};
     }
-    if (!is_users(*agent)) return fail(process + " is another user's");
+    if (!is_users(*agent))
+      return fail(process + " belongs to another user; leave out --user, or name that user");
     return agent;
   }
   if (!options.agent.empty()) return std::nullopt;
@@ -222,8 +228,8 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
   for (const FoundAgent& agent : finder.running()) {
     if (!agent.interactive || !is_users(agent)) continue;
     if (only)
-      return fail("several agents run, " + std::to_string(only->id.pid) + " and " +
-                  std::to_string(agent.id.pid) + " among them; choose one with --pid");
+      return fail("several agents run, for example " + std::to_string(only->id.pid) + " and " +
+                  std::to_string(agent.id.pid) + "; choose one with --pid");
     only = agent;
   }
   return only;
@@ -237,11 +243,13 @@ int run_record_command(const RecordArguments& options) {
   if (!options.agent.empty()) settings.processes = {options.agent};
   const auto checked = check(settings);
   if (!checked) {
-    say(checked.error().message);
+    std::string what = checked.error().message;
+    if (what.starts_with("processes: ")) what.replace(0, std::strlen("processes"), "--agent");
+    say(what);
     return 2;
   }
   if (geteuid() != 0) {
-    say("record: only root can load kernel programs; run it with sudo");
+    say("only root can load kernel programs; run it with sudo");
     return 2;
   }
   spdlog::set_level(spdlog::level::off);
@@ -258,7 +266,7 @@ int run_record_command(const RecordArguments& options) {
     return 1;
   }
   auto agent = choose(options, AgentFinder(checked->names, Proc(), terminals_of(*monitor)), users);
-  // Of a session that runs, nothing else begins another.
+  // If the session was already running, no other event begins one.
   if (agent && *agent) {
     if (auto status = monitor->watch_for({}, users); !status)
       agent = tl::make_unexpected(status.error());

@@ -44,7 +44,7 @@ void print_table(const json& status) {
 int run_status_command(bool as_json) {
   const auto status = daemon_status();
   if (!status) {
-    std::fprintf(stderr, "ebpf-ai-monitor: %s\n", status.error().message.c_str());
+    std::fprintf(stderr, "ebpf-ai-monitor: status: %s\n", status.error().message.c_str());
     return 1;
   }
   if (as_json) {

@@ -1,5 +1,8 @@
 #include "app/toml_file.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 
 namespace ebpf_ai_monitor {
@@ -23,9 +26,10 @@ Result<std::vector<std::string>> one_or_more_strings(const toml::node& node) {
 }
 
 Result<toml::table> parse_toml_file(const std::string& path) {
-  std::error_code ignored;  // whatever it is, opening the file will tell
-  // It would read like an empty file.
-  if (std::filesystem::is_directory(path, ignored)) return fail(path + " is a directory");
+  if (access(path.c_str(), R_OK) != 0) return fail_errno("cannot read " + path, errno);
+  std::error_code ignored;
+  // A directory would read like an empty file.
+  if (std::filesystem::is_directory(path, ignored)) return fail(path + ": a directory, not a file");
   try {
     return toml::table(toml::parse_file(path));
   } catch (const toml::parse_error& error) {

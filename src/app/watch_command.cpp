@@ -26,22 +26,22 @@ namespace {
 constexpr auto first_answer_within = std::chrono::milliseconds(500);
 constexpr int age_shown_for_ms = 1000;
 
-// What changes when this is what there is to tell, and what is printed then.
+// What is compared to detect a change, and what is then printed.
 struct Frame {
   std::string change;
   std::string text;
 };
 
-// In the place of the one before, without a moment in which there is none.
+// Overwrites the previous table, so that the screen is never empty.
 std::string over_the_last(const std::string& table) {
   std::string text = "\x1b[H";
   for (const char c : table) text += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
   return text + "\x1b[J";
 }
 
-// Sway tells of windows that are moved to another workspace only together with each change of a
-// title, ten times a second while agents work: so it is asked, where something else has changed, or
-// the table has been there for a while.
+// Sway reports that a window has moved to another workspace only in a stream that also has each
+// change of a title, ten times a second while agents work. So it is asked instead, whenever
+// something else has changed, or the table is some time old.
 class AskedWorkspaces {
  public:
   const Workspaces& for_table(const std::string& all) {
@@ -71,18 +71,18 @@ Frame frame_of(const WatchArguments& options, const PanelBadges& badges,
   if (options.format == "text") return {"", panel_text(agents)};
   add_workspaces(agents, workspaces.for_table(all));
   const std::string table = panel_table(agents, table_style());
-  // Ages go on; who reads a file or a pipe wants changes.
+  // On a terminal, the ages must grow; the reader of a file or a pipe needs only changes.
   if (isatty(STDOUT_FILENO) == 1) return {"", over_the_last(table)};
   return {std::move(all), table};
 }
 
-// False, with errno: it cannot.
+// False: it failed, and errno says why.
 bool print(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
     if (written >= 0) {
       text.remove_prefix(static_cast<size_t>(written));
-    } else if (errno == EAGAIN) {  // who shares it has made it so
+    } else if (errno == EAGAIN) {  // somebody who shares it has made it non-blocking
       pollfd room{STDOUT_FILENO, POLLOUT, 0};
       poll(&room, 1, -1);
     } else if (errno != EINTR) {
@@ -93,14 +93,14 @@ bool print(std::string_view text) {
 }
 
 int complain(const std::string& what) {
-  std::fprintf(stderr, "ebpf-ai-monitor: %s\n", printable(what).c_str());
+  std::fprintf(stderr, "ebpf-ai-monitor: watch: %s\n", printable(what).c_str());
   return 1;
 }
 
 }  // namespace
 
 int run_watch_command(const WatchArguments& options) {
-  // The reader's end is an end, not a death.
+  // If the reader ends, this is the normal end, not an error.
   signal(SIGPIPE, SIG_IGN);
   const char* runtime_directory = getenv("XDG_RUNTIME_DIR");
   if (runtime_directory == nullptr || *runtime_directory == '\0')
@@ -124,8 +124,8 @@ int run_watch_command(const WatchArguments& options) {
         return errno == EPIPE ? 0 : complain(std::string("cannot write: ") + std::strerror(errno));
       shown = std::move(frame);
     }
-    // Without a write nobody tells that the reader is gone, but POLLERR and POLLHUP, which are
-    // always waited for.
+    // Without a write, only POLLERR and POLLHUP show that the reader is gone; poll always waits for
+    // these.
     pollfd ready[] = {{badges->fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}, {-1, 0, 0}};
     int timeout = agents.wait_for(ready[2]);
     if (ages && (timeout < 0 || timeout > age_shown_for_ms)) timeout = age_shown_for_ms;

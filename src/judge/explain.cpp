@@ -88,7 +88,7 @@ std::vector<Fact> explain(const Session& session, const Rules& rules, Time now) 
   };
   const Drawing& drawing = session.drawing;
   age("last_output", drawing.last(),
-      drawing.flows_steadily() ? ", part of a steady flow" : ", a single write");
+      drawing.flows_steadily() ? ", part of a steady flow" : ", an isolated write");
   age("last_steady_output", drawing.last_steady(), "");
   const auto& input = session.input.last();
   age("last_input", input, "");

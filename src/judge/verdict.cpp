@@ -130,11 +130,11 @@ void Verdict::settle(Time time) {
   if (title_due() == due)
     return change(
         State::waiting, *due,
-        now_.titles.asks() ? "its title says that it asks" : "its title says that it is done");
+        now_.titles.asks() ? "its title says that it asks" : "its title says that it has finished");
   const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
                     : unanswered()              ? "no answer to a request for "
                     : blinks()                  ? "nothing but a blink for "
-                    : only_isolated_writes()    ? "nothing but single writes for "
+                    : only_isolated_writes()    ? "nothing but isolated writes for "
                                                 : "no output for ";
   if (blinks()) now_.idle.blinked();
   change(State::waiting, *due, why + seconds(patience()));
@@ -142,7 +142,7 @@ void Verdict::settle(Time time) {
 
 void Verdict::begin_after_message(Time time) {
   const PendingRequest request = *now_.requests.pending();
-  change(State::working, time, "a message left after input");
+  change(State::working, time, "it sent a message after input");
   // A small message may have done no more than close a menu.
   if (!request.large) now_.standing.words_due_since = request.sent;
 }
@@ -403,7 +403,8 @@ void Verdict::title_changed(Time time) {
   if (state() == State::waiting && now_.titles.answered() == time &&
       now_.input.any_within(time, rule::late_answer) &&
       within(time, now_.processes.any_began(), rule::late_answer)) {
-    change(State::working, time, "its title asks no more, and a process has begun");
+    change(State::working, time,
+           "its title no longer says that it asks, and a process has started");
     now_.standing.work_is_shown = true;
     now_.standing.words_due_since = time;
     return;
@@ -489,7 +490,7 @@ void Verdict::answer(Time time) {
   if (now_.requests.draws_slowly() && !now_.idle.ticks() &&
       now_.animation.kind() != Animation::shown) {
     now_.standing.work_is_shown = true;
-    return change(State::working, time, "it draws slowly since a request");
+    return change(State::working, time, "it has drawn slowly since a request");
   }
   const PendingRequest request = *now_.requests.pending();
   if (!now_.requests.is_late_answer(time)) {
@@ -513,8 +514,8 @@ void Verdict::hidden_work(Time time) {
       now_.input.key_within(time, rule::echo_window))
     return;
   change(State::working, time,
-         "a request left " + seconds(time - now_.requests.pending()->sent) +
-             " ago, and it draws since");
+         "it sent a request " + seconds(time - now_.requests.pending()->sent) +
+             " ago, and has drawn since");
 }
 
 // ---- it gets input ----

@@ -22,6 +22,7 @@ def refused(run: Run, arguments: list[str], says: list[str], status: int = 2, wr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
     assert len(lines) == 1, f"one error, nothing started:\n{done.stderr}"
+    assert re.match(r"ebpf-ai-monitor: [^:]+: .", lines[0]), f"WHAT: WHY, and perhaps ; DO:\n{lines[0]}"
     for part in says:
         assert part in lines[0], lines[0]
     return lines[0]
@@ -29,7 +30,7 @@ def refused(run: Run, arguments: list[str], says: list[str], status: int = 2, wr
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], ["subcommand"]),
+        ([], ["command: missing"]),
         (["no-such-command"], ["no-such-command"]),
         (["--no-such-option"], ["no-such-option"]),
         *[([command, "--no-such-option"], ["--no-such-option"]) for command in COMMANDS if command not in NEED_MORE],

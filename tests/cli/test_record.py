@@ -295,7 +295,7 @@ def test_no_terminal(run: Run, tmp_path: Path) -> None:
 @root_only
 def test_another_user_s(run: Run, tmp_path: Path, agent: Agent) -> None:
     arguments = ["--pid", str(agent.pid), "--user", "nobody", "--output", str(tmp_path / "x")]
-    refused(run, arguments, [str(agent.pid), "another user's"], 1)
+    refused(run, arguments, [str(agent.pid), "belongs to another user"], 1)
 
 
 @root_only

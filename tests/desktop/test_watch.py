@@ -204,7 +204,7 @@ def test_focus_goes_to_the_neediest_and_its_pane(desktop: Desktop, tmux: Tmux) -
 
 def test_without_a_runtime_directory_it_says_so(desktop: Desktop) -> None:
     for value, says in (("", "XDG_RUNTIME_DIR is not set"), ("/nowhere", "/nowhere: No such file")):
-        with pytest.raises(RuntimeError, match=f"exit status 1: ebpf-ai-monitor: {says}"):
+        with pytest.raises(RuntimeError, match=f"exit status 1: ebpf-ai-monitor: watch: {says}"):
             desktop.run([str(BINARY), "watch", "--json"], {"XDG_RUNTIME_DIR": value})
 
 
