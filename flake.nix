@@ -1,5 +1,5 @@
 {
-  description = "Tells which AI agents wait for their users";
+  description = "Shows which AI agents wait for their users";
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 
   outputs =

@@ -1,10 +1,10 @@
 # add_bpf_skeleton(NAME): bpf/NAME.bpf.c -> <build>/bpf/NAME.skel.h, as the interface library bpf_NAME.
 #
 # Needs neither root nor the BTF of the building machine: the programs declare the kernel structures
-# they use themselves, and CO-RE relocates them where they are loaded.
+# they use themselves, and CO-RE relocates them when they are loaded.
 find_program(CLANG clang REQUIRED)
 find_program(BPFTOOL bpftool PATHS /usr/sbin /sbin REQUIRED)
-# clang looks for a BPF target's <asm/types.h> nowhere; the target machine's own serves.
+# For a BPF target, clang has no directory with <asm/types.h>; that of the target machine fits.
 find_path(KERNEL_HEADERS asm/types.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE} REQUIRED)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")

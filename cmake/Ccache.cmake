@@ -1,5 +1,5 @@
 # What was compiled before is not compiled again. A precompiled header changes with each build directory:
-# ccache looks at what it was made of.
+# ccache compares its sources instead.
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER

@@ -1,5 +1,5 @@
 # The hardening that Debian gives its packages (dpkg-buildflags, hardening=+all), also where nothing sets it:
-# what this builds runs as root. Not for what only developers run: it compiles faster so.
+# the programs run as root. Not for programs that only developers run, which compile faster without it.
 include(CheckCXXCompilerFlag)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
@@ -8,7 +8,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 add_compile_options("$<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
 add_compile_definitions($<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:_GLIBCXX_ASSERTIONS>)
 add_compile_options(-Wformat -Werror=format-security)
-# Of the processor, or of the compiler: not everywhere. Clang only warns of one that it does not use.
+# Not every processor or compiler has these. Clang only warns about those that it does not use.
 set(CMAKE_REQUIRED_FLAGS -Werror)
 foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard)
   string(MAKE_C_IDENTIFIER "HAS${flag}" has)

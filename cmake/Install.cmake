@@ -72,9 +72,9 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
 set(CPACK_RPM_PACKAGE_LICENSE MIT)
-# CPACK_STRIP_FILES is for one generator alone: the other strips by itself, once it has the symbols.
+# Only one generator needs CPACK_STRIP_FILES: the other one strips by itself, after it has saved the symbols.
 set(CPACK_PROJECT_CONFIG_FILE ${packaging}/cpack.cmake)
-# CPACK_RPM_PACKAGE_RECOMMENDS is CMake's since 3.31.
+# CPACK_RPM_PACKAGE_RECOMMENDS exists since CMake 3.31.
 set(CPACK_RPM_SPEC_MORE_DEFINE "Recommends: bubblewrap")
 set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE ${packaging}/rpm/post)
 set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE ${packaging}/rpm/preun)

@@ -31,10 +31,10 @@ let
       "answered"
     ];
     notify-command = types.path;
-    # For `diagnose` and `mcp`, which look into it themselves.
+    # For `diagnose` and `mcp`, which read it themselves.
     commands = types.attrsOf types.anything;
   };
-  # A list's own check does not look at what is in it.
+  # The type of a list does not check its elements.
   fits =
     type: value:
     type.check value && (!builtins.isList value || builtins.all type.nestedTypes.elemType.check value);
@@ -65,7 +65,7 @@ let
   };
   settings = lib.filterAttrs (name: value: value != null) fromOptions // cfg.settings;
   configFile = toml.generate "config.toml" (
-    # An empty list is every user, or every agent, and the file says that by saying nothing.
+    # An empty list means every user, or every agent; then the file has no such key.
     lib.filterAttrs (name: value: value != [ ]) settings
   );
   agentsFile = toml.generate "agents.toml" cfg.agents;
@@ -119,12 +119,12 @@ in
       after = mkOption {
         type = types.nullOr seconds;
         default = null;
-        description = "Send no notification for the end of work that was shorter than this many seconds.";
+        description = "Send no notification at the end of work that took less than this many seconds.";
       };
       remindAfter = mkOption {
         type = types.nullOr seconds;
         default = null;
-        description = "Send the notification again if the user has not looked within this many seconds, and after twice that. 0: never.";
+        description = "Send the notification again if the user has not looked within this many seconds, then after twice that time, and so on. 0: never.";
       };
       urgent = mkOption {
         type = types.nullOr types.bool;
@@ -156,7 +156,7 @@ in
       example = {
         wait-threshold = 1500;
       };
-      description = "Keys of ebpf-ai-monitor-config(5). They win over the options above.";
+      description = "Keys of ebpf-ai-monitor-config(5). They override the options above.";
     };
   };
 
@@ -180,7 +180,7 @@ in
     environment.etc."ebpf-ai-monitor/agents.toml".source = agentsFile;
     services.dbus.packages = [ cfg.package ];
 
-    # The unit that the package ships; only what NixOS must say is added.
+    # The unit of the package, with what only NixOS knows.
     systemd.packages = [ cfg.package ];
     systemd.services.ebpf-ai-monitor = {
       wantedBy = [ "multi-user.target" ];
@@ -194,7 +194,7 @@ in
       stopIfChanged = false;
       path = [ pkgs.tmux ];
       serviceConfig = {
-        # The empty one takes the shipped one away.
+        # The empty value removes that of the package's unit.
         ExecStart = [
           ""
           "${cfg.package}/bin/ebpf-ai-monitor daemon"

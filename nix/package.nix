@@ -14,7 +14,7 @@
   zlib,
   systemd,
   sdbus-cpp,
-  # nixpkgs keeps 1.x by the plain name.
+  # In nixpkgs, the plain name means 1.x.
   sdbus-cpp_2 ? sdbus-cpp,
   spdlog,
   tl-expected,
@@ -31,7 +31,7 @@
 
 stdenv.mkDerivation {
   pname = "ebpf-ai-monitor";
-  # The one in CMakeLists.txt, so that there is one.
+  # From CMakeLists.txt, so that it is in one place only.
   version = builtins.head (
     builtins.match ".*VERSION ([0-9]+\\.[0-9]+\\.[0-9]+).*" (
       builtins.replaceStrings [ "\n" ] [ " " ] (builtins.readFile ../CMakeLists.txt)
@@ -80,7 +80,7 @@ stdenv.mkDerivation {
   '';
 
   meta = {
-    description = "Tells which AI agents wait for their users";
+    description = "Shows which AI agents wait for their users";
     license = lib.licenses.mit;
     platforms = [
       "x86_64-linux"
