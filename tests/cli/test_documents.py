@@ -148,6 +148,16 @@ def test_a_replay_as_in_the_documents_works(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_search_for_targets_as_in_the_documents_works(run: Run) -> None:
+    found = [words for document in DOCUMENTS for words in commands("\n".join(["```", *blocks("sh", document), "```"])) if words[:2] == ["diagnose", "targets"]]
+    assert found
+    for words in found:
+        done = run(*(word.strip("'") for word in words))
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert words[-1].strip("'*") in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @each_document
 def test_examples_of_configuration_are_valid(document: Path, run: Run, tmp_path: Path) -> None:
     text = document.read_text()
