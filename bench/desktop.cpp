@@ -23,8 +23,8 @@
 
 namespace {
 
-constexpr int patience_ms = 10'000;  // for a change; far more than any takes
-// By this its badge is told from those of other agents.
+constexpr int patience_ms = 10'000;  // for a change; far longer than any takes
+// Distinguishes its badge from those of other agents.
 constexpr const char* project = "bench-desktop";
 
 int check(int result, const char* what) {
@@ -54,7 +54,7 @@ class Notifications {
     check(sd_bus_request_name(bus_, "org.freedesktop.Notifications", 0), "its name");
   }
   int fd() const { return sd_bus_get_fd(bus_); }
-  // Whether Notify was called since the last time.
+  // Whether Notify was called since the last call of this.
   bool take() {
     while (check(sd_bus_process(bus_, nullptr), "session bus") > 0) {
     }
@@ -82,7 +82,7 @@ class Notifications {
   bool called_ = false;
 };
 
-// Of the badge of our project, in a file or a line; "" where there is none.
+// The state in the badge of our project, in a file or a line; empty if there is none.
 std::string state_in(std::string_view text) {
   const size_t at = text.find("\"project\":\"" + std::string(project) + '"');
   if (at == std::string_view::npos) return "";
@@ -99,7 +99,7 @@ class Badges {
     inotify_add_watch(inotify_, directory_.c_str(), IN_MOVED_TO);  // it need not exist at first
     return inotify_;
   }
-  // What ours says, if it was renamed since the last time.
+  // What our badge says, if it was renamed since the last call.
   std::string take() const {
     alignas(inotify_event) std::array<char, 16'384> events;
     const ssize_t length = read(inotify_, events.data(), events.size());
@@ -136,7 +136,7 @@ class Watch {
     fcntl(pipe_, F_SETFL, O_NONBLOCK);
   }
   int fd() const { return pipe_; }
-  // What the last whole line says of ours, if there is a new one.
+  // What the last complete line says about our agent, if there is a new one.
   std::string take() {
     std::array<char, 65'536> part;
     ssize_t length = 0;
@@ -189,7 +189,7 @@ int run(char** argv) {
   const auto [shared, times] = share_times();
   const int master = start_agent("lines", shared);
   Observer observer(argv[1], argv[4]);
-  // Until the monitor has seen the stand-in read, whenever it came to know it.
+  // Waits until the monitor has seen the stand-in read, however it learned of it.
   const int nudge_ms = 4 * static_cast<int>(number(3));  // between lines until there is a badge
   for (int tries = patience_ms / nudge_ms; observer.wait_for("stopped", 3, nudge_ms).size() < 3;
        --tries) {
@@ -200,7 +200,7 @@ int run(char** argv) {
     const int64_t given = now_ns();
     give_line(master);
     auto working = observer.wait_for("working", 2, patience_ms);
-    // The stand-in may not have come to say so yet.
+    // The stand-in may not have written its times yet.
     const int64_t returned = std::max<int64_t>(given, times->returned_ns);
     auto stopped = observer.wait_for("stopped", 3, patience_ms);
     if (working.size() < 2 || stopped.size() < 3) die("a change that does not show");

@@ -1,4 +1,4 @@
-// What an agent stand-in tells the program that drives it: a page that both have mapped.
+// What an agent stand-in shares with the program that drives it: a page that both have mapped.
 #pragma once
 
 #include <time.h>

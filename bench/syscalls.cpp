@@ -17,7 +17,7 @@
 
 namespace {
 
-constexpr int batch = 2000;  // about 0.2 ms: short against the scheduler's slice
+constexpr int batch = 2000;  // about 0.2 ms: short compared with the scheduler's slice
 
 template <typename Call>
 double nanoseconds_a_call(Call call) {

@@ -1,4 +1,4 @@
-// A terminal for an agent stand-in, in the place of a terminal emulator that draws nothing.
+// A terminal for an agent stand-in. It takes the place of a terminal emulator, and draws nothing.
 #pragma once
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@
   std::exit(1);
 }
 
-// Memory in which a stand-in keeps its times, by the file descriptor to start it with.
+// Memory in which a stand-in stores its times, and the file descriptor with which to start it.
 inline std::pair<int, const SharedTimes*> share_times() {
   const int shared = memfd_create("times", 0);
   if (shared < 0 || ftruncate(shared, sizeof(SharedTimes)) != 0) die("memfd");
@@ -48,7 +48,7 @@ inline int start_agent(const char* mode, int shared = -1) {
   return master;
 }
 
-// Takes what is written to a terminal away; false: nobody has it open any more.
+// Reads and drops what is written to a terminal; false: nobody has it open any more.
 inline bool discard(int master) {
   std::array<char, 4096> text;
   ssize_t length = 0;
@@ -57,7 +57,7 @@ inline bool discard(int master) {
   return length < 0 && errno == EAGAIN;
 }
 
-// An empty line of its user's, after what there was to read.
+// Types an empty line, after reading what there was.
 inline void give_line(int master) {
   discard(master);
   if (write(master, "\n", 1) != 1) die("write to the terminal");

@@ -23,7 +23,7 @@
 
 namespace {
 
-constexpr int patience_ms = 10'000;  // for a badge; far more than any takes
+constexpr int patience_ms = 10'000;  // for a badge; far longer than any takes
 constexpr int nudge_ms = 200;        // between lines until there is a badge; more than THRESHOLD_MS
 
 int run(int count, const char* mode) {
@@ -51,7 +51,7 @@ class Badges {
     return read(inotify_, events.data(), events.size()) > 0;
   }
 
-  // When the next badge was renamed that says so; an earlier one that says something else may come.
+  // When the next badge that says this was renamed; earlier ones may say something else.
   int64_t wait_for(const std::string& state) {
     while (true) {
       pollfd ready{inotify_, POLLIN, 0};
@@ -82,7 +82,7 @@ int time_changes(const char* directory, int count, int64_t threshold_ns) {
   const auto [shared, times] = share_times();
   const int master = start_agent("lines", shared);
   Badges badges(directory);
-  // Until the monitor has seen the stand-in read, whenever it came to know it.
+  // Waits until the monitor has seen the stand-in read, however it learned of it.
   for (int tries = patience_ms / nudge_ms; !badges.change_within(nudge_ms); --tries) {
     if (tries == 0) die("no badge");
     give_line(master);
@@ -93,7 +93,7 @@ int time_changes(const char* directory, int count, int64_t threshold_ns) {
     const int64_t given = now_ns();
     give_line(master);
     const int64_t working = badges.wait_for("working");
-    // The stand-in may not have come to say so yet.
+    // The stand-in may not have written its times yet.
     const int64_t returned = std::max<int64_t>(given, times->returned_ns);
     const int64_t stopped = badges.wait_for("stopped");
     if (i < 0) continue;

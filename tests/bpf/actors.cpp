@@ -63,7 +63,7 @@ Terminal::Terminal() {
   int master = -1;
   int slave = -1;
   if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) fail_with("openpty");
-  // Out of the way of the fds that an actor's programs get.
+  // Beyond the fds that an actor's programs get.
   master_ = UniqueFd(fcntl(master, F_DUPFD_CLOEXEC, 100));
   slave_ = UniqueFd(fcntl(slave, F_DUPFD_CLOEXEC, 100));
   close(master);
@@ -155,7 +155,8 @@ Actor::Actor(const Terminal& terminal, Start start) : terminal_(terminal) {
 
   wait_until("pid " + std::to_string(start.pid), [&] {
     pid_ = fork_as(start.pid);
-    if (pid_ < 0 && errno != EEXIST) fail_with("clone3");  // EEXIST: somebody else has it just now
+    if (pid_ < 0 && errno != EEXIST)
+      fail_with("clone3");  // EEXIST: somebody else has it at the moment
     return pid_ >= 0;
   });
   if (pid_ != 0) return;

@@ -1,4 +1,4 @@
-// The cast of these tests: terminals of their own, and processes on them that do what they are told
+// The actors of these tests: terminals of their own, and processes on them that execute orders
 // (puppet.cpp).
 #pragma once
 
@@ -18,11 +18,11 @@
 
 namespace ebpf_ai_monitor {
 
-// What should come has come in far less; this ends a test in which it never does.
+// Whatever should happen takes far less; this ends a test in which it never does.
 constexpr auto deadline = std::chrono::seconds(20);
 
-// Calls `happened` again and again until it is true; throws, naming `what`, if it never is.
-// `between` waits for something to have changed.
+// Calls `happened` again and again until it is true; if it never is, throws, naming `what`.
+// `between` waits until something has changed.
 void wait_until(const std::string& what, const std::function<bool()>& happened,
                 const std::function<void()>& between = {});
 
@@ -33,10 +33,10 @@ class Terminal {
   int slave() const { return slave_.get(); }
   dev_t device() const;
   std::string path() const;
-  // As its user would: types, makes the window another size (SIGWINCH to the foreground).
+  // What its user does: types, and changes the size of the window (SIGWINCH to the foreground).
   void type(const std::string& text) const;
   void resize(unsigned short columns) const;
-  // A program's output must not fill it up.
+  // The output of a program must not fill it up.
   void discard_output() const;
 
  private:
@@ -44,7 +44,7 @@ class Terminal {
   UniqueFd slave_;
 };
 
-// Programs by names that no other process of this machine has. Everyone may run them.
+// Programs with names that no other process on this machine has. Every user may run them.
 class ProgramDirectory {
  public:
   ProgramDirectory();
@@ -62,7 +62,7 @@ class ProgramDirectory {
   std::filesystem::path path_;
 };
 
-// "tagent-<pid of this test>", of at most 14 bytes: tests may run beside each other.
+// "tagent-<pid of this test>", of at most 14 bytes, because tests may run at the same time.
 std::string agent_name();
 
 // A child process on a terminal. Gone when its test ends.
@@ -72,8 +72,8 @@ class Actor {
     std::string program = {};
     std::vector<std::string> arguments = {};  // from argv[0]; empty: the program
     bool controlling_terminal = true;
-    bool input_from_pipe = false;  // fd 0 is no terminal
-    bool output_to_pipe = false;   // fd 1 is none
+    bool input_from_pipe = false;  // fd 0 is not the terminal
+    bool output_to_pipe = false;   // fd 1 is not the terminal
     uid_t user = 0;
     pid_t pid = 0;  // ask for this one; 0: any
     std::vector<std::string> environment = {};
@@ -88,10 +88,11 @@ class Actor {
   Actor& operator=(const Actor&) = delete;
 
   pid_t pid() const { return pid_; }
-  // An order and its answer, to the process itself or to one that it forked onto another channel.
+  // Sends an order and returns its answer; to the process itself, or to one that it forked onto
+  // another channel.
   std::string ask(const std::string& order, int channel = first_channel);
   long order(const std::string& order, int channel = first_channel);
-  // An order alone, and what it answers later.
+  // The same in two steps: sends an order, and receives its answer later.
   void tell(const std::string& order, int channel = first_channel);
   std::string answer(int channel = first_channel);
 

@@ -126,7 +126,7 @@ long take_terminal(int fd) {
   return 0;
 }
 
-// Two generations in a row, with nothing in between that could wait for anyone.
+// Two generations, with nothing in between that could wait for anyone.
 long fork_writer(int fd) {
   std::array<int, 2> ends{};
   if (pipe(ends.data()) != 0) return -errno;
@@ -149,7 +149,7 @@ long fork_writer(int fd) {
   return known ? grandchild : -EPIPE;
 }
 
-// Over the loopback interface, looked at before it is taken out.
+// Over the loopback interface; peeks before it receives.
 long udp(int family, size_t bytes) {
   const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_in6 address{};  // all zeros is the any address; to a sender, the loopback's
@@ -170,7 +170,8 @@ long udp(int family, size_t bytes) {
   __builtin_unreachable();
 }
 
-// Waits until the thread group's leader has ended: it is a zombie then, for the others still run.
+// Waits until the thread group's leader has ended: it is a zombie then, because the others still
+// run.
 void await_leader() {
   std::string state;
   const std::string path =
@@ -287,8 +288,7 @@ int main(int argc, char* argv[]) {
   struct sigaction interrupt {};
   interrupt.sa_handler = [](int) {};
   sigaction(SIGUSR1, &interrupt, nullptr);
-  // What it writes to a terminal in the background, or after its user has gone, is part of the
-  // play.
+  // It must survive writes to a terminal in the background, or after its user has gone.
   signal(SIGTTOU, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   Puppet(3).run();

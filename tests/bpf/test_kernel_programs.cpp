@@ -1,4 +1,4 @@
-// What each program tells, field by field.
+// What each program reports, field by field.
 #include <gmock/gmock.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -19,13 +19,13 @@ constexpr uid_t nobody = 65534;
 
 class KernelPrograms : public RootTest {
  protected:
-  // An agent that has been seen to start, in raw mode as agents are.
+  // An agent whose start was seen, in raw mode like all full-screen agents.
   Actor start(Actor::Start options = {}) {
     if (options.program.empty()) options.program = agent_;
     return Actor(terminal_, std::move(options));
   }
 
-  // What every event says beside its kind's own.
+  // The fields that every event has in addition to those of its kind.
   void expect_about(const agent_event& event, const Actor& agent, pid_t pid) {
     EXPECT_EQ(event.session, static_cast<uint32_t>(agent.pid()));
     EXPECT_EQ(event.session_start_ns, session_start_ns_);
@@ -68,7 +68,7 @@ TEST_F(KernelPrograms, Exec) {
   const agent_event event = expect(AGENT_EXEC, agent);
   EXPECT_EQ(event.exec.comm, agent_name());
   EXPECT_GE(event.time_ns, before);
-  // The start time is the one that /proc has: this is what an identity is made of.
+  // The start time is the one in /proc, because it is part of the identity.
   const auto stat = Proc().stat(agent.pid());
   ASSERT_TRUE(stat);
   EXPECT_EQ(start_ticks(event), stat->id.start_ticks);
@@ -115,7 +115,7 @@ TEST_F(KernelPrograms, Fork) {
   expect(AGENT_EXEC, agent);
   const long child = agent.order("fork 4");
   EXPECT_EQ(expect(AGENT_FORK, agent).fork.child, child);
-  // The child's own child is told as the child's.
+  // The child's own child is reported as the child's.
   const long grandchild = agent.order("fork 5", 4);
   EXPECT_EQ(expect(AGENT_FORK, agent, static_cast<pid_t>(child)).fork.child, grandchild);
 }
@@ -157,7 +157,7 @@ TEST_F(KernelPrograms, ExitOfAChild) {
   const auto child = static_cast<pid_t>(agent.order("fork 4"));
   agent.tell("exit 3", 4);
   EXPECT_EQ(expect(AGENT_EXIT, agent, child).exit.code, 3U);
-  // The session goes on.
+  // The session continues.
   EXPECT_EQ(agent.order("write 1 1"), 1);
   expect(AGENT_OUTPUT, agent);
 }
@@ -178,7 +178,7 @@ TEST_F(KernelPrograms, ExitWhereTheFirstThreadEndsFirst) {
   expect(AGENT_EXEC, agent);
   agent.tell("threads 5 6");
   const agent_event event = watcher_->next(AGENT_EXIT, agent.pid());
-  // What its parent is told: the first thread's status, or since Linux 5.18 the last one's.
+  // What its parent learns: the first thread's status, or since Linux 5.18 the last one's.
   EXPECT_EQ(event.exit.code, static_cast<uint32_t>(WEXITSTATUS(agent.end())));
   EXPECT_THAT(event.exit.code, testing::AnyOf(5U, 6U));
   EXPECT_EQ(event.exit.signal, 0U);
@@ -235,7 +235,7 @@ TEST_F(KernelPrograms, ReadThatIsInterrupted) {
   wait_until("the read to sleep", [&] { return Proc().stat(agent.pid())->state == 'S'; });
   agent.signal(SIGUSR1);
   EXPECT_EQ(agent.answer(), std::to_string(-EINTR));
-  // Before the signal's handler it is still undecided whether the call will be restarted: the
+  // Before the signal's handler runs, it is undecided whether the call will be restarted: the
   // kernel's own ERESTARTSYS (include/linux/errno.h), which no process ever sees.
   EXPECT_EQ(expect(AGENT_READ_EXIT, agent).read.bytes, -512);
 }
@@ -321,7 +321,7 @@ TEST_F(KernelPrograms, OutputIsCoalesced) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("mode raw"), 0);
-  // Written as fast as it goes, until there was more than one event, ...
+  // Written as fast as possible, until there was more than one event, ...
   uint32_t writes = 0;
   std::vector<agent_event> events;
   while (events.size() < 3) {
@@ -335,7 +335,8 @@ TEST_F(KernelPrograms, OutputIsCoalesced) {
     if (previous != 0) {
       EXPECT_GE(event.time_ns - previous, OUTPUT_WINDOW_NS);
     }
-    // ... the write before each is told, and it came after the event before, or was that.
+    // ... the event has the time of the write before it, which came after the event before, or was
+    // that.
     EXPECT_GE(event.output.previous_ns, previous);
     EXPECT_LT(event.output.previous_ns, event.time_ns);
     EXPECT_EQ(event.output.bytes, event.output.writes * 3);
@@ -346,9 +347,9 @@ TEST_F(KernelPrograms, OutputIsCoalesced) {
   EXPECT_EQ(events.front().output.previous_ns, 0U);
   EXPECT_GT(events[1].output.writes, 1U);
   EXPECT_LE(told, writes);
-  // What is not told yet is in the map.
+  // What is not reported yet is in the map.
   EXPECT_GE(watcher_->monitor().last_write(agent.pid()), Nanoseconds(previous));
-  // No write is told twice, none is forgotten: the next event has all the rest.
+  // No write is reported twice, and none is forgotten: the next event has all the rest.
   std::vector<agent_event> rest;
   while (rest.empty()) {
     ASSERT_EQ(agent.order("write 1 3"), 3);
@@ -380,7 +381,7 @@ TEST_F(KernelPrograms, Resize) {
   expect(AGENT_RESIZE, agent);
 }
 
-// The signal is sent by the terminal's user, not by the agent: the event is about the agent.
+// The terminal's user sends the signal, not the agent; but the event is about the agent.
 TEST_F(KernelPrograms, ResizeOfAnotherUsersAgent) {
   user_ = nobody;
   Actor::Start options;
@@ -427,8 +428,8 @@ TEST_F(KernelPrograms, AMemberInTheBackgroundThatReadsIsStopped) {
       << "the read begins again";
 }
 
-// A session's first group has no parent that could let it go on (an orphaned process group): there
-// Ctrl-Z is ignored. That SIGTSTP was sent proves nothing.
+// A session's first group has no parent that could continue it (an orphaned process group), so
+// Ctrl-Z is ignored there. That SIGTSTP was sent proves nothing.
 TEST_F(KernelPrograms, AStopThatDidNotComeIsNotTold) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
@@ -441,7 +442,7 @@ TEST_F(KernelPrograms, AStopThatDidNotComeIsNotTold) {
     EXPECT_THAT(event.type, testing::AllOf(testing::Ne(AGENT_STOP), testing::Ne(AGENT_CONTINUE)));
 }
 
-// Nothing tells when a debugger lets go.
+// Nothing reports that a debugger lets a process continue.
 TEST_F(KernelPrograms, ADebuggersStopsAreNotTold) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
@@ -518,8 +519,8 @@ TEST_F(Everything, TheModeOfAnotherTerminalIsNot) {
   EXPECT_THAT(watcher_->all(AGENT_MODE), IsEmpty());
 }
 
-// Before Linux 6.3 and without fentry the system calls are looked at: they do not say the family,
-// nor what is only looked at.
+// Before Linux 6.3 and without fentry, the system calls are traced: these do not show the family,
+// nor whether a receive only peeks.
 bool tells_family(const AgentMonitor& monitor) {
   return monitor.probes() == Probes::fentry ||
          std::filesystem::exists("/sys/kernel/tracing/events/sock/sock_send_length");
@@ -555,7 +556,7 @@ TEST_F(Everything, Sockets) {
   }
 }
 
-// For the daemon, which has an answer's many pieces in one event.
+// For the daemon, which gets many pieces of an answer as one event.
 TEST_F(KernelPrograms, SocketsAreCoalesced) {
   AgentMonitor::Options options;
   options.sockets = true;
@@ -574,7 +575,7 @@ TEST_F(KernelPrograms, SocketsAreCoalesced) {
     for (const agent_event& event : watcher_->all()) {
       if (event.type == AGENT_OUTPUT) continue;
       ASSERT_EQ(event.type, AGENT_SOCK_SEND) << "what it gets counts only while it works";
-      // Either a window has passed, or it is larger than what was told in it.
+      // Either a window has passed, or the call is larger than those reported in it.
       if (window == 0 || event.time_ns - window >= OUTPUT_WINDOW_NS) {
         window = event.time_ns;
         ++told;
@@ -606,7 +607,7 @@ TEST_F(KernelPrograms, DescendantsBelongToTheSession) {
   const auto grandchild = static_cast<pid_t>(agent.order("fork 5", 4));
   EXPECT_EQ(agent.order("write 1 7", 5), 7);
   EXPECT_EQ(expect(AGENT_OUTPUT, agent, grandchild).output.bytes, 7U);
-  // Also when the process between has gone.
+  // Even if the process in between has gone.
   agent.tell("exit 0", 4);
   ASSERT_EQ(agent.order("mode raw", 5), 0);
   agent.tell("read 0 1", 5);
@@ -617,7 +618,8 @@ TEST_F(KernelPrograms, AGrandchildForkedAtOnceIsNotMissed) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   for (int i = 0; i < 20; ++i) {
-    // Its one write opens no window that hides it: it is the session's last write, told or not.
+    // Its only write opens no window that hides it: it is the session's last write, reported or
+    // not.
     const auto before = watcher_->monitor().last_write(agent.pid());
     const long grandchild = agent.order("fork-writer 1");
     ASSERT_GT(grandchild, 0);
@@ -633,7 +635,7 @@ TEST_F(KernelPrograms, TheSessionEndsWithItsLeader) {
   agent.order("fork 4");
   agent.tell("exit 0");
   watcher_->next(AGENT_EXIT, leader);
-  // Whoever is left is let go, and so are the children it makes.
+  // The remaining processes no longer belong to a session, nor do the children that they create.
   EXPECT_EQ(agent.order("write 1 1", 4), 1);
   EXPECT_GT(agent.order("fork 5", 4), 0);
   EXPECT_EQ(agent.order("write 1 1", 5), 1);
@@ -671,7 +673,7 @@ TEST_F(KernelPrograms, OtherFilesAreNotTheTerminal) {
   EXPECT_EQ(watcher_->monitor().last_write(agent.pid()), std::nullopt);
 }
 
-// In a container: the number of a terminal there is none of a terminal here.
+// In a container: the number of a terminal there is not that of a terminal here.
 TEST_F(KernelPrograms, ATerminalOfTheSameNumberElsewhereIsAnother) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
@@ -726,14 +728,14 @@ TEST_F(KernelPrograms, AProcessThatIsAdopted) {
   EXPECT_EQ(agent.order("write 1 1"), 1);
   const agent_event event = expect(AGENT_OUTPUT, agent);
   EXPECT_EQ(start_ticks(event), stat->id.start_ticks);
-  // A child that it made before is adopted by itself.
+  // A child that it created before must be adopted separately.
   EXPECT_EQ(agent.order("write 1 1", 4), 1);
   EXPECT_THAT(watcher_->all(), IsEmpty());
   ASSERT_TRUE(watcher_->monitor().adopt_member(stat->id, child));
   terminal_.type("\n");
   EXPECT_EQ(agent.order("read 0 1", 4), 1);
   expect(AGENT_READ_ENTER, agent, child);
-  // Dropped, both are let go.
+  // After a drop, both belong to no session.
   watcher_->all();
   watcher_->monitor().drop(agent.pid());
   EXPECT_EQ(agent.order("write 1 1"), 1);
@@ -743,7 +745,7 @@ TEST_F(KernelPrograms, AProcessThatIsAdopted) {
   EXPECT_THAT(watcher_->all(), IsEmpty());
 }
 
-// Where nothing could be attached yet when it began.
+// If it began before anything could be attached.
 TEST_F(KernelPrograms, AReadThatIsAdopted) {
   Actor agent = start({.program = programs_.copy("bystander")});
   AgentMonitor& monitor = watcher_->monitor();
@@ -816,7 +818,7 @@ TEST_F(KernelPrograms, OthersDoNotMatch) {
            {"other", name + " with a space"},
            {"other", ""},
            {""},
-           {"other", std::string(600, 'x'), name},  // past what is looked at
+           {"other", std::string(600, 'x'), name},  // beyond the bytes that are searched
        }) {
     Actor bystander = start({.program = other, .arguments = arguments});
     EXPECT_EQ(bystander.order("write 1 1"), 1);
@@ -834,7 +836,7 @@ TEST_F(KernelPrograms, WithoutAControllingTerminalThereIsNoSession) {
 }
 
 TEST_F(KernelPrograms, AnAgentInAPipeHasASessionToo) {
-  // User space decides whether it is one; it may open /dev/tty yet.
+  // User space decides whether it is one; it may still open /dev/tty.
   Actor agent = start({.program = agent_, .input_from_pipe = true, .output_to_pipe = true});
   expect(AGENT_EXEC, agent);
   EXPECT_EQ(agent.order("write 1 1"), 1);
@@ -858,7 +860,7 @@ TEST_F(KernelPrograms, AnAgentOnAnotherTerminalThatAnAgentStarts) {
   EXPECT_EQ(watcher_->next(AGENT_OUTPUT, child).session, static_cast<uint32_t>(child));
   EXPECT_EQ(agent.order("write 1 6"), 6);
   EXPECT_EQ(expect(AGENT_OUTPUT, agent).output.bytes, 6U);
-  // The end of the inner one is not that of the outer.
+  // The end of the inner one is not the end of the outer one.
   agent.tell("exit 0", 4);
   EXPECT_EQ(watcher_->next(AGENT_EXIT, child).session, static_cast<uint32_t>(child));
   terminal_.type("\n");
@@ -947,7 +949,7 @@ TEST_F(KernelPrograms, AReusedPidIsNoMemberOfAnEarlierSession) {
   agent.tell("exit 0", 4);
   watcher_->next(AGENT_EXIT, child);
   const Terminal elsewhere;
-  // Its parent has to ask for it before its pid is free.
+  // Its parent must wait for it before its pid is free.
   EXPECT_EQ(agent.order("wait"), child);
   watcher_->all();
   Actor bystander(elsewhere, {.program = programs_.copy("bystander"), .pid = child});
@@ -957,13 +959,13 @@ TEST_F(KernelPrograms, AReusedPidIsNoMemberOfAnEarlierSession) {
   EXPECT_THAT(watcher_->all(), IsEmpty());
 }
 
-// The leader is gone and its member lives on; the pid of the leader leads another session now.
+// The leader is gone and its member lives; the leader's pid now leads another session.
 TEST_F(KernelPrograms, AMemberDoesNotFallToTheNextSessionOfItsLeadersPid) {
   Actor first = start();
   const pid_t pid = first.pid();
   expect(AGENT_EXEC, first);
   const auto child = static_cast<pid_t>(first.order("fork 4"));
-  // A pid is not used again as long as it names a process group.
+  // A pid is not reused as long as it is the id of a process group.
   ASSERT_EQ(first.order("setsid", 4), 0);
   first.tell("exit 0");
   watcher_->next(AGENT_EXIT, pid);
@@ -981,7 +983,7 @@ TEST_F(KernelPrograms, AMemberDoesNotFallToTheNextSessionOfItsLeadersPid) {
   EXPECT_THAT(watcher_->all(AGENT_EXIT), IsEmpty());
 }
 
-// ---- what is not told, and how ----
+// ---- what is not reported, and how ----
 
 TEST_F(KernelPrograms, AFullRingBufferIsCounted) {
   watcher_ = std::make_unique<Watcher>(AgentMonitor::Options{{agent_name()}, {}, 4096});
@@ -989,12 +991,12 @@ TEST_F(KernelPrograms, AFullRingBufferIsCounted) {
   expect(AGENT_EXEC, agent);
   EXPECT_EQ(watcher_->monitor().lost(), 0U);
   const std::string fd = agent.ask("open-nonblock /dev/tty");
-  const int reads = 100;  // two events each, of which 56 find room
+  const int reads = 100;  // two events each, and room for 56
   agent.order("read " + fd + " 1 " + std::to_string(reads));
   const size_t told = watcher_->all().size();
   EXPECT_GT(told, 0U);
   EXPECT_EQ(told + watcher_->monitor().lost(), 2U * reads);
-  // There is room again: it goes on.
+  // There is room again, so reports continue.
   EXPECT_EQ(agent.order("write 1 1"), 1);
   expect(AGENT_OUTPUT, agent);
 }
@@ -1013,7 +1015,7 @@ TEST_F(KernelPrograms, AQuietSessionWakesNobody) {
   EXPECT_EQ(agent.order("write 1 1"), 1);
   EXPECT_FALSE(wakes());
   EXPECT_EQ(watcher_->all(AGENT_OUTPUT).size(), 1U);
-  // What its user does, and its end, are told at once.
+  // What its user does, and its end, are reported at once.
   ASSERT_EQ(agent.order("mode raw"), 0);
   terminal_.type("x");
   EXPECT_EQ(agent.order("read 0 1"), 1);

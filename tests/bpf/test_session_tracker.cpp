@@ -1,4 +1,5 @@
-// Kernel, /proc and judge together: which sessions there are, and what is said of them.
+// Kernel, /proc and judge together: which sessions there are, and what the tracker reports about
+// them.
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
 #include <sys/ptrace.h>
@@ -132,7 +133,7 @@ class Sessions : public RootTest {
     tracker_->scan(kept);
   }
 
-  // Runs the loop until the tracker has told that; the newest first is enough.
+  // Runs the loop until the tracker has reported that; the newest report is enough.
   const Told& until(const Actor& agent, std::optional<State> to) { return until(agent.pid(), to); }
   const Told& until(pid_t pid, std::optional<State> to) {
     const auto told = [&] {
@@ -262,7 +263,7 @@ TEST_F(Sessions, CompletionsThatNobodyHasSeenAddUp) {
     work();
     EXPECT_EQ(tracker_->agents().at(agent.pid())->watch.attention().unseen, i);
   }
-  // Who answers has seen them.
+  // A user who answers has seen them.
   terminal_.type("y");
   EXPECT_EQ(agent.order("read 0 1"), 1);
   animate_until_working(agent);
@@ -299,7 +300,7 @@ TEST_F(Sessions, SilenceOfOneThatComputesIsNoWait) {
   until(agent, State::waiting);
 }
 
-// ---- recorded beside it ----
+// ---- with a recorder ----
 
 // A recorder and a tracker that watch the same agent, each with kernel programs of its own.
 class Recorded : public Sessions {
@@ -316,7 +317,8 @@ class Recorded : public Sessions {
 
   bool trace_has(const std::string& text) const { return trace_.find(text) != std::string::npos; }
 
-  // "unknown -> working: 3 unexplained writes", as the tracker told, and as the trace replays.
+  // "unknown -> working: 3 unexplained writes", as the tracker reported it, and as the trace
+  // replays it.
   std::vector<std::string> told() const {
     std::vector<std::string> lines;
     for (const Told& told : told_)
@@ -335,7 +337,7 @@ class Recorded : public Sessions {
     return lines;
   }
 
-  // What the recorder has by now is in the trace.
+  // What the recorder has so far is in the trace.
   bool replay_ends_in(State state) {
     recorder_->catch_up();
     return recorder_->state() == state;
@@ -438,7 +440,7 @@ TEST_F(Sessions, TheTreeBelowAnAgentIsPartOfIt) {
   until(agent, State::waiting);
 }
 
-// ---- who is one ----
+// ---- what is an agent ----
 
 TEST_F(Sessions, AScriptOfAnInterpreter) {
   watch();
@@ -471,7 +473,7 @@ TEST_F(Sessions, AProgramThatOnlyNamesAnAgent) {
                                      .arguments = {"less", "/home/" + agent_name()},
                                      .controlling_terminal = false});
   run_until_event(AGENT_EXEC, cat_it.pid());
-  // The kernel has been told: nothing more comes from it.
+  // The kernel programs have cancelled it: they report nothing more.
   events_.clear();
   EXPECT_EQ(cat_it.order("write 1 1"), 1);
   EXPECT_GT(cat_it.order("fork 4"), 0);
@@ -611,7 +613,7 @@ TEST_F(Sessions, OtherUsersAgentsAreNotTold) {
   EXPECT_THAT(agents(), ElementsAre(agent.pid()));
 }
 
-// ---- that ran before ----
+// ---- agents that ran before ----
 
 TEST_F(Sessions, AnAgentThatRunsAlready) {
   Actor agent(terminal_, {.program = agent_});
@@ -620,7 +622,7 @@ TEST_F(Sessions, AnAgentThatRunsAlready) {
   watch();
   EXPECT_THAT(told_, SizeIs(1));
   EXPECT_THAT(agents(), ElementsAre(agent.pid()));
-  // Silent since: its user's turn.
+  // Silent since then: it is its user's turn.
   EXPECT_FALSE(until(agent, State::waiting).completion);
   animate_until_working(agent, 4);
   agent.tell("exit 0");
@@ -638,7 +640,8 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyAndAsksForALine) {
   until(agent, State::working);
 }
 
-// Such as a shell that it runs on a pseudoterminal: that one waits for the agent, not for the user.
+// For example a shell that it runs on a pseudo-terminal: that shell waits for the agent, not for
+// the user.
 TEST_F(Sessions, AToolThatReadsATerminalOfItsOwn) {
   Actor agent(terminal_, {.program = agent_});
   const Terminal inner;
@@ -656,7 +659,7 @@ TEST_F(Sessions, AToolThatReadsATerminalOfItsOwn) {
   EXPECT_EQ(agent.answer(4), "1");
 }
 
-// As far as it can be known: it was an agent, whatever it calls itself now, and wherever it is.
+// As far as this can be known: it was an agent, whatever it calls itself now, and wherever it is.
 TEST_F(Sessions, OneThatTheDaemonBeforeKnewIsAnAgentStill) {
   watch();
   Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
@@ -676,7 +679,7 @@ TEST_F(Sessions, OneThatTheDaemonBeforeKnewIsAnAgentStill) {
   EXPECT_EQ(tracker_->agents().at(agent)->agent.name, agent_name());
 }
 
-// How long it has run, by the clock that the judge goes by.
+// How long it has run, by the judge's clock.
 TEST_F(Sessions, AnAgentThatRunsAlreadyHasItsAge) {
   const auto before = monotonic_now();
   Actor agent(terminal_, {.program = agent_});
@@ -686,7 +689,7 @@ TEST_F(Sessions, AnAgentThatRunsAlreadyHasItsAge) {
   EXPECT_THAT(began, testing::AllOf(testing::Ge(before), testing::Le(after)));
 }
 
-// However old the process is: a shell's `exec claude` starts up.
+// However old the process is: after `exec claude` in a shell, Claude starts up.
 TEST_F(Sessions, AProgramThatBecomesAnAgentStartsUp) {
   watch();
   Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
@@ -742,7 +745,7 @@ class Wrapped : public Sessions {
     Sessions::TearDown();
   }
 
-  // As packagers start an agent, or it itself.
+  // As packagers start an agent, or as it starts itself.
   std::vector<Actor::Start> starts() const {
     const std::string name = agent_name();
     const std::string wrapped = programs_.copy("." + name + "-wrapped");
@@ -762,8 +765,8 @@ class Wrapped : public Sessions {
 
 TEST_F(Wrapped, AnAgentThatStarts) {
   watch();
-  // For which the terminal programs stay: the kernel needs a moment between their end and a new
-  // start.
+  // The terminal programs stay for it, because the kernel needs a moment between their end and a
+  // new start.
   const Actor another(terminal_, {.program = agent_});
   until(another, std::nullopt);
   for (const Actor::Start& start : starts()) {
@@ -826,7 +829,7 @@ class LostEvents : public Sessions {
  protected:
   static constexpr uint32_t small = 4096;  // 56 events
 
-  // More events than there is room for, while nobody drains.
+  // More events than there is room for, while nobody reads them.
   static void flood(Actor& agent, int channel = Actor::first_channel) {
     const std::string fd = agent.ask("open-nonblock /dev/tty", channel);
     agent.order("read " + fd + " 1 200", channel);
@@ -900,7 +903,7 @@ TEST_F(LostEvents, AReadWhoseReturnWasLostIsNoWait) {
   flood(agent, 4);
   terminal_.type("\n");
   EXPECT_EQ(agent.answer(), "1");
-  // It works in silence, and has not asked again: whatever the state, no thread is in a read.
+  // It works silently, and has not asked again: whatever the state, no thread is in a read.
   run_until("a look", [&] {
     return tracker_->agents().at(agent.pid())->watch.session().line_reads.blocked() == 0;
   });
@@ -923,7 +926,7 @@ TEST_F(LostEvents, OnlyWhoLostSomethingIsLookedAt) {
   EXPECT_EQ(lost(another), before);
   EXPECT_GT(tracker_->monitor().losses()[AGENT_READ_ENTER], 0U);
   EXPECT_EQ(tracker_->monitor().losses()[AGENT_EXIT], 0U);
-  // Seen once, it is not looked at again.
+  // It was seen, and is not looked at again.
   run_until("a look", [&] { return tracker_->agents().at(agent.pid())->lost == lost(agent); });
 }
 
@@ -985,7 +988,7 @@ TEST_F(Places, OneThatEndsWithoutHavingHadOneIsForgotten) {
   EXPECT_THAT(agents(), SizeIs(1));
 }
 
-// An agent under a user id that its owner was given for containers is that user's.
+// An agent under a user id that its owner was given for containers belongs to that owner.
 TEST_F(Sessions, AnAgentInAUserNamespaceIsItsOwners) {
   watch({.names = {}, .users = {nobody}});
   Actor shell(terminal_, {.program = programs_.copy("bin/shell"), .user = nobody});
@@ -999,7 +1002,7 @@ TEST_F(Sessions, AnAgentInAUserNamespaceIsItsOwners) {
   EXPECT_EQ(tracker_->agents().at(shell.pid())->agent.user, nobody);
 }
 
-// A reused pid where nothing was lost: its end is told before its new beginning.
+// A reused pid, without lost events: its end is reported before its new beginning.
 TEST_F(Sessions, AReusedPidIsAnotherSession) {
   watch();
   auto first = std::make_unique<Actor>(terminal_, Actor::Start{.program = agent_});

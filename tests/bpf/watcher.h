@@ -1,4 +1,4 @@
-// The kernel programs in the running kernel, and what they tell.
+// The kernel programs in the running kernel, and what they report.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ class RootTest : public testing::Test {
 
 inline AgentMonitor load(AgentMonitor::Options options = {}) {
   if (options.names.empty()) options.names = {agent_name()};
-  // On a kernel that can do both, each has its run.
+  // On a kernel that supports both, the tests run for each.
   if (const char* probes = std::getenv("EBPF_AI_MONITOR_TEST_PROBES"); probes != nullptr)
     options.probes = probes == std::string("fentry") ? Probes::fentry : Probes::tracepoint;
   auto monitor = AgentMonitor::load(options);
@@ -41,7 +41,7 @@ class Watcher {
 
   AgentMonitor& monitor() { return monitor_; }
 
-  // The next event of that kind about that process; all before it are passed over.
+  // The next event of that kind about that process; earlier ones are dropped.
   agent_event next(agent_event_type type, pid_t pid) {
     agent_event found{};
     wait_until(
@@ -62,8 +62,8 @@ class Watcher {
     return found;
   }
 
-  // What was told up to now, and is passed over by this. What a process did before it answered has
-  // been told when the answer is there.
+  // Drops what was reported up to now. What a process did before it answered has been reported when
+  // the answer is there.
   std::vector<agent_event> all() {
     drain();
     const std::vector<agent_event> result(events_.begin(), events_.end());

@@ -24,8 +24,8 @@ namespace ebpf_ai_monitor {
 
 inline constexpr const char* actor_name = "diagnose-actor";
 
-// A process of its own that waits to be told before it acts, and then ends. What it throws or
-// returns non-zero fails the test.
+// A process of its own that waits for an order before it acts, and then ends. If it throws or
+// returns non-zero, the test fails.
 class Actor {
  public:
   explicit Actor(const std::function<void()>& act) {
@@ -97,14 +97,14 @@ class Tracing : public testing::Test {
     done_ = false;
     engine_->start([this] { done_ = true; });
   }
-  // Of what has been stopped or ends by itself.
+  // For probes that have been stopped, or that end by themselves.
   std::vector<ProbeResult> results() {
     while (!done_) loop_.run_once(std::chrono::seconds(60));
     return engine_->results();
   }
 
-  // Its exit status, when it has ended. What it provokes is taken out of the kernel meanwhile, as a
-  // buffer has room for so much alone.
+  // Its exit status, when it has ended. Meanwhile, the events that it causes are read from the
+  // kernel, because a buffer has limited room.
   int wait_for(Actor& actor) {
     const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, actor.pid(), 0)));
     bool ended = false;

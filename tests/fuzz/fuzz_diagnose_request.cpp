@@ -1,4 +1,4 @@
-// A model's reply: text that a stranger may have had a hand in, read by root.
+// A model's reply: text that strangers may have influenced, read by root.
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   for (const CommandRequest& command : request->commands)
     if (command.command.find('\0') != std::string::npos) __builtin_trap();
-  // Whatever was refused can be told.
+  // Every refusal can be printed.
   (void)to_json(request->refused).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return 0;
 }

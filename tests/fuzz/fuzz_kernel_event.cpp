@@ -1,4 +1,4 @@
-// Records of the kernel's ring buffer: nothing but a whole one becomes an event.
+// Records of the kernel's ring buffer: only a complete one becomes an event.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ebpf_ai_monitor;
-  // The input is a row of records, as the buffer holds them; the last may be cut off.
+  // The input is a sequence of records, as in the buffer; the last may be cut off.
   judge::Session session = judge::begin({});
   judge::Time latest{};
   for (size_t at = 0; at < size; at += sizeof(agent_event)) {
@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)start_ticks(*event);
     auto translated = judge::event_of(*event);
     if (!translated) continue;
-    // The tracker hands them on in order; two hundred years are enough for anybody.
+    // The tracker passes them on in order; two hundred years are enough for anybody.
     translated->time = latest =
         std::max(latest, std::min(translated->time, judge::Time(std::chrono::hours(1'750'000))));
     translated->previous = std::min(translated->previous, translated->time);

@@ -1,4 +1,4 @@
-// /proc/<pid>/stat, where a process writes its name itself.
+// /proc/<pid>/stat, in which a process chooses its own name.
 #include <cstddef>
 #include <cstdint>
 

@@ -1,5 +1,5 @@
-// A session that is judged as the daemon does it: the events of the tests, and the driver of all of
-// them, the random ones too.
+// A session that is judged as in the daemon: the events of the tests, and the driver of all of
+// them, including the random ones.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -68,7 +68,7 @@ inline Event in_line_mode(Event event, pid_t tid = agent) {
   return event;
 }
 
-// Goes into a read of a line.
+// Enters a read of a line.
 inline Event asks(Time time, pid_t tid = agent) {
   return in_line_mode(at(Kind::read_enter, time), tid);
 }
@@ -84,7 +84,7 @@ inline Event exits(Time time, int code, int signal = 0) {
   return event;
 }
 
-// Writes every `period`, as an animation does: from `begin` until before `end`.
+// Writes every `period`, like an animation: from `begin` until before `end`.
 inline Events animates(Time begin, Time end, Time period = 100ms) {
   Events events;
   for (Time time = begin; time < end; time += period) events.push_back(writes(time));
@@ -98,7 +98,7 @@ inline Events together(std::initializer_list<Events> parts) {
   return events;
 }
 
-// Sees nothing but what a test says.
+// Sees only what a test says.
 class TestEyes : public Eyes {
  public:
   std::optional<Time> last_write() override { return write; }
@@ -133,7 +133,7 @@ inline std::string in_words(const std::vector<Transition>& transitions) {
   return text;
 }
 
-// Goes as the daemon does: it is looked at whenever that is due, and to the end.
+// Works like the daemon: looks at the session whenever a look is due, and continues to the end.
 class Course {
  public:
   explicit Course(const Rules& rules = {}, Time begin = 0s) : watch_(rules, begin) {}

@@ -1,4 +1,5 @@
-// A /proc, windows and tmux servers of a test's own, and what the resolver makes of them.
+// A /proc, windows and tmux servers that only this test has, and what the resolver concludes from
+// them.
 #pragma once
 
 #include <gtest/gtest.h>
