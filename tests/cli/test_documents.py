@@ -54,6 +54,12 @@ def test_files_that_are_named_exist(document: Path) -> None:
         assert (ROOT / name).exists() or list(ROOT.glob(f"{name}.*")), name
 
 
+@each_document
+def test_programs_of_the_source_tree_can_be_run(document: Path) -> None:
+    for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]+)\s[^`]+`", prose(document.read_text())):
+        assert os.access(ROOT / name, os.X_OK), name
+
+
 def commands(text: str) -> Iterator[list[str]]:
     """Each `ebpf-ai-monitor …` of fenced blocks and code spans, as words; not what programs print, which begins otherwise."""
     blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
