@@ -27,17 +27,16 @@ std::string attach_error(int error) {
 
 }  // namespace
 
-NeededPrograms needed_programs(const std::vector<ProbeRequest>& requests) {
+NeededPrograms needed_programs(const std::vector<PlannedProbe>& probes) {
   NeededPrograms needed;
-  for (const ProbeRequest& request : requests) {
-    if (request.type == ProbeType::tracepoint) {
-      const auto plan = plan_tracepoints(request);
-      if (plan) (plan->system_calls.empty() ? needed.tracepoints : needed.system_calls) = true;
-    } else if (!has_kprobes()) {
+  for (const auto& [request, plan] : probes) {
+    if (!plan) continue;
+    if (request.type == ProbeType::tracepoint)
+      (plan->system_calls.empty() ? needed.tracepoints : needed.system_calls) = true;
+    else if (!has_kprobes())
       needed.tracepoints = true;  // one may stand in
-    } else {
+    else
       (request.type == ProbeType::kprobe ? needed.functions : needed.returns) = true;
-    }
   }
   return needed;
 }
@@ -48,22 +47,17 @@ Attacher::Attacher(const diagnose_bpf& programs) : programs_(programs) {
     kernel_.allocation_flags = tracepoint_field_names("kmem", *format, "gfp_flags");
 }
 
-Result<Attached> Attacher::attach(const ProbeRequest& request) {
+Result<Attached> Attacher::attach(const PlannedProbe& probe) {
+  const auto& [request, plan] = probe;
   if (request.duration < probe_duration_min || request.duration > probe_duration_max)
     return fail("duration: 1 to 300 seconds");
   if (auto status = check_filters(request.filters); !status)
     return tl::make_unexpected(status.error());
+  if (!plan) return tl::make_unexpected(plan.error());
   Attached attached;
-  Status status;
-  if (request.type == ProbeType::tracepoint) {
-    const auto plan = plan_tracepoints(request);
-    if (!plan) return tl::make_unexpected(plan.error());
-    status = attach_tracepoints(attached, request, *plan);
-  } else {
-    const auto target = parse_target(request.type, request.target);
-    if (!target) return tl::make_unexpected(target.error());
-    status = attach_function(attached, request, target->name);
-  }
+  const auto status = request.type == ProbeType::tracepoint
+                          ? attach_tracepoints(attached, request, *plan)
+                          : attach_function(attached, request, plan->name);
   if (!status) return tl::make_unexpected(status.error());
   return attached;
 }

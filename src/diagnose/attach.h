@@ -19,16 +19,11 @@ struct diagnose_bpf;
 
 namespace ebpf_ai_monitor {
 
-// The programs that requests need.
-struct NeededPrograms {
-  bool tracepoints = false, system_calls = false, functions = false, returns = false;
-};
-NeededPrograms needed_programs(const std::vector<ProbeRequest>& requests);
-
-// What the target of a tracepoint is in this kernel.
-struct TracepointPlan {
+// What the target of a request is in this kernel.
+struct Plan {
   std::string name;  // as it was asked for, without its category
-  std::vector<TargetName> found;
+  // Of a tracepoint:
+  std::vector<TargetName> found{};
   // System calls as one thing, without their own tracepoints: their names, with their results
   // (`joined`) or as they begin. `prefix` goes before their names in events; `all`: every system
   // call that the machine has, those without a name as well.
@@ -36,6 +31,18 @@ struct TracepointPlan {
   bool joined = false, all = false;
   std::string prefix{};
 };
+
+struct PlannedProbe {
+  explicit PlannedProbe(ProbeRequest its_request);
+  ProbeRequest request;
+  Result<Plan> plan;  // the error: there is no such target
+};
+
+// The programs that probes need.
+struct NeededPrograms {
+  bool tracepoints = false, system_calls = false, functions = false, returns = false;
+};
+NeededPrograms needed_programs(const std::vector<PlannedProbe>& probes);
 
 // What a request has become in the kernel.
 struct Attached {
@@ -45,8 +52,6 @@ struct Attached {
   std::vector<std::string> notes;  // for the summary
 };
 
-Result<TracepointPlan> plan_tracepoints(const ProbeRequest& request);
-
 // Outlives what it has attached.
 class Attacher {
  public:
@@ -55,7 +60,7 @@ class Attacher {
   Attacher& operator=(const Attacher&) = delete;
 
   // Attaches all of it or, with an error, nothing.
-  Result<Attached> attach(const ProbeRequest& request);
+  Result<Attached> attach(const PlannedProbe& probe);
 
  private:
   struct SharedTracepoint {
@@ -63,12 +68,10 @@ class Attacher {
     uint32_t last;  // number of the last probe on it
   };
 
-  Status attach_tracepoints(Attached& attached, const ProbeRequest& request,
-                            const TracepointPlan& plan);
+  Status attach_tracepoints(Attached& attached, const ProbeRequest& request, const Plan& plan);
   Status attach_tracepoint(Attached& attached, const ProbeFilters& filters,
                            const TargetName& tracepoint, const StandIn* stand_in = nullptr);
-  Status attach_system_calls(Attached& attached, const ProbeRequest& request,
-                             const TracepointPlan& plan);
+  Status attach_system_calls(Attached& attached, const ProbeRequest& request, const Plan& plan);
   Result<std::unique_ptr<Decoder>> plan_system_call(const std::string& name, unsigned number);
   Status attach_function(Attached& attached, const ProbeRequest& request, const std::string& asked);
   Status attach_stand_in(Attached& attached, const ProbeRequest& request, const std::string& asked);

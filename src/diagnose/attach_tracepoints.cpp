@@ -52,23 +52,20 @@ std::vector<std::string> names_of_calls(const std::vector<TargetName>& tracepoin
   return names;
 }
 
-}  // namespace
-
-Result<TracepointPlan> plan_tracepoints(const ProbeRequest& request) {
-  const auto target = parse_target(request.type, request.target);
-  if (!target) return tl::make_unexpected(target.error());
-  const bool system_call = target->category == "syscall";
+// `request` is of tracepoints.
+Result<Plan> plan_tracepoints(const ProbeRequest& request, const TargetName& target) {
+  const bool system_call = target.category == "syscall";
   auto found = find_tracepoints(
-      system_call ? TargetName{.category = "syscalls", .name = std::string(enter) + target->name}
-                  : *target);
+      system_call ? TargetName{.category = "syscalls", .name = std::string(enter) + target.name}
+                  : target);
   if (!found) return tl::make_unexpected(found.error());
   if (found->empty())
-    return fail(system_call ? "this kernel has no tracepoint of the system call " + target->name
+    return fail(system_call ? "this kernel has no tracepoint of the system call " + target.name
                             : "this kernel has no tracepoint " + request.target);
-  TracepointPlan plan{.name = target->name, .found = std::move(*found)};
+  Plan plan{.name = target.name, .found = std::move(*found)};
   const TargetName& first = plan.found.front();
   const TargetName& last = plan.found.back();
-  const bool pattern = is_pattern(target->name);
+  const bool pattern = is_pattern(target.name);
   const bool single = plan.found.size() == 1 && !pattern;
   if (first.category == "syscalls" && last.category == "syscalls") {
     const auto names = names_of_calls(plan.found);
@@ -78,27 +75,39 @@ Result<TracepointPlan> plan_tracepoints(const ProbeRequest& request) {
       if (single && !(system_call_number(names.front()) && can_join())) return plan;
       plan.joined = true;
       plan.prefix = leave;
-      plan.all = target->name == "sys_exit_*";
+      plan.all = target.name == "sys_exit_*";
     } else if (system_call) {
       plan.joined = true;
-      plan.all = target->name == "*";
+      plan.all = target.name == "*";
     } else if (!single) {
       plan.joined = !begin;
       plan.prefix = begin ? enter : "";
-      plan.all = target->name == (begin ? "sys_enter_*" : "*");
+      plan.all = target.name == (begin ? "sys_enter_*" : "*");
     } else {
       return plan;
     }
     plan.system_calls = names;
   } else if (!pattern && !single) {
-    return fail("several tracepoints have the name " + target->name + ": say " + first.category +
-                "/" + target->name + " or " + last.category + "/" + target->name);
+    return fail("several tracepoints have the name " + target.name + ": say " + first.category +
+                "/" + target.name + " or " + last.category + "/" + target.name);
   }
   return plan;
 }
 
+Result<Plan> plan_of(const ProbeRequest& request) {
+  const auto target = parse_target(request.type, request.target);
+  if (!target) return tl::make_unexpected(target.error());
+  if (request.type != ProbeType::tracepoint) return Plan{.name = target->name};
+  return plan_tracepoints(request, *target);
+}
+
+}  // namespace
+
+PlannedProbe::PlannedProbe(ProbeRequest its_request)
+    : request(std::move(its_request)), plan(plan_of(request)) {}
+
 Status Attacher::attach_tracepoints(Attached& attached, const ProbeRequest& request,
-                                    const TracepointPlan& plan) {
+                                    const Plan& plan) {
   if (!plan.system_calls.empty()) return attach_system_calls(attached, request, plan);
   const TargetName& first = plan.found.front();
   const size_t count = plan.found.size();
@@ -178,7 +187,7 @@ Status Attacher::link_tracepoint(Attachment& attachment, const bpf_program* prog
 }
 
 Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& request,
-                                     const TracepointPlan& plan) {
+                                     const Plan& plan) {
   const std::vector<std::string>& names = plan.system_calls;
   const bool joined = plan.joined;
   if (!can_join())

@@ -121,7 +121,7 @@ class Engine::Impl {
   Impl(EventLoop& loop, Programs programs);
 
   Status open_ring();
-  void attach(std::vector<ProbeRequest> requests);
+  void attach(std::vector<PlannedProbe> probes);
   void start(std::function<void()> on_done);
   void stop();
   std::vector<ProbeProgress> progress() const;
@@ -155,11 +155,14 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::arm(EventLoop& loop, std::vector<ProbeRequest> requests) {
-  auto programs = load_programs(needed_programs(requests));
+  std::vector<PlannedProbe> probes;
+  probes.reserve(requests.size());
+  for (ProbeRequest& request : requests) probes.emplace_back(std::move(request));
+  auto programs = load_programs(needed_programs(probes));
   if (!programs) return tl::make_unexpected(programs.error());
   auto impl = std::make_unique<Impl>(loop, std::move(*programs));
   if (auto status = impl->open_ring(); !status) return tl::make_unexpected(status.error());
-  impl->attach(std::move(requests));
+  impl->attach(std::move(probes));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
@@ -190,15 +193,15 @@ Status Engine::Impl::open_ring() {
   return {};
 }
 
-void Engine::Impl::attach(std::vector<ProbeRequest> requests) {
-  probes_.reserve(requests.size());
-  for (ProbeRequest& request : requests) {
+void Engine::Impl::attach(std::vector<PlannedProbe> probes) {
+  probes_.reserve(probes.size());
+  for (PlannedProbe& planned : probes) {
+    auto attached = attacher_.attach(planned);
     Probe& probe = probes_.emplace_back();
-    probe.request = std::move(request);
+    probe.request = std::move(planned.request);
     probe.result.program_name = probe.request.name;
     probe.result.type = probe.request.type;
     probe.result.target = probe.request.target;
-    auto attached = attacher_.attach(probe.request);
     if (!attached) {
       probe.result.status = ProbeStatus::failed;
       probe.result.error = attached.error().message;
