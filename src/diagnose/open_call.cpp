@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,7 +22,7 @@ std::string read_memory(pid_t pid, uint64_t address, size_t size) {
     const uint64_t from = address + got;
     const size_t part = std::min(size - got, page - from % page);
     iovec local{.iov_base = bytes.data() + got, .iov_len = part};
-    iovec remote{.iov_base = reinterpret_cast<void*>(from), .iov_len = part};
+    iovec remote{.iov_base = std::bit_cast<void*>(from), .iov_len = part};
     if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != static_cast<ssize_t>(part)) break;
     got += part;
   }

@@ -33,7 +33,7 @@ const Names open_flags{.flags = true,
                                   NAME(O_TRUNC),
                                   NAME(O_APPEND),
                                   NAME(O_NONBLOCK),
-                                  {__O_TMPFILE | O_DIRECTORY, "O_TMPFILE"},
+                                  NAME(O_TMPFILE),
                                   NAME(O_SYNC),
                                   NAME(O_DSYNC),
                                   NAME(O_DIRECT),
@@ -210,7 +210,7 @@ std::optional<std::string> show_dns_query(Bytes message) {
 }
 
 std::string family_name(unsigned family) {
-  const std::string name = families.show(family);
+  std::string name = families.show(family);
   if (!name.starts_with("AF_")) return name;
   std::string lower = name.substr(3);
   std::ranges::transform(lower, lower.begin(),
@@ -311,7 +311,7 @@ std::string show_path(const diagnose_file& file, const std::vector<std::string>&
     return "anon_inode:" + names[0];
   std::string path;
   for (const std::string& name : names)
-    if (name != "/") path = "/" + name + path;
+    if (name != "/") path.insert(0, "/" + name);
   if (path.empty()) path = "/";
   return path + (file.deleted ? " (deleted)" : "");
 }
