@@ -16,6 +16,8 @@
 #include <memory>
 #include <string_view>
 
+#include "system/proc.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -71,7 +73,9 @@ Result<UniqueFd> open_group(const std::string& path) {
 }
 
 // The group whose name is that, or has it behind a separator: docker-ID.scope, machine-NAME.scope.
+// The container's monitor is not in it: libpod-conmon-ID.scope, lxc.monitor.NAME.
 bool names_container(const std::string& group, const std::string& name) {
+  if (group.find("-conmon-") != std::string::npos || group.starts_with("lxc.monitor")) return false;
   const size_t at = group.find(name);
   return at != std::string::npos &&
          (at == 0 || std::string_view("-._:").find(group[at - 1]) != std::string_view::npos);
@@ -97,6 +101,34 @@ Result<UniqueFd> find_group(const char* filter, const std::string& name,
     return fail(std::string("filter '") + filter + "': several cgroups have the name " + name +
                 ": give 'cgroup' " + found[0] + " or " + found[1]);
   return open_group(found.front());
+}
+
+// The cgroup of podman's containers has an id and no name. The container's monitor was started with
+// both: `-c ID -n NAME`, conmon(8). "" if there is no container of that name.
+std::string id_of_podman(const std::string& name) {
+  const Proc proc;
+  for (const pid_t pid : proc.processes()) {
+    const auto stat = proc.stat(pid);
+    if (!stat || stat->comm != "conmon") continue;
+    const auto arguments = proc.arguments(pid);
+    const auto value_of = [&](std::string_view option) -> std::string {
+      const auto found = std::ranges::find(arguments, option);
+      return arguments.end() - found < 2 ? "" : *(found + 1);
+    };
+    if (value_of("-n") == name) return value_of("-c");
+  }
+  return "";
+}
+
+Result<UniqueFd> open_container(const std::string& name) {
+  const auto group_of = [&](const std::string& part) {
+    return find_group("container", name,
+                      [&](const std::string& group) { return names_container(group, part); });
+  };
+  auto group = group_of(name);
+  if (group) return group;
+  const std::string id = id_of_podman(name);
+  return id.empty() ? std::move(group) : group_of(id);
 }
 
 uint8_t comparison_of(Comparison comparison) {
@@ -299,9 +331,7 @@ Result<UniqueFd> open_cgroup(const ProbeFilters& filters) {
         filters.unit->find('.') == std::string::npos ? *filters.unit + ".service" : *filters.unit;
     return find_group("unit", name, [&](const std::string& group) { return group == name; });
   }
-  return find_group("container", *filters.container, [&](const std::string& group) {
-    return names_container(group, *filters.container);
-  });
+  return open_container(*filters.container);
 }
 
 }  // namespace ebpf_ai_monitor

@@ -1,3 +1,4 @@
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <traceevent/event-parse.h>
@@ -477,7 +478,7 @@ class TracepointDecoder : public Decoder {
     if (address && field.element_size == 1) {
       if (bytes.size() == 4) return show_address(2, bytes, std::nullopt);
       if (bytes.size() == 16) return show_address(10, bytes, std::nullopt);
-      if (bytes.size() == 28)
+      if (bytes.size() == sizeof(sockaddr_in6))
         if (const auto shown = show_sockaddr(bytes)) return shown->address;
     }
     const size_t element = std::clamp<size_t>(field.element_size, 1, 8);
@@ -527,26 +528,29 @@ class TracepointDecoder : public Decoder {
 
   // saddr, sport, daddr, dport and their IPv6 twins become source and destination.
   void join_addresses(const RawEvent& event, nlohmann::json& data) const {
-    const auto number = [&](const char* name) -> std::optional<unsigned> {
+    const auto field_called = [&](const std::string& name) -> const Field* {
       const auto field = std::ranges::find(fields_, name, &Field::name);
-      if (field == fields_.end() || field->array ||
-          field->offset + field->size > event.record.size())
-        return std::nullopt;
+      return field == fields_.end() || field->offset + field->size > event.record.size() ? nullptr
+                                                                                         : &*field;
+    };
+    const auto number = [&](const char* name) -> std::optional<unsigned> {
+      const Field* field = field_called(name);
+      if (!field || field->array) return std::nullopt;
       return static_cast<unsigned>(read_unsigned(event.record.subspan(field->offset, field->size)));
     };
     const auto family = number("family");
     for (const auto& [from, port, to] :
          {std::tuple{"saddr", "sport", "source"}, std::tuple{"daddr", "dport", "destination"}}) {
-      const std::string field = std::string(from) + (family == 10U ? "_v6" : "");
+      const Field* plain = field_called(from);
+      // A struct sockaddr has its family and port in it.
+      const bool whole = plain && plain->size == sizeof(sockaddr_in6);
+      const Field* field = whole || family != 10U ? plain : field_called(std::string(from) + "_v6");
       const auto port_number = number(port);
-      if (!family || !port_number || !data.contains(field) || !data[field].is_string()) continue;
-      const auto address = data[field].get<std::string>();
-      // A struct sockaddr has its port already.
-      if (address.find("]:") != std::string::npos || std::ranges::count(address, ':') == 1)
-        data[to] = address;
-      else
-        data[to] =
-            (family == 10U ? "[" + address + "]" : address) + ":" + std::to_string(*port_number);
+      if (!field || !data[field->name].is_string() || !(whole || (family && port_number))) continue;
+      const auto address = data[field->name].get<std::string>();
+      data[to] = whole ? address
+                       : (family == 10U ? "[" + address + "]" : address) + ":" +
+                             std::to_string(*port_number);
       for (const char* joined : {"", "_v6"}) data.erase(std::string(from) + joined);
       data.erase(port);
     }

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <stdexcept>
 #include <string>
 
 namespace ebpf_ai_monitor {
@@ -24,6 +25,19 @@ inline sockaddr_in ipv4(const char* address, uint16_t port) {
   in.sin_port = htons(port);
   inet_pton(AF_INET, address, &in.sin_addr);
   return in;
+}
+
+// Listens on a port of its own choosing.
+inline int listen_on(int family, uint16_t& port) {
+  const int fd = socket(family, SOCK_STREAM, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = static_cast<sa_family_t>(family);
+  socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(fd, 8) != 0)
+    throw std::runtime_error("listen");
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  port = ntohs(address.sin6_port);
+  return fd;
 }
 
 inline sockaddr_in6 ipv6(const char* address, uint16_t port) {

@@ -39,19 +39,6 @@ class WithoutKprobes : public Tracing {
   }
 };
 
-// Listens on a port of its own choosing.
-int listen_on(int family, uint16_t& port) {
-  const int fd = socket(family, SOCK_STREAM, 0);
-  sockaddr_in6 address{};
-  address.sin6_family = static_cast<sa_family_t>(family);
-  socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(fd, 8) != 0)
-    throw std::runtime_error("listen");
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  port = ntohs(address.sin6_port);
-  return fd;
-}
-
 TEST_F(Functions, TcpConnect) {
   uint16_t port = 0, port6 = 0;
   const UniqueFd listener(listen_on(AF_INET, port)), listener6(listen_on(AF_INET6, port6));
@@ -84,6 +71,34 @@ TEST_F(Functions, TcpConnect) {
       EXPECT_GE(result.aggregates["latency_us"]["max"], result.aggregates["latency_us"]["p50"]);
     }
   }
+}
+
+// What a refused connection shows: nothing of the refusal, for the answer comes later.
+TEST_F(Functions, TcpV4ConnectOfWhatIsRefused) {
+  for (const auto type : {ProbeType::kprobe, ProbeType::kretprobe}) {
+    const auto result = trace(type, "tcp_v4_connect", [] {
+      for (int i = 0; i < 3; ++i) connect_to(AF_INET, ipv4("127.0.0.1", 9), sizeof(sockaddr_in));
+    });
+    EXPECT_EQ(result.event_count, 3U);
+    ASSERT_EQ(result.events.size(), 3U);
+    for (const ProbeEvent& event : result.events) {
+      EXPECT_EQ(event.data["destination"], "127.0.0.1:9") << "of the argument: sk has none yet";
+      EXPECT_EQ(event.data["uaddr"], "127.0.0.1:9");
+      if (type == ProbeType::kretprobe) {
+        EXPECT_EQ(event.data["ret"], 0) << "it is refused later";
+      }
+    }
+    EXPECT_THAT(result.summary, HasSubstr("127.0.0.1:9 3"));
+    EXPECT_THAT(result.summary, Not(HasSubstr("0.0.0.0")));
+    EXPECT_THAT(result.aggregates.dump(), Not(HasSubstr("0.0.0.0")));
+    EXPECT_EQ(result.aggregates["by_error"], json::array());
+  }
+  const auto result = trace(ProbeType::kretprobe, "tcp_v4_connect", [] {
+    connect_to(AF_INET, ipv4("255.255.255.255", 9), sizeof(sockaddr_in));
+  });
+  ASSERT_EQ(result.events.size(), 1U);
+  EXPECT_EQ(result.events[0].data["errno"], "ENETUNREACH") << "what fails at once is an error";
+  EXPECT_EQ(result.events[0].data["destination"], "255.255.255.255:9");
 }
 
 TEST_F(Functions, TcpSendmsg) {
