@@ -22,6 +22,11 @@ int64_t unix_seconds() {
       .count();
 }
 
+// Whoever reads a longer answer may read its beginning alone.
+constexpr size_t read_whole_bytes = 8192;
+// Of a line of `brief`.
+constexpr size_t brief_bytes = 1024;
+
 // How much of an answer is kept; the first level that fits is taken.
 struct Level {
   size_t events;        // of each program
@@ -108,6 +113,9 @@ json reduce(const json& answer, const Level& level) {
     if (!level.aggregates) program["aggregates"] = json::object();
     cut(program, {"target", "attached_to", "error", "summary"});
   }
+  if (reduced.contains("brief"))
+    for (json& line : reduced["brief"])
+      line = shorten(line.get_ref<const std::string&>(), std::min(brief_bytes, level.text_bytes));
   if (reduced.contains("refused"))
     for (json& refused : reduced["refused"])
       cut(refused, {"name", "error", "id", "type", "target"});
@@ -126,6 +134,18 @@ json reduce(const json& answer, const Level& level) {
                    " bytes, of each summary, error and command " +
                    std::to_string(level.text_bytes) + "; counts are whole";
   return reduced;
+}
+
+// What decides, before all output and events.
+json brief_of(const json& answer) {
+  json brief = json::array();
+  for (const json& refused : answer.value("refused", json::array()))
+    brief.push_back("refused: " + refused["error"].get<std::string>());
+  for (const json& program : answer["ebpf_results"])
+    if (const auto& summary = program["summary"].get_ref<const std::string&>(); !summary.empty())
+      brief.push_back(program["program_name"].get<std::string>() + ": " + summary);
+  for (json& line : brief) line = shorten(line.get_ref<const std::string&>(), brief_bytes);
+  return brief;
 }
 
 }  // namespace
@@ -208,6 +228,7 @@ json Diagnosis::answer() {
     }
   }
   if (!refused_.empty()) answer["refused"] = to_json(refused_);
+  if (dump(answer, 2).size() > read_whole_bytes) answer["brief"] = brief_of(answer);
   return answer;
 }
 

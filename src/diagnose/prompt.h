@@ -1,10 +1,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "diagnose/sandbox.h"
 
 namespace ebpf_ai_monitor {
+
+// Which probes help with which trouble, and which commands may read more than others do.
+extern const std::string_view which_probe, which_looks;
 
 // What a model is told before the first question: the contracts, which probes help with what, and
 // the limits.

@@ -9,6 +9,8 @@
 #include <iterator>
 #include <map>
 
+#include "core/text.h"
+
 namespace ebpf_ai_monitor {
 namespace {
 
@@ -16,6 +18,7 @@ constexpr size_t processes_shown = 20;
 constexpr size_t calls_shown = 50;
 constexpr size_t errors_shown = 60;
 constexpr size_t processes_of_error = 5;
+constexpr size_t processes_of_few_errors = 20;  // up to 10 of them
 constexpr size_t values_shown = 10;
 constexpr size_t fields_shown = 3;
 constexpr size_t told = 5;  // in a sentence
@@ -53,19 +56,31 @@ struct FieldCount {
   std::vector<ValueCount> values;
 };
 
+bool is_pointer(const nlohmann::json& value) {
+  return value.is_string() && value.get_ref<const std::string&>().starts_with("0x");
+}
+
+// The arguments that tell what a hit was about, the most telling first.
+constexpr std::array subjects = {"query",    "destination", "address", "filename",
+                                 "pathname", "path",        "file",    "name"};
+
 // The fields worth counting by: those that tell what it was about, then others whose values repeat.
 std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
-  static const std::vector<std::string> first = {"query",    "destination", "address", "filename",
-                                                 "pathname", "path",        "file",    "name",
-                                                 "errno",    "op",          "ret"};
+  static const std::vector<std::string> first = [] {
+    std::vector<std::string> fields(subjects.begin(), subjects.end());
+    fields.insert(fields.end(),
+                  {"comm", "sig", "signal", "newstate", "reason", "errno", "op", "ret"});
+    return fields;
+  }();
   std::map<std::string, std::map<nlohmann::json, uint64_t>> counts;
   for (const auto& [sequence, event] : events) {
     if (event.first) continue;  // of no rate
     for (const auto& [field, value] : event.data.items()) {
-      const bool pointer =
-          value.is_string() && value.get_ref<const std::string&>().starts_with("0x");
-      if (value.is_structured() || value.is_null() || value.is_number_float() || pointer ||
-          field == "source")
+      // An address says its family; an errno of 0 is none.
+      const bool known = (field == "family" && event.data.contains("destination")) ||
+                         (field == "errno" && value == 0);
+      if (value.is_structured() || value.is_null() || value.is_number_float() ||
+          is_pointer(value) || known)
         continue;
       ++counts[field][value];
     }
@@ -157,9 +172,60 @@ Errors errors_in(const std::vector<Count>& counts) {
   return errors;
 }
 
+// What an event was about: its process and its arguments, without what came of it.
+nlohmann::json example_of(const ProbeEvent& event) {
+  constexpr size_t text_bytes = 200;
+  nlohmann::json example{{"process_id", event.process_id}, {"process_name", event.process_name}};
+  for (const auto& [field, value] : event.data.items()) {
+    if (value.is_structured() || value.is_null() || is_pointer(value) || field == "errno" ||
+        field == "ret" || field == "latency_us" || example.contains(field))
+      continue;
+    auto& shown = example[field] = value;
+    if (value.is_string()) shown = shortened(value.get_ref<const std::string&>(), text_bytes);
+  }
+  return example;
+}
+
+// " /etc/shadow"; "" if no argument tells.
+std::string subject_of(const ProbeEvent& event) {
+  constexpr size_t text_bytes = 100;
+  for (const char* field : subjects)
+    if (const auto value = event.data.find(field); value != event.data.end() &&
+                                                   value->is_string() && !is_pointer(*value) &&
+                                                   !value->get_ref<const std::string&>().empty())
+      return " " + shortened(value->get_ref<const std::string&>(), text_bytes);
+  return "";
+}
+
+// An event that shows this error, of its most frequent process if there is one; null: none does.
+const ProbeEvent* event_of(const Sum& error, const std::vector<SampledEvent>& events) {
+  const ProbeEvent* found = nullptr;
+  const std::string name = errno_name(error.error);
+  for (const auto& [sequence, event] : events) {
+    if (event.data.value("errno", nlohmann::json()) != name ||
+        (!error.call.empty() && event.event_type != error.call))
+      continue;
+    if (event.process_name == error.process_name) return &event;
+    if (!found) found = &event;
+  }
+  return found;
+}
+
+// The event that took longest; null: none has a latency.
+const ProbeEvent* longest_of(const std::vector<SampledEvent>& events) {
+  const auto latency = [](const ProbeEvent& event) {
+    const auto found = event.data.find("latency_us");
+    return found != event.data.end() && found->is_number() ? found->get<double>() : -1;
+  };
+  const ProbeEvent* longest = nullptr;
+  for (const auto& [sequence, event] : events)
+    if (latency(event) >= 0 && (!longest || latency(event) > latency(*longest))) longest = &event;
+  return longest;
+}
+
 // Every error with who got it: exact, also where no event of it is shown. Where there are very
 // many, the rarest and those of most hits.
-nlohmann::json errors_of(const Errors& found) {
+nlohmann::json errors_of(const Errors& found, const std::vector<SampledEvent>& events) {
   const auto& [failed, errors] = found;
   nlohmann::json list = nlohmann::json::array();
   for (size_t i = 0; i < errors.size(); ++i) {
@@ -174,10 +240,15 @@ nlohmann::json errors_of(const Errors& found) {
     });
     auto processes = processes_in(its);
     const std::string name = errno_name(error.error);
-    nlohmann::json entry{{"errno", name.empty() ? std::to_string(error.error) : name},
-                         {"count", error.count},
-                         {"by_process", top(processes, processes_of_error, process_of)}};
+    nlohmann::json entry{
+        {"errno", name.empty() ? std::to_string(error.error) : name},
+        {"count", error.count},
+        {"by_process",
+         top(processes, errors.size() > 10 ? processes_of_error : processes_of_few_errors,
+             process_of)}};
     if (!error.call.empty()) entry["call"] = error.call;
+    if (const ProbeEvent* example = event_of(error, events))
+      entry["example"] = example_of(*example);
     if (error.latency_ns > 0) {
       entry["total_us"] = us(error.latency_ns);
       entry["max_us"] = us(error.latency_max_ns);
@@ -220,13 +291,38 @@ nlohmann::json latencies(const Collected& collected) {
     }
     return us(most);
   };
-  return {{"count", count},
-          {"mean", std::round(us(total) / static_cast<double>(count) * 1000) / 1000},
-          {"p50", percentile(0.5)},
-          {"p90", percentile(0.9)},
-          {"p99", percentile(0.99)},
-          {"max", us(most)},
-          {"histogram", histogram(collected.shape.latency)}};
+  nlohmann::json latencies{
+      {"count", count},
+      {"mean", std::round(us(total) / static_cast<double>(count) * 1000) / 1000},
+      {"p50", percentile(0.5)},
+      {"p90", percentile(0.9)},
+      {"p99", percentile(0.99)},
+      {"max", us(most)},
+      {"histogram", histogram(collected.shape.latency)}};
+  if (const ProbeEvent* longest = longest_of(collected.events)) {
+    auto& shown = latencies["longest"] = example_of(*longest);
+    shown["event_type"] = longest->event_type;
+    shown["latency_us"] = longest->data["latency_us"];
+  }
+  return latencies;
+}
+
+std::string duration_in_words(double us) {
+  if (us < 1000) return number(std::round(us)) + " us";
+  return us < 1e6 ? number(us / 1000) + " ms" : number(us / 1e6) + " s";
+}
+
+// "512 ms (fsync, postgres /var/lib/x)": the longest call, and what it was about if an event of it
+// is shown; "" without latencies.
+std::string longest_in_words(const Collected& collected) {
+  const auto longest = std::ranges::max_element(collected.counts, {}, &Count::latency_max_ns);
+  if (longest == collected.counts.end() || longest->latency_max_ns == 0) return "";
+  const double most = us(longest->latency_max_ns);
+  const ProbeEvent* event = longest_of(collected.events);
+  const bool same = event && std::abs(event->data["latency_us"].get<double>() - most) < 0.001;
+  return duration_in_words(most) + " (" + (longest->call.empty() ? "" : longest->call + ", ") +
+         (longest->others ? "others" : longest->process_name) + (same ? subject_of(*event) : "") +
+         ")";
 }
 
 nlohmann::json unfinished_of(const Unfinished& unfinished) {
@@ -259,8 +355,8 @@ std::string processes_of(const std::vector<Count>& counts) {
       [](const Sum& sum) { return sum.others ? "others" : sum.process_name; });
 }
 
-// "EACCES 5 (openat, cat)": the rarest first, which no event may show.
-std::string errors_in_words(std::vector<Sum> errors) {
+// "openat EACCES 5 (cat /etc/shadow)": the rarest first, which no event may show.
+std::string errors_in_words(std::vector<Sum> errors, const std::vector<SampledEvent>& events) {
   std::ranges::reverse(errors);
   constexpr size_t most = 8;
   std::string words;
@@ -269,8 +365,10 @@ std::string errors_in_words(std::vector<Sum> errors) {
     const std::string name = errno_name(error.error);
     words += (i ? ", " : "") + (error.call.empty() ? "" : error.call + " ") +
              (name.empty() ? std::to_string(error.error) : name) + " " +
-             std::to_string(error.count) + " (" + (error.others ? "others" : error.process_name) +
-             ")";
+             std::to_string(error.count) + " (" + (error.others ? "others" : error.process_name);
+    const ProbeEvent* example = event_of(error, events);
+    if (example && example->process_name == error.process_name) words += subject_of(*example);
+    words += ")";
   }
   if (errors.size() > most) words += ", " + std::to_string(errors.size() - most) + " others";
   return words;
@@ -294,10 +392,10 @@ Subjects system_calls_of(const std::vector<Count>& counts) {
   return subjects;
 }
 
-std::string words_of(const FieldCount& field) {
+std::string words_of(const FieldCount& field, size_t values_told) {
   const bool clear = field.field == "destination" || field.field == "address";
   std::string words = clear ? "" : field.field + " ";
-  for (size_t i = 0; i < field.values.size() && i < told; ++i) {
+  for (size_t i = 0; i < field.values.size() && i < values_told; ++i) {
     const auto& [value, count] = field.values[i];
     words += (i ? ", " : "") + (value.is_string() ? value.get<std::string>() : value.dump()) + " " +
              std::to_string(count);
@@ -308,8 +406,7 @@ std::string words_of(const FieldCount& field) {
 Subjects values_of(const Collected& collected) {
   Subjects subjects;
   for (FieldCount& field : count_fields(collected.events)) {
-    if (subjects.words.empty())
-      subjects.words = words_of(field) + (collected.every > 1 ? " of the sampled" : "");
+    subjects.words += subjects.words.empty() ? words_of(field, told) : "; " + words_of(field, 2);
     const auto shown =
         top(field.values, values_shown, [&](const ValueCount& value) -> nlohmann::json {
           nlohmann::json entry = {{"value", value.value}, {"count", value.count}};
@@ -321,6 +418,7 @@ Subjects values_of(const Collected& collected) {
       subjects.by_data.back()["field"] = field.field;
     }
   }
+  if (collected.every > 1 && !subjects.words.empty()) subjects.words += " of the sampled";
   return subjects;
 }
 
@@ -475,7 +573,7 @@ void complete(ProbeResult& result, Collected collected) {
   if (by_data.size() < 2)
     for (const auto& entry : subjects.by_data) by_data.push_back(entry);
   result.aggregates = {{"by_process", by_process},
-                       {"by_error", errors_of(errors)},
+                       {"by_error", errors_of(errors, collected.events)},
                        {"by_data", std::move(by_data)},
                        {"latency_us", latencies(collected)}};
   if (auto returned = histogram(collected.shape.returned); !returned.empty())
@@ -486,8 +584,10 @@ void complete(ProbeResult& result, Collected collected) {
   result.summary = "Captured " + std::to_string(result.event_count) + " " + collected.counted +
                    " over " + number(result.duration_s) + " seconds";
   if (result.event_count > 0) result.summary += ": " + processes_of(collected.counts);
-  if (const auto words = errors_in_words(errors.sums); !words.empty())
+  if (const auto words = errors_in_words(errors.sums, collected.events); !words.empty())
     result.summary += "; errors: " + words;
+  if (const auto words = longest_in_words(collected); !words.empty())
+    result.summary += "; longest " + words;
   if (!system_calls.words.empty()) result.summary += "; " + system_calls.words;
   if (!subjects.words.empty()) result.summary += "; " + subjects.words;
   result.summary += ".";

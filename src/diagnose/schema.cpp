@@ -106,7 +106,7 @@ json aggregates_schema() {
            {{"by_process", list_of(process_schema(), "Exact")},
             {"by_error", list_of({{"type", "object"}},
                                  "Every error of every call: errno, call, "
-                                 "count, by_process; exact")},
+                                 "count, by_process; exact. example: of an event")},
             {"by_data", list_of({{"type", "object"}},
                                 "field, value, count; with sampled_1_in: of "
                                 "the sample")},
@@ -119,6 +119,7 @@ json aggregates_schema() {
                 {"p90", {{"type", "number"}}},
                 {"p99", {{"type", "number"}}},
                 {"max", {{"type", "number"}}},
+                {"longest", {{"type", "object"}}},
                 {"histogram", histogram_schema("By powers of two, exact")}}}}},
             {"returned", histogram_schema("What was returned and is not negative")},
             {"unfinished", list_of({{"type", "object"}}, "Calls that had not returned")}}}};
@@ -204,7 +205,8 @@ json published(const std::string& title, json whole) {
 json answer_schema() {
   return {{"type", "object"},
           {"properties",
-           {{"command_results", {{"type", "array"}, {"items", command_result_schema()}}},
+           {{"brief", list_of({{"type", "string"}}, "What was refused, and the summaries")},
+            {"command_results", {{"type", "array"}, {"items", command_result_schema()}}},
             {"ebpf_results",
              {{"type", "object"},
               {"description", "By program name and start time"},

@@ -21,7 +21,7 @@ def test_there_are_two_hundred() -> None:
 def test_the_answer_names_the_fault(run_request: Callable[..., tuple[int, dict[str, Any], str]], case: Broken) -> None:
     status, answer, errors = run_request(case.request)
     assert status in (1, 2), errors
-    assert set(answer) <= {"command_results", "ebpf_results", "refused"}
+    assert set(answer) <= {"brief", "command_results", "ebpf_results", "refused"}
     refused = json.dumps(answer["refused"], ensure_ascii=False)
     assert case.says in refused, refused[:2000]
     assert len(json.dumps(answer)) < 64 * 1024

@@ -121,7 +121,10 @@ class TestProtocol:
     @pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
     def test_the_handshake(self, config: Path, version: str) -> None:
         with Client(config) as client:
-            assert client.initialize(version)["protocolVersion"] == version
+            result = client.initialize(version)
+            assert result["protocolVersion"] == version
+            # Which probe for which trouble, as the model of `ask` is told.
+            assert "syscall:connect" in result["instructions"] and "tcp_v4_connect is not that of" in result["instructions"]
             assert client.request("ping")["result"] == {}
 
     def test_without_a_handshake(self, config: Path) -> None:

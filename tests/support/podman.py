@@ -1,9 +1,13 @@
-"""A container of the user's own with a stand-in agent in it. podman makes it from a directory, without a download."""
+"""Containers that podman makes from a directory, without a download."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from .desktop import Desktop
@@ -27,6 +31,7 @@ while :; do sleep 600 & wait $!; done
 """
 # With the control groups of before 2020, as in some virtual machines, only runc works.
 _OLD_GROUPS = () if Path("/sys/fs/cgroup/cgroup.controllers").exists() else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")
+_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
 
 
 def is_installed() -> bool:
@@ -34,15 +39,16 @@ def is_installed() -> bool:
 
 
 class Container:
+    """Of the desktop's user, with a stand-in agent in it."""
+
     def __init__(self, desktop: Desktop) -> None:
         self._desktop = desktop
         self._image = _image(desktop)
 
     def run(self, *argv: str) -> list[str]:
         """The command that runs the container, and in it the stand-in with these arguments, on the terminal."""
-        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
         return [
-            "podman", *_OLD_GROUPS, "run", "--name", "box", "-it", *limits, "--network", "none",
+            "podman", *_OLD_GROUPS, "run", "--name", "box", "-it", *_LIMITS, "--network", "none",
             "--rootfs", str(self._image), f"/bin/{NAME}", *argv,
         ]  # fmt: skip
 
@@ -50,16 +56,45 @@ class Container:
         self._desktop.run(["podman", *_OLD_GROUPS, "rm", "--force", "--time", "0", "box"])
 
 
+@dataclass(frozen=True)
+class IdleContainer:
+    """Of root's, without a network, in which nothing happens but what is executed."""
+
+    name: str
+    id: str
+
+    def exec(self, *argv: str) -> list[str]:
+        return ["podman", *_OLD_GROUPS, "exec", self.name, *argv]
+
+
+@contextlib.contextmanager
+def idle_container(directory: Path) -> Iterator[IdleContainer]:
+    name = f"idle-{os.getpid()}"
+    image = directory / "image"
+    _unpack(image, "sleep", "nc")
+    run = ["podman", *_OLD_GROUPS, "run", "--name", name, "--detach", *_LIMITS, "--network", "none"]
+    started = subprocess.run([*run, "--rootfs", str(image), "/bin/sleep", "1000"], stdout=subprocess.PIPE, text=True, check=True)
+    try:
+        yield IdleContainer(name, started.stdout.strip())
+    finally:
+        subprocess.run(["podman", *_OLD_GROUPS, "rm", "--force", "--time", "0", name], stdout=subprocess.DEVNULL, check=True)
+
+
+def _unpack(root: Path, *programs: str) -> None:
+    """A root directory with these programs."""
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(_BUSYBOX), root / "bin" / "busybox")
+    for name in programs:
+        (root / "bin" / name).symlink_to("busybox")
+
+
 def _image(desktop: Desktop) -> Path:
     """A root directory with a shell and the stand-in."""
     if f"{desktop.user}:" not in Path("/etc/subuid").read_text():
         subprocess.run(["usermod", "--add-subuids", "7000000-7065535", "--add-subgids", "7000000-7065535", desktop.user], check=True)
     root = desktop.home / "image"
-    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(str(_BUSYBOX), root / "bin" / "busybox")
-    for name in ("sh", "printf", "sleep", "stty", "kill"):
-        (root / "bin" / name).symlink_to("busybox")
+    _unpack(root, "sh", "printf", "sleep", "stty", "kill")
     agent = root / "bin" / NAME
     agent.write_text(_STAND_IN)
     agent.chmod(0o755)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "diagnose/look.h"
 #include "diagnose/prompt.h"
 
 namespace ebpf_ai_monitor {
@@ -136,6 +137,38 @@ TEST(Prompt, SaysTheLimitsThatHold) {
     EXPECT_THAT(prompt, HasSubstr(said));
   EXPECT_THAT(system_prompt({.deny = {}, .network = true}, 8),
               HasSubstr("may talk to the network"));
+}
+
+// Each command that the prompt says may read more is one that may.
+TEST(Prompt, NamesLooks) {
+  const std::string prompt = system_prompt({.deny = {}, .network = false}, 8);
+  std::string flat = prompt.substr(prompt.find("these may read more:"));
+  std::ranges::replace(flat, '\n', ' ');
+  size_t looks = 0;
+  for (size_t begin = flat.find('"'); begin != std::string::npos; begin = flat.find('"', begin)) {
+    const size_t end = flat.find('"', begin + 1);
+    std::string command = flat.substr(begin + 1, end - begin - 1);
+    begin = end + 1;
+    if (command.empty()) break;
+    for (const auto& [word, real] : {std::pair{"PID", "1"},
+                                     {"/NAME", "/io"},
+                                     {" NAME", " db.example"},
+                                     {"TYPE", "AAAA"},
+                                     {"UNIT", "ssh.service"}})
+      if (const size_t at = command.find(word); at != std::string::npos)
+        command.replace(at, std::string_view(word).size(), real);
+    EXPECT_TRUE(look_of(command)) << command;
+    ++looks;
+    if (command.starts_with("getent")) break;  // the last
+  }
+  EXPECT_EQ(looks, 11U);
+}
+
+TEST(Prompt, SaysWhatMisleads) {
+  std::string flat = system_prompt({.deny = {}, .network = false}, 8);
+  std::ranges::replace(flat, '\n', ' ');
+  EXPECT_THAT(flat, HasSubstr("kretprobe tcp_v4_connect is not that of a connection: it is 0"));
+  EXPECT_THAT(flat, HasSubstr("EINPROGRESS, which is no error"));
 }
 
 }  // namespace diagnosis_tests

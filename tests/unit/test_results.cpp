@@ -66,6 +66,38 @@ TEST(DiagnoseResults, SaysWhatWasSeen) {
   EXPECT_EQ(result.aggregates["latency_us"], json::object());
 }
 
+TEST(DiagnoseResults, SaysWhatTookLongest) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  collected.stats.hits = 2;
+  collected.counted = "calls of fsync";
+  collected.counts = {counted(7, "db", 1), counted(8, "log", 1)};
+  for (Count& count : collected.counts) count.call = "fsync";
+  collected.counts[0].latency_ns = collected.counts[0].latency_max_ns = 512'300'000;
+  collected.counts[1].latency_ns = collected.counts[1].latency_max_ns = 1'000;
+  collected.shape.latency = {0, 1};
+  for (const auto& [name, file, us] :
+       {std::tuple{"log", "/var/log/x", 1.0}, {"db", "/var/lib/x", 512'300.0}}) {
+    SampledEvent& one = collected.events.emplace_back();
+    one.event.process_name = name;
+    one.event.event_type = "fsync";
+    one.event.data = {{"file", file}, {"latency_us", us}, {"ret", 0}};
+  }
+  const auto longest_of = [&] {
+    complete(result, collected);
+    return result.aggregates["latency_us"]["longest"];
+  };
+  EXPECT_EQ(longest_of(), (json{{"process_id", 0},
+                                {"process_name", "db"},
+                                {"event_type", "fsync"},
+                                {"file", "/var/lib/x"},
+                                {"latency_us", 512'300.0}}));
+  EXPECT_THAT(result.summary, HasSubstr("; longest 512 ms (fsync, db /var/lib/x)"));
+  collected.events.pop_back();
+  EXPECT_EQ(longest_of()["file"], "/var/log/x") << "of the events that are shown";
+  EXPECT_THAT(result.summary, HasSubstr("; longest 512 ms (fsync, db)"));
+}
+
 TEST(DiagnoseResults, ShowsWhatFitsAndSaysSo) {
   ProbeResult result;
   Collected collected = everything_counted();
@@ -111,13 +143,20 @@ TEST(DiagnoseResults, WhatIsRareIsNotLost) {
   for (uint64_t i = 0; i < 300; ++i) collected.events.push_back(event_to(512 * i, "192.0.2.1:1"));
   SampledEvent rare = event_to(77, "/etc/shadow");
   rare.event.first = true;
+  rare.event.process_id = 8;
+  rare.event.process_name = "shy";
+  rare.event.event_type = "openat";
   rare.event.data["errno"] = "EACCES";
+  rare.event.data["ret"] = -EACCES;
   collected.events.push_back(rare);
   complete(result, collected);
-  EXPECT_THAT(result.summary, HasSubstr("errors: mkdir EACCES 3 (app), openat EACCES 5 (shy)"));
+  EXPECT_THAT(result.summary,
+              HasSubstr("errors: mkdir EACCES 3 (app), openat EACCES 5 (shy /etc/shadow)"));
   EXPECT_EQ(result.aggregates["by_error"],
             json::parse(R"([{"call": "openat", "errno": "EACCES", "count": 5, "by_process":
-                              [{"process_id": 8, "process_name": "shy", "count": 5}]},
+                              [{"process_id": 8, "process_name": "shy", "count": 5}],
+                              "example": {"process_id": 8, "process_name": "shy",
+                                          "destination": "/etc/shadow", "family": "inet"}},
                             {"call": "mkdir", "errno": "EACCES", "count": 3, "by_process":
                               [{"process_id": 9, "process_name": "app", "count": 3}]}])"));
   EXPECT_EQ(result.aggregates["by_process"][0],

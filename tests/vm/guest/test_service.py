@@ -599,17 +599,30 @@ def test_probes_on_demand_pass_their_tests() -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def test_the_sandbox_passes_its_tests(polkit: None) -> None:
-    """Of the installed program, where systemd and polkit are there to be asked."""
+def run_pytest(file: str) -> tuple[int, str, str]:
+    """Tests of the installed program: exit status, the last line, and everything that they said."""
     tests = PAYLOAD / "tests"
     done = subprocess.run(
-        ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--rootdir={tests}", "diagnose/test_sandbox.py"],
+        ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--rootdir={tests}", file],
         env=os.environ | {"EBPF_AI_MONITOR_BIN": "/usr/bin/ebpf-ai-monitor"}, cwd=tests,
         capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     said = done.stdout.strip().splitlines() or [""]
-    fact(f"sandbox: {said[-1]}")
-    assert done.returncode == 0 and "skipped" not in said[-1], done.stdout[-12000:] + done.stderr[-2000:]
+    fact(f"{file}: {said[-1]}")
+    return done.returncode, said[-1], done.stdout[-12000:] + done.stderr[-2000:]
+
+
+def test_the_sandbox_passes_its_tests(polkit: None) -> None:
+    """Where systemd and polkit are there to be asked."""
+    status, last, everything = run_pytest("diagnose/test_sandbox.py")
+    assert status == 0 and "skipped" not in last, everything
+
+
+@pytest.mark.kernel
+def test_the_incidents_are_found() -> None:
+    run("modprobe", "fuse")
+    status, last, everything = run_pytest("diagnose/test_incidents.py")
+    assert status == 0 and "1 skipped" in last, everything  # that of podman, which is not installed
 
 
 @pytest.mark.kernel
