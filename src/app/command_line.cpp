@@ -192,7 +192,7 @@ void add_diagnose_trace(CLI::App& command, DiagnoseTraceArguments& options) {
   filter("--uid", "UID", options.uid, "Only processes of this user");
   filter("--cgroup", "PATH", options.cgroup, "Only this cgroup, as in /proc/PID/cgroup");
   filter("--unit", "UNIT", options.unit, "Only this unit of systemd");
-  filter("--container", "ID", options.container, "Only this container");
+  filter("--container", "NAME", options.container, "Only this container, by its id or name");
   example(command,
           "sudo ebpf-ai-monitor diagnose trace syscall:connect --errors --for 20\n"
           "sudo ebpf-ai-monitor diagnose trace kretprobe:vfs_read --slower 1000");

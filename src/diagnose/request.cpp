@@ -266,7 +266,7 @@ Fault read_filters(const json& program, ProbeFilters& filters) {
   return "";
 }
 
-// "openat" of "syscalls/sys_exit_openat"; letters, digits and _-.: of it.
+// "sys_exit_openat" of "syscalls/sys_exit_openat", "all" of "syscall:*".
 std::string name_of_target(const std::string& target) {
   std::string name = target.substr(target.find_last_of("/:") + 1);
   std::ranges::replace_if(
@@ -275,6 +275,7 @@ std::string name_of_target(const std::string& target) {
         return !only_has({&c, 1}, "_-.");
       },
       '_');
+  if (name.find_first_not_of('_') == std::string::npos) return "all";
   return name.substr(0, name_bytes_max);
 }
 
@@ -293,12 +294,14 @@ Fault read_program(const json& item, ProbeRequest& program) {
   if (auto fault = read_text(item, "type", name_bytes_max, type); !fault.empty()) return fault;
   std::ranges::transform(type, type.begin(), [](unsigned char c) { return std::tolower(c); });
   const std::string target = given(item, "target");
-  // What has a group is a tracepoint or a system call, and no function.
+  // What has a category is a tracepoint or a system call, and no function.
   if (type.empty() && target.find_first_of("/:") != std::string::npos)
     type = target.substr(0, target.find(':'));
+  if (type.empty() && (target.starts_with("sys_enter_") || target.starts_with("sys_exit_")))
+    type = "tracepoint";
   if (type.empty())
-    return "type is missing: tracepoint, kprobe or kretprobe, which only a target with its group "
-           "tells, as syscall:connect or sched/sched_switch";
+    return "type is missing: give tracepoint, kprobe, kretprobe or syscall, or a target with its "
+           "category, as syscall:connect or sched/sched_switch";
   const bool system_call = type == "syscall";
   if (system_call || (find(item, "type") == nullptr && !probe_type(type))) type = "tracepoint";
   const auto known = probe_type(type);

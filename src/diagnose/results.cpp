@@ -61,8 +61,8 @@ bool is_pointer(const nlohmann::json& value) {
 }
 
 // The arguments that tell what a hit was about, the most telling first.
-constexpr std::array subjects = {"query",    "destination", "address", "filename",
-                                 "pathname", "path",        "file",    "name"};
+constexpr std::array subjects = {"query",   "destination", "address", "filename", "pathname",
+                                 "newname", "path",        "file",    "name"};
 
 // The fields worth counting by: those that tell what it was about, then others whose values repeat.
 std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
@@ -186,15 +186,18 @@ nlohmann::json example_of(const ProbeEvent& event) {
   return example;
 }
 
-// " /etc/shadow"; "" if no argument tells.
+// " /etc/shadow", " pid=1 sig=SIGTERM"; "" without arguments.
 std::string subject_of(const ProbeEvent& event) {
   constexpr size_t text_bytes = 100;
+  const nlohmann::json example = example_of(event);
   for (const char* field : subjects)
-    if (const auto value = event.data.find(field); value != event.data.end() &&
-                                                   value->is_string() && !is_pointer(*value) &&
-                                                   !value->get_ref<const std::string&>().empty())
+    if (const auto value = example.find(field); value != example.end() && value->is_string())
       return " " + shortened(value->get_ref<const std::string&>(), text_bytes);
-  return "";
+  std::string words;
+  for (const auto& [field, value] : example.items())
+    if (field != "process_id" && field != "process_name")
+      words += " " + field + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  return shortened(words, text_bytes);
 }
 
 // An event that shows this error, of its most frequent process if there is one; null: none does.
@@ -406,7 +409,9 @@ std::string words_of(const FieldCount& field, size_t values_told) {
 Subjects values_of(const Collected& collected) {
   Subjects subjects;
   for (FieldCount& field : count_fields(collected.events)) {
-    subjects.words += subjects.words.empty() ? words_of(field, told) : "; " + words_of(field, 2);
+    // The errors are told already.
+    if (field.field != "errno" && field.field != "ret")
+      subjects.words += subjects.words.empty() ? words_of(field, told) : "; " + words_of(field, 2);
     const auto shown =
         top(field.values, values_shown, [&](const ValueCount& value) -> nlohmann::json {
           nlohmann::json entry = {{"value", value.value}, {"count", value.count}};
@@ -570,7 +575,8 @@ void complete(ProbeResult& result, Collected collected) {
   });
   nlohmann::json by_data = system_calls.by_data;
   // Of several system calls the fields mean different things.
-  if (by_data.size() < 2)
+  const bool comparable = by_data.size() < 2;
+  if (comparable)
     for (const auto& entry : subjects.by_data) by_data.push_back(entry);
   result.aggregates = {{"by_process", by_process},
                        {"by_error", errors_of(errors, collected.events)},
@@ -589,7 +595,7 @@ void complete(ProbeResult& result, Collected collected) {
   if (const auto words = longest_in_words(collected); !words.empty())
     result.summary += "; longest " + words;
   if (!system_calls.words.empty()) result.summary += "; " + system_calls.words;
-  if (!subjects.words.empty()) result.summary += "; " + subjects.words;
+  if (comparable && !subjects.words.empty()) result.summary += "; " + subjects.words;
   result.summary += ".";
   show_events(result, collected);
   for (std::string& note : collected.notes) {

@@ -235,6 +235,7 @@ TEST(Request, WhatANewcomerLeavesOut) {
                                {{{"target", "syscall:openat"}},
                                 {{"type", "Kprobe"}, {"target", "tcp_connect"}},
                                 {{"type", "syscall"}, {"target", "openat"}},
+                                {{"target", "sys_exit_kill"}},
                                 {{"target", "sched/*"}}}}});
   ASSERT_THAT(request.refused, IsEmpty()) << why(request);
   std::vector<std::string> names, targets;
@@ -242,8 +243,9 @@ TEST(Request, WhatANewcomerLeavesOut) {
     names.push_back(program.name);
     targets.push_back(program.target);
   }
-  EXPECT_THAT(names, ElementsAre("openat", "tcp_connect", "openat_2", "_"));
-  EXPECT_THAT(targets, ElementsAre("syscall:openat", "tcp_connect", "syscall:openat", "sched/*"));
+  EXPECT_THAT(names, ElementsAre("openat", "tcp_connect", "openat_2", "sys_exit_kill", "all"));
+  EXPECT_THAT(targets, ElementsAre("syscall:openat", "tcp_connect", "syscall:openat",
+                                   "sys_exit_kill", "sched/*"));
   EXPECT_EQ(request.programs[0].type, ProbeType::tracepoint);
   EXPECT_EQ(request.programs[1].type, ProbeType::kprobe);
   EXPECT_THAT(why(parse({{"ebpf_programs", {{{"target", "tcp_connect"}}}}})),
