@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,7 @@ from support.agents import install
 from support.binary import BINARY
 from support.daemon import Daemon
 from support.desktop import Desktop, open_to_all, wait_until
-from support.standin_api import StandInApi
+from support.standin_api import StandInApi, Turn
 
 SECONDS = 60.0
 KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
@@ -367,6 +369,46 @@ class TestReading:
         assert [json.loads(line)["id"] for line in told.read_text().splitlines()] == list(range(self.MANY))
 
 
+# A service that reads its data all the time, and now and then a file of another user.
+SERVICE = """
+import os, sys, time
+os.setuid(54330)
+print(os.getpid(), flush=True)
+while True:
+    for _ in range(50):
+        os.close(os.open(sys.argv[1], os.O_RDONLY))
+    try: os.open(sys.argv[2], os.O_RDONLY)
+    except PermissionError: pass
+    time.sleep(0.1)
+"""
+
+
+class ScriptedModel:
+    """It traces a process, asks for more of the result, and names the cause from the answers alone.
+
+    It reads them as text: Codex leaves out the middle of what is longer than some 10 KB.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.answers: list[str] = []
+
+    def __call__(self, turn: Turn) -> str | tuple[str, dict[str, Any]]:
+        if not turn.tool_results:
+            program = {"target": "syscall:openat", "duration": 2, "filters": {"pid": self._pid}}
+            return "mcp__kernel__trace", {"ebpf_programs": [program]}
+        self.answers.append(turn.tool_results[-1].replace("\\", ""))
+        traced = self.answers[0]
+        key = re.search(r"openat_\d+", traced)
+        error = re.search(r"errors: openat (E[A-Z]+) \d+ \((\S+) (\S+)\)", traced)
+        if not key or not error:
+            return f"I see no error in this: {traced[:2000]}"
+        if len(self.answers) == 1:
+            return "mcp__kernel__results", {"result": key[0], "limit": 60}
+        paths = set(re.findall(rf'"([^"]+)",[\d.]+,-\d+,"{error[1]}"', self.answers[1]))
+        return f"CAUSE: {error[2]} cannot open {error[3]}: {error[1]}. ALSO IN THE PAGE: {' '.join(paths)}."
+
+
 class TestRealClients:
     """Each with a home of its own; as root, whose right it is to trace."""
 
@@ -407,37 +449,61 @@ class TestRealClients:
     def _prompt(self, opened: tuple[int, Path]) -> str:
         return f"CALLTOOL=mcp__kernel__trace {json.dumps({'ebpf_programs': programs(opened[0])})}"
 
-    def test_claude_code(self, environment: dict[str, str], config: Path, opened: tuple[int, Path]) -> None:
+    def _claude_code(self, api: StandInApi, environment: dict[str, str], config: Path) -> list[str]:
         servers = Path(environment["HOME"]) / "mcp.json"
         server = {"command": str(BINARY), "args": ["mcp", "--config", str(config)]}
         servers.write_text(json.dumps({"mcpServers": {"kernel": server}}))
+        environment |= {
+            "ANTHROPIC_BASE_URL": api.url,
+            "ANTHROPIC_API_KEY": "sk-test-key-of-no-value",
+            "DISABLE_AUTOUPDATER": "1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        }
+        return ["claude", "--mcp-config", str(servers), "--strict-mcp-config", "--allowedTools=mcp__kernel", "-p"]
+
+    def _codex(self, api: StandInApi, environment: dict[str, str], config: Path) -> list[str]:
+        settings = Path(environment["HOME"]) / ".codex" / "config.toml"
+        settings.parent.mkdir()
+        settings.write_text(f"""
+            model = "gpt-test"
+            model_provider = "stand-in"
+            check_for_update_on_startup = false
+
+            [model_providers.stand-in]
+            name = "stand-in"
+            base_url = "{api.url}/v1"
+            wire_api = "responses"
+            requires_openai_auth = false
+
+            [mcp_servers.kernel]
+            command = "{BINARY}"
+            args = ["mcp", "--config", "{config}"]
+        """)
+        return ["codex", "exec", "--skip-git-repo-check"]
+
+    @pytest.mark.parametrize("client", ["claude_code", "codex"])
+    def test_a_call(self, client: str, environment: dict[str, str], config: Path, opened: tuple[int, Path]) -> None:
         with StandInApi() as api:
-            environment |= {
-                "ANTHROPIC_BASE_URL": api.url,
-                "ANTHROPIC_API_KEY": "sk-test-key-of-no-value",
-                "DISABLE_AUTOUPDATER": "1",
-                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            }
-            options = ["--mcp-config", str(servers), "--strict-mcp-config", "--allowedTools", "mcp__kernel__trace"]
-            self._conversation(api, ["claude", "-p", self._prompt(opened), *options], environment, opened)
+            command = getattr(self, f"_{client}")(api, environment, config)
+            self._conversation(api, [*command, self._prompt(opened)], environment, opened)
 
-    def test_codex(self, environment: dict[str, str], config: Path, opened: tuple[int, Path]) -> None:
-        with StandInApi() as api:
-            settings = Path(environment["HOME"]) / ".codex" / "config.toml"
-            settings.parent.mkdir()
-            settings.write_text(f"""
-                model = "gpt-test"
-                model_provider = "stand-in"
-                check_for_update_on_startup = false
-
-                [model_providers.stand-in]
-                name = "stand-in"
-                base_url = "{api.url}/v1"
-                wire_api = "responses"
-                requires_openai_auth = false
-
-                [mcp_servers.kernel]
-                command = "{BINARY}"
-                args = ["mcp", "--config", "{config}"]
-            """)
-            self._conversation(api, ["codex", "exec", "--skip-git-repo-check", self._prompt(opened)], environment, opened)
+    @pytest.mark.parametrize("client", ["claude_code", "codex"])
+    def test_an_incident(self, client: str, environment: dict[str, str], config: Path, tmp_path: Path) -> None:
+        """The cause is nowhere but in the answers: in that of `trace`, and in the page of `results`."""
+        open_to_all(tmp_path)
+        good, denied = tmp_path / "data", tmp_path / f"settings-{os.getpid()}"
+        for path, mode in ((good, 0o644), (denied, 0o600)):
+            path.touch()
+            path.chmod(mode)
+        service = subprocess.Popen([sys.executable, "-c", SERVICE, str(good), str(denied)], stdout=subprocess.PIPE, text=True)
+        try:
+            assert service.stdout and int(service.stdout.readline()) == service.pid
+            model = ScriptedModel(service.pid)
+            with StandInApi(model) as api:
+                command = getattr(self, f"_{client}")(api, environment, config)
+                said = self._run([*command, "The service misbehaves. Why?"], environment)
+        finally:
+            service.kill()
+            service.wait()
+        assert len(model.answers) == 2, model.answers
+        assert f"CAUSE: python3 cannot open {denied}: EACCES. ALSO IN THE PAGE: {denied}." in said, said

@@ -12,6 +12,8 @@ Chat Completions. The user's prompt steers the answer:
                       answer it as usual
 
 The model's turns are recorded with the times (CLOCK_MONOTONIC) at which they began and ended.
+
+A script may answer instead: it gets each turn, and returns what the model says, or the tool that it calls.
 """
 
 from __future__ import annotations
@@ -341,6 +343,7 @@ class ChatCompletions:
 
 
 Api = Messages | Responses | GenerateContent | ChatCompletions
+Script = Callable[[Turn], str | Call]
 
 
 def _api_of(path: str, request: dict[str, Any]) -> Api | None:
@@ -365,7 +368,8 @@ class _Server(http.server.ThreadingHTTPServer):
 class StandInApi:
     """The server, on a free port of loopback; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script
         self._changed = threading.Condition()
         self._turns: list[Turn] = []
         self._handed_out = 0
@@ -468,6 +472,11 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             self._send(answer.begin())
+            if api.script:
+                self._send(answer.begin_text())
+                said = api.script(turn)
+                text, call = (said, None) if isinstance(said, str) else ("I look further.", said)
+                return self._end(answer, text, call)
             end = turn.begin + turn.think_seconds
             if turn.quiet:
                 self._stay(end - time.monotonic())
@@ -479,9 +488,11 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
                 text += word
                 self._send(answer.word(word))
                 self._stay(min(WORD_SECONDS, end - time.monotonic()))
-            self._send(answer.word("Done."))
-            call = answer.command_call(turn.command) if turn.command else turn.call
-            self._send(answer.finish(text + "Done.", call))
+            self._end(answer, "Done.", answer.command_call(turn.command) if turn.command else turn.call, text)
+
+        def _end(self, answer: Api, word: str, call: Call | None, before: str = "") -> None:
+            self._send(answer.word(word))
+            self._send(answer.finish(before + word, call))
             if isinstance(answer, ChatCompletions):
                 self._write_chunk(b"data: [DONE]\n\n")
             self._write_chunk(b"")
