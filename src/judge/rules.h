@@ -69,8 +69,9 @@ constexpr Time least_silence = 500ms;
 // A silence of this many of the longest gaps of its latest work is a wait. The gaps of Claude Code
 // with reduced motion are 0.99 s, and 1.08 s on a busy machine.
 constexpr double slow_periods = 1.5;
-// If only isolated writes have come, the last of them must be at least this many thresholds old, a
-// time in which an animation would have drawn again; or `steady_gap_of_ticking`, if that is less.
+// If only isolated writes have come, the last of them must be at least as old as the threshold
+// divided by this, a time in which an animation would have drawn again; or as old as
+// `steady_gap_of_ticking`, if that is less.
 constexpr int isolated_write_share = 4;
 // After this time, a session that had no time to draw is looked at again; but not endlessly,
 // because Qwen Code's node has a thread that runs even while it waits (qwen-busy).
