@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
-// Probes on demand: one program for every tracepoint, one for every function, a pair for system
-// calls. The attach cookie is the probe's number; what it filters, copies and captures is in its
-// entry of `probes` and `layouts`. Every hit is counted, by process, call and error; an event is
-// made of every `every`th alone, and `every` doubles where events come too fast, so that the counts
-// stay exact and the cost bounded. The first hits of each of those counts, and of each latency, are
-// told as well: what is rare is not lost.
+// Probes on demand: one program for every tracepoint, one for every function, and a pair for system
+// calls. The attach cookie is the probe's number; its entries in `probes` and `layouts` say what to
+// filter, copy and capture. Every hit is counted, by process, call and error. Only every `every`th
+// hit becomes an event, and `every` doubles if events come too fast, so the counts stay exact and
+// the cost is limited. In addition, the first hits of each of those counts, and of each latency,
+// become events, so that nothing rare is lost.
 //
-// The kernel runs no program of these kinds within another on the same CPU: a hit in an interrupt
-// that comes while a probe runs is skipped, which it counts as a miss of the program.
+// The kernel does not run a program of these kinds within another one on the same CPU: it skips a
+// hit in an interrupt that comes while a probe runs, and counts it as a miss of the program.
 #include <linux/ptrace.h>
 
 #include "kernel_types.h"
@@ -23,14 +23,15 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 // ---- config ----
 
-// Process id of the tracer: what it does itself is counted apart, unless it is asked for.
+// Process id of the tracer: its own hits are counted separately, unless they are asked for.
 const volatile __u32 own_pid = 0;
-// A bit for each probe whose clock runs.
+// A bit for each probe whose clock is running.
 volatile __u32 running = 0;
-// System calls of 32-bit programs: their number, and that of their twin, or DIAGNOSE_SYSCALLS.
+// For system calls of 32-bit programs: their number, and that of the equivalent 64-bit call, or
+// DIAGNOSE_SYSCALLS.
 const volatile __u16 twins[DIAGNOSE_SYSCALLS] = {};
 
-// ---- constants of the kernel that are no types ----
+// ---- constants of the kernel that are not types ----
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -41,17 +42,17 @@ const volatile __u16 twins[DIAGNOSE_SYSCALLS] = {};
 #define S_IFSOCK 0140000
 #define DNS_PORT 53
 
-// On each CPU and for each probe. At about 2 us an event this is 2 % of a core.
+// On each CPU and for each probe. At about 2 us for each event, this is 2 % of a core.
 #define WINDOW_NS (100ULL * 1000 * 1000)
 #define WINDOW_EVENTS 1000
 #define EVERY_MAX (1ULL << 40)
-// Beside those: first events, of errors and of all else; of each kind so many.
+// In addition to those: first events, of errors and of all else; this many of each.
 #define WINDOW_FIRSTS 300
 #define FIRSTS 3
-// Steps of a pattern's match: some times the length of a usual path.
+// Steps in matching a pattern: several times the length of a usual path.
 #define PATTERN_STEPS 512
-// Items of an event: of a path one for each name, beside its file, and one that says that it goes
-// on.
+// Items of an event. A path has one for each name, in addition to that of its file, and one that
+// says that it continues.
 #define ITEMS_MAX (DIAGNOSE_CAPTURES * (DIAGNOSE_PATH_NAMES + 2))
 
 // ---- maps ----
@@ -85,7 +86,8 @@ struct {
   __type(value, struct diagnose_count);
 } counts SEC(".maps");
 
-// Of processes that `counts` has no room for, with `pid` 0: calls and errors are only so many.
+// For processes for which `counts` has no room, with `pid` 0: the number of calls and errors is
+// limited.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
   __uint(max_entries, 2048);
@@ -120,7 +122,7 @@ struct {
   __uint(max_entries, 4 * 1024 * 1024);
 } events SEC(".maps");
 
-// What a hit came to.
+// The result of a hit.
 struct outcome {
   __u64 latency_ns;
   __s64 result;
@@ -129,15 +131,15 @@ struct outcome {
   __u16 timed, returned;
 };
 
-// The event that is being made; it may end in the middle of the last thing captured, plus one.
-// Behind it the hit that it is made of.
+// The event that is being made. It may end in the middle of the last captured item; hence one more.
+// After it, the hit from which it is made.
 struct scratch {
   struct diagnose_event event;
   char data[DIAGNOSE_DATA + sizeof(struct diagnose_item) + DIAGNOSE_RECORD];
   struct outcome outcome;
   struct diagnose_open_call call;
-  __u64 has_call;  // else it began before the probe
-  __u64 context;   // of a tracepoint: where its record is
+  __u64 has_call;  // otherwise the call began before the probe
+  __u64 context;   // for a tracepoint: where its record is
 };
 
 struct {
@@ -147,7 +149,7 @@ struct {
   __type(value, struct scratch);
 } scratches SEC(".maps");
 
-// What was captured of a system call before it: the beginning of the scratch as it was then.
+// What was captured before a system call: the beginning of the scratch at that time.
 struct early {
   struct diagnose_event event;
   char data[DIAGNOSE_EARLY];
@@ -160,11 +162,11 @@ struct {
   __type(value, struct early);
 } earlies SEC(".maps");
 
-// Where a pattern's match stands.
+// The position in matching a pattern.
 struct matching {
   __u32 text, pattern;  // places
-  __u32 star;           // place behind the last * of the pattern; 0: none
-  __u32 resume;         // place in the text where that goes on
+  __u32 star;           // place after the last * of the pattern; 0: none
+  __u32 resume;         // place in the text where that continues
 };
 
 struct {
@@ -174,14 +176,15 @@ struct {
   __type(value, struct matching);
 } matchings SEC(".maps");
 
-// Most of what follows is in functions of their own, not inlined and not static: the verifier looks
-// at each of them once. All state is in the scratch, of which it takes nothing for known.
+// Most of what follows is in separate functions, neither inlined nor static, because the verifier
+// then examines each of them only once. All state is in the scratch, whose contents the verifier
+// treats as unknown.
 
 // ---- helpers: captures ----
 
 static const __u32 zero = 0;
 
-// Room for an item and DIAGNOSE_RECORD bytes behind it; NULL if the event is full.
+// Room for an item and DIAGNOSE_RECORD bytes after it; NULL if the event is full.
 static __always_inline struct diagnose_item* new_item(struct scratch* scratch, __u32 capture) {
   __u32 at = scratch->event.data_size;
   struct diagnose_item* item;
@@ -204,10 +207,10 @@ static __always_inline void end_item(struct scratch* scratch, struct diagnose_it
   scratch->event.data_size += sizeof(*item) + ((size + 7) & ~7);
 }
 
-// Kernel addresses have the top bit set on x86_64 and arm64, user addresses never.
+// Kernel addresses have the top bit set on x86_64 and arm64; user addresses never do.
 static __always_inline bool is_kernel_address(__u64 pointer) { return pointer >> 63; }
 
-// Unless it is 1024 bytes long the text ends where it does in memory.
+// Unless it has 1024 bytes, the text ends where it does in memory.
 __noinline int capture_string(__u32 capture, __u64 pointer) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_item* item = scratch ? new_item(scratch, capture) : NULL;
@@ -259,8 +262,8 @@ __noinline int capture_bytes(__u32 capture, __u64 pointer, __u32 size) {
   return 0;
 }
 
-// Of a length that is not known a unix path ends at its NUL. Of one that is known no byte more is
-// taken: what lies behind it is none of the kernel's business.
+// If the length is not known, a unix path ends at its NUL. If it is known, not one byte more is
+// taken, because the bytes after it were not passed to the kernel.
 __noinline int capture_sockaddr(__u32 capture, __u64 pointer, __u32 length, __u32 known) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_item* item = scratch ? new_item(scratch, capture) : NULL;
@@ -343,7 +346,8 @@ __noinline int capture_sock(__u32 capture, __u64 pointer) {
   return 0;
 }
 
-// bpf_d_path() is not for these program types. `mount` 0: up to the root of the file system.
+// bpf_d_path() is not available to these program types. `mount` 0: up to the root of the file
+// system.
 __noinline int capture_path(__u32 capture, __u64 mount_pointer, __u64 dentry_pointer) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_item* item = scratch ? new_item(scratch, capture) : NULL;
@@ -369,7 +373,7 @@ __noinline int capture_path(__u32 capture, __u64 mount_pointer, __u64 dentry_poi
     root = BPF_CORE_READ(mount, mnt.mnt_root);
   }
   for (__u32 i = 0; i < DIAGNOSE_PATH_NAMES; i++) {
-    if (dentry == root) {  // of this mount: on, where it is mounted
+    if (dentry == root) {  // the root of this mount: continue where it is mounted
       above = BPF_CORE_READ(mount, mnt_parent);
       if (above == mount) return 0;
       dentry = BPF_CORE_READ(mount, mnt_mountpoint);
@@ -461,7 +465,7 @@ __noinline int capture_message(__u32 capture, __u64 pointer) {
   return 0;
 }
 
-// An item's internet address; of the family 0 if it has none.
+// The internet address of an item; family 0 if it has none.
 struct address {
   __u32 family, port;  // port: host order
   __u8* bytes;
@@ -489,7 +493,7 @@ static __always_inline struct diagnose_item* item_at(struct scratch* scratch, __
   return (struct diagnose_item*)&scratch->data[place & (DIAGNOSE_DATA - 1) & ~7];
 }
 
-// The place of the item behind the one at this; 0: there is none.
+// The place of the item after this one; 0: there is none.
 __noinline int next_item(__u32 place) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   __s32 size;
@@ -528,7 +532,7 @@ __noinline int same_address(__u32 probe_number, __u32 match_number, __u32 place)
   return is[0] == wanted[0] && is[1] == wanted[1];
 }
 
-// Whether an address that was captured is that of the filter.
+// Whether a captured address is that of the filter.
 __noinline int has_address(__u32 probe_number, __u32 match_number) {
   __u32 place = 0;
 
@@ -549,7 +553,7 @@ __noinline int is_name_server(__u32 place) {
   return address.family && address.port == DNS_PORT;
 }
 
-// The message of a query to a name server. What is sent to anything else is not looked at.
+// The message of a query to a name server. Data that is sent elsewhere is not read.
 __noinline int capture_dns(__u32 capture, __u64 pointer, __u32 length, __u32 in_message) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct user_message message;
@@ -597,7 +601,7 @@ __noinline int capture_end(__u32 capture) {
   return 0;
 }
 
-// The u64 at a place of the record.
+// The u64 at a place in the record.
 static __always_inline __u64 record_value(struct scratch* scratch, __u32 at) {
   return *(__u64*)&scratch->data[at & (DIAGNOSE_RECORD - 1) & ~7];
 }
@@ -704,8 +708,8 @@ static __always_inline __s64 number_of(__u64 bits, __u32 size, bool is_signed) {
   return bits;
 }
 
-// Whether the first text that was captured so matches. Its state is in a map: the verifier takes
-// nothing of it for known, and so looks at a step once.
+// Whether the first text that was captured matches the pattern. Its state is in a map: the verifier
+// treats it as unknown, and so examines a step only once.
 __noinline int has_text(__u32 probe_number, __u32 match_number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &probe_number);
@@ -749,7 +753,7 @@ __noinline int has_text(__u32 probe_number, __u32 match_number) {
   return 0;
 }
 
-// Whether what is in the scratch passes the probe's filters by argument.
+// Whether what is in the scratch passes the probe's filters by arguments.
 __noinline int matches(__u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
@@ -784,7 +788,7 @@ static __always_inline bool same_name(const char* name, const char* other) {
   return true;
 }
 
-// Of the current process: its first thread's.
+// The name of the current process: that of its first thread.
 static __always_inline void process_name(char* name) {
   struct task_struct* task = bpf_get_current_task_btf();
 
@@ -831,7 +835,7 @@ static __always_inline __u16 error_of(__s64 result) {
   return result < 0 && result >= -ERRNO_MAX ? -result : 0;
 }
 
-// Whether the hit passes the probe's filters by what it came to.
+// Whether the hit passes the probe's filters by its result.
 __noinline int passes_outcome(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
@@ -858,14 +862,14 @@ __noinline int passes_outcome(__u32 number) {
 
 // ---- helpers: counts ----
 
-// The entry of a key in one of the two maps of counts; NULL if there is no room.
+// The entry for a key in one of the two maps of counts; NULL if there is no room.
 static __always_inline struct diagnose_count* count_in(void* map,
                                                        const struct diagnose_count_key* key) {
   struct diagnose_count* found = bpf_map_lookup_elem(map, key);
   struct diagnose_count none = {};
 
   if (found) return found;
-  // There is no room, or another CPU has made it since.
+  // There is no room, or another CPU has created it meanwhile.
   bpf_map_update_elem(map, key, &none, BPF_NOEXIST);
   return bpf_map_lookup_elem(map, key);
 }
@@ -884,7 +888,7 @@ __noinline int slot_of(__u64 value) {
 
 static const struct diagnose_shape no_shape;
 
-// Counts the hit by latency and result; whether it is among the first of its latency.
+// Counts the hit by latency and result. Returns whether it is among the first of its latency.
 __noinline int count_shape(__u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_shape_key key = {.probe = number};
@@ -909,7 +913,7 @@ __noinline int count_shape(__u32 number) {
   return first;
 }
 
-// Counts the hit. Whether it is one of those that are told: then the event's header is made.
+// Counts the hit. Returns whether it becomes an event; then the event's header is filled in.
 __noinline int begin_event(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct diagnose_stats* stat = bpf_map_lookup_elem(&stats, &number);
@@ -951,7 +955,7 @@ __noinline int begin_event(__u32 number) {
     stat->window_used = stat->window_firsts = stat->window_errors = 0;
   }
   if (told && ++stat->window_used > WINDOW_EVENTS && every < EVERY_MAX) {
-    // Two CPUs that do so at a time write the same.
+    // If two CPUs do this at the same time, they write the same.
     *(volatile __u64*)&probe->every = every * 2;
     stat->window_used = 0;
   }
@@ -968,7 +972,7 @@ __noinline int begin_event(__u32 number) {
   scratch->event.told = told;
   bpf_get_current_comm(scratch->event.comm, sizeof(scratch->event.comm));
   process_name(scratch->event.process);
-  // It may have executed another program since.
+  // It may have executed another program meanwhile.
   if (counted) __builtin_memcpy(counted->comm, scratch->event.process, sizeof(counted->comm));
   return 1;
 }
@@ -981,7 +985,7 @@ __noinline int submit(__u32 number) {
 
   if (!stat || !scratch) return 0;
   size = scratch->event.data_size;
-  // User space looks by itself, a few times a second: to be woken by each event would make events.
+  // User space looks by itself, a few times a second: a wake-up for each event would cause events.
   flags = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >
                   bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2
               ? BPF_RB_FORCE_WAKEUP
@@ -1010,7 +1014,7 @@ static __always_inline void set_record(struct scratch* scratch, __u32 size) {
 
 // ---- programs ----
 
-// A record is the fixed fields and, behind them, the text and arrays that those point to.
+// A record consists of the fixed fields and, after them, the text and arrays to which those point.
 static __always_inline int copy_record(const char* ctx, __u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
@@ -1036,15 +1040,15 @@ static __always_inline int copy_record(const char* ctx, __u32 number) {
   return 0;
 }
 
-// A program can be attached to a tracepoint once: several probes on it are a chain.
+// A program can be attached only once to a tracepoint, so several probes on it are a chain.
 static __always_inline __u32 next_probe(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
 
   return probe ? probe->next : 0;
 }
 
-// Its record is in the scratch, and not a parameter: of a static function the verifier looks at
-// each call.
+// Its record is in the scratch, not a parameter: the verifier examines a static function at each
+// call.
 __noinline int tracepoint_hit(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
@@ -1117,7 +1121,7 @@ static __always_inline bool is_compat(void) {
 #endif
 }
 
-// A system call's number in the 64-bit table; DIAGNOSE_SYSCALLS: none.
+// The number of a system call in the 64-bit table; DIAGNOSE_SYSCALLS: none.
 static __always_inline __u32 number_of_call(__s64 id, bool compat) {
   if (id < 0 || id >= DIAGNOSE_SYSCALLS) return DIAGNOSE_SYSCALLS;
   return compat ? twins[id & (DIAGNOSE_SYSCALLS - 1)] : id;
@@ -1149,7 +1153,7 @@ __noinline int record_call(void) {
   return 0;
 }
 
-// What is captured of a system call: before it, as far as that was.
+// What is captured of a system call: what was captured before it, if anything was.
 __noinline int capture_call(void) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   __u32 thread = (__u32)bpf_get_current_pid_tgid(), size;
@@ -1169,7 +1173,8 @@ __noinline int capture_call(void) {
   return 0;
 }
 
-// A hit by the call in the scratch: of a system call, or of a function, whose captures are its own.
+// Makes a hit from the call in the scratch: of a system call, or of a function, which has captures
+// of its own.
 __noinline int call_hit(__u32 number, bool system_call) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
@@ -1205,7 +1210,7 @@ filtered:
   return 0;
 }
 
-// Whether the call in the scratch is to be kept until it returns, for this probe.
+// Whether the call in the scratch must be stored for this probe until it returns.
 __noinline int call_begins(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
@@ -1230,7 +1235,7 @@ __noinline int call_ends(__u32 number) {
     return 0;
   }
   if (!has_call(probe->ends, scratch->outcome.call)) return 0;
-  // It may have another name by now: execve().
+  // It may have another name by now, because of execve().
   if (!(scratch->has_call && scratch->call.probes & 1U << (number & 31)) && !passes(number))
     return 0;
   return call_hit(number, true);
@@ -1264,7 +1269,7 @@ int on_syscall_enter(struct raw_syscall* ctx) {
   if (layout && layout->early) {
     record_call();
     capture_all(layout_index);
-    // More than there is room for is captured as the call returns, as far as it is still there.
+    // If there is too much, the rest is captured when the call returns, as far as it still exists.
     if (scratch->event.data_size <= DIAGNOSE_EARLY)
       bpf_map_update_elem(&earlies, &thread, scratch, BPF_ANY);
   }
@@ -1336,7 +1341,7 @@ int on_function(struct pt_regs* ctx) {
   return call_hit(number, false);
 }
 
-// The idle threads are all number 0: there the CPU tells them apart.
+// All idle threads have the number 0; the CPU distinguishes them.
 static __always_inline struct diagnose_open_key this_call(__u32 number) {
   struct diagnose_open_key key = {.thread = (__u32)bpf_get_current_pid_tgid(), .probe = number};
 
@@ -1344,8 +1349,8 @@ static __always_inline struct diagnose_open_key this_call(__u32 number) {
   return key;
 }
 
-// A call within a call of the same function on the same thread takes the outer one's place; the
-// outer one's return is then without arguments and latency.
+// A call within a call of the same function on the same thread takes the place of the outer one.
+// The return of the outer one then has no arguments and no latency.
 SEC("kprobe")
 int on_function_entry(struct pt_regs* ctx) {
   __u32 number = bpf_get_attach_cookie(ctx);
@@ -1384,7 +1389,7 @@ int on_function_return(struct pt_regs* ctx) {
       outcome->latency_ns = bpf_ktime_get_ns() - call->time_ns;
       __builtin_memcpy(&scratch->call, call, sizeof(*call));
     }
-    // Of what returns nothing the register has something else.
+    // If a function returns nothing, the register has another value.
     outcome->returned = probe->error_size != 0;
     if (outcome->returned)
       outcome->result = number_of(PT_REGS_RC(ctx), probe->error_size, probe->error_at);

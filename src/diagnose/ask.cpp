@@ -28,7 +28,7 @@ struct Left {
     return std::chrono::duration_cast<std::chrono::seconds>(deadline - Clock::now());
   }
 
-  // As the model is told after one of its messages.
+  // The text that the model gets after one of its messages.
   std::string words(int turn) const {
     if (turn + 1 == budget.turns || bytes == 0)
       return "Your next message is your last: conclude with a resolution.";
@@ -41,7 +41,7 @@ struct Left {
   size_t bytes = budget.bytes;
 };
 
-// Whether a probe was to run longer than this.
+// Whether a probe was requested that runs longer than this.
 bool limit_durations(DiagnosticRequest& request, std::chrono::seconds longest) {
   bool shortened = false;
   for (ProbeRequest& program : request.programs) {
@@ -80,7 +80,7 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
     messages.push_back(std::move(message));
     listener.on_message(messages.back());
   };
-  // To what the model has called, or just to the model.
+  // As an answer to the model's tool call, or as a plain message.
   const auto answer_to = [&](const std::vector<std::string>& calls, const std::string& content) {
     if (calls.empty()) add({{"role", "user"}, {"content", content}});
     for (const std::string& id : calls)
@@ -126,13 +126,13 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
     if (turn == budget.turns) break;
 
     auto& request = std::get<DiagnosticRequest>(*reply);
-    // A quarter of the time that is left is for the model to make something of it.
+    // A quarter of the remaining time is reserved for the model to evaluate the results.
     const auto seconds = std::max(left.seconds() * 3 / 4, probe_duration_min);
     const bool shortened = limit_durations(request, seconds);
     listener.on_request(request);
     const std::vector<json> more = std::move(request.more);
     const json whole = run(std::move(request), left.deadline);
-    // An equal share of what is left for each turn that is left; pages have at most half of it.
+    // An equal share of the rest for each remaining turn; pages get at most half of it.
     const size_t share =
         std::max(left.bytes / static_cast<size_t>(budget.turns - turn), answer_bytes_min);
     json pages = json::array();

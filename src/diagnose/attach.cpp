@@ -15,7 +15,7 @@ namespace {
 
 static_assert(probes_max == DIAGNOSE_PROBES);
 
-// The kernel's reasons for refusing a probe of a function.
+// The errors by which the kernel refuses a probe of a function.
 std::string attach_error(int error) {
   if (error == EPERM || error == EACCES) return "not permitted: " + missing_permission();
   if (error == EADDRNOTAVAIL) return "several functions have this name";
@@ -34,7 +34,7 @@ NeededPrograms needed_programs(const std::vector<PlannedProbe>& probes) {
     if (request.type == ProbeType::tracepoint)
       (plan->system_calls.empty() ? needed.tracepoints : needed.system_calls) = true;
     else if (!has_kprobes())
-      needed.tracepoints = true;  // one may stand in
+      needed.tracepoints = true;  // a tracepoint may replace it
     else
       (request.type == ProbeType::kprobe ? needed.functions : needed.returns) = true;
   }
@@ -129,7 +129,7 @@ Status Attacher::attach_function(Attached& attached, const ProbeRequest& request
   return {};
 }
 
-// Of a return: the call first, which its arguments and latency come from.
+// For a return, the entry comes first: arguments and latency come from there.
 Status Attacher::link_function(Attachment& attachment, const std::string& function,
                                ProbeType type) {
   const bool returns = type == ProbeType::kretprobe;

@@ -1,4 +1,4 @@
-// Puts probes into the kernel: tracepoints, functions, and what stands in for them.
+// Attaches probes: to tracepoints, to functions, and to what replaces functions.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,12 @@ namespace ebpf_ai_monitor {
 
 // What the target of a request is in this kernel.
 struct Plan {
-  std::string name;  // as it was asked for, without its category
+  std::string name;  // as requested, without its category
   // Of a tracepoint:
   std::vector<TargetName> found{};
-  // System calls as one thing, without their own tracepoints: their names, with their results
-  // (`joined`) or as they begin. `prefix` goes before their names in events; `all`: every system
-  // call that the machine has, those without a name as well.
+  // System calls together, without their own tracepoints: their names, and whether with their
+  // results (`joined`) or as they begin. `prefix` comes before their names in events. `all`: every
+  // system call of the machine, including those without a name.
   std::vector<std::string> system_calls{};
   bool joined = false, all = false;
   std::string prefix{};
@@ -44,22 +44,22 @@ struct NeededPrograms {
 };
 NeededPrograms needed_programs(const std::vector<PlannedProbe>& probes);
 
-// What a request has become in the kernel.
+// What was attached for a request.
 struct Attached {
   std::vector<Attachment> attachments;
   std::string attached_to;         // as in ProbeResult
-  std::string counted;             // what is: "TCP connection attempts"
+  std::string counted;             // the subject of a sentence: "TCP connection attempts"
   std::vector<std::string> notes;  // for the summary
 };
 
-// Outlives what it has attached.
+// It must outlive what it has attached.
 class Attacher {
  public:
   explicit Attacher(const diagnose_bpf& programs);
   Attacher(const Attacher&) = delete;
   Attacher& operator=(const Attacher&) = delete;
 
-  // Attaches all of it or, with an error, nothing.
+  // Attaches everything, or, with an error, nothing.
   Result<Attached> attach(const PlannedProbe& probe);
 
  private:
@@ -76,12 +76,12 @@ class Attacher {
   Status attach_function(Attached& attached, const ProbeRequest& request, const std::string& asked);
   Status attach_stand_in(Attached& attached, const ProbeRequest& request, const std::string& asked);
 
-  // Takes a number for it, with the request's filters.
+  // Allocates a number for it, with the request's filters.
   Result<Attachment*> add(Attached& attached, const ProbeFilters& filters, diagnose_probe& entry);
   Status link_tracepoint(Attachment& attachment, const bpf_program* program,
                          const TargetName& tracepoint, bool chain = true);
   Status link_function(Attachment& attachment, const std::string& function, ProbeType type);
-  // Takes the link; the error, where there is none, is by errno.
+  // Takes the link. If there is none, errno has the error.
   Status keep(Attachment& attachment, bpf_link* link, const std::string& what);
 
   const diagnose_bpf& programs_;

@@ -18,10 +18,10 @@ namespace {
 constexpr std::string_view enter = "sys_enter_";
 constexpr std::string_view leave = "sys_exit_";
 
-// Calls that do not return: they are hits as they begin.
+// Calls that do not return: their beginning is the hit.
 bool never_returns(const std::string& name) { return name == "exit" || name == "exit_group"; }
 
-// Calls that are always successful, by their manual pages.
+// Calls that always succeed, according to their manual pages.
 bool never_fails(const std::string& name) {
   constexpr std::array names = {"getpid",  "getppid", "gettid", "getuid", "geteuid", "getgid",
                                 "getegid", "getpgrp", "umask",  "sync",   "alarm"};
@@ -34,14 +34,14 @@ bool all_begin_with(const std::vector<TargetName>& tracepoints, std::string_view
   });
 }
 
-// The programs for system calls have the places of the fields built in.
+// In the programs for system calls, the places of the fields are fixed.
 bool can_join() {
   const auto raw = read_format({.category = "raw_syscalls", .name = "sys_enter"});
   return raw && tracepoint_field_offset("raw_syscalls", *raw, "id") == 8U &&
          tracepoint_field_offset("raw_syscalls", *raw, "args") == 16U;
 }
 
-// Of the tracepoints; each once.
+// The numbers of the tracepoints, each once.
 std::vector<std::string> names_of_calls(const std::vector<TargetName>& tracepoints) {
   std::vector<std::string> names;
   for (const TargetName& tracepoint : tracepoints) {
@@ -71,7 +71,8 @@ Result<Plan> plan_tracepoints(const ProbeRequest& request, const TargetName& tar
     const auto names = names_of_calls(plan.found);
     const bool begin = all_begin_with(plan.found, enter);
     if (all_begin_with(plan.found, leave)) {
-      // Its end with its beginning: the path, the address. One whose number is not known: its end.
+      // The end, together with the beginning, which has the path and the address. If the number of
+      // the call is not known: only the end.
       if (single && !(system_call_number(names.front()) && can_join())) return plan;
       plan.joined = true;
       plan.prefix = leave;
@@ -161,8 +162,8 @@ Status Attacher::attach_tracepoint(Attached& attached, const ProbeFilters& filte
   return link_tracepoint(**attachment, programs_.progs.on_tracepoint, tracepoint);
 }
 
-// A second probe on it joins the chain of the first; where all on it have failed, there is none.
-// Without `chain` it is on another chain already, of the same probes.
+// A second probe on a tracepoint joins the chain of the first; if all of them have failed, there is
+// no chain. Without `chain`, it is already on another chain, of the same probes.
 Status Attacher::link_tracepoint(Attachment& attachment, const bpf_program* program,
                                  const TargetName& tracepoint, bool chain) {
   const std::string name = tracepoint.category + "/" + tracepoint.name;
@@ -215,7 +216,7 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   if (by_number.empty())
     return fail("the numbers of the system calls that match " + request.target +
                 " are not known: ask for single ones, as syscalls/sys_enter_" + names.front());
-  if (plan.all) {  // those whose number is not known here as well
+  if (plan.all) {  // also those whose number is not known here
     for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
       if (!by_number.contains(number)) take("", number);
     unknown.clear();
@@ -237,7 +238,7 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
                                     {.category = "raw_syscalls", .name = "sys_enter"});
       !status)
     return status;
-  // All that are on the first are on the second: it goes by the same chain.
+  // All probes on the first tracepoint are on the second, too: both use the same chain.
   if (joined)
     if (auto status = link_tracepoint(**attachment, programs_.progs.on_syscall_exit,
                                       {.category = "raw_syscalls", .name = "sys_exit"}, false);

@@ -1,4 +1,4 @@
-// One attached tracepoint or function, and how its events read.
+// One attached tracepoint or function, and how to read its events.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,16 @@ struct Attachment {
   };
 
   uint32_t number = 0;     // in the programs' maps
-  std::string event_type;  // of system calls: what their names begin with
+  std::string event_type;  // for system calls: the prefix of their names
   std::unique_ptr<Decoder> decoder;
   std::vector<std::shared_ptr<bpf_link>> links;
   std::map<unsigned, SystemCall> system_calls;  // by number
 };
 
-// By its name, or by its number where that is not known.
+// Its name, or its number if it has no known name.
 std::string system_call_name(const Attachment& attachment, unsigned number);
 
-// The decoder of an event; null: there is none.
+// The decoder for an event; null: there is none.
 const Decoder* decoder_of(const Attachment& attachment, unsigned system_call);
 
 // `boot_unix_ns`: the Unix time when CLOCK_MONOTONIC was 0.

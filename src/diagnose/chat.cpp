@@ -52,7 +52,7 @@ std::string part(CURLU* url, CURLUPart which) {
   return text;
 }
 
-// A key may be in it: "?key=…".
+// It may contain a key: "?key=…".
 std::string without_query(const std::string& url) {
   const size_t begin = url.find_first_of("?#");
   return begin == std::string::npos ? url : url.substr(0, begin) + "?...";
@@ -61,14 +61,14 @@ std::string without_query(const std::string& url) {
 bool is_this_machine(const std::string& host) {
   in_addr v4{};
   in6_addr v6{};
-  if (host.starts_with('['))  // as a URL has it
+  if (host.starts_with('['))  // in the form of a URL
     return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6) == 1 &&
            IN6_IS_ADDR_LOOPBACK(&v6);
   return host == "localhost" ||
          (inet_pton(AF_INET, host.c_str(), &v4) == 1 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
-// What a server says of a failure, on one line.
+// A server's description of an error, on one line.
 std::string reason(const std::string& body) {
   const auto reply = parse_json(body, reply_bytes_max);
   if (reply && reply->is_object() && reply->contains("error")) {
@@ -84,7 +84,7 @@ json at(const json& value, const json::json_pointer& where) {
   return value.contains(where) ? value[where] : json();
 }
 
-// Some endpoints give the arguments of a call as an object, and not as its text.
+// Some endpoints return the arguments of a call as an object, not as text.
 std::string arguments_of(const json& call) {
   const json arguments = at(call, json::json_pointer("/function/arguments"));
   return arguments.is_string() ? arguments.get<std::string>() : dump(arguments);
@@ -95,7 +95,7 @@ bool used_tools(const json& messages) {
                              [](const json& message) { return message.contains("tool_calls"); });
 }
 
-// The calls of a message; none where one of them cannot be answered, for want of an id.
+// The calls of a message; none if one of them cannot be answered, because it has no id.
 std::vector<std::string> calls_of(const json& message) {
   std::vector<std::string> ids;
   const json calls = at(message, json::json_pointer("/tool_calls"));
@@ -198,7 +198,7 @@ Chat::Attempt Chat::attempt(const std::string& body, milliseconds time) {
   CURL* const handle = easy.get();
   curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  // What the environment names as a proxy is not this machine: it would get the key in the clear.
+  // A proxy that the environment names is not this machine: it would get the key unencrypted.
   if (here_) curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "ebpf-ai-monitor");
@@ -249,7 +249,8 @@ Result<ChatReply> Chat::complete(const json& messages, Clock::time_point deadlin
     const std::string why = result.code != CURLE_OK ? result.error
                                                     : "HTTP " + std::to_string(result.status) +
                                                           ": " + reason(result.body);
-    // An endpoint or a model without tools says so in many ways. What it has accepted once it has.
+    // Endpoints and models without tools report this in many ways. Once an endpoint has accepted
+    // tools, it has them.
     const bool of_tools = result.status == 400 || result.status == 422 ||
                           (result.status >= 500 && why.find("tool") != std::string::npos);
     if (has_tools_ && of_tools && !used_tools(messages)) {

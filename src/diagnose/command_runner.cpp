@@ -49,8 +49,9 @@ std::optional<std::string> denied_word(std::string_view command,
 }
 
 struct CommandRunner::Running {
-  // All of the sandbox, also where bwrap has not gone far enough yet to take the rest with it: its
-  // group, or itself as long as it has none. Once it is reaped, the number may be somebody else's.
+  // Kills the whole sandbox, even if bwrap has not come so far that its end ends the rest: its
+  // group, or bwrap itself as long as it has no group. Once it is reaped, its number may belong to
+  // somebody else.
   void end() const {
     if (!ended && kill(-child.pid, SIGKILL) != 0) kill(child.pid, SIGKILL);
   }
@@ -71,7 +72,7 @@ CommandRunner::CommandRunner(EventLoop& loop, CommandSettings settings)
       deferred_(loop.add_timer([this] { start_next(); })) {}
 
 CommandRunner::~CommandRunner() {
-  // Its sources go first: nobody else reaps them then.
+  // Its event sources go first, so that nobody else reaps the children.
   for (auto& [index, running] : running_) {
     running->on_end.reset();
     if (running->ended) continue;
@@ -165,13 +166,13 @@ void CommandRunner::on_time_over(size_t index) {
   Running& running = *running_.at(index);
   running.end();
   if (!running.ended) return;
-  // bwrap was killed by somebody else, and something that it left holds the output.
+  // Somebody else has killed bwrap, and a process that it has left holds the output open.
   running.on_output.reset();
   running.output_ended = true;
   finish(index);
 }
 
-// Once it has ended and all of its output is here, which is when the last of its processes is gone.
+// It has ended, and all of its output is here; that is when the last of its processes is gone.
 void CommandRunner::finish(size_t index) {
   Running& running = *running_.at(index);
   if (!running.ended || !running.output_ended) return;
@@ -183,7 +184,7 @@ void CommandRunner::finish(size_t index) {
   const siginfo_t info = *running.ended;
   const bool failed = info.si_code == CLD_EXITED && !was_executed(running.child.status.get());
   running_.erase(index);
-  // A socket that was to be hidden is gone by then: a look again.
+  // A socket that should be hidden may be gone by then: list them again.
   if (failed && !stopped_ && ++attempts_[index] < run_attempts_max) {
     sandbox_.reset();
     if (start(index)) return;
@@ -194,7 +195,7 @@ void CommandRunner::finish(size_t index) {
     result.exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
   }
   ++done_;
-  // Not from within a source of what was just erased.
+  // Not from within an event source of what was just erased.
   deferred_->arm(monotonic_now());
 }
 

@@ -1,5 +1,6 @@
-// Runs a model's commands to look and not to change: each in a sandbox of its own (bubblewrap), as
-// an unprivileged user of its own. docs/diagnose.md says what a command can see and do there.
+// Runs a model's commands, which can read but not change the machine: each in a sandbox of its own
+// (bubblewrap), as an unprivileged user of its own. docs/diagnose.md says what a command can see
+// and do there.
 #pragma once
 
 #include <chrono>
@@ -25,31 +26,32 @@ inline constexpr size_t commands_at_a_time = 4;
 struct CommandResult {
   std::string id;
   std::string command;
-  std::optional<int> exit_code;  // 128 + N: ended by signal N; none: not run, or not to its end
-  std::string output;            // standard output and standard error as they came
+  std::optional<int>
+      exit_code;       // 128 + N: signal N ended it; none: it did not run, or not to its end
+  std::string output;  // standard output and standard error, in the order of their arrival
   bool truncated = false;
   std::chrono::milliseconds duration{};
-  std::optional<std::string> error;  // why it did not run, or was ended
+  std::optional<std::string> error;  // why it did not run, or why it was ended
 };
 nlohmann::json to_json(const CommandResult& result);
 
-// The denied program that a command names in any of its words; none if it names none.
+// The denied program that any word of a command names; none if there is none.
 std::optional<std::string> denied_word(std::string_view command,
                                        const std::vector<std::string>& deny);
 
 class CommandRunner {
  public:
   CommandRunner(EventLoop& loop, CommandSettings settings);
-  // Ends what still runs.
+  // Ends what is still running.
   ~CommandRunner();
   CommandRunner(const CommandRunner&) = delete;
   CommandRunner& operator=(const CommandRunner&) = delete;
 
-  // `on_done` is called once, from the loop, when all have ended; also if there are none.
+  // `on_done` is called once, from the loop, when all have ended, even if there are none.
   void run(std::vector<CommandRequest> commands, std::function<void()> on_done);
-  // Ends those that run, and runs no other.
+  // Ends the running commands, and runs no more.
   void stop();
-  // In the order of the requests; meaningful once it is done.
+  // In the order of the requests; valid once it is done.
   const std::vector<CommandResult>& results() const { return results_; }
   size_t done() const { return done_; }
 
@@ -63,7 +65,7 @@ class CommandRunner {
 
   EventLoop& loop_;
   const CommandSettings settings_;
-  std::optional<Result<Sandbox>> sandbox_;  // of a run: sockets come and go
+  std::optional<Result<Sandbox>> sandbox_;  // for each run, because sockets come and go
   std::vector<CommandRequest> commands_;
   std::vector<CommandResult> results_;
   std::vector<int> attempts_;

@@ -1,4 +1,4 @@
-// Turns what a probe's program copied into named arguments, by the kernel's own descriptions.
+// Turns what a probe's program has copied into named arguments, as the kernel describes them.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,8 @@ struct RawEvent {
     Bytes bytes;
   };
 
-  // Views of `bytes`, which must live as long. None where the sizes in it contradict each other.
+  // The views point into `bytes`, which must live as long. None if the sizes in it contradict each
+  // other.
   static std::optional<RawEvent> parse(Bytes bytes);
 
   diagnose_event header;
@@ -35,14 +36,14 @@ struct RawEvent {
   std::vector<Item> items;
 };
 
-// An argument that a filter can be about.
+// An argument for which there can be a filter.
 struct Filterable {
   std::string name;
-  unsigned at = 0;  // place in the record; of text the capture
+  unsigned at = 0;  // its place in the record; for text, the capture
   unsigned size = 8;
   bool is_signed = false;
   bool text = false;
-  Names names{};  // of its values
+  Names names{};  // names of its values
 };
 
 class Decoder {
@@ -52,19 +53,20 @@ class Decoder {
   virtual void instruct(diagnose_probe& probe, diagnose_layout& layout) const = 0;
   virtual nlohmann::json decode(const RawEvent& event) const = 0;
   virtual std::vector<Filterable> filterable() const { return {}; }
-  // Whether addresses are captured; whether there is a result, and whether it may be an error.
+  // Whether addresses are captured, whether there is a result, and whether the result may be an
+  // error.
   virtual bool has_addresses() const { return false; }
   virtual bool has_result() const { return false; }
   virtual bool can_fail() const { return has_result(); }
 };
 
-// What decoders share; it lives longer than they do.
+// What decoders share. It must outlive them.
 class KernelTypes {
  public:
   const btf* types = nullptr;  // null: the kernel has none
-  Names allocation_flags;      // gfp_t, as the kmem tracepoints describe them
+  Names allocation_flags;      // the names of gfp_t, from the kmem tracepoints
 
-  // Read when they are first asked for, which takes a while.
+  // Read at the first use, because this takes a while.
   const Result<KernelSymbols>& symbols() const {
     if (!symbols_) symbols_ = KernelSymbols::read();
     return *symbols_;
@@ -74,33 +76,33 @@ class KernelTypes {
   mutable std::optional<Result<KernelSymbols>> symbols_;
 };
 
-// `format` is the file of that name in tracefs.
+// `format` is the contents of the file of that name in tracefs.
 Result<std::unique_ptr<Decoder>> tracepoint_decoder(const std::string& category,
                                                     const std::string& format,
                                                     const KernelTypes& kernel);
-// Of a system call with its result, a diagnose_call: by the format of its sys_enter tracepoint.
+// For a system call with its result, a diagnose_call: by the format of its sys_enter tracepoint.
 Result<std::unique_ptr<Decoder>> system_call_decoder(const std::string& format,
                                                      const KernelTypes& kernel);
-// By its prototype, or by register where the kernel has none of it. `returns`: its return.
+// By its prototype, or by registers if the kernel has no prototype. `returns`: for its return.
 Result<std::unique_ptr<Decoder>> function_decoder(const std::string& function, bool returns,
                                                   const KernelTypes& kernel);
 
-// The arguments as they are called and typed.
+// The names and types of the arguments.
 Result<std::vector<TargetArgument>> tracepoint_arguments(const std::string& category,
                                                          const std::string& format);
 std::vector<TargetArgument> function_arguments(const btf& types, unsigned function_type);
 
-// Names of the values of a field, by the format's `print fmt`; empty if it names none.
+// The names of a field's values, from `print fmt` of the format; empty if there are none.
 Names tracepoint_field_names(const std::string& category, const std::string& format,
                              const std::string& field);
 
-// Where in the record a field is.
+// The place of a field in the record.
 std::optional<unsigned> tracepoint_field_offset(const std::string& category,
                                                 const std::string& format,
                                                 const std::string& field);
 
-// Whether text is captured of an argument by this name: paths and names, never what is read or
-// written.
+// Whether the text of an argument with this name is captured: paths and names, but never data that
+// is read or written.
 bool is_text_argument(std::string_view name);
 
 }  // namespace ebpf_ai_monitor

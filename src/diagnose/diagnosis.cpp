@@ -27,11 +27,11 @@ constexpr size_t read_whole_bytes = 8192;
 // Of a line of `brief`.
 constexpr size_t brief_bytes = 1024;
 
-// How much of an answer is kept; the first level that fits is taken.
+// How much of an answer is kept. The first level that fits is used.
 struct Level {
-  size_t events;        // of each program
-  size_t output_bytes;  // of each command
-  size_t text_bytes;    // of each command itself, summary, error
+  size_t events;        // for each program
+  size_t output_bytes;  // for each command
+  size_t text_bytes;    // for the text of each command, summary and error
   bool aggregates;
 };
 constexpr std::array levels{
@@ -43,8 +43,8 @@ constexpr std::array levels{
     Level{3, 768, 512, true},       Level{2, 512, 512, true},      Level{0, 256, 256, true},
     Level{0, 64, 64, false}};
 
-// What is rare decides: half of the room is for what failed and for the first of each kind; the
-// rest for the first and the last of all.
+// Rare events are decisive: half of the room is for those that failed and for the first of each
+// kind; the rest is for the first and the last ones of all.
 json most_telling(const json& events, size_t events_max) {
   std::vector<bool> kept(events.size());
   size_t count = 0;
@@ -74,8 +74,8 @@ json most_telling(const json& events, size_t events_max) {
   return list;
 }
 
-// Whether its JSON is sure to have more bytes than are left, which it takes from those: looks no
-// further than that.
+// Whether its JSON certainly has more bytes than are left; subtracts them. Looks no further than
+// that.
 bool exceeds(const json& value, size_t& left) {
   if (value.is_structured())
     return std::ranges::any_of(value, [&](const json& item) { return exceeds(item, left); });
@@ -85,7 +85,7 @@ bool exceeds(const json& value, size_t& left) {
   return false;
 }
 
-// A copy without what stands under a key, which may be large.
+// A copy without the value of a key, which may be large.
 json without(const json& object, const char* key) {
   json copy = json::object();
   for (const auto& [name, value] : object.items())
@@ -211,7 +211,7 @@ json Diagnosis::answer() {
       result.error = why;
       answer["command_results"].push_back(to_json(result));
     } else if (refused.item.starts_with("ebpf_programs[") && !refused.name.empty()) {
-      // Two of one name: the first has it.
+      // If two have the same name, the first keeps it.
       if (std::ranges::any_of(answer["ebpf_results"],
                               [&](const json& it) { return it["program_name"] == refused.name; }))
         continue;
@@ -222,7 +222,7 @@ json Diagnosis::answer() {
       result.status = ProbeStatus::failed;
       result.error = why;
       json entry = to_json(result);
-      // As given, which may be none of ours.
+      // As given, so it may be none of the known types.
       entry["type"] = refused.type.empty() ? json() : json(refused.type);
       answer["ebpf_results"][key] = std::move(entry);
     }
@@ -257,7 +257,8 @@ json rows_of(const json& events) {
   std::vector<std::string> columns;
   std::map<std::string, size_t, std::less<>> place_of;  // of a column
   std::vector<std::vector<const json*>> rows;
-  // What an event has beside its arguments: an argument of such a name is told by where it is from.
+  // The fields of an event other than its arguments. If an argument has such a name, its column
+  // name says where it is from.
   std::set<std::string, std::less<>> own;
   for (const json& event : events)
     for (const auto& [key, value] : event.items())
@@ -297,7 +298,7 @@ json rows_of(const json& events) {
   for (const auto& row : rows) {
     json& values = table["rows"].emplace_back(json::array());
     for (const size_t column : shown) values.push_back(at(row, column));
-    // What lacks at the end has no value.
+    // What is missing at the end of a row has no value.
     while (!values.empty() && values.back().is_null()) values.erase(values.size() - 1);
   }
   return table;
@@ -323,14 +324,14 @@ json fit(const json& answer, size_t bytes_max, int indent, EventForm form) {
     json cut = formed(reduce(answer, level));
     cut["cut"] = "to " + std::to_string(bytes_max) + " bytes: " + cut["cut"].get<std::string>();
     const bool enough = fits(cut);
-    // The last that fits, of a search that gives more and more room; else the least of all.
+    // Tries more and more room, and returns the last result that fits, or else the smallest.
     if (enough || &level == &levels.back()) reduced = std::move(cut);
     return enough;
   };
   const auto* const found =
       std::ranges::partition_point(levels, [&](const Level& level) { return !fits_at(level); });
   if (found != levels.end()) return reduced;
-  // So many items that only the faults among them fit, or not even all of these.
+  // There are so many items that only their errors fit, or not even all of these.
   json least{{"command_results", json::array()},
              {"ebpf_results", json::object()},
              {"cut", "the results of " + std::to_string(answer["command_results"].size()) +

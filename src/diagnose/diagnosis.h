@@ -1,4 +1,4 @@
-// One request, run: commands and probes side by side, and the answer of docs/diagnose.md.
+// Runs one request: commands and probes at the same time, and the answer of docs/diagnose.md.
 #pragma once
 
 #include <functional>
@@ -23,16 +23,16 @@ class Diagnosis {
   ~Diagnosis();
 
   // All probes are armed, then the clock starts and the first command runs. `on_done` is called
-  // once, from the loop, when all have ended; also if there is nothing to run.
+  // once, from the loop, when all have ended, even if there is nothing to run.
   void run(DiagnosticRequest request, std::function<void()> on_done);
-  // Ends what still runs; what was caught by then is in the answer.
+  // Ends what is still running; the answer has what was recorded by then.
   void stop();
   std::vector<ProbeProgress> progress() const;
   size_t commands_done() const { return commands_.done(); }
   size_t commands_total() const { return commands_total_; }
 
-  // `command_results` and `ebpf_results`; `refused` where something was. What was refused and has a
-  // command or a name stands in its place, too, with its error. Gives it once.
+  // `command_results` and `ebpf_results`; `refused` if something was refused. A refused item with a
+  // command or a name also appears in its usual place, with its error. Can be called once.
   nlohmann::json answer();
 
  private:
@@ -41,7 +41,7 @@ class Diagnosis {
   EventLoop& loop_;
   CommandRunner commands_;
   std::unique_ptr<Engine> engine_;
-  std::vector<ProbeResult> failed_;  // without an engine
+  std::vector<ProbeResult> failed_;  // if there is no engine
   std::vector<Refused> refused_;
   size_t commands_total_ = 0;
   int pending_ = 0;
@@ -51,26 +51,27 @@ class Diagnosis {
 // Whether something in an answer was refused or failed.
 bool has_fault(const nlohmann::json& answer);
 
-// Whether something has been looked at: a probe or a command that ran.
+// Whether anything was examined: a probe or a command has run.
 bool has_run(const nlohmann::json& answer);
 
-// A request that could not be run at all, as an answer.
+// The answer to a request that could not be run at all.
 nlohmann::json refused_whole(const std::string& why);
 
-// How events stand in an answer: an object each, or as rows of a table with named columns, which is
-// a third as long: {"columns": […], "rows": [[…], …]}, with what is the same in all of them in
-// "same". An argument that is called as something that every event has is "data.NAME".
+// The form of events in an answer: an object for each, or rows of a table with named columns, which
+// is a third as long: {"columns": […], "rows": [[…], …]}. "same" has what is the same in all of
+// them. If an argument has the name of a field that every event has, it is called "data.NAME".
 enum class EventForm { objects, rows };
 nlohmann::json rows_of(const nlohmann::json& events);
 
-// The answer in at most `bytes_max` bytes of JSON, dumped with that `indent`. Faults, counts,
-// summaries and aggregates stay longest, events and the output of commands go first; `cut` says
-// that and what was left out, as does `events_left_out` of each program. Of events those that
-// failed and the first of each kind are kept, then the first and the last.
+// The answer in at most `bytes_max` bytes of JSON, printed with that `indent`. Errors, counts,
+// summaries and aggregates stay longest; events and the output of commands are cut first. `cut`
+// says so, and what was left out, and so does `events_left_out` of each program. Of the events,
+// those that failed and the first of each kind stay, then the first and the last.
 nlohmann::json fit(const nlohmann::json& answer, size_t bytes_max, int indent = -1,
                    EventForm form = EventForm::objects);
 
-// As all JSON is written here: on one line unless `indent` is 2; bytes that are no UTF-8 replaced.
+// The form of all JSON output: on one line, unless `indent` is 2; bytes that are not UTF-8 are
+// replaced.
 std::string dump(const nlohmann::json& value, int indent = -1);
 
 }  // namespace ebpf_ai_monitor

@@ -42,13 +42,13 @@ namespace {
 using engine::Probe;
 using engine::Programs;
 
-// How often the ring buffer is emptied; when it is half full, at once.
+// How often the ring buffer is emptied; it is also emptied when it is half full.
 constexpr Nanoseconds drain_interval = std::chrono::milliseconds(100);
-// Of the events of all probes in an answer, as JSON.
+// The size of the events of all probes in an answer, as JSON.
 constexpr size_t answer_bytes = size_t{160} * 1024;
 
 tl::unexpected<Error> explain(const std::string& what, int error) {
-  if (error == EPERM)  // EACCES is what the verifier says
+  if (error == EPERM)  // EACCES comes from the verifier
     return fail(libbpf_failure(what, error) + "; " + missing_permission());
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
     return fail(
@@ -57,7 +57,7 @@ tl::unexpected<Error> explain(const std::string& what, int error) {
   return fail(libbpf_failure(what, error));
 }
 
-// Of each system call of 32-bit programs.
+// One entry for each system call of 32-bit programs.
 std::array<uint16_t, DIAGNOSE_SYSCALLS> make_twins() {
   std::array<uint16_t, DIAGNOSE_SYSCALLS> twins{};
   for (unsigned number = 0; number < twins.size(); ++number)
@@ -65,7 +65,7 @@ std::array<uint16_t, DIAGNOSE_SYSCALLS> make_twins() {
   return twins;
 }
 
-// The kernel checks a program for a tenth of a second: no more of them than are needed.
+// The kernel takes a tenth of a second to check a program, so load no more than are needed.
 Result<Programs> load_programs(const NeededPrograms& needed) {
   listen_to_libbpf();
   Programs programs(diagnose_bpf__open());
@@ -96,8 +96,8 @@ int64_t unix_now_ns() {
 
 double seconds_of(Nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-// Whether a call that has not returned passes the filters that can be looked at by then. That of a
-// function is kept for whoever calls it; what it will come to is not known.
+// Whether a call that has not returned passes those filters that can be checked by then. A call of
+// a function is stored for every caller; its result is not known yet.
 bool passes(const ProbeFilters& filters, const diagnose_open_call& call, uint32_t thread) {
   return (!filters.pid || static_cast<uint32_t>(*filters.pid) == call.pid) &&
          (!filters.tid || static_cast<uint32_t>(*filters.tid) == thread) &&
@@ -107,7 +107,7 @@ bool passes(const ProbeFilters& filters, const diagnose_open_call& call, uint32_
          (call.probes != 0 || (!filters.uid && !filters.ppid && !has_cgroup(filters)));
 }
 
-// The bits of their numbers in the programs' `running`.
+// The bits for their numbers in `running` of the programs.
 uint32_t mask_of(const Probe& probe) {
   uint32_t mask = 0;
   for (const Attachment& attachment : probe.attached.attachments) mask |= 1U << attachment.number;
@@ -247,7 +247,7 @@ void Engine::Impl::stop() {
   end(running);
 }
 
-// Together: each takes a grace period of the kernel.
+// Together, because each detachment takes a grace period of the kernel.
 void Engine::Impl::end_those_due() {
   const Nanoseconds now = monotonic_now();
   std::vector<Probe*> due;
@@ -264,7 +264,7 @@ void Engine::Impl::end(const std::vector<Probe*>& probes) {
   for (const Probe* probe : probes) mask |= mask_of(*probe);
   const Nanoseconds ended = monotonic_now();
   __atomic_fetch_and(&programs_->bss->running, ~mask, __ATOMIC_RELEASE);
-  // Waits until no CPU runs a program for these probes any more: what is read then is final.
+  // Waits until no CPU runs a program for these probes any more: what is read after that is final.
   syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
   ring_buffer__consume(ring_.get());
   for (Probe* probe : probes) {
@@ -304,7 +304,7 @@ void Engine::Impl::conclude(Probe& probe) {
                           .bytes_max = answer_bytes / std::max<size_t>(probes_.size(), 1)});
 }
 
-// What was kept, in order of time.
+// The stored events, in order of time.
 std::vector<SampledEvent> Engine::Impl::decode(Probe& probe, uint64_t every) const {
   std::vector<SampledEvent> events;
   for (const auto& bytes : probe.sample.take()) {
@@ -325,8 +325,8 @@ std::vector<SampledEvent> Engine::Impl::decode(Probe& probe, uint64_t every) con
   return events;
 }
 
-// The calls of a probe that have not returned: what hangs is often what is looked for. There may be
-// thousands, and to decode one is to look into its process: only the longest are.
+// The calls of a probe that have not returned: often, the problem is what hangs. There may be
+// thousands, and decoding one means looking into its process, so only the longest are decoded.
 Unfinished Engine::Impl::unfinished(const Probe& probe) const {
   struct Open {
     diagnose_open_call call;

@@ -14,7 +14,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr size_t claims_told = 20;
-// Ordinals, shares and the like: they prove nothing.
+// Ordinals, shares and similar numbers: they prove nothing.
 constexpr double small = 10;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -24,7 +24,7 @@ bool in_token(char c) {
          std::string_view("_.:/-,%[]").find(c) != std::string_view::npos;
 }
 
-// The words of a text, without the punctuation round them.
+// The words of a text, without the punctuation around them.
 std::vector<std::string_view> tokens_of(std::string_view text) {
   std::vector<std::string_view> tokens;
   for (size_t begin = 0; begin < text.size();) {
@@ -36,7 +36,7 @@ std::vector<std::string_view> tokens_of(std::string_view text) {
       token.remove_suffix(1);
     while (!token.empty() && std::string_view(":,.").find(token.front()) != std::string_view::npos)
       token.remove_prefix(1);
-    // A list's brackets, not those of an IPv6 address.
+    // The brackets of a list, not those of an IPv6 address.
     if (token.starts_with('[') && std::ranges::count(token, ':') < 2) token.remove_prefix(1);
     if (token.ends_with(']') && !token.starts_with('[')) token.remove_suffix(1);
     if (!token.empty()) tokens.push_back(token);
@@ -44,7 +44,7 @@ std::vector<std::string_view> tokens_of(std::string_view text) {
   return tokens;
 }
 
-// The number that a token begins with, and what follows it: "1,204ms" is 1204 and "ms".
+// The number at the beginning of a token, and what follows it: "1,204ms" is 1204 and "ms".
 struct Number {
   double value = 0;
   std::string_view unit;
@@ -70,7 +70,7 @@ std::optional<Number> number_of(std::string_view token) {
   Number number{.unit = token.substr(at)};
   std::from_chars(digits.data(), digits.data() + digits.size(), number.value);
   if (negative) number.value = -number.value;
-  // "0x1f", "1.2.3", "2a01:…", "12:30:05": something else.
+  // "0x1f", "1.2.3", "2a01:…", "12:30:05" are not such numbers.
   const bool unit = std::ranges::all_of(number.unit, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%';
   });
@@ -125,7 +125,7 @@ void Evidence::add(std::string_view text) {
     size_t end = at;
     while (end < text.size() && (is_digit(text[end]) || text[end] == '.' || text[end] == ','))
       ++end;
-    // Each run of digits, and each with a fraction.
+    // Every sequence of digits, also with a fraction.
     std::string_view run = text.substr(at, end - at);
     while (!run.empty() && !is_digit(run.back())) run.remove_suffix(1);
     if (const auto number = number_of(run)) numbers_.push_back(std::abs(number->value));

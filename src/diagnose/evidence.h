@@ -1,4 +1,4 @@
-// Whether what a model concludes is in what it was given. Pure.
+// Checks whether the results contain what a model concludes. Pure.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 
 namespace ebpf_ai_monitor {
 
-// What was given to a model: each answer as it was sent, and the question.
+// Adds what a model was given: each answer as it was sent, and the question.
 class Evidence {
  public:
   void add(std::string_view text);
 
-  // What the resolution claims as seen and what is in nothing that was added: process ids,
-  // addresses, errors, paths of its cause and its evidence; numbers of its evidence. A number with
-  // a unit may stand in another one, and a round one for those near it.
+  // The claims of the resolution that nothing that was added contains: process ids, addresses,
+  // errors and paths in its cause and its evidence, and numbers in its evidence. A number with a
+  // unit matches the same value in another unit, and a round number matches those near it.
   std::vector<std::string> not_found(const Resolution& resolution) const;
 
  private:

@@ -21,7 +21,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// A thread's id would never match: the kernel filters by process.
+// The id of a thread would never match, because the kernel filters by process.
 Status check_pid(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
   std::string line;
@@ -35,7 +35,7 @@ Status check_pid(pid_t pid) {
   return fail("filter 'pid': there is no process " + std::to_string(pid));
 }
 
-// Where the unified hierarchy is mounted; "" if nowhere.
+// Where the unified hierarchy is mounted; empty: nowhere.
 std::string cgroup_mount() {
   const std::unique_ptr<FILE, int (*)(FILE*)> mounts(setmntent("/proc/self/mounts", "r"),
                                                      endmntent);
@@ -92,7 +92,7 @@ Result<UniqueFd> find_group(const char* filter, const std::string& name,
        entry.increment(error)) {
     if (!entry->is_directory(error) || !wanted(entry->path().filename())) continue;
     found.push_back(entry->path());
-    entry.disable_recursion_pending();  // those below it count as well
+    entry.disable_recursion_pending();  // groups below it count, too
   }
   if (found.empty())
     return fail(std::string("filter '") + filter + "': no cgroup below " + mount +
@@ -164,7 +164,7 @@ std::optional<int64_t> number(const std::string& text) {
   return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 
-// "192.0.2.1:443", "[2001:db8::1]:443", either without a port.
+// "192.0.2.1:443" or "[2001:db8::1]:443", each also without a port.
 bool read_address(const std::string& text, diagnose_match& match) {
   std::string host = text;
   std::string port;
@@ -189,7 +189,7 @@ bool read_address(const std::string& text, diagnose_match& match) {
   return value && *value > 0 && *value <= UINT16_MAX;
 }
 
-// As an argument has it: -1 of an unsigned one of four bytes is 4294967295.
+// The form of an argument: -1 as an unsigned number of four bytes is 4294967295.
 int64_t in_its_size(int64_t value, const Filterable& argument) {
   const auto bits = static_cast<uint64_t>(value);
   if (argument.is_signed) return sign_extend(bits, argument.size);

@@ -1,4 +1,4 @@
-// A request's filters, as the programs take them.
+// A request's filters, in the form that the programs take.
 #pragma once
 
 #include <string>
@@ -13,17 +13,17 @@ namespace ebpf_ai_monitor {
 
 // The error names a filter that no process could ever match.
 Status check_filters(const ProbeFilters& filters);
-// Those by what runs.
+// Sets the filters by who runs.
 void set_filters(const ProbeFilters& filters, diagnose_probe& probe);
-// What there is of a hit, beside its arguments, for filters to be about.
+// What a hit has in addition to its arguments, for filters.
 struct Outcomes {
   bool error = false, result = false, latency = false;
 };
-// Those by what comes of it; the error names one that does not apply.
-// `decoder`: null for several system calls at a time, whose arguments differ.
+// Sets the filters by the result. The error names one that does not apply. `decoder`: null for
+// several system calls at once, because their arguments differ.
 Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder,
                            const Outcomes& outcomes, diagnose_probe& probe);
-// Whether the probe takes some groups alone, and an open directory of a cgroup v2 for that.
+// Whether the probe takes only some groups, and for that, an open directory of a cgroup v2.
 bool has_cgroup(const ProbeFilters& filters);
 Result<UniqueFd> open_cgroup(const ProbeFilters& filters);
 

@@ -12,7 +12,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// What the pointers to these point to is captured.
+// For pointers to these types, the target is captured.
 const std::map<std::string, diagnose_capture_kind, std::less<>> captured_structs = {
     {"sock", DIAGNOSE_SOCK_AT},
     {"socket", DIAGNOSE_SOCKET_AT},
@@ -55,7 +55,7 @@ std::string type_name(const btf& types, unsigned id) {
   }
 }
 
-// What remains without modifiers and typedefs.
+// What remains of a type without modifiers and typedefs.
 const btf_type* plain_type(const btf& types, unsigned id, unsigned* plain_id = nullptr) {
   const btf_type* type = btf__type_by_id(&types, id);
   while (type && (btf_is_mod(type) || btf_is_typedef(type) || btf_is_type_tag(type))) {
@@ -66,7 +66,7 @@ const btf_type* plain_type(const btf& types, unsigned id, unsigned* plain_id = n
   return id == 0 ? nullptr : type;
 }
 
-// A scalar as it is in a register or a struct.
+// A scalar, as in a register or a struct.
 struct Scalar {
   enum class Kind { number, boolean, pointer, enumeration, none } kind = Kind::none;
   size_t size = 8;
@@ -93,7 +93,7 @@ Scalar scalar(const btf& types, unsigned id) {
           .allocation_flags = type_name(types, id) == "gfp_t"};
 }
 
-// A struct that the program copied; none where it is not whole.
+// A struct that the program has copied; none if it is not complete.
 template <typename T>
 std::optional<T> read_whole(Bytes bytes) {
   if (bytes.size() != sizeof(T)) return std::nullopt;
@@ -111,18 +111,18 @@ class FunctionDecoder : public Decoder {
         connects_(function.find("connect") != std::string::npos),
         returns_(returns),
         kernel_(kernel) {
-    if (!prototype) return;  // arguments go by their number
+    if (!prototype) return;  // arguments have the names of their numbers
     known_ = true;
     const auto count = btf_vlen(prototype);
     const btf_param* parameters = btf_params(prototype);
     for (unsigned i = 0; i < count && i < DIAGNOSE_ARGUMENTS; ++i) {
-      // A struct by value, or `...`: which register the next is in differs.
+      // After a struct by value, or `...`, the register of the next argument is not known.
       Argument argument{.name = btf__name_by_offset(types_, parameters[i].name_off),
                         .scalar = scalar(*types_, parameters[i].type)};
       if (argument.scalar.kind == Scalar::Kind::none) break;
       if (argument.name.empty()) argument.name = "arg" + std::to_string(i + 1);
       if (argument.scalar.kind == Scalar::Kind::pointer) plan(argument, parameters[i].type, i);
-      // The length of the address before it: "uaddr, addr_len".
+      // The length of the address in the argument before it: "uaddr, addr_len".
       if (i > 0 && arguments_.back().kind == DIAGNOSE_SOCKADDR_AT &&
           argument.scalar.kind == Scalar::Kind::number &&
           argument.name.find("len") != std::string::npos)
@@ -165,11 +165,11 @@ class FunctionDecoder : public Decoder {
     });
   }
 
-  // Without its prototype, the register that results are in.
+  // Without a prototype: the register for results.
   bool has_result() const override {
     return returns_ && (!known_ || result_.kind != Scalar::Kind::none);
   }
-  // include/linux/err.h: pointers as well.
+  // include/linux/err.h: this includes pointers.
   bool can_fail() const override {
     return has_result() && (result_.is_signed || result_.kind == Scalar::Kind::pointer);
   }
@@ -184,7 +184,7 @@ class FunctionDecoder : public Decoder {
     if (call.has_entry != 0)
       data["latency_us"] = static_cast<double>(call.latency_ns) / 1000;
     else
-      data["latency_us"] = nullptr;  // its call was before the probe, or it is one within another
+      data["latency_us"] = nullptr;  // its call began before the probe, or is within another one
     decode_result(call.result, data);
     return data;
   }
@@ -195,7 +195,7 @@ class FunctionDecoder : public Decoder {
     Scalar scalar;
     int capture = -1;
     diagnose_capture_kind kind{};
-    unsigned target = 0;  // type id of what it points to
+    unsigned target = 0;  // type id of its target
   };
 
   void plan(Argument& argument, unsigned type_id, unsigned number) {
@@ -288,7 +288,8 @@ class FunctionDecoder : public Decoder {
         case DIAGNOSE_SOCKADDR_AT:
           if (const auto address = show_sockaddr(item.bytes)) {
             data[argument.name] = address->address;
-            // Of a call that connects it is where to, which the socket does not know yet.
+            // In a call that connects it, this argument is the destination, which the socket does
+            // not have yet.
             if (connects_) data["destination"] = address->address;
             if (!data.contains("family")) data["family"] = address->family;
           }
@@ -296,7 +297,7 @@ class FunctionDecoder : public Decoder {
         case DIAGNOSE_SOCK_AT:
         case DIAGNOSE_SOCKET_AT:
           if (const auto sock = read_whole<diagnose_sock>(item.bytes)) {
-            // Of the first at the top, where it is looked for.
+            // That of the first argument at the top, where readers look for it.
             if (auto shown = show_sock(*sock); !data.contains("source"))
               data.update(shown);
             else
@@ -328,7 +329,7 @@ class FunctionDecoder : public Decoder {
     if (cut) data["cut"].push_back(argument.name);
   }
 
-  // The numbers and pointers in a struct that are set; not what is nested.
+  // The numbers and pointers in a struct that are not zero, without nested structs.
   nlohmann::json show_members(unsigned type_id, Bytes bytes) const {
     nlohmann::json members = nlohmann::json::object();
     const btf_type* type = btf__type_by_id(types_, type_id);

@@ -62,7 +62,7 @@ std::string KernelSymbols::module(std::string_view name) const {
 std::string KernelSymbols::at(uint64_t address) const {
   auto after =
       std::ranges::upper_bound(by_address_, address, {}, &decltype(by_address_)::value_type::first);
-  // Beyond the last function's first page it is data.
+  // After the first page of the last function, there is data.
   if (after == by_address_.begin() ||
       (after == by_address_.end() && address - std::prev(after)->first > 4096))
     return hexadecimal(address);

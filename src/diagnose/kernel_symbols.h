@@ -1,4 +1,4 @@
-// What functions this kernel has, by /proc/kallsyms.
+// The functions of this kernel, from /proc/kallsyms.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@ namespace ebpf_ai_monitor {
 
 class KernelSymbols {
  public:
-  // Functions only. An error where their addresses are hidden (kptr_restrict) from this process.
+  // Functions only. An error if their addresses are hidden from this process (kptr_restrict).
   static Result<KernelSymbols> read(const std::string& path = "/proc/kallsyms");
 
   // How many functions have this name.
   size_t count(std::string_view name) const;
-  // The module that the first of them is in; "" for the kernel itself.
+  // The module of the first of them; empty: the kernel itself.
   std::string module(std::string_view name) const;
-  // "tcp_connect+0x12"; the address in hexadecimal where there is no function.
+  // "tcp_connect+0x12"; the address in hexadecimal if it is in no function.
   std::string at(uint64_t address) const;
   std::vector<std::string> names() const;
 

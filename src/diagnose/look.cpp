@@ -21,7 +21,7 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, size>& 
   return std::ranges::find(words, word) != words.end();
 }
 
-// "/proc/12/io": a file of a process, or of a thread of it, of those names.
+// "/proc/12/io": one of these files of a process or a thread.
 template <size_t size>
 bool is_of_process(std::string_view path, const std::array<std::string_view, size>& names) {
   constexpr std::string_view proc = "/proc/";
@@ -55,7 +55,7 @@ bool reads_proc(const Words& words) {
          is_of_process(words[2], listed);
 }
 
-// Its options -K (closes sockets), -D and -F (files) are none of these.
+// The options -K (closes sockets), -D and -F (files) are not among these.
 bool lists_sockets(const Words& words) {
   return words[0] == "ss" &&
          std::ranges::all_of(words.begin() + 1, words.end(), [](const auto& word) {

@@ -1,5 +1,5 @@
-// Commands that need more than the sandbox's user may, in the few forms in which they only look.
-// docs/diagnose.md names each.
+// Commands that need more rights than the sandbox's user has, in the few forms in which they only
+// read. docs/diagnose.md lists them.
 #pragma once
 
 #include <optional>
@@ -10,13 +10,13 @@
 namespace ebpf_ai_monitor {
 
 struct Look {
-  std::vector<std::string> arguments;  // the program first; no shell sees them
-  bool privileged = false;             // root's, with what reading takes: another's files in /proc,
+  std::vector<std::string> arguments;  // the program comes first; no shell sees them
+  bool privileged = false;  // runs as root with what reading needs: files of others in /proc,
                             // the kernel's log, the firewall's rules, the service manager
-  bool network = false;  // may ask a name server
+  bool network = false;     // may ask a name server
 };
 
-// None: it is no command of these forms, word for word.
+// None: the command is not exactly one of these forms.
 std::optional<Look> look_of(std::string_view command);
 
 }  // namespace ebpf_ai_monitor

@@ -16,13 +16,13 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* modern_version = "2026-07-28";
-// The latest first: it is offered to a client that asks for one that is not here.
+// The latest comes first: it is offered to a client that asks for one that is not here.
 constexpr std::array legacy_versions{"2025-11-25", "2025-06-18"};
 constexpr const char* version_key = "io.modelcontextprotocol/protocolVersion";
 constexpr const char* capabilities_key = "io.modelcontextprotocol/clientCapabilities";
 constexpr const char* server_info_key = "io.modelcontextprotocol/serverInfo";
 
-// JSON-RPC 2.0, and the protocol's own.
+// The errors of JSON-RPC 2.0, and those of the protocol.
 constexpr int parse_error = -32700;
 constexpr int invalid_request = -32600;
 constexpr int method_not_found = -32601;
@@ -138,14 +138,14 @@ const json& tools() {
   return list;
 }
 
-// The first argument that is none of those; "" if all are.
+// The first argument that is not one of those; empty: there is none.
 std::string unknown_argument(const json& arguments, std::initializer_list<const char*> known) {
   for (const auto& [key, value] : arguments.items())
     if (std::ranges::find(known, key) == known.end()) return key;
   return "";
 }
 
-// null is no value, as models write it.
+// null counts as no value, because models write it.
 bool given(const json& arguments, const char* name) {
   return !arguments.value(name, json()).is_null();
 }
@@ -157,7 +157,7 @@ Result<std::string> text_argument(const json& arguments, const char* name) {
   return arguments[name].get<std::string>();
 }
 
-// As many as a result may have.
+// As many as fit into a result.
 json shown(const std::vector<Target>& targets, size_t limit) {
   json list = json::array();
   size_t bytes = 0;
@@ -239,7 +239,7 @@ void McpServer::receive(std::string_view text) {
                   message.is_array() ? "Batches are not part of the protocol" : "Not an object");
   const json id = message.value("id", json());
   const bool is_request = message.contains("id");
-  // A response to a request of ours: there are none.
+  // A response to a request of this server; but it sends none.
   if (is_request && !message.contains("method") &&
       (message.contains("result") || message.contains("error")))
     return;
@@ -258,9 +258,9 @@ void McpServer::receive(std::string_view text) {
 }
 
 void McpServer::notification(const std::string& method, const json& params) {
-  // All others need no answer and change nothing here.
+  // All other notifications need no answer, and change nothing here.
   if (method != "notifications/cancelled" || !params.is_object()) return;
-  // At once: nothing of it may answer for a later call of the same id.
+  // At once, so that nothing of it answers a later call with the same id.
   calls_.erase(dump(params.value("requestId", json())));
 }
 

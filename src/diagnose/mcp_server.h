@@ -1,6 +1,7 @@
 // The engine as a Model Context Protocol server (modelcontextprotocol.io): revisions 2025-06-18 and
-// 2025-11-25 after their `initialize`, 2026-07-28 where a request says so in its `_meta`; both at a
-// time, as that revision's "Versioning and Compatibility" has it. Without the transport.
+// 2025-11-25 after their `initialize`, and 2026-07-28 if a request says so in its `_meta`; both at
+// the same time, as "Versioning and Compatibility" of that revision describes. Without the
+// transport.
 #pragma once
 
 #include <functional>
@@ -19,18 +20,18 @@
 
 namespace ebpf_ai_monitor {
 
-// Of one message from a client.
+// The size of one message from a client.
 inline constexpr size_t mcp_message_bytes_max = 4UL * 1024 * 1024;
-// Calls of `trace` and `run_commands` at a time.
+// Calls of `trace` and `run_commands` at the same time.
 inline constexpr size_t mcp_calls_max = 4;
-// Of one result: clients give a tool's result a share of their model's context.
+// The size of one result: clients give a tool's result a share of their model's context.
 inline constexpr size_t mcp_result_bytes_max = 48UL * 1024;
 
 class McpServer {
  public:
   struct Parts {
     CommandSettings commands;
-    // What the monitor knows of agents; the error says how to get it.
+    // What the monitor knows about agents; the error says how to make it available.
     std::function<Result<nlohmann::json>()> agents;
     // Sends one message.
     std::function<void(const nlohmann::json&)> send;
@@ -40,7 +41,7 @@ class McpServer {
   McpServer(EventLoop& loop, Parts parts);
   ~McpServer();
 
-  // One message of the client's, as it came.
+  // Handles one message of the client, as it was received.
   void receive(std::string_view message);
 
  private:
@@ -67,8 +68,8 @@ class McpServer {
   const Parts parts_;
   ResultStore results_;
   bool initialized_ = false;
-  std::map<std::string, std::unique_ptr<Call>> calls_;  // by the id's JSON
-  // Those that ended, until the loop has left their callbacks.
+  std::map<std::string, std::unique_ptr<Call>> calls_;  // by the JSON of the id
+  // Calls that have ended, until the loop has left their callbacks.
   std::vector<std::unique_ptr<Call>> ended_;
   EventSourcePtr sweep_;
 };

@@ -13,7 +13,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// As much of it as is there, in whole pages.
+// As much of it as can be read, in whole pages.
 std::string read_memory(pid_t pid, uint64_t address, size_t size) {
   constexpr size_t page = 4096;
   std::string bytes(size, '\0');
@@ -51,7 +51,7 @@ ProbeEvent decode_open_call(const diagnose_open_call& call, uint32_t thread,
   diagnose_probe unused{};
   diagnose_layout layout{};
   const Decoder* decoder = decoder_of(attachment, call.call);
-  // Of a function the memory is the kernel's.
+  // For a function, this is memory of the kernel.
   if (decoder && !attachment.decoder) decoder->instruct(unused, layout);
   std::array<std::string, DIAGNOSE_CAPTURES> texts;
   for (unsigned i = 0; i < layout.count; ++i) {

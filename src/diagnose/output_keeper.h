@@ -7,13 +7,13 @@
 
 namespace ebpf_ai_monitor {
 
-// Keeps the first and the last half of what is added, and counts what was between.
+// Keeps the first and the last half of what is added, and counts what was in between.
 class OutputKeeper {
  public:
   explicit OutputKeeper(size_t bytes_max) : half_(bytes_max / 2) {}
   void add(std::string_view output);
   bool truncated() const { return left_out() > 0; }
-  // With a line that says how much was left out, where something was.
+  // If something was left out, with a line that says how much.
   std::string text() const;
 
  private:
@@ -21,7 +21,7 @@ class OutputKeeper {
   size_t half_;
   size_t total_ = 0;
   std::string head_;
-  std::string tail_;  // at most twice `half_`: cut when it is full, not each time
+  std::string tail_;  // at most twice `half_`: cut only when it is full
 };
 
 }  // namespace ebpf_ai_monitor

@@ -4,7 +4,7 @@
 
 namespace ebpf_ai_monitor {
 
-// Why the kernel says EPERM to this process, and the remedy.
+// Why this process gets EPERM from the kernel, and the remedy.
 std::string missing_permission();
 
 }  // namespace ebpf_ai_monitor

@@ -1,4 +1,4 @@
-// What is asked of a kernel probe. What it answers: probe_result.h.
+// A request for a kernel probe. Its answer is in probe_result.h.
 #pragma once
 
 #include <sys/types.h>
@@ -19,28 +19,28 @@ std::optional<ProbeType> probe_type(std::string_view name);
 
 enum class Comparison { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
 
-// Of a number, a name that the argument's values have, or a text with * and ?.
+// A number, the name of one of the argument's values, or a text with * and ?.
 struct ArgumentFilter {
   std::string name;
   Comparison comparison = Comparison::equal;
   std::string value;
 };
 
-// All that are set must match. A hit that does not match is counted as `filtered`.
+// A hit must match all filters that are set. One that does not match is counted as `filtered`.
 struct ProbeFilters {
-  std::optional<pid_t> pid{};         // a process with all its threads
+  std::optional<pid_t> pid{};         // a process, with all its threads
   std::optional<pid_t> tid{};         // a thread
   std::optional<pid_t> ppid{};        // the children of a process
-  std::optional<std::string> comm{};  // whole name of a thread or its process, at most 15 bytes
+  std::optional<std::string> comm{};  // the whole name of a thread or its process, at most 15 bytes
   std::optional<uid_t> uid{};
-  // A group of the unified hierarchy (cgroup v2) with all below it: a path in the file system, or
-  // one from the root of the hierarchy, as /proc/PID/cgroup has it.
+  // A group of the unified hierarchy (cgroup v2), with all groups below it: a path in the file
+  // system, or one from the root of the hierarchy, as in /proc/PID/cgroup.
   std::optional<std::string> cgroup{};
-  std::optional<std::string> unit{};       // of systemd, whose group it is
+  std::optional<std::string> unit{};       // a unit of systemd, which has a group
   std::optional<std::string> container{};  // part of the name of its group: an id, or a machine
-  // Of what has a result.
-  bool any_error = false;     // what fails
-  std::vector<int> errors{};  // what fails with one of these
+  // Only for what has a result.
+  bool any_error = false;     // only what fails
+  std::vector<int> errors{};  // only what fails with one of these
   std::optional<std::pair<Comparison, int64_t>> result{};
   std::optional<uint64_t> latency_min_us{}, latency_max_us{};
   std::vector<ArgumentFilter> arguments{};
@@ -61,14 +61,15 @@ struct ProbeRequest {
 
 inline constexpr std::chrono::seconds probe_duration_min{1};
 inline constexpr std::chrono::seconds probe_duration_max{300};
-// Of one run. A wildcard takes as many as it matches tracepoints, but one for all system calls.
+// In one run. A wildcard counts as the number of tracepoints that it matches, but as one for all
+// system calls.
 inline constexpr size_t probes_max = 32;
 
 struct ProbeProgress {
   std::string name;
   uint64_t event_count = 0;
   double elapsed_s = 0;
-  double duration_s = 0;  // as asked
+  double duration_s = 0;  // as requested
   bool running = false;
   bool failed = false;
 };

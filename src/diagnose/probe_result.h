@@ -1,4 +1,4 @@
-// What a probe answers.
+// The answer of a probe.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +16,22 @@ struct ProbeEvent {
   int64_t timestamp = 0;  // Unix time, ns
   pid_t process_id = 0;
   pid_t thread_id = 0;
-  uid_t user_id = 0;  // real, in the initial user namespace
+  uid_t user_id = 0;  // the real user id, in the initial user namespace
   std::string process_name;
   std::string thread_name;
-  std::string event_type;  // name of the function, system call or tracepoint, without category
-  nlohmann::json data;     // an object: arguments by the kernel's names, decoded
-  bool first = false;      // the first of its kind, and not one of the sample
+  std::string event_type;  // name of the function, system call or tracepoint, without the category
+  nlohmann::json data;     // an object: the decoded arguments, by the kernel's names
+  bool first = false;      // the first of its kind, not part of the sample
 };
 
 enum class ProbeStatus {
   ok,
   failed,   // `error` says why; nothing was traced
-  partial,  // ended before its time, or what `error` says is missing
+  partial,  // it ended early, or `error` says what is missing
 };
 std::string_view to_string(ProbeStatus status);
 
-// A field of the answer contract each; see there.
+// Each member is a field of the answer; docs/diagnose.md describes them.
 struct ProbeResult {
   std::string program_name;
   ProbeType type = ProbeType::tracepoint;
@@ -42,16 +42,16 @@ struct ProbeResult {
   std::optional<std::string> error;
   int64_t started = 0;  // Unix time, seconds
   double duration_s = 0;
-  uint64_t event_count = 0;   // exact, also where `events` is a sample
-  uint64_t filtered = 0;      // hits that the filters left out, or that this process made itself
-  uint64_t dropped = 0;       // counted, but there was no room for the event itself
-  uint64_t sampled_1_in = 1;  // of `events`: every how manyth is shown
+  uint64_t event_count = 0;   // exact, even if `events` is a sample
+  uint64_t filtered = 0;      // hits that the filters left out, or that this process caused itself
+  uint64_t dropped = 0;       // counted, but without room for the event itself
+  uint64_t sampled_1_in = 1;  // for `events`: one in this many is shown
   std::vector<ProbeEvent> events;  // in order of time
   nlohmann::json aggregates;  // by_process, by_error, by_data, latency_us, returned, unfinished
   std::string summary;
 };
 
-// The key of a result in `ebpf_results`: its program's name and when it started.
+// The key of a result in `ebpf_results`: the program's name, and when it started.
 std::string result_key(const ProbeResult& result);
 nlohmann::json to_json(const ProbeResult& result);
 

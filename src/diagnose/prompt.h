@@ -10,8 +10,8 @@ namespace ebpf_ai_monitor {
 // Which probes help with which trouble, and which commands may read more than others do.
 extern const std::string_view which_probe, which_looks;
 
-// What a model is told before the first question: the contracts, which probes help with what, and
-// the limits.
+// What a model learns before the first question: the contracts, which probes help with which
+// problem, and the limits.
 std::string system_prompt(const CommandSettings& settings, int turns);
 
 }  // namespace ebpf_ai_monitor

@@ -124,7 +124,7 @@ std::string unfinished(const json& aggregates) {
   return table.text();
 }
 
-// Those that failed first: they are what is looked for.
+// Those that failed come first, because they matter most.
 std::string events(const json& program) {
   std::vector<json> chosen;
   for (const bool failed : {true, false})

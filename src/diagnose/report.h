@@ -1,4 +1,4 @@
-// An answer for a person: a summary, tables and histograms. Pure.
+// An answer for people: a summary, tables and histograms. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -6,8 +6,7 @@
 
 namespace ebpf_ai_monitor {
 
-// Lines of text. What processes say in it stands as it is: who prints it takes care of the
-// terminal.
+// Lines of text. Text from processes is unchanged: the caller must make it fit for the terminal.
 std::string report(const nlohmann::json& answer);
 
 }  // namespace ebpf_ai_monitor

@@ -18,17 +18,17 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t quote_bytes_max = 80;
-constexpr size_t refused_bytes_max = 200;  // of a name, a command, … of what is refused
+constexpr size_t refused_bytes_max = 200;  // of a name, a command, …, in what is refused
 constexpr size_t unknown_keys_told = 32;
 constexpr int64_t pid_max = 1 << 22;                                   // PID_MAX_LIMIT
 constexpr int64_t uid_max = std::numeric_limits<uint32_t>::max() - 1;  // -1: "no user", chown(2)
-constexpr size_t comm_bytes_max = 15;                                  // TASK_COMM_LEN less its NUL
-constexpr size_t path_bytes_max = 4095;                                // PATH_MAX less its NUL
+constexpr size_t comm_bytes_max = 15;    // TASK_COMM_LEN without its NUL
+constexpr size_t path_bytes_max = 4095;  // PATH_MAX without its NUL
 
-// What is wrong with a value; empty if nothing is.
+// What is wrong with a value; empty: nothing.
 using Fault = std::string;
 
-// Printable ASCII, with JSON's escapes for all else.
+// Printable ASCII, with JSON's escapes for everything else.
 std::string escaped(std::string_view text) {
   std::string line = json(text).dump(-1, ' ', true, json::error_handler_t::replace);
   std::ranges::replace(line, '\x7f', '?');  // which JSON does not escape
@@ -42,13 +42,13 @@ bool only_has(std::string_view text, std::string_view punctuation) {
   });
 }
 
-// A key's value; null is no value, as models write it.
+// The value of a key. null counts as no value, because models write it.
 const json* find(const json& object, const char* key) {
   const auto it = object.find(key);
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
-// Where it is text.
+// If it is text.
 std::string given(const json& item, const char* key) {
   const json* value = item.is_object() ? find(item, key) : nullptr;
   return value != nullptr && value->is_string()
@@ -113,7 +113,7 @@ std::string_view trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
 }
 
-// The operator before a value: ">= 1000", "!= 0"; "~" is for a pattern, and as good as none.
+// The operator before a value: ">= 1000", "!= 0". "~" means a pattern, and is equivalent to none.
 Comparison take_comparison(std::string_view& text) {
   constexpr std::array<std::pair<std::string_view, Comparison>, 9> operators = {
       {{"==", Comparison::equal},
@@ -174,7 +174,7 @@ Fault read_latency(const json& object, ProbeFilters& filters) {
   if (value == nullptr) return "";
   std::string text = value->is_string() ? value->get<std::string>() : value->dump();
   std::string_view rest = text;
-  // A bare number is where it begins to be slow.
+  // A number without an operator is a minimum.
   const bool bare = !value->is_string() || (text.find_first_of("<>=!") == std::string::npos);
   const Comparison comparison = bare ? Comparison::greater_or_equal : take_comparison(rest);
   const auto number = whole_number(json(std::string(trim(rest))));
@@ -362,7 +362,7 @@ void refuse_unknown_keys(const json& object, std::vector<Refused>& refused) {
         {.item = "key", .why = std::to_string(count - unknown_keys_told) + " more unknown keys"});
 }
 
-// The array under a key; what stands there instead is refused.
+// The array under a key; any other value is refused.
 const json& items_of(const json& object, const char* key, size_t count_max,
                      std::vector<Refused>& refused) {
   static const json none = json::array();
@@ -422,7 +422,7 @@ Result<json> parse_json(std::string_view text, size_t bytes_max) {
   if (text.size() > bytes_max)
     return fail("it has " + std::to_string(text.size()) + " bytes, more than " +
                 std::to_string(bytes_max));
-  // nlohmann_json ends at a NUL, takes the last of equal keys in silence, and nests without an end.
+  // nlohmann_json stops at a NUL, silently takes the last of equal keys, and nests without a limit.
   if (const size_t place = text.find('\0'); place != std::string_view::npos)
     return fail("it is no JSON: byte " + std::to_string(place + 1) + " is NUL");
   bool too_deep = false;
@@ -499,7 +499,7 @@ DiagnosticRequest read_items(const json& object) {
     auto fault = item.is_object()
                      ? read_program(item, program)
                      : std::string("must be a program's object, not ") + item.type_name();
-    if (fault.empty() && given(item, "name").empty()) {  // its target's
+    if (fault.empty() && given(item, "name").empty()) {  // the name of its target
       const std::string name = program.name;
       for (int number = 2; names.contains(program.name); ++number)
         program.name = name.substr(0, name_bytes_max - 4) + "_" + std::to_string(number);
@@ -537,7 +537,7 @@ Result<Reply> parse_request(std::string_view text) {
   std::string type;
   if (auto fault = read_text(*object, "response_type", name_bytes_max, type); !fault.empty())
     return fail(fault);
-  // As it can only be.
+  // The only kind that it can be.
   const auto has = [&](const char* key) { return find(*object, key) != nullptr; };
   const bool given = has("response_type");
   if (!given && (has("ebpf_programs") || has("commands") || has("more"))) type = "diagnostic";
@@ -559,7 +559,8 @@ Result<Reply> parse_request(std::string_view text) {
 
 namespace {
 
-// The JSON object that begins the text: up to the brace that closes it; none if none does.
+// The JSON object at the beginning of the text, up to the brace that closes it; none if no brace
+// does.
 std::optional<std::string_view> object_at(std::string_view text) {
   int depth = 0;
   bool quoted = false;
@@ -577,7 +578,7 @@ std::optional<std::string_view> object_at(std::string_view text) {
   return std::nullopt;
 }
 
-// Whether it is one of the two contracts' and not just any object.
+// Whether it follows one of the two contracts, and is not just any object.
 bool is_contract(std::string_view text) {
   const auto object = parse_json(text, request_bytes_max);
   return object && object->is_object() &&
@@ -589,13 +590,13 @@ bool is_contract(std::string_view text) {
 
 Result<std::string_view> find_json(std::string_view reply) {
   reply = trim(reply);
-  // What a model thought before it replied is no reply.
+  // What a model thought before its reply is not part of the reply.
   if (const size_t end = reply.rfind("</think>"); end != std::string_view::npos)
     if (const auto behind = trim(reply.substr(end + 8)); !behind.empty()) reply = behind;
   if (reply.empty()) return fail("the reply is empty");
   std::optional<std::string_view> last;
   size_t found = 0;
-  // A brace that nothing closes is prose; so many of them are looked behind.
+  // A brace that nothing closes is prose; this many of them are tried.
   size_t at = reply.find('{');
   for (int unclosed = 0; at != std::string_view::npos && unclosed < 64;) {
     const auto object = object_at(reply.substr(at));
@@ -609,7 +610,7 @@ Result<std::string_view> find_json(std::string_view reply) {
   if (found > 1)
     return fail("the reply holds " + std::to_string(found) + " JSON objects where one is wanted");
   if (last) return *last;
-  // Its faults are told by who reads it.
+  // Whoever reads it reports its errors.
   if (reply.front() == '{') return reply;
   if (const size_t open = reply.find('{'); open != std::string_view::npos)
     if (const size_t close = reply.rfind('}'); close != std::string_view::npos && close > open)

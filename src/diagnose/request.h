@@ -1,6 +1,6 @@
-// What a model (or a person) asks for, and what it concludes: the two contracts of
-// docs/diagnose.md. Pure: no file, no clock. Whatever is wrong is said by name, whatever else was
-// asked still runs.
+// What a model (or a person) requests, and what it concludes: the two contracts of
+// docs/diagnose.md. Pure: no file, no clock. Every error names what is wrong, and everything else
+// that was requested still runs.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,7 +14,7 @@
 
 namespace ebpf_ai_monitor {
 
-// Bounds of a request. Beyond the first two it is refused as a whole.
+// Limits of a request. Beyond the first two, it is refused as a whole.
 inline constexpr size_t request_bytes_max = 1024UL * 1024;
 inline constexpr size_t json_depth_max = 32;
 inline constexpr size_t commands_max = 32;
@@ -24,26 +24,25 @@ inline constexpr size_t name_bytes_max = 64;
 inline constexpr size_t target_bytes_max = 256;
 
 struct CommandRequest {
-  std::string id;       // as given, else "command_1" by its place
+  std::string id;       // as given, or else "command_1", by its place
   std::string command;  // for `sh -c`
   std::string description;
 };
 
-// An item, or a key, that was asked for and is not run.
+// An item, or a key, that was requested and is not run.
 struct Refused {
   std::string item;    // "ebpf_programs[2]", "commands[0]", "key"
-  std::string name{};  // its name, command or key where it has one; this and what follows as given,
-                       // but cut where it is long
-  std::string why;     // a sentence that names the fault
-  std::string id{};    // of a command; as for one that runs
-  std::string type{}, target{};  // of a program
+  std::string name{};  // its name, command or key, if it has one; this and what follows as given,
+  std::string why;     // a sentence that names the error
+  std::string id{};    // only for a command; as for one that runs
+  std::string type{}, target{};  // only for a program
 };
 
 struct DiagnosticRequest {
   std::string reasoning;
   std::vector<CommandRequest> commands;
   std::vector<ProbeRequest> programs;
-  std::vector<nlohmann::json> more;  // pages of results that it was given: see ResultStore
+  std::vector<nlohmann::json> more;  // pages of earlier results: see ResultStore
   std::vector<Refused> refused;
 };
 
@@ -52,32 +51,32 @@ struct Resolution {
   std::string resolution_plan;
   std::string confidence;  // High, Medium or Low
   std::string ebpf_evidence;
-  std::string all;  // the object as JSON: also what the contract does not know
+  std::string all;  // the object as JSON, including keys that the contract does not have
 };
 
 using Reply = std::variant<DiagnosticRequest, Resolution>;
 
-// What a stranger wrote. Refused is also what the library would take in silence: a key twice in one
-// object, a NUL, more than `json_depth_max` levels.
+// Parses text from a stranger. It also refuses what the library would accept silently: a key twice
+// in one object, a NUL, more than `json_depth_max` levels.
 Result<nlohmann::json> parse_json(std::string_view text, size_t bytes_max);
 
-// One JSON object. The error is for what cannot be run at all: no JSON, no object, a key given
-// twice, too large, too deep, a resolution that lacks a field. Without a `response_type` it is what
-// its keys say.
+// One JSON object. The error is for a request that cannot be run at all: not JSON, not an object, a
+// key given twice, too large, too deep, or a resolution that lacks a field. Without a
+// `response_type`, its keys show the kind.
 Result<Reply> parse_request(std::string_view json);
 
-// The JSON object in a model's reply: all of it, or the one that stands in its prose, in a code
-// fence, behind what it thought. The error is for none, and for several.
+// The JSON object in a model's reply: all of it, or the one in its prose, in a code fence, or after
+// what it thought. An error if there is none, or if there are several.
 Result<std::string_view> find_json(std::string_view reply);
 
-// `commands` and `ebpf_programs` of an object that was parsed elsewhere (an MCP tool's arguments).
-// Every other key is refused.
+// `commands` and `ebpf_programs` of an object that was parsed elsewhere (the arguments of an MCP
+// tool). Every other key is refused.
 DiagnosticRequest read_items(const nlohmann::json& object);
 
-// At most so many bytes of UTF-8, with an ellipsis where it was longer.
+// At most this many bytes of UTF-8, with an ellipsis if it was longer.
 std::string shorten(std::string_view text, size_t bytes_max);
 
-// In quotes and on one line, cut where it is long; nothing in it can move a cursor.
+// In quotes and on one line, cut off if it is long; nothing in it can move a cursor.
 std::string in_quotes(std::string_view text);
 
 nlohmann::json to_json(const std::vector<Refused>& refused);

@@ -38,7 +38,7 @@ json page_of_events(const std::string& key, const json& program, size_t from, si
 json page_of_output(const std::string& id, const std::string& output, size_t from,
                     size_t bytes_max) {
   from = std::min(from, output.size());
-  // Escaped, a byte may take six.
+  // Escaped, a byte may need six.
   json page;
   for (size_t count = std::min(bytes_max, output.size() - from);; count /= 2) {
     page = {{"result", id},

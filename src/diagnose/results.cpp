@@ -30,7 +30,7 @@ std::string number(double value) {
                                                    : text.data();
 }
 
-// Sorted by count, the rest in one entry.
+// Sorted by count, with the rest in one entry.
 template <typename Count, typename Show>
 nlohmann::json top(std::vector<Count>& counts, size_t shown, Show show) {
   std::ranges::stable_sort(counts, std::greater{}, &Count::count);
@@ -64,7 +64,8 @@ bool is_pointer(const nlohmann::json& value) {
 constexpr std::array subjects = {"query",   "destination", "address", "filename", "pathname",
                                  "newname", "path",        "file",    "name"};
 
-// The fields worth counting by: those that tell what it was about, then others whose values repeat.
+// The fields that are worth counting: those that say what an event was about, then others whose
+// values repeat.
 std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   static const std::vector<std::string> first = [] {
     std::vector<std::string> fields(subjects.begin(), subjects.end());
@@ -74,7 +75,7 @@ std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   }();
   std::map<std::string, std::map<nlohmann::json, uint64_t>> counts;
   for (const auto& [sequence, event] : events) {
-    if (event.first) continue;  // of no rate
+    if (event.first) continue;  // the events that are not part of the sample
     for (const auto& [field, value] : event.data.items()) {
       // An address says its family; an errno of 0 is none.
       const bool known = (field == "family" && event.data.contains("destination")) ||
@@ -103,7 +104,7 @@ std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   return result;
 }
 
-// Counts that are the same in what `key` says of them, in one.
+// Combines counts for which `key` returns the same.
 struct Sum {
   pid_t process_id = 0;
   std::string process_name, call;
@@ -157,7 +158,7 @@ std::vector<Sum> processes_in(const std::vector<Count>& counts) {
   return sums_by(counts, [](const Count& one) { return std::pair(one.others, one.process_id); });
 }
 
-// What has failed, and each error of it, the most frequent first.
+// What has failed, and each of its errors, the most frequent first.
 struct Errors {
   std::vector<Count> failed;
   std::vector<Sum> sums;
@@ -226,8 +227,8 @@ const ProbeEvent* longest_of(const std::vector<SampledEvent>& events) {
   return longest;
 }
 
-// Every error with who got it: exact, also where no event of it is shown. Where there are very
-// many, the rarest and those of most hits.
+// Every error with the processes that got it: exact, even if no event of it is shown. If there are
+// very many, the rarest ones and those with most hits.
 nlohmann::json errors_of(const Errors& found, const std::vector<SampledEvent>& events) {
   const auto& [failed, errors] = found;
   nlohmann::json list = nlohmann::json::array();
@@ -282,7 +283,7 @@ nlohmann::json latencies(const Collected& collected) {
     total += one.latency_ns;
     most = std::max(most, one.latency_max_ns);
   }
-  // Within a slot as if they were spread evenly over it.
+  // Within a slot, the values are assumed to be spread evenly.
   const auto percentile = [&](double share) {
     double left = share * static_cast<double>(count);
     for (size_t slot = 0; slot < collected.shape.latency.size(); ++slot) {
@@ -377,7 +378,7 @@ std::string errors_in_words(std::vector<Sum> errors, const std::vector<SampledEv
   return words;
 }
 
-// What an answer says that the hits were about: as JSON, and in a sentence.
+// What the hits were about, according to an answer: as JSON, and in a sentence.
 struct Subjects {
   nlohmann::json by_data = nlohmann::json::array();
   std::string words;
@@ -427,9 +428,9 @@ Subjects values_of(const Collected& collected) {
   return subjects;
 }
 
-// The kernel keeps track of so many calls of a function at a time, kernel/kprobes.c, and libbpf
-// cannot ask for more; the return of any other is missed. Those that only sleep at the end are
-// among the first.
+// The kernel tracks only this many calls of a function at a time, kernel/kprobes.c, and libbpf
+// cannot ask for more; it misses the returns of all others. Calls that only sleep at the end are
+// among the tracked ones.
 void tell_missed_returns(ProbeResult& result, Collected& collected) {
   const diagnose_stats& stats = collected.stats;
   if (stats.entries <= stats.returns) return;
@@ -448,7 +449,7 @@ void tell_missed_returns(ProbeResult& result, Collected& collected) {
                  std::to_string(tracked) + " calls at a time, and more slept in the function";
 }
 
-// What the counts leave out.
+// What the counts do not include.
 void tell_limits(ProbeResult& result, Collected& collected) {
   const diagnose_stats& stats = collected.stats;
   if (stats.own > 0)
@@ -484,14 +485,15 @@ size_t bytes_of(const std::vector<SampledEvent>& events) {
   return sum;
 }
 
-// Every `every`th of what is a sample already; the sequence counts by CPU, so all over the time.
-// How many went.
+// Keeps every `every`th event of what is already a sample; the sequence counts on each CPU, so this
+// is even over the whole time. Returns how many were removed.
 size_t thin(std::vector<SampledEvent>& events, uint64_t every) {
   return std::erase_if(
       events, [&](const SampledEvent& event) { return (event.sequence & (every - 1)) != 0; });
 }
 
-// Takes the first of their kind out, at most so many bytes: those that fail before the others.
+// Moves the first events of their kind out, at most this many bytes: those that failed before the
+// others.
 std::vector<SampledEvent> take_firsts(std::vector<SampledEvent>& events, size_t bytes_max) {
   std::vector<SampledEvent> firsts;
   size_t bytes = 0;
@@ -506,7 +508,7 @@ std::vector<SampledEvent> take_firsts(std::vector<SampledEvent>& events, size_t 
   return firsts;
 }
 
-// As many events as fit, and what is to be said of the others.
+// As many events as fit, and what to say about the others.
 void show_events(ProbeResult& result, Collected& collected) {
   auto& events = collected.events;
   auto firsts = take_firsts(events, collected.bytes_max / 2);
@@ -515,7 +517,7 @@ void show_events(ProbeResult& result, Collected& collected) {
     return events.size() + firsts.size() <= 1 || events.empty() || bytes_of(events) <= bytes_left;
   };
   result.sampled_1_in = collected.every;
-  // What is left at last may be the first hits alone, of many CPUs: a sample of no rate.
+  // In the end, only the first hits of many CPUs may be left, which are not a sample.
   while (!fit() && thin(events, result.sampled_1_in * 2) > 0) result.sampled_1_in *= 2;
   size_t left_out = 0;
   for (; !fit(); ++left_out) events.pop_back();
@@ -574,7 +576,7 @@ void complete(ProbeResult& result, Collected collected) {
     return entry;
   });
   nlohmann::json by_data = system_calls.by_data;
-  // Of several system calls the fields mean different things.
+  // For several system calls, the fields have different meanings.
   const bool comparable = by_data.size() < 2;
   if (comparable)
     for (const auto& entry : subjects.by_data) by_data.push_back(entry);

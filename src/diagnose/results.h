@@ -1,4 +1,4 @@
-// What is said of what a probe has collected: totals, the answer's sample of the events, a
+// What to say about what a probe has collected: totals, the answer's sample of the events, and a
 // sentence. Pure.
 #pragma once
 
@@ -14,13 +14,13 @@
 namespace ebpf_ai_monitor {
 
 struct SampledEvent {
-  uint64_t sequence = 0;  // number of the hit, on its CPU
-  ProbeEvent event;       // `first`: not of the sample
+  uint64_t sequence = 0;  // number of the hit on its CPU
+  ProbeEvent event;       // `first`: not part of the sample
 };
 
 // Calls that had not returned at the end.
 struct UnfinishedCall {
-  ProbeEvent event;  // with what was known of it
+  ProbeEvent event;  // with what is known about the call
   uint64_t for_us = 0;
 };
 struct Unfinished {
@@ -30,28 +30,28 @@ struct Unfinished {
 inline constexpr size_t unfinished_shown = 20;
 
 struct Collected {
-  diagnose_stats stats{};  // of all CPUs
-  // Every `every`th hit of each CPU and the first of each kind, in order of time.
+  diagnose_stats stats{};  // the sums over all CPUs
+  // Every `every`th hit of each CPU, and the first of each kind, in order of time.
   std::vector<SampledEvent> events;
   uint64_t every = 1;    // a power of two
-  uint64_t no_room = 0;  // events that user space could not keep
+  uint64_t no_room = 0;  // events for which user space had no room
   std::vector<Count> counts;
   Shape shape{};
   Unfinished unfinished{};
-  std::optional<uint64_t> skipped;  // hits of all probes; none: not countable here
+  std::optional<uint64_t> skipped;  // hits of all probes; none: cannot be counted here
   size_t cpus = 1;
-  std::string counted;             // what is: "TCP connection attempts"
+  std::string counted;             // the subject of a sentence: "TCP connection attempts"
   std::vector<std::string> notes;  // sentences for the summary
-  size_t bytes_max = 0;            // of the answer's events, as JSON
+  size_t bytes_max = 0;            // size of the answer's events, as JSON
 };
 
-// "TCP connection attempts"; `name` is of the function or tracepoint.
+// "TCP connection attempts"; `name` is that of the function or tracepoint.
 std::string what_is_counted(ProbeType type, const std::string& name);
 
-// Fills in all that a probe's own run tells: counts, events, aggregates and summary; and that
-// returns were missed. `duration_s`, and why it ended early, are there before.
+// Fills in everything that the probe's own run shows: counts, events, aggregates, summary, and
+// missed returns. `duration_s`, and why it ended early, are already there.
 void complete(ProbeResult& result, Collected collected);
-// Of one that `error` says has not been armed.
+// For a probe that, according to `error`, was not armed.
 void complete_failed(ProbeResult& result);
 
 }  // namespace ebpf_ai_monitor

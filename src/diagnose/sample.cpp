@@ -32,7 +32,7 @@ void EventSample::add(uint64_t sequence, uint32_t told, Bytes event) {
       every_ *= 2;
       continue;
     }
-    // The first hits of many CPUs and tracepoints are a sample of no rate.
+    // The first hits of many CPUs and tracepoints are not a sample.
     sampled_.pop();
     ++no_room_;
   }

@@ -1,4 +1,4 @@
-// The events that are kept of a probe until it has ended.
+// The events of a probe that are kept until it has ended.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 
 namespace ebpf_ai_monitor {
 
-// What the kernel sent, as long as there is room; beyond that, every other event of the sample
-// goes, by the number that a hit has on its CPU: so the sample is of all CPUs and of all the time.
-// The first events of their kind have room of their own.
+// Keeps what the kernel has sent, as long as there is room. After that, it removes every other
+// event of the sample, by the number that the hit has on its CPU, so the sample represents all CPUs
+// and the whole time. The first events of their kind have a room of their own.
 class EventSample {
  public:
   static constexpr size_t events_max_default = 4096;
@@ -23,11 +23,11 @@ class EventSample {
 
   // `told` has bits of enum diagnose_told.
   void add(uint64_t sequence, uint32_t told, Bytes event);
-  // Every how manyth hit of each CPU is in it: a power of two.
+  // It contains every so manyth hit of each CPU: a power of two.
   uint64_t every() const { return every_; }
-  // How many events of the rate found no room.
+  // For how many events of the sample there was no room.
   uint64_t no_room() const { return no_room_; }
-  // Hands them out, once.
+  // Returns the events; can be called once.
   std::vector<std::vector<char>> take();
 
  private:

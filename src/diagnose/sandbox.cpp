@@ -32,10 +32,10 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// What a command finds its programs in; the last is NixOS's.
+// Where a command finds its programs; the last one is that of NixOS.
 constexpr const char* search_path =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
-// What systemd allots dynamic users (systemd.io/UIDS-GIDS): no file belongs to any of them.
+// The range of systemd for dynamic users (systemd.io/UIDS-GIDS): none of them owns a file.
 constexpr uid_t first_dynamic_uid = 61184;
 constexpr uid_t last_dynamic_uid = 65519;
 constexpr const char* system_bus = "/run/dbus/system_bus_socket";
@@ -49,8 +49,8 @@ constexpr int filter_fd = 3;
 constexpr int status_fd = 4;
 constexpr int setup_failed_status = 125;
 
-// Of others, or only of this machine's root: a command finds them empty. Where they are: Fedora
-// Silverblue's /home is a link to /var/home.
+// Directories of other users, or only of this machine's root: in the sandbox they are empty. Their
+// real paths, because Fedora Silverblue's /home is a link to /var/home.
 std::set<std::string> hidden_directories() {
   std::set<std::string> directories;
   for (const char* directory :
@@ -92,9 +92,9 @@ bool is_hidden(const std::string& path) {
                              [&](const std::string& it) { return below(path, it); });
 }
 
-// Sockets in the file system that somebody listens on, but the system bus: a read-only file system
-// does not keep anyone from connecting. Each network namespace lists its own, and a path leads to
-// those of all.
+// Sockets in the file system on which somebody listens, except the system bus: even in a read-only
+// file system, anyone can connect. Each network namespace lists only its own sockets, but a path
+// leads to those of all.
 std::set<std::string> listening_sockets() {
   std::set<std::string> paths;
   std::set<std::filesystem::path> namespaces;
@@ -122,7 +122,7 @@ std::set<std::string> files_of(const std::vector<std::string>& programs) {
   for (const std::string& program : programs) {
     for (const std::string& directory : split(search_path, ':')) {
       std::error_code ignored;
-      // An absolute program takes the place of the directory.
+      // For an absolute program, this replaces the directory.
       const auto path =
           std::filesystem::canonical(std::filesystem::path(directory) / program, ignored);
       if (!ignored && std::filesystem::is_regular_file(path, ignored)) files.insert(path);
@@ -131,7 +131,7 @@ std::set<std::string> files_of(const std::vector<std::string>& programs) {
   return files;
 }
 
-// Those who may read logs, where this system has them.
+// The groups that may read logs, if this system has them.
 std::string log_groups() {
   std::string list;
   for (const char* name : {"adm", "systemd-journal"}) {
@@ -141,7 +141,7 @@ std::string log_groups() {
   return list;
 }
 
-// Neither in the user database nor the owner of a process: nobody's files and nobody's processes.
+// A user who is not in the user database and owns no process: no files, and no processes.
 uid_t unused_uid() {
   static auto offset = static_cast<uid_t>(getpid());
   std::set<uid_t> used;
@@ -154,14 +154,14 @@ uid_t unused_uid() {
   }
 }
 
-// What no command that looks needs, and what would lead around the rest of the sandbox.
+// Calls that no reading command needs, and that would circumvent the rest of the sandbox.
 Result<UniqueFd> make_filter(bool network) {
   const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(SCMP_ACT_ALLOW),
                                                       seccomp_release);
   if (!filter) return fail("libseccomp: out of memory");
   int result = 0;
   const auto deny = [&](int error, int call, const std::vector<scmp_arg_cmp>& when = {}) {
-    // A call that this architecture does not have is no error.
+    // It is no error if this architecture does not have a call.
     const int added = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(error), call,
                                              static_cast<unsigned>(when.size()), when.data());
     if (added < 0 && result == 0) result = added;
@@ -177,17 +177,17 @@ Result<UniqueFd> make_filter(bool network) {
         SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_by_handle_at),
         SCMP_SYS(fsopen), SCMP_SYS(fsmount), SCMP_SYS(open_tree), SCMP_SYS(move_mount),
         SCMP_SYS(mount_setattr),
-        // io_uring makes sockets without the call that is judged below.
+        // io_uring creates sockets without the call that is checked below.
         SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)})
     deny(EPERM, call);
-  // A user namespace would give all capabilities in it. glibc takes clone for a clone3 that is
-  // missing, whose arguments a filter cannot see.
+  // A user namespace would give all capabilities within it. A filter cannot see the arguments of
+  // clone3; if clone3 is missing, glibc uses clone.
   deny(EPERM, SCMP_SYS(clone), {compare(0, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)});
   deny(ENOSYS, SCMP_SYS(clone3));
   for (const uint64_t request : {static_cast<uint64_t>(TIOCSTI), static_cast<uint64_t>(TIOCLINUX)})
     deny(EPERM, SCMP_SYS(ioctl), {compare(1, SCMP_CMP_MASKED_EQ, 0xffffffff, request)});
   if (!network) {
-    // AF_UNIX (the system bus) and AF_NETLINK (ss, ip) alone.
+    // Only AF_UNIX (the system bus) and AF_NETLINK (ss, ip).
     for (uint64_t family = 0; family < AF_NETLINK; ++family)
       if (family != AF_UNIX) deny(EPERM, SCMP_SYS(socket), {compare(0, SCMP_CMP_EQ, family)});
     deny(EPERM, SCMP_SYS(socket), {compare(0, SCMP_CMP_GT, AF_NETLINK)});
@@ -200,14 +200,14 @@ Result<UniqueFd> make_filter(bool network) {
   return fd;
 }
 
-// After fork: calls of signal-safety(7) alone.
+// After fork: only calls of signal-safety(7).
 [[noreturn]] void give_up(const char* what) {
   for (const char* text : {"sandbox: ", what, "\n"})
     if (write(STDERR_FILENO, text, std::strlen(text)) < 0) break;
   _exit(setup_failed_status);
 }
 
-// A limit that is lower already stays.
+// A limit that is already lower stays.
 void limit(__rlimit_resource_t resource, rlim_t value) {
   rlimit both{};
   if (getrlimit(resource, &both) != 0) give_up("getrlimit");
@@ -216,8 +216,9 @@ void limit(__rlimit_resource_t resource, rlim_t value) {
   if (setrlimit(resource, &both) != 0) give_up("setrlimit");
 }
 
-// Since Linux 6.12 (Landlock, 6th ABI): sockets by an abstract name are out of reach. What needs no
-// network namespace, which would hide the machine's connections from those who look at them.
+// Since Linux 6.12 (Landlock, 6th ABI), sockets with an abstract name can be made unreachable. This
+// needs no network namespace, which would hide the machine's connections from commands that read
+// them.
 void leave_abstract_sockets() {
   struct {
     uint64_t handled_access_fs;
@@ -225,7 +226,7 @@ void leave_abstract_sockets() {
     uint64_t scoped;
   } rules{.handled_access_fs = 0, .handled_access_net = 0, .scoped = 1};  // ABSTRACT_UNIX_SOCKET
   const long rules_fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
-  if (rules_fd < 0) return;  // it does not know that
+  if (rules_fd < 0) return;  // this kernel does not support that
   if (syscall(SYS_landlock_restrict_self, rules_fd, 0) != 0) give_up("landlock");
 }
 
@@ -256,7 +257,7 @@ void leave_abstract_sockets() {
   limit(RLIMIT_NOFILE, open_files);
   limit(RLIMIT_CORE, 0);
   if (setpriority(PRIO_PROCESS, 0, niceness) != 0) give_up("setpriority");
-  // The first to go where memory ends.
+  // The first to be killed if memory runs out.
   const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (score < 0 || write(score, "1000", 4) != 4) give_up("oom_score_adj");
   if (!network) leave_abstract_sockets();
@@ -279,8 +280,8 @@ Result<Sandbox> Sandbox::prepare(const CommandSettings& settings) {
   sandbox.groups_ = log_groups();
 
   auto& arguments = sandbox.arguments_;
-  // The process namespace makes that a signal reaches nobody outside, and that all end with the
-  // first; /proc stays the machine's, so that ps and ss show it.
+  // Because of the process namespace, no signal reaches a process outside, and all processes end
+  // with the first; /proc stays that of the machine, so that ps and ss show the machine.
   arguments = {bwrap,
                "--die-with-parent",
                "--unshare-pid",
@@ -311,7 +312,7 @@ Result<Sandbox> Sandbox::prepare(const CommandSettings& settings) {
 
 Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
   const auto look = look_of(command);
-  // One each: bwrap reads it to its end.
+  // A file for each, because bwrap reads it to its end.
   const auto filter = make_filter(network_ || (look && look->network));
   if (!filter) return tl::make_unexpected(filter.error());
 
@@ -323,7 +324,8 @@ Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
     line.emplace_back("--");
   };
   if (look && look->privileged) {
-    // Of others' processes, the kernel's log, the rules; its arguments are all that it does.
+    // For processes of others, the kernel's log and the firewall's rules; the command does only
+    // what its arguments say.
     add_capabilities({"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_SYSLOG", "CAP_NET_ADMIN"});
   } else {
     add_capabilities({"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"});
@@ -355,13 +357,13 @@ Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
   const pid_t pid = fork();
   if (pid < 0) return fail_errno("cannot fork");
   if (pid == 0)
-    // Landlock hides the processes outside as well, which a privileged look is about.
+    // Landlock would also hide the processes outside, which a privileged command is meant to read.
     run_child(arguments.data(), environment.data(), input.get(), filter->get(), status_input.get(),
               network_ || (look && look->privileged));
   return Child{.pid = pid, .output = std::move(output), .status = std::move(status)};
 }
 
-// bwrap tells the exit status of what it has executed, and else none.
+// bwrap reports the exit status of what it has executed, and nothing else.
 bool was_executed(int status) {
   std::array<char, 4096> told;
   const ssize_t got = read(status, told.data(), told.size());

@@ -1,4 +1,5 @@
-// What a model's command runs in: bubblewrap, a seccomp filter, limits, and a user of its own.
+// The environment of a model's command: bubblewrap, a seccomp filter, limits, and a user of its
+// own.
 #pragma once
 
 #include <sys/types.h>
@@ -17,15 +18,16 @@ inline constexpr std::chrono::seconds command_time_max{10};
 
 class Sandbox {
  public:
-  // For the commands of one run: sockets that are to be hidden come and go.
+  // For the commands of one run, because the sockets to hide come and go.
   static Result<Sandbox> prepare(const CommandSettings& settings);
 
   struct Child {
     pid_t pid = -1;
-    UniqueFd output;  // standard output and standard error; reads do not wait
+    UniqueFd output;  // standard output and standard error; non-blocking
     UniqueFd status;  // for was_executed()
   };
-  // Runs it by sh, one of the forms of look_of() as that says. Who calls this reaps it.
+  // Runs the command by sh, or, if it is one of the forms of look_of(), as that says. The caller
+  // must reap the process.
   Result<Child> start(const std::string& command) const;
 
  private:
@@ -35,7 +37,7 @@ class Sandbox {
   bool network_ = false;
 };
 
-// Whether the command was started, by what has come through `status` when it has ended.
+// Whether the command was started, according to what has come through `status` by its end.
 bool was_executed(int status);
 
 }  // namespace ebpf_ai_monitor

@@ -7,8 +7,9 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// Newest name last. Linux 5.10 took _do_fork for kernel_clone; 5.13 __alloc_pages_nodemask for
-// __alloc_pages, 6.10 that for __alloc_pages_noprof, which since 6.14 is a wrapper of the last.
+// The newest name comes last. Linux 5.10 renamed _do_fork to kernel_clone; 5.13 renamed
+// __alloc_pages_nodemask to __alloc_pages, and 6.10 that to __alloc_pages_noprof, which since 6.14
+// is a wrapper of the last.
 const std::vector<std::vector<std::string>> renamed = {
     {"do_fork", "_do_fork", "kernel_clone"},
     {"__alloc_pages_nodemask", "__alloc_pages", "__alloc_pages_noprof",

@@ -1,4 +1,4 @@
-// What takes the place of a function that this kernel does not have by that name.
+// Replacements for a function that this kernel does not have by that name.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,15 @@
 
 namespace ebpf_ai_monitor {
 
-// The name that this kernel has the function by: its own, or what it was renamed to. "" if none.
+// The name that the function has in this kernel: its own, or a newer one. Empty: there is none.
 std::string current_name(const KernelSymbols& symbols, const std::string& function);
 
-// A tracepoint that means the same as a function's call, for a kernel without kprobes.
+// A tracepoint that reports the same as a function's call, for a kernel without kprobes.
 struct StandIn {
   TargetName tracepoint;
-  std::string field{};  // only where this field has that value; "": always
+  std::string field{};  // only if this field has that value; empty: always
   uint32_t value = 0;
-  std::string differs{};  // in what it is not the same
+  std::string differs{};  // how it differs
 };
 std::optional<StandIn> stand_in(const std::string& function);
 

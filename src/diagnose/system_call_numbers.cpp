@@ -15,12 +15,11 @@
 namespace ebpf_ai_monitor {
 
 std::optional<unsigned> system_call_number(const std::string& name) {
-  // Where the kernel's function is not called as the system call is.
+  // The kernel's function has another name than the system call.
   static const std::map<std::string, std::string> aliases = {
       {"newstat", "stat"},   {"newfstat", "fstat"}, {"newlstat", "lstat"},
       {"newuname", "uname"}, {"umount", "umount2"}, {"sendfile64", "sendfile"}};
-  // Newer than a library may know; include/uapi/asm-generic/unistd.h: the same on every
-  // architecture.
+  // Too new for some libraries; include/uapi/asm-generic/unistd.h: the same on every architecture.
   static const std::vector<std::string> from_451 = {
       "cachestat",         "fchmodat2",         "map_shadow_stack", "futex_wake",
       "futex_wait",        "futex_requeue",     "statmount",        "listmount",
@@ -37,7 +36,7 @@ std::optional<unsigned> system_call_number(const std::string& name) {
 }
 
 std::optional<unsigned> twin_of_32_bit(unsigned number) {
-  // Calls whose 64-bit arguments are split over two places have no twin.
+  // Calls whose 64-bit arguments are split into two have no equivalent.
   static const std::map<std::string, std::string> aliases = {
       {"fcntl64", "fcntl"},
       {"stat64", "stat"},

@@ -1,4 +1,4 @@
-// What the text of a target means, and what of it this kernel has.
+// What the text of a target means, and which such targets this kernel has.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 namespace ebpf_ai_monitor {
 
 struct TargetName {
-  std::string category;  // of a tracepoint; "" where the text had none
-  std::string name;      // of a tracepoint or function; a tracepoint's may have wildcards
+  std::string category;  // of a tracepoint; empty if the text had none
+  std::string name;      // of a tracepoint or function; for a tracepoint, it may have wildcards
 };
 // The error names what is wrong with the text.
 Result<TargetName> parse_target(ProbeType type, const std::string& target);
@@ -20,7 +20,7 @@ bool is_pattern(std::string_view name);
 // fnmatch(3), without its special cases for paths and hidden files.
 bool matches(const std::string& pattern, const std::string& name);
 
-// Those that exist, by name.
+// Those that exist, sorted by name.
 Result<std::vector<TargetName>> find_tracepoints(const TargetName& target);
 Result<std::string> read_format(const TargetName& tracepoint);
 

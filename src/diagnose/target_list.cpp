@@ -26,9 +26,9 @@ nlohmann::json to_json(const Target& target) {
 
 namespace {
 
-// For who may not read tracefs: the type information is everybody's. It has tracepoints without
-// their category (by the function that calls a tracepoint's probes, Linux 5.10), but none of the
-// system calls', and not whether a function can be probed.
+// For users who may not read tracefs. Everybody may read the type information. It has tracepoints
+// without their category (by the function that calls a tracepoint's probes, since Linux 5.10), but
+// none of the system calls', and it does not say whether a function can be probed.
 Result<std::vector<Target>> targets_of_types(
     const std::function<bool(const std::string& name, const std::string& category)>& wanted) {
   constexpr std::string_view iterator = "__traceiter_";

@@ -32,11 +32,11 @@ Result<Format> parse(const std::string& category, const std::string& text) {
   tep_set_file_bigendian(format.tep.get(), TEP_LITTLE_ENDIAN);
   tep_set_local_bigendian(format.tep.get(), TEP_LITTLE_ENDIAN);
   tep_set_loglevel(TEP_LOG_NONE);
-  // It fails at a `print fmt` that it cannot parse; the fields are there all the same.
+  // It fails if it cannot parse the `print fmt`, but then it still has the fields.
   tep_parse_format(format.tep.get(), &format.event, text.data(), text.size(), category.c_str());
   if (!format.event || format.event->format.nr_common == 0)
     return fail("cannot parse the format of a tracepoint in " + category);
-  // A place in a record has 16 bits: it is what __data_loc has room for.
+  // A place in a record has 16 bits, because __data_loc has no room for more.
   for (const tep_format_field* field = format.event->format.fields; field; field = field->next)
     if (field->offset < 0 || field->size < 0 || field->offset > UINT16_MAX ||
         field->size > UINT16_MAX)
@@ -81,7 +81,7 @@ uint64_t read_unsigned(Bytes bytes) {
   return value;
 }
 
-// "%pS" and its kin print an address as the function that it is in:
+// "%pS" and similar ones print an address as the function that contains it:
 // Documentation/core-api/printk-formats.rst.
 bool is_symbol(const std::string& format, const std::string& field) {
   const std::string shown = field + "=%p";
@@ -96,7 +96,7 @@ bool is_symbol(const std::string& format, const std::string& field) {
   return false;
 }
 
-// An argument of a system call is 8 bytes wide in its record, whatever its type.
+// An argument of a system call takes 8 bytes in its record, whatever its type.
 // include/linux/types.h
 struct IntegerType {
   size_t size;
@@ -135,21 +135,21 @@ IntegerType integer_type(const std::string& type) {
   return found == types.end() ? IntegerType{8, false} : found->second;
 }
 
-// Arguments of system calls that are numbers of file descriptors.
+// Arguments of system calls that are file descriptors.
 bool is_file_descriptor(const std::string& argument) {
   constexpr std::array names = {"fd",     "fildes", "oldfd", "in_fd",  "out_fd", "fd_in",
                                 "fd_out", "epfd",   "dfd",   "olddfd", "newdfd"};
   return std::ranges::find(names, argument) != names.end();
 }
 
-// A system call that does away with what its arguments name, or that leaves nothing to read.
+// A system call that removes what its arguments name, or after which nothing can be read.
 bool is_looked_at_before(const std::string& call) {
   return call == "close" || call == "execve" || call == "execveat";
 }
 
 class TracepointDecoder : public Decoder {
  public:
-  // `joined`: the record is a diagnose_call, of a system call by the format of its sys_enter.
+  // `joined`: the record is a diagnose_call, for a system call by the format of its sys_enter.
   TracepointDecoder(const std::string& category, const std::string& text, const Format& format,
                     const KernelTypes& kernel, bool joined)
       : kernel_(kernel), joined_(joined), name_(format.event->name) {
@@ -244,7 +244,7 @@ class TracepointDecoder : public Decoder {
     return call;
   }
 
-  // The field that may say that what is traced has failed.
+  // The field that can say that what is traced has failed.
   const Field* error_field() const {
     for (const Field& field : fields_)
       if (!is_enter_ && field.is_signed && !field.array && (field.size == 4 || field.size == 8) &&
@@ -263,7 +263,7 @@ class TracepointDecoder : public Decoder {
                 .array = (from.flags & TEP_FIELD_IS_ARRAY) != 0,
                 .pointer = (from.flags & TEP_FIELD_IS_POINTER) != 0,
                 .is_signed = (from.flags & TEP_FIELD_IS_SIGNED) != 0,
-                // It takes arrays of u8 for text as well.
+                // The library also takes arrays of u8 for text.
                 .text = (from.flags & TEP_FIELD_IS_STRING) != 0 && std::strstr(from.type, "char"),
                 .dynamic = (from.flags & TEP_FIELD_IS_DYNAMIC) != 0 && from.size == 4,
                 .relative = (from.flags & TEP_FIELD_IS_RELATIVE) != 0};
@@ -292,7 +292,7 @@ class TracepointDecoder : public Decoder {
     return static_cast<int>(captures_.size() - 1);
   }
 
-  // What the pointers of a system call's arguments point to is in the memory of its process.
+  // The pointers in a system call's arguments point into the memory of its process.
   void plan() {
     for (Field& field : fields_) {
       record_size_ = std::max(record_size_, field.offset + (is_enter_ ? 8 : field.size));
@@ -309,7 +309,7 @@ class TracepointDecoder : public Decoder {
         if (!read || !is_text_argument(field.name)) continue;
         field.capture_kind = DIAGNOSE_STRING_AT;
       } else if (field.type == "struct sockaddr *") {
-        // Of other calls it is a place for a result.
+        // In other calls, this is a place for a result.
         if (call_ != "connect" && call_ != "bind" && call_ != "sendto") continue;
         field.capture_kind = DIAGNOSE_SOCKADDR_AT;
         length = field.offset + 8;
@@ -321,7 +321,7 @@ class TracepointDecoder : public Decoder {
       field.capture =
           capture(static_cast<diagnose_capture_kind>(field.capture_kind), field.offset, length);
     }
-    // Behind all addresses, by which it is decided.
+    // After all addresses, because these decide it.
     const auto place = [&](std::initializer_list<const char*> names) {
       const auto found = std::ranges::find_if(fields_, [&](const Field& field) {
         return std::ranges::find(names, field.name) != names.end();
@@ -388,7 +388,7 @@ class TracepointDecoder : public Decoder {
     return found;
   }
 
-  // Of `fd` at the top, where it is looked for.
+  // That of `fd` at the top, where readers look for it.
   static void decode_file(const Field& field, const RawEvent& event, nlohmann::json& data) {
     const auto file = open_file(static_cast<size_t>(field.capture), event);
     if (!file) return;
@@ -404,7 +404,7 @@ class TracepointDecoder : public Decoder {
     }
   }
 
-  // What belongs to no argument.
+  // What does not belong to an argument.
   void decode_other(const diagnose_capture& capture, const RawEvent::Item& item,
                     const RawEvent& event, nlohmann::json& data) const {
     if (item.error != 0) return;
@@ -451,7 +451,8 @@ class TracepointDecoder : public Decoder {
     for (const RawEvent::Item& item : event.items) {
       if (static_cast<int>(item.capture) != field.capture) continue;
       if (item.error != 0) {
-        // Its page is not in memory, or it is no address at all: the kernel will tell the process.
+        // Its page is not in memory, or it is not an address: the kernel will report that to the
+        // process.
         data["unreadable"].push_back(field.name);
       } else if (field.capture_kind == DIAGNOSE_STRING_AT) {
         value = show_text(item.bytes);
@@ -469,7 +470,7 @@ class TracepointDecoder : public Decoder {
     if (field.capture_kind == DIAGNOSE_STRINGS_AT)
       data[field.name] = std::move(strings);
     else if (field.capture_kind == DIAGNOSE_STRING_AT)
-      data[field.name] = std::move(value);  // null: not readable, or a null pointer
+      data[field.name] = std::move(value);  // null: it cannot be read, or is a null pointer
   }
 
   static nlohmann::json show_array(const Field& field, Bytes bytes) {
@@ -515,7 +516,7 @@ class TracepointDecoder : public Decoder {
       std::array<char, 16> octal;
       std::snprintf(octal.data(), octal.size(), "%#o", static_cast<unsigned>(value));
       shown = octal.data();
-    } else if (field.type == "dev_t") {  // include/linux/kdev_t.h: as the kernel has it inside
+    } else if (field.type == "dev_t") {  // include/linux/kdev_t.h: the kernel's internal form
       shown = std::to_string(value >> 20) + ":" + std::to_string(value & 0xfffff);
     } else if (field.is_signed) {
       shown = with_sign;
@@ -526,7 +527,7 @@ class TracepointDecoder : public Decoder {
       data["errno"] = errno_name(with_sign);
   }
 
-  // saddr, sport, daddr, dport and their IPv6 twins become source and destination.
+  // saddr, sport, daddr, dport and those for IPv6 become source and destination.
   void join_addresses(const RawEvent& event, nlohmann::json& data) const {
     const auto field_called = [&](const std::string& name) -> const Field* {
       const auto field = std::ranges::find(fields_, name, &Field::name);
@@ -557,7 +558,7 @@ class TracepointDecoder : public Decoder {
     if (family && data.contains("destination")) data["family"] = family_name(*family);
   }
 
-  // include/trace/events/sched.h: no bit is running, that above all of them is preempted.
+  // include/trace/events/sched.h: no bit means running; the bit above all of them means preempted.
   static std::string show_task_state(const Names& names, uint64_t value) {
     uint64_t all = 0;
     for (const auto& [bit, name] : names.values) all |= bit;

@@ -24,27 +24,28 @@ namespace {
 #define NAME(value) \
   { static_cast<uint64_t>(value), #value }
 
-const Names open_flags{.flags = true,
-                       .values = {NAME(O_WRONLY),
-                                  NAME(O_RDWR),
-                                  NAME(O_CREAT),
-                                  NAME(O_EXCL),
-                                  NAME(O_NOCTTY),
-                                  NAME(O_TRUNC),
-                                  NAME(O_APPEND),
-                                  NAME(O_NONBLOCK),
-                                  NAME(O_TMPFILE),
-                                  NAME(O_SYNC),
-                                  NAME(O_DSYNC),
-                                  NAME(O_DIRECT),
-                                  NAME(O_DIRECTORY),
-                                  NAME(O_NOFOLLOW),
-                                  NAME(O_NOATIME),
-                                  NAME(O_CLOEXEC),
-                                  NAME(O_PATH),
-                                  {0100000, "O_LARGEFILE"},  // the kernel's, where glibc has 0
-                                  {0, "O_RDONLY"}},
-                       .choice = O_ACCMODE};
+const Names open_flags{
+    .flags = true,
+    .values = {NAME(O_WRONLY),
+               NAME(O_RDWR),
+               NAME(O_CREAT),
+               NAME(O_EXCL),
+               NAME(O_NOCTTY),
+               NAME(O_TRUNC),
+               NAME(O_APPEND),
+               NAME(O_NONBLOCK),
+               NAME(O_TMPFILE),
+               NAME(O_SYNC),
+               NAME(O_DSYNC),
+               NAME(O_DIRECT),
+               NAME(O_DIRECTORY),
+               NAME(O_NOFOLLOW),
+               NAME(O_NOATIME),
+               NAME(O_CLOEXEC),
+               NAME(O_PATH),
+               {0100000, "O_LARGEFILE"},  // the kernel's value, where glibc has 0
+               {0, "O_RDONLY"}},
+    .choice = O_ACCMODE};
 const Names families{
     .flags = false,
     .values = {NAME(AF_UNSPEC), NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK),
@@ -102,7 +103,7 @@ Names make_socket_types() {
   return names;
 }
 
-// Operations with the flags that they may have: FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME.
+// Operations with their possible flags: FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME.
 Names make_futex_operations() {
   constexpr std::array<const char*, 14> operations = {
       "FUTEX_WAIT",           "FUTEX_WAKE",        "FUTEX_FD",          "FUTEX_REQUEUE",
@@ -154,7 +155,7 @@ int64_t sign_extend(uint64_t value, size_t size) {
 }
 
 std::string errno_name(int64_t value) {
-  // include/linux/errno.h: of the kernel's own, never seen by a program.
+  // include/linux/errno.h: internal to the kernel, and never seen by a program.
   static const std::map<int64_t, const char*> internal = {
       {512, "ERESTARTSYS"}, {513, "ERESTARTNOINTR"},        {514, "ERESTARTNOHAND"},
       {515, "ENOIOCTLCMD"}, {516, "ERESTART_RESTARTBLOCK"}, {517, "EPROBE_DEFER"},
@@ -170,7 +171,7 @@ std::optional<int> errno_of_name(const std::string& name) {
   if (name.empty()) return std::nullopt;
   for (int value = 1; value < 600; ++value)
     if (errno_name(value) == name) return value;
-  // Two names of one number, errno(3).
+  // Numbers with two names, errno(3).
   if (name == "EWOULDBLOCK") return EAGAIN;
   if (name == "EDEADLOCK") return EDEADLK;
   if (name == "ENOTSUP") return ENOTSUP;
@@ -275,7 +276,7 @@ std::optional<SocketAddress> show_sockaddr(Bytes bytes) {
 
 nlohmann::json show_sock(const diagnose_sock& sock) {
   nlohmann::json shown = {{"family", family_name(sock.family)}};
-  // What has no name or is not connected has none to show.
+  // An end without a name, or that is not connected, is not shown.
   const auto show = [&](const char* key, const std::string& text) {
     if (!text.empty()) shown[key] = text;
   };
@@ -306,7 +307,7 @@ std::string show_path(const diagnose_file& file, const std::vector<std::string>&
   }
   if (names.size() == 1 && S_ISSOCK(file.mode) && !names[0].starts_with("/"))
     return "socket:[" + std::to_string(file.inode) + "]";  // named by its protocol: "TCP"
-  // Without a type before Linux 6.16.
+  // Before Linux 6.16 it has no type.
   if (names.size() == 1 && (names[0].starts_with("[") || (file.mode & S_IFMT) == 0))
     return "anon_inode:" + names[0];
   std::string path;

@@ -45,7 +45,7 @@ Result<CommandSettings> settings_of(const std::optional<std::string>& config) {
   return settings.commands;
 }
 
-// All of it; the error names the file, also where it has more than `bytes_max`.
+// The whole file. The error names the file, even if it has more than `bytes_max`.
 Result<std::string> read_all(const std::string& path, size_t bytes_max) {
   UniqueFd file;
   if (path != "-") file = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
@@ -64,7 +64,7 @@ Result<std::string> read_all(const std::string& path, size_t bytes_max) {
   }
 }
 
-// A line for each probe on a terminal, written over each time.
+// On a terminal, a line for each probe, which is overwritten each time.
 class ProgressLines {
  public:
   void show(const Diagnosis& diagnosis) {
@@ -97,14 +97,15 @@ class ProgressLines {
   int lines_ = 0;
 };
 
-// The loop with what Ctrl-C ends: a request that runs, and every wait.
+// The loop, and what Ctrl-C ends: a running request, and every wait.
 class Foreground {
  public:
   explicit Foreground(CommandSettings settings)
       : settings_(std::move(settings)),
         on_interrupt_(loop_.add_signal(SIGINT, [this] { interrupt(); })),
         on_terminate_(loop_.add_signal(SIGTERM, [this] { interrupt(); })) {
-    // What nobody reads is not worth a probe: EPOLLERR comes once a pipe has no reader.
+    // If nobody reads the output, no probe is needed: EPOLLERR comes when a pipe has lost its
+    // reader.
     struct stat out {};
     if (fstat(STDOUT_FILENO, &out) == 0 && (S_ISFIFO(out.st_mode) || S_ISSOCK(out.st_mode)))
       on_reader_gone_ = loop_.add_io(STDOUT_FILENO, 0, [this](uint32_t) {
@@ -172,7 +173,8 @@ class Foreground {
   EventSourcePtr on_reader_gone_;
 };
 
-// From the file, else from NANNYAPI_KEY, else none. Never from the command line: others see that.
+// From the file, else from NANNYAPI_KEY, else none. Never from the command line, because other
+// users see that.
 Result<std::string> read_key(const std::optional<std::string>& file) {
   const char* from_environment = getenv("NANNYAPI_KEY");
   std::string key = from_environment != nullptr ? from_environment : "";
@@ -195,7 +197,7 @@ void note(const std::string& words) {
   std::fprintf(stderr, "%s\n", printable_lines(words).c_str());
 }
 
-// Tells what happens, writes the transcript where there is one, and collects the answers.
+// Reports what happens, writes the transcript if there is one, and collects the answers.
 AskListener listener_of(const UniqueFd& transcript, json& answers) {
   return {
       .on_message =
@@ -265,7 +267,7 @@ void show_conclusion(const Conclusion& conclusion) {
   }
 }
 
-// For a person on a terminal, else as JSON.
+// For people on a terminal, otherwise as JSON.
 int print_answer(const json& answer, bool as_json) {
   if (as_json || isatty(STDOUT_FILENO) == 0)
     std::printf("%s\n", dump(fit(answer, answer_bytes_max, 2), 2).c_str());
@@ -274,7 +276,7 @@ int print_answer(const json& answer, bool as_json) {
   return has_fault(answer) ? 1 : 0;
 }
 
-// As a request has them: what is wrong with them is said there.
+// In the form of a request, whose parser reports what is wrong with them.
 json programs_of(const DiagnoseTraceArguments& options) {
   json filters = json::object();
   for (const auto& [key, value] :
@@ -295,7 +297,7 @@ json programs_of(const DiagnoseTraceArguments& options) {
   for (const std::string& target : options.targets) {
     json& program = programs.emplace_back(
         json{{"target", target}, {"duration", options.seconds}, {"filters", filters}});
-    // A bare name is a system call where there is one, else a function.
+    // A bare name is a system call if there is one of that name, otherwise a function.
     if (target.find_first_of("/:") != std::string::npos) continue;
     const auto calls = find_tracepoints({.category = "syscalls", .name = "sys_enter_" + target});
     program["type"] = calls && !calls->empty() ? "syscall" : "kprobe";
@@ -361,7 +363,7 @@ int run_diagnose_ask_command(const DiagnoseAskArguments& options) {
   if (!key) return complain(key.error().message, 2);
   UniqueFd transcript;
   if (options.transcript) {
-    // A new one: what is there may be open to others, or theirs.
+    // A new file: an existing one may belong to others, or be open to them.
     transcript =
         UniqueFd(open(options.transcript->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!transcript)

@@ -25,13 +25,13 @@ namespace {
 
 using nlohmann::json;
 
-// What a client may leave unread.
+// How much a client may leave unread.
 constexpr size_t unread_bytes_max = 16UL * 1024 * 1024;
-// How long it may read nothing at all once it has said that it is done.
+// How long it may read nothing after it has closed its end.
 constexpr auto patience = std::chrono::seconds(5);
 
-// Messages, one a line on standard output, as fast as they are read: a client that does not read
-// keeps nothing waiting.
+// Writes messages, one on a line, to standard output, as fast as they are read. A client that does
+// not read delays nothing else.
 class Output {
  public:
   explicit Output(EventLoop& loop)
@@ -44,7 +44,7 @@ class Output {
         write_some();
       });
     } catch (const std::system_error&) {
-      // A file: epoll takes none, and poll always finds it ready.
+      // A file: epoll does not accept it, and poll always finds it ready.
     }
   }
 
@@ -58,7 +58,7 @@ class Output {
           1);
   }
 
-  // Ends the loop once all is read.
+  // Ends the loop when everything is read.
   void finish() {
     finishing_ = true;
     impatient_->arm(monotonic_now() + patience);
@@ -69,8 +69,8 @@ class Output {
   void write_some() {
     const size_t before = written_;
     while (!ended_ && written_ < unread_.size()) {
-      // Not O_NONBLOCK, which whoever else has this open file would get as well: what is ready
-      // takes PIPE_BUF bytes without waiting.
+      // Not with O_NONBLOCK, which would also affect others who have this file open: a ready pipe
+      // accepts PIPE_BUF bytes without blocking.
       pollfd out{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
       if (poll(&out, 1, 0) <= 0) break;
       const ssize_t wrote = write(STDOUT_FILENO, unread_.data() + written_,
@@ -127,7 +127,7 @@ int run_mcp_command(const std::optional<std::string>& config) {
     const ssize_t got = read(STDIN_FILENO, block.data(), block.size());
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (got <= 0) {
-      // The client's way to say that it is done: calls in progress are dropped.
+      // This is how the client says that it has finished: calls in progress are dropped.
       input.reset();
       server.reset();
       return output.finish();
