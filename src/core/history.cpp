@@ -27,6 +27,7 @@ std::vector<AgentHistory> history_of(const std::vector<PastState>& states, doubl
     (waits ? history.waited : history.worked) += lasted;
   }
   std::vector<AgentHistory> sorted;
+  sorted.reserve(found.size());
   for (auto& [key, history] : found) sorted.push_back(std::move(history));
   std::ranges::stable_sort(sorted, std::greater(), &AgentHistory::worked);
   return sorted;
