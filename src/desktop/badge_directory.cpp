@@ -21,11 +21,11 @@ constexpr std::string_view temporary_suffix = ".json.tmp";
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr mode_t directory_mode = 0700;
 constexpr mode_t file_mode = 0600;
-// Many times a badge whose project is as long as the daemon lets it be.
+// Many times the size of a badge whose project is as long as the daemon allows.
 constexpr size_t max_size = 65'536;
 
 std::string file_name(int64_t window) { return std::to_string(window).append(file_suffix); }
-// A hidden name, which a panel's "*.json" does not match.
+// A hidden name, which the "*.json" of a panel does not match.
 std::string temporary_name(const std::string& name) { return "." + name + ".tmp"; }
 
 bool is_number(std::string_view text) {
@@ -97,7 +97,8 @@ BadgeDirectory::~BadgeDirectory() {
   if (writer_) unlink((runtime_directory_ + "/" + badge_writer_name).c_str());
 }
 
-// Without it the badges are as right: nobody can tell then whether they are left behind.
+// Without the lock, the badges are still right; but then nobody can tell whether they were left
+// behind.
 void BadgeDirectory::claim() {
   const std::string path = runtime_directory_ + "/" + badge_writer_name;
   UniqueFd file(
@@ -106,7 +107,7 @@ void BadgeDirectory::claim() {
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   if (!file || fcntl(file.get(), F_OFD_SETLK, &lock) != 0) return;
-  // The write tells who watches that there is a lock now.
+  // This write notifies those who watch that there is a lock now.
   if (ftruncate(file.get(), 0) == 0 && write_all(file.get(), std::to_string(getpid()) + "\n"))
     writer_ = std::move(file);
 }
@@ -124,7 +125,7 @@ bool BadgeDirectory::replaced() {
         replaced = replaced || name == badge_directory_name;
       } else if (const int64_t window = window_of(name);
                  window != 0 && access(full_name(event->name).c_str(), F_OK) != 0) {
-        replaced = written_.erase(window) > 0 || replaced;  // not by us
+        replaced = written_.erase(window) > 0 || replaced;  // not removed by this process
       }
       replaced = replaced || lost;
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
@@ -174,7 +175,7 @@ Result<std::map<int64_t, std::string>> BadgeDirectory::take_over() {
   written_.clear();
   if (!*directory) return written_;
   const int fd = directory->get();
-  // Through /proc, for a position of its own in this very directory.
+  // Through /proc, to get a separate read position in this same directory.
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(
       opendir(("/proc/self/fd/" + std::to_string(fd)).c_str()), closedir);
   if (!entries) return fail_errno(path_);
@@ -213,7 +214,7 @@ Status BadgeDirectory::update(const std::map<int64_t, std::string>& badges) {
     return status.has_value();
   };
 
-  // Removals first: they make room.
+  // Removals come first, because they free space.
   std::erase_if(written_, [&](const auto& entry) {
     if (badges.contains(entry.first)) return false;
     const std::string name = file_name(entry.first);
@@ -234,7 +235,7 @@ Status BadgeDirectory::write_file(int directory, const std::string& name,
   constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   UniqueFd fd(openat(directory, temporary.c_str(), flags, file_mode));
   if (!fd && errno == EEXIST) {
-    // Not of this pass, so nobody's any more.
+    // Not from this pass, so it is no longer in use.
     unlinkat(directory, temporary.c_str(), 0);
     fd = UniqueFd(openat(directory, temporary.c_str(), flags, file_mode));
   }

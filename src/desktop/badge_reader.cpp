@@ -17,9 +17,9 @@ constexpr size_t max_told = 1000;
 constexpr uint32_t gone = IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr uint32_t runtime_events =
     IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | gone;
-// Of the file that names the writer: a process that ends closes it.
+// Of the file with the id of the writer: a process that ends closes it.
 constexpr uint32_t writer_events = IN_MODIFY | IN_CLOSE_WRITE;
-// Not IN_CREATE and IN_MODIFY: a file that is written in place is read when it is whole.
+// Without IN_CREATE and IN_MODIFY: a file that is written in place is read when it is complete.
 constexpr uint32_t directory_events =
     IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | gone;
 
@@ -84,7 +84,7 @@ bool BadgeReader::left_behind() const {
 void BadgeReader::look() {
   badges_.clear();
   left_behind_ = left_behind();
-  // Watch first: what changes after the look is then not missed.
+  // The watch comes first, so that no change after the look is missed.
   const int watch = inotify_add_watch(inotify_.get(), path_.c_str(),
                                       directory_events | IN_ONLYDIR | IN_DONT_FOLLOW);
   const int error = errno;
@@ -97,17 +97,17 @@ void BadgeReader::look() {
   }
   if (left_behind_) return;
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(path_.c_str()), closedir);
-  if (!entries) return;  // it went, which is the next event
+  if (!entries) return;  // it was removed, and the next event will say so
   while (const dirent* entry = readdir(entries.get())) read_file(entry->d_name);
 }
 
 void BadgeReader::read_file(const std::string& name) {
-  if (name.starts_with('.')) return;  // on its way to become a badge
+  if (name.starts_with('.')) return;  // a temporary file that will become a badge
   const std::string path = path_ + "/" + name;
   const int64_t window = window_of(name);
   if (window == 0) return pass_over(path + ": its name is not that of a badge");
   badges_.erase(window);
-  // Not blocking: it may be a fifo.
+  // Non-blocking, because it may be a FIFO.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd && errno == ENOENT) return;
   const auto text = read_badge(fd);

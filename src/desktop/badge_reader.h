@@ -1,5 +1,5 @@
-// The badge directory as a panel follows it: by inotify, without the daemon, and without trust in
-// what lies there.
+// Follows the badge directory as a panel does: by inotify, without the daemon, and without trust in
+// its contents.
 #pragma once
 
 #include <functional>
@@ -14,26 +14,27 @@ namespace ebpf_ai_monitor {
 
 class BadgeReader {
  public:
-  // Told once of each thing that is passed over: a file that is no badge, a directory that is none;
-  // of no more than 1000.
+  // Called once for each thing that is ignored: a file that is no badge, or a directory that is
+  // none; at most 1000 times.
   using PassedOver = std::function<void(const std::string& what)>;
 
-  // `runtime_directory` must exist; the badge directory in it may come, go and come again.
+  // `runtime_directory` must exist; the badge directory in it may appear, disappear and appear
+  // again.
   static Result<BadgeReader> open(std::string runtime_directory, PassedOver passed_over);
 
-  // Readable when something may have changed; then call update(). Its error: the runtime directory
-  // is gone.
+  // Readable if something may have changed; then call update(). Its error: the runtime directory is
+  // gone.
   int fd() const { return inotify_.get(); }
   Status update();
 
-  // None where their writer is no more.
+  // Empty if their writer no longer runs.
   const PanelBadges& badges() const { return badges_; }
 
  private:
   BadgeReader(std::string runtime_directory, PassedOver passed_over);
-  // All anew: the directory may be another one.
+  // Reads everything again, because the directory may be another one.
   void look();
-  // Whether whoever wrote them has ended without taking them away.
+  // Whether their writer has ended without removing them.
   bool left_behind() const;
   void read_file(const std::string& name);
   void pass_over(const std::string& what);

@@ -1,4 +1,4 @@
-// Keeps the badge directory as it shall be, whatever its user does to it.
+// Keeps the badge directory as it should be, whatever its user does to it.
 #pragma once
 
 #include <sys/types.h>
@@ -16,11 +16,11 @@ class BadgeWriter {
  public:
   BadgeWriter(EventLoop& loop, const std::string& runtime_directory, uid_t user);
 
-  // Content by window of the badges that an earlier run left. They stay until it is known whether
-  // they are right.
+  // Content, by window, of the badges that an earlier run has left. They stay until it is known
+  // whether they are right.
   const std::map<int64_t, std::string>& take_over();
-  // What the directory shall hold: content by window; besides it, unless that is all there is to
-  // know, what an earlier run left of other windows. What cannot be written is logged once, and
+  // What the directory should contain: content by window. Unless this is complete, what an earlier
+  // run has left for other windows stays, too. A file that cannot be written is logged once, and
   // tried again.
   void write(std::map<int64_t, std::string> files, bool is_all);
   void remove_all();
@@ -30,8 +30,8 @@ class BadgeWriter {
 
   BadgeDirectory directory_;
   std::map<int64_t, std::string> files_;
-  std::map<int64_t, std::string> left_;  // by an earlier run
-  std::string error_;                    // of the last attempt; "": it went well
+  std::map<int64_t, std::string> left_;  // left by an earlier run
+  std::string error_;                    // of the last attempt; empty: it succeeded
   EventSourcePtr directory_source_;
   EventSourcePtr retry_timer_;
 };

@@ -45,7 +45,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// The daemon waits a little longer than this for a bridge to end.
+// The daemon waits a little longer than this until it kills a bridge.
 constexpr auto last_answers_within = std::chrono::milliseconds(500);
 
 double unix_now() {
@@ -61,8 +61,8 @@ bool contains_any(const std::set<int64_t>& all, const std::set<int64_t>& wanted)
   return std::ranges::any_of(wanted, [&](int64_t it) { return all.contains(it); });
 }
 
-// Wires the rooms of this folder together: passes on what the daemon, Sway and the user do, and has
-// the rooms do what follows from it once a round of the loop.
+// Connects the parts of this folder: passes on what the daemon, Sway and the user do, and once in a
+// round of the loop makes the parts do what follows from it.
 class Bridge {
  public:
   Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory);
@@ -111,7 +111,7 @@ class Bridge {
   DaemonLink link_;
   Sway sway_;
   TaskQueue tasks_;
-  std::map<ProcessId, wire::Agent> agents_;  // with a project in any case where there is a name
+  std::map<ProcessId, wire::Agent> agents_;  // always with a project if there is a name for it
   WindowFinder finder_;
   Claims claims_;
   TerminalTitles titles_;
@@ -121,12 +121,13 @@ class Bridge {
   BadgeWriter badge_writer_;
   StateHistory history_{
       [](const ProcessId& id, const PastState& state) { write_to_journal(state, id.pid); }};
-  // Windows that its user has before them, and those of them that they had since the last refresh.
+  // Windows that its user sees, and those that the user has seen since the last refresh.
   std::set<int64_t> in_sight_;
-  Nanoseconds back_from_{};  // they have come back, and take what is before them in from then on
+  Nanoseconds back_from_{};  // the user has come back, and sees from then on what is visible
   std::set<int64_t> looked_at_;
-  std::set<std::pair<ProcessId, double>> in_view_;  // and not seen yet, since when they wait
-  // Of an agent that has crashed in view, maybe: in a moment it is known whether it was seen.
+  std::set<std::pair<ProcessId, double>> in_view_;  // since when agents wait that were not seen yet
+  // If an agent has crashed that may have been visible: in a moment it is known whether it was
+  // seen.
   struct Crash {
     NotificationAgent agent;
     Ending ending;
@@ -141,9 +142,9 @@ class Bridge {
   TmuxSwitcher tmux_switcher_;
   Reporter reporter_;
 
-  std::optional<int> exit_code_;  // it stops
-  bool synced_ = false;           // all has been told
-  bool has_successor_ = false;    // which goes on with the badges
+  std::optional<int> exit_code_;  // the daemon stops
+  bool synced_ = false;           // the daemon has sent everything
+  bool has_successor_ = false;    // another bridge follows, which continues with the badges
   EventSourcePtr title_timer_;
   EventSourcePtr look_timer_;
   EventSourcePtr crash_timer_;
@@ -173,8 +174,8 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
       claims_(loop, proc_, [this] { refresh_later(); }),
       presence_(loop, proc_, user, [this] { on_view_changed(); }),
       badge_writer_(loop, runtime_directory, user),
-      // Where systemd's user bus is, dbus-daemon's or dbus-broker's. What an agent's environment
-      // says is no authority.
+      // The address of systemd's user bus, dbus-daemon's or dbus-broker's. The environment of an
+      // agent is not to be trusted.
       notification_client_(loop, runtime_directory + "/bus", home_directory(),
                            {.clicked = [this](Notifications::Key key) { go_to(key); },
                             .dismissed =
@@ -213,8 +214,8 @@ void Bridge::stop(int exit_code) {
   stop_timer_->arm(monotonic_now() + last_answers_within);
 }
 
-// What the notification server has been sent can be closed by the number in its answer alone, and
-// Sway (1.7) does not read what is left of a connection that was closed.
+// A notification can be closed only by the number in the server's answer, so wait for answers; and
+// Sway (1.7) does not read the rest of a connection that was closed.
 void Bridge::stop_if_done() {
   if (!notification_client_.notifying() && !sway_.has_commands()) loop_.exit(*exit_code_);
 }
@@ -227,7 +228,7 @@ void Bridge::on_told(const NotificationRules& rules) {
 void Bridge::on_told(const wire::Agent& agent) {
   const auto [entry, is_new] = agents_.try_emplace(agent.id, agent);
   const wire::Agent before = std::exchange(entry->second, agent);
-  // A look at the directory and those above it: once.
+  // Reads the directory and those above it, so do it only once.
   if (is_new || before.directory != agent.directory || !agent.project.empty())
     entry->second.project = project_name(agent.project, agent.directory);
   else
@@ -256,7 +257,8 @@ void Bridge::on_told(const wire::Gone& gone) {
   forget(gone.id);
 }
 
-// All has been told, maybe once more because something was lost: then also the end of an agent.
+// The daemon has sent everything, perhaps once more because something was lost. Then the end of an
+// agent may be among what was lost.
 void Bridge::on_told(const wire::Synced& synced) {
   if (!synced_) notifications_.set_news_since(synced.news_since);
   synced_ = true;
@@ -306,21 +308,22 @@ void Bridge::on_focus_changed() {
   refresh_later();
 }
 
-// Its user may have come back, or have left.
+// Its user may have come back, or may have left.
 void Bridge::on_view_changed() {
   back_from_ = monotonic_now() + least_look;
   stop_looking();
   refresh_later();
 }
 
-// At once: nothing else follows from a title but what the daemon then says.
+// At once, because the only effect of a title is what the daemon then concludes.
 void Bridge::on_title_changed(int64_t window, std::string_view title) {
   const Nanoseconds now = monotonic_now();
   std::vector<TabViews::Title> tabs;
   for (const auto& [id, its] : agents_) {
     const ResolverAnswer& place = finder_.place(id);
     const TitleRules& rules = profile_of(its.agent).titles;
-    // One that says nothing where the agent is at rest has none in its idle rules.
+    // A title that says nothing while the agent rests belongs to an agent without rules for idle
+    // titles.
     if (place.window == window && place.tmux_sockets.empty() && !rules.idle.empty())
       tabs.push_back({id, title_says(title, rules, TitleSays::nothing) != TitleSays::nothing});
   }
@@ -333,7 +336,7 @@ void Bridge::on_title_changed(int64_t window, std::string_view title) {
   tell_titles();
 }
 
-// A tmux pane's always is.
+// The title of a tmux pane always is.
 bool Bridge::title_is_own(const ProcessId& id) const {
   return !finder_.place(id).tmux_sockets.empty() || finder_.shows_its_terminal_alone(id);
 }
@@ -401,7 +404,7 @@ std::vector<WindowAgent> Bridge::window_agents() const {
   return agents;
 }
 
-// A tab of a terminal may be behind another one. What has no tabs, has none behind.
+// A tab of a terminal may be hidden behind another one. A window without tabs hides nothing.
 std::set<int64_t> Bridge::shown_in(const ProcessId& id) const {
   const ResolverAnswer& place = finder_.place(id);
   if (place.tmux_sockets.empty() && !tabs_.shows(id) && !finder_.shows_its_terminal_alone(id))
@@ -409,7 +412,7 @@ std::set<int64_t> Bridge::shown_in(const ProcessId& id) const {
   return place.shown_in;
 }
 
-// Its user looks at what has the focus, if they are there.
+// Its user looks at the window with the focus, if they are present.
 void Bridge::look() {
   if (monotonic_now() < back_from_ || presence_.is_away())
     in_sight_.clear();
@@ -496,7 +499,7 @@ NotificationAgent Bridge::notification_agent(const wire::Agent& agent, bool in_v
           .in_view = in_view};
 }
 
-// A window that has closed with it leaves its user without a word of why.
+// If a window has closed with the agent, the notification is the only thing that says why.
 void Bridge::tell_crashes(Nanoseconds now) {
   std::erase_if(crashes_, [&](const Crash& crash) {
     const bool in_view = contains_any(in_sight_, crash.shown_in);
@@ -524,7 +527,7 @@ void Bridge::update_notifications(const std::vector<WindowAgent>& agents) {
   sway_.mark_urgent(rules_.urgent ? notifications_.windows() : std::set<int64_t>{});
 }
 
-// Its user has clicked it.
+// Its user has clicked the notification.
 void Bridge::go_to(Notifications::Key notification) {
   const NotificationAgent* about = notifications_.agent(notification);
   if (!about) return;
@@ -538,13 +541,14 @@ void Bridge::go_to(Notifications::Key notification) {
   refresh_later();
 }
 
-// Before its user, who asks for it. Where it has no window now, its last one may bring it back.
+// Brings the agent before its user, who asks for it. If it has no window now, its last one may
+// bring it back.
 void Bridge::bring(wire::Agent& agent) {
   const ResolverAnswer& place =
       finder_.place(agent.id).window != 0 ? finder_.place(agent.id) : finder_.last_window(agent.id);
   tmux_switcher_.show(place.tmux_steps);
   sway_.command(place.window, "focus");
-  // Until tmux has answered, another agent's pane would be taken for the one that shows.
+  // Until tmux has answered, the bridge would take another agent's pane for the visible one.
   if (!place.tmux_steps.empty()) {
     back_from_ = monotonic_now() + least_look;
     finder_.on_tmux_ran();
@@ -557,7 +561,7 @@ void Bridge::report() {
       !reporter_.tell_ties(finder_.ties(), finder_.ties_version()))
     return;
   for (const auto& [id, agent] : agents_) {
-    // Full: refresh() is called again when it is not, and the newest is told then.
+    // The link is full: refresh() is called again when it is not, and then sends the newest state.
     if (!reporter_.tell_place(id, finder_.place(id))) return;
     if (!reporter_.tell_waits_for(id, claims_.of(id))) return;
     if (!tasks_.has(Task::tell_seen, id)) continue;
@@ -571,7 +575,7 @@ void Bridge::report() {
 int run_bridge(UniqueFd daemon) {
   prctl(PR_SET_NAME, "eam-bridge");
   umask(077);
-  // For the bridge's own sockets; a child gets it back.
+  // For the bridge's own sockets; children get the old mask back.
   signal(SIGPIPE, SIG_IGN);
   const uid_t user = getuid();
   EventLoop loop;

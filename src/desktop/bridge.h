@@ -5,9 +5,9 @@
 
 namespace ebpf_ai_monitor {
 
-// Until the daemon closes its end of the socket, or SIGTERM: then the badges are removed and the
-// notifications closed. The process's exit status: 0, or 1 if the daemon said what cannot be
-// understood.
+// Runs until the daemon closes its end of the socket, or until SIGTERM; then the badges are removed
+// and the notifications closed. Returns the process's exit status: 0, or 1 if a message of the
+// daemon could not be understood.
 int run_bridge(UniqueFd daemon);
 
 }  // namespace ebpf_ai_monitor

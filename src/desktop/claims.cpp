@@ -23,7 +23,7 @@ void Claims::begin(const wire::Agent& agent) {
 }
 
 void Claims::update(const wire::Agent& agent, TitleSays title) {
-  // A title says no more than that it asks: for a permission, most often.
+  // A title only says that it asks; usually for permission.
   if (agent.state == State::waiting && title == TitleSays::asks)
     claims_.at(agent.id).waits_for = WaitsFor::permission;
   const WaitsFor blink_means = profile_of(agent.agent).blink_means;

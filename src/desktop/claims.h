@@ -1,5 +1,5 @@
-// Claims: what agents themselves say that they wait for. A claim stands beside the kernel's
-// evidence, and never counts for more.
+// Claims: what agents themselves say about what they wait for. A claim only adds to the kernel's
+// evidence, and never overrides it.
 #pragma once
 
 #include <array>
@@ -20,30 +20,30 @@ class Claims {
   // `changed`: from the loop.
   Claims(EventLoop& loop, const Proc& proc, std::function<void()> changed);
 
-  // Whether it has a session file that says what it waits for now.
+  // Whether it has a session file that says now what it waits for.
   static bool may_claim(const wire::Agent& agent);
 
-  // It has come, or is in another state: what it said before counts no more.
+  // It is new, or in another state: its earlier claims no longer count.
   void begin(const wire::Agent& agent);
-  // The daemon has told of it again, or its title has changed.
+  // The daemon has reported it again, or its title has changed.
   void update(const wire::Agent& agent, TitleSays title);
-  // Its terminal was read: that may have answered what it asks.
+  // Its terminal was read: that may have answered its question.
   void on_input(const wire::Agent& agent);
   void forget(const ProcessId& id) { claims_.erase(id); }
 
   WaitsFor of(const ProcessId& id) const;
-  // Whether it says that it wants more than the next prompt.
+  // Whether it claims to want more than the next prompt.
   bool asks(const ProcessId& id) const { return !what_asks(of(id)).empty(); }
 
  private:
-  // When to read the file after a change or a key: an agent writes it in its own time, and may be
-  // in the midst of it.
+  // When to read the file after a change or a key. The agent writes the file at a time of its own,
+  // and may just be writing it.
   static constexpr std::array<Nanoseconds, 3> delays = {
       std::chrono::milliseconds(300), std::chrono::seconds(1), std::chrono::seconds(3)};
 
   struct Claim {
     WaitsFor waits_for = WaitsFor::unknown;
-    Nanoseconds expected{};  // from then on it may say another thing
+    Nanoseconds expected{};  // from then on, it may say something else
     size_t reads = delays.size();
   };
 

@@ -15,9 +15,9 @@ namespace {
 
 using nlohmann::json;
 
-// Some 500 bytes are usual.
+// Usually it has about 500 bytes.
 constexpr size_t max_file_bytes = 16UL * 1024;
-// A launcher's descendants that are looked at.
+// How many descendants of a launcher are examined.
 constexpr size_t max_processes = 16;
 
 std::string text(const json& object, const char* key) {
@@ -42,9 +42,9 @@ WaitsFor parse_claude_status(std::string_view content, const ProcessId& id) {
 
 namespace {
 
-// What was found out of the file at `path`, which is the user's: it may be anything.
+// Reads the file at `path`. It belongs to the user, so it may be anything.
 std::string content_of(const std::string& path) {
-  // A fifo or a device in its place must not hold up the bridge.
+  // A FIFO or a device in its place must not block the bridge.
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat about {};
   if (!file || fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode)) return "";
@@ -55,7 +55,7 @@ std::string content_of(const std::string& path) {
 }
 
 WaitsFor of_process(const Proc& proc, const ProcessId& id, const std::string& directory) {
-  // In a container of its own it knows itself by another id.
+  // In a container of its own, it knows another id of itself.
   const pid_t own = proc.innermost_pid(id.pid).value_or(id.pid);
   return parse_claude_status(content_of(directory + "/sessions/" + std::to_string(own) + ".json"),
                              {.pid = own, .start_ticks = id.start_ticks});
@@ -66,7 +66,7 @@ WaitsFor of_process(const Proc& proc, const ProcessId& id, const std::string& di
 WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id) {
   const auto variables = proc.environment(id.pid, {"CLAUDE_CONFIG_DIR", "HOME"});
   const std::string directory = variables[0].empty() ? variables[1] + "/.claude" : variables[0];
-  // It may have been found by a launcher that stays its parent: pnpm's, say.
+  // The agent may have been recognized by a launcher that remains its parent, for example pnpm.
   std::deque<ProcessId> processes{id};
   for (size_t looked_at = 0; !processes.empty() && looked_at < max_processes; ++looked_at) {
     const ProcessId process = processes.front();

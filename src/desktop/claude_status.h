@@ -17,7 +17,8 @@ namespace ebpf_ai_monitor {
 
 WaitsFor parse_claude_status(std::string_view json, const ProcessId& id);
 
-// unknown: no file, not readable, or not of this process or of one that it has started.
+// unknown: there is no file, it cannot be read, or it belongs neither to this process nor to one
+// that it has started.
 WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id);
 
 }  // namespace ebpf_ai_monitor

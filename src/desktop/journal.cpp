@@ -1,4 +1,4 @@
-// Else libsystemd's macros add where in the source each entry was made.
+// Without this, libsystemd's macros add the place in the source to each entry.
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "desktop/journal.h"
 
@@ -16,10 +16,10 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// Of these entries alone; as systemd-id128(1) makes them.
+// The id of these entries, as systemd-id128(1) makes ids.
 constexpr const char* message_id = "b39eda0b15104c6f9ebb4a8d3b6c2f71";
-constexpr double microseconds = 1e6;  // a second
-constexpr double longest = 1e9;       // seconds of a state: 30 years
+constexpr double microseconds = 1e6;  // in microseconds: a second
+constexpr double longest = 1e9;       // the longest time in a state, in seconds: 30 years
 
 struct CloseJournal {
   void operator()(sd_journal* journal) const { sd_journal_close(journal); }

@@ -1,6 +1,6 @@
-// The states that agents were in, in the journal of systemd: written by their user's bridge, read
-// by `history`. As with all that a user's processes log, the user, root and the journal's own
-// groups read it, and no other user does.
+// The states that agents were in, in the journal of systemd. Their user's bridge writes them, and
+// `history` reads them. Like everything that a user's processes log, only this user, root and the
+// journal's own groups can read them.
 #pragma once
 
 #include <sys/types.h>
@@ -14,11 +14,11 @@
 
 namespace ebpf_ai_monitor {
 
-// Of one that has ended just now. Without a journal, nothing.
+// For a state that has just ended. Without a journal, does nothing.
 void write_to_journal(const PastState& state, pid_t pid);
 
-// All that ended after `since` (Unix seconds): a user's own; of anyone for root. `directory`: that
-// of other journal files than this machine's. The error says why there is nothing to read.
+// All states that ended after `since` (Unix seconds): the user's own; for root, those of all users.
+// `directory`: journal files other than this machine's. The error says why nothing can be read.
 Result<std::vector<PastState>> read_journal(double since,
                                             const std::optional<std::string>& directory);
 

@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 constexpr const char* service = "org.freedesktop.Notifications";
 constexpr const char* object = "/org/freedesktop/Notifications";
 constexpr const char* application = "ebpf-ai-monitor";
-// No name of the Icon Naming Specification is closer. swaync shows a sign for "missing" where it
-// does not find one; mako and dunst show none.
+// No name of the Icon Naming Specification fits better. If swaync does not find an icon, it shows a
+// sign for "missing"; mako and dunst show none.
 constexpr const char* fallback_icon = "utilities-terminal";
 constexpr const char* crash_icon = "dialog-error";
 
@@ -37,7 +37,7 @@ const char* error_of(sd_bus_message* reply) {
   return error->message ? error->message : error->name;
 }
 
-// There is no server (any more), as the bus says it.
+// The bus says that there is no server, or no longer one.
 bool says_no_server(sd_bus_message* reply) {
   constexpr std::array names = {SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                 SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_DISCONNECTED};
@@ -45,7 +45,7 @@ bool says_no_server(sd_bus_message* reply) {
       names, [&](const char* name) { return sd_bus_message_is_method_error(reply, name) > 0; });
 }
 
-// Where the Icon Theme Specification has what fits into any theme.
+// The directory in which the Icon Theme Specification keeps icons for all themes.
 std::vector<std::string> icon_directories(const std::string& home) {
   std::vector<std::string> directories;
   for (const auto& data : {home + "/.local/share", std::string("/usr/local/share"),
@@ -54,7 +54,7 @@ std::vector<std::string> icon_directories(const std::string& home) {
   return directories;
 }
 
-// The path of the first icon that exists; "": none does.
+// The path of the first icon that exists; empty: none does.
 std::string path_of_icon(std::initializer_list<std::string> names,
                          const std::vector<std::string>& directories) {
   for (const std::string& name : names) {
@@ -67,7 +67,7 @@ std::string path_of_icon(std::initializer_list<std::string> names,
   return "";
 }
 
-// A path, or a name that every theme has: a server without a theme shows paths alone.
+// A path, or a name that every theme has: a server without a theme can only show a path.
 std::string icon_of(const Notification& notification, const std::vector<std::string>& directories) {
   if (notification.occasion == Occasion::crash) {
     const std::string path = path_of_icon({"ebpf-ai-monitor-crashed"}, directories);
@@ -76,7 +76,7 @@ std::string icon_of(const Notification& notification, const std::vector<std::str
   if (notification.agent.empty()) return fallback_icon;
   const AgentProfile& profile = profile_of(notification.agent);
   const bool is_generic = profile.badge_source == generic_badge_source;
-  // What its user has put there, before our own.
+  // What its user has put there comes before the program's own icons.
   const std::string path = path_of_icon(
       {is_generic ? notification.agent : profile.badge_source, profile.icon}, directories);
   return path.empty() ? fallback_icon : path;
@@ -169,10 +169,10 @@ int NotificationClient::open_bus() {
   };
   int result = sd_bus_set_address(bus, ("unix:path=" + socket_).c_str());
   if (result >= 0) result = sd_bus_set_bus_client(bus, true);
-  // A bus that is not there yet is waited for: sd-bus watches the directory.
+  // If there is no bus yet, sd-bus watches the directory until there is one.
   if (result >= 0) result = sd_bus_set_watch_bind(bus, true);
   if (result >= 0) result = sd_bus_set_connected_signal(bus, true);
-  // Else sd-bus would wait, at the end, until everything is sent.
+  // Otherwise sd-bus would wait at the end until everything is sent.
   if (result >= 0) result = sd_bus_set_close_on_exit(bus, false);
   if (result >= 0) result = sd_bus_set_method_call_timeout(bus, UINT64_MAX);
   if (result >= 0) result = sd_bus_attach_event(bus, loop_.get(), SD_EVENT_PRIORITY_NORMAL);
@@ -189,7 +189,7 @@ int NotificationClient::open_bus() {
         "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
         "arg0='org.freedesktop.Notifications'",
         call<&NotificationClient::on_owner_changed>);
-  // Also what dunst sends to this connection alone; who sent it is looked at on arrival.
+  // Also the signals that dunst sends only to this connection; the sender is checked on arrival.
   if (result >= 0)
     result = match(
         "type='signal',path='/org/freedesktop/Notifications',"
@@ -205,7 +205,7 @@ void NotificationClient::disconnect() {
   connect_deadline_->disarm();
 }
 
-// From within sd-bus's own work, too: the connection is freed later.
+// This may be called from within sd-bus, so the connection is freed later.
 void NotificationClient::on_lost(const std::string& why) {
   connect_deadline_->disarm();
   report("the session bus at " + socket_, why.c_str());
@@ -228,14 +228,14 @@ void NotificationClient::forget_server() {
   server_.clear();
   capabilities_.clear();
   for (auto& [key, entry] : entries_) {
-    // What was closed stays closed.
+    // A closed notification stays closed.
     if (entry.id != 0 || (call_ && key == notifying_)) entry.sent = false;
     entry.id = 0;
   }
   call_.reset();
 }
 
-// The bus starts a server that can be started so.
+// The bus starts a server if it can be started in this way.
 void NotificationClient::ask_capabilities() {
   sd_bus_slot* slot = nullptr;
   const int result =
@@ -273,7 +273,8 @@ void NotificationClient::on_owner_changed(sd_bus_message* signal) {
   const char* after = nullptr;
   if (sd_bus_message_read(signal, "sss", &name, &before, &after) < 0 || after == server_) return;
   forget_server();
-  // None: the next one is waited for. Who ends a server does not want the bus to start it again.
+  // There is no server: wait for the next one. A user who ends a server does not want the bus to
+  // start it again.
   no_server_ = *after == '\0';
   proceed();
 }
@@ -285,8 +286,8 @@ SdBusMessage NotificationClient::notify_message(const Entry& entry) const {
   const bool actions = notification.focusable && capabilities_.contains("actions");
   const std::string category = "x-ebpf-ai-monitor." + std::string(name_of(notification.occasion));
   const int urgency = notification.critical ? Urgency::critical : Urgency::normal;
-  // A question stays until it is answered or seen. All else, as long as the server's user has set
-  // it to: what lasts is the badge.
+  // A question stays until it is answered or seen. For all else, the user's settings of the server
+  // decide: the badge stays.
   const int expires = notification.occasion == Occasion::question ? 0 : -1;
   const std::string icon = icon_of(notification, icon_directories_);
 
@@ -330,8 +331,8 @@ void NotificationClient::on_notified(sd_bus_message* reply) {
   if (const char* error = error_of(reply)) {
     report(service, error);
   } else if (const auto entry = entries_.find(notifying_); entry != entries_.end()) {
-    // Not always the one that was to be replaced: mako and swaync have a new one then, if the user
-    // has just closed that.
+    // Not always the one that should be replaced: if the user has just closed that one, mako and
+    // swaync create a new one.
     if (sd_bus_message_read(reply, "u", &entry->second.id) < 0) entry->second.id = 0;
   }
   proceed();
@@ -343,13 +344,13 @@ void NotificationClient::close(uint32_t id) const {
                                                         object, service, "CloseNotification") < 0)
     return;
   const SdBusMessage owned(message);
-  // It fails where the user was faster.
+  // This fails if the user was faster.
   sd_bus_message_set_expect_reply(message, false);
   if (sd_bus_message_append(message, "u", id) >= 0) sd_bus_send(bus_.get(), message, nullptr);
 }
 
-// An ActivationToken is of no use here: only a Wayland client could hand it in, for a surface of
-// its own, and Sway's IPC gives a window the focus without one.
+// An ActivationToken would not help: only a Wayland client could use it, for a surface of its own;
+// and Sway's IPC gives a window the focus without one.
 void NotificationClient::on_server_signal(sd_bus_message* signal) {
   const char* sender = sd_bus_message_get_sender(signal);
   uint32_t id = 0;

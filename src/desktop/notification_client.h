@@ -1,4 +1,5 @@
-// The user's notification server, over their session bus: Desktop Notifications Specification 1.2.
+// A client of the user's notification server, over their session bus: Desktop Notifications
+// Specification 1.2.
 #pragma once
 
 #include <functional>
@@ -13,32 +14,33 @@
 
 namespace ebpf_ai_monitor {
 
-// Never blocks, whatever the bus or the server does or does not do; so sd-bus, and not sdbus-c++:
-// to connect and to subscribe, that waits for the bus's answer (1.x and 2.x alike).
+// It never blocks, whatever the bus or the server does. Therefore it uses sd-bus, not sdbus-c++,
+// which waits for the bus's answer when it connects and subscribes (both 1.x and 2.x).
 //
-// Connects when there is something to show, and stays connected. One call at a time is under way,
-// without a time-out: a server that hangs has one notification to show when it goes on, and is
-// told the newest state then. What a server that has ended has shown is shown again by the next.
+// It connects when there is something to show, and stays connected. Only one call is in progress at
+// a time, without a time-out: a server that hangs has only one notification to show when it
+// continues, and then gets the newest state. What a server has shown that has ended is shown again
+// by the next one.
 class NotificationClient {
  public:
   using Key = Notifications::Key;
 
-  // Called from the loop, of what its user has done.
+  // Called from the loop, when its user has done something.
   struct Callbacks {
     std::function<void(Key)> clicked;
     std::function<void(Key)> dismissed;
   };
 
-  // The bus listens at `socket`; icons may be in `home`.
+  // The bus listens at `socket`; `home` may contain icons.
   NotificationClient(EventLoop& loop, std::string socket, const std::string& home,
                      Callbacks callbacks);
   NotificationClient(const NotificationClient&) = delete;
   NotificationClient& operator=(const NotificationClient&) = delete;
 
-  // What shall be shown: shows, replaces and closes accordingly. What its user or the server has
-  // closed is not shown again.
+  // Sets what should be shown: shows, replaces and closes notifications accordingly. What its user
+  // or the server has closed is not shown again.
   void update(const std::map<Key, Notification>& wanted);
-  // Whether the server still has to answer what it was sent.
+  // Whether the server has not answered everything yet.
   bool notifying() const { return call_ && notifying_ != 0; }
 
  private:
@@ -46,17 +48,17 @@ class NotificationClient {
     Notification notification;
     bool wanted = true;
     bool sent = false;
-    uint32_t id = 0;  // the server's; 0: not shown, or closed
+    uint32_t id = 0;  // the server's number; 0: not shown, or closed
   };
 
   void connect();
   int open_bus();
   void disconnect();
   void on_lost(const std::string& why);
-  // The server has ended, or is another one.
+  // The server has ended, or has been replaced.
   void forget_server();
 
-  // Does what is due next, if anything is.
+  // Does what is due next, if there is anything.
   void proceed();
   bool has_unsent() const;
   void ask_capabilities();
@@ -70,7 +72,7 @@ class NotificationClient {
   void on_server_signal(sd_bus_message* signal);
   void report(const std::string& what, const char* why);
 
-  // As a callback of sd-bus, whose user data is the client.
+  // For callbacks of sd-bus, whose user data is the client.
   template <auto method>
   static int call(sd_bus_message* message, void* client, sd_bus_error*) {
     (static_cast<NotificationClient*>(client)->*method)(message);
@@ -84,15 +86,15 @@ class NotificationClient {
   std::map<Key, Entry> entries_;
 
   SdBus bus_;
-  std::string server_;      // its unique name; "": not known, or there is none
-  bool no_server_ = false;  // none was to be had; a new one announces itself
+  std::string server_;      // its unique name; empty: not known, or there is none
+  bool no_server_ = false;  // there is none; a new one announces itself
   std::set<std::string> capabilities_;
-  SdBusSlot call_;     // the one under way
-  Key notifying_ = 0;  // what it is about; 0: the capabilities
+  SdBusSlot call_;     // the call in progress
+  Key notifying_ = 0;  // the subject of that call; 0: the capabilities
   std::string reported_;
   Nanoseconds retry_delay_;
   EventSourcePtr connect_timer_;     // when to try again
-  EventSourcePtr connect_deadline_;  // the bus has not answered until then
+  EventSourcePtr connect_deadline_;  // the bus has not answered in time
 };
 
 }  // namespace ebpf_ai_monitor

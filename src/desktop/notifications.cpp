@@ -16,16 +16,17 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// Those of crashed agents stay until their user has come: but not without end.
+// Those of crashed agents stay until their user has come, but only so many.
 constexpr size_t max_shown = 100;
 // More than these become one.
 constexpr size_t max_single = 3;
 constexpr Notifications::Key key_of_all = 1;
-// Of that one.
+// The key of that one.
 constexpr size_t max_lines = 10;
-// Columns of a project's or a tmux window's name: a notification has room for a line or two.
+// The columns for the name of a project or a tmux window: a notification has room for a line or
+// two.
 constexpr size_t max_name = 80;
-// The last comes a thousand times as late as the first.
+// The last reminder comes after a thousand times the first delay.
 constexpr int max_reminders = 10;
 
 constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -79,8 +80,8 @@ void Notifications::update(std::vector<NotificationAgent> agents,
   for (auto& agent : agents) by_id[agent.id] = &agent;
   forget_what_is_over(by_id, looked_at);
   for (auto& [key, shown] : shown_) {
-    // It may be in another window by now, or have said what it waits for. A click leads to where it
-    // was last.
+    // It may be in another window by now, or have said what it waits for. A click leads to its last
+    // window.
     if (const auto found = by_id.find(shown.agent.id); found != by_id.end()) {
       const int64_t window = shown.agent.window;
       shown.agent = *found->second;
@@ -105,7 +106,7 @@ void Notifications::forget_what_is_over(const std::map<ProcessId, NotificationAg
   std::erase_if(keys_, [&](const auto& entry) {
     return !agents.contains(entry.first) && !shown_.contains(entry.second);
   });
-  // A pane's crash may have been out of view in a window with the focus.
+  // The pane of the agent that crashed may have been hidden in a window with the focus.
   const auto is_looked_at = [&](const Shown& shown) {
     return shown.agent.window != 0 && looked_at.contains(shown.agent.window);
   };
@@ -121,13 +122,13 @@ void Notifications::forget_what_is_over(const std::map<ProcessId, NotificationAg
   });
 }
 
-// Whether it has come to wait, or has begun to ask in its wait, and its user is to be told.
+// Whether it has begun to wait, or to ask during its wait, and its user should be notified of that.
 void Notifications::judge(const NotificationAgent& agent, nanoseconds now) {
   const bool is_old = !started_ && agent.since <= news_since_;
   if (agent.state != State::waiting || (!is_old && !agent.settled)) return;
   Wait& wait = waits_[agent.id];
   const bool is_new = wait.since != agent.since;
-  // What a question interrupts is one piece of work.
+  // Work that a question interrupts counts as one piece of work.
   if (is_new)
     wait = {.since = agent.since,
             .worked = agent.worked + (wait.asks() ? wait.worked : 0),
@@ -135,9 +136,9 @@ void Notifications::judge(const NotificationAgent& agent, nanoseconds now) {
   const WaitsFor before = std::exchange(wait.claimed, agent.waits_for);
   if (is_old) wait.told = wait.question_told = true;
   if (wait.claimed == WaitsFor::prompt) wait.question_told = false;
-  // It only says now what it has waited for since it was told of.
+  // It only says now what it has been waiting for since the notification.
   if (wait.asks() && wait.told && before == WaitsFor::unknown) wait.question_told = true;
-  // In view, it is seen in a moment; if its user leaves before that, it was not.
+  // If it is visible, it will be seen in a moment; if its user leaves before that, it was not seen.
   if (agent.unseen == 0 || agent.in_view) return;
   const bool is_long = wait.worked >= static_cast<double>(rules_.notify_after);
   if (wait.asks() ? wait.question_told
@@ -162,7 +163,8 @@ void Notifications::show(const NotificationAgent& agent, double worked, std::opt
   if (shown_.size() > max_shown) shown_.erase(shown_.begin());
 }
 
-// Many are one until none is left: two of what was one would be told twice.
+// One notification for many stays until none is left; otherwise two agents of it would be notified
+// twice.
 void Notifications::sum_up_many() {
   const auto shown = static_cast<size_t>(
       std::ranges::count_if(shown_, [](const auto& entry) { return !entry.second.dismissed; }));
@@ -200,7 +202,7 @@ Occasion Notifications::occasion_of(const Shown& shown) {
   return what_asks(shown.agent.waits_for).empty() ? Occasion::end : Occasion::question;
 }
 
-// All text that a notification has is chosen here and in summary().
+// This function and summary() choose all text of a notification.
 Notification Notifications::notification_of(const Shown& shown) const {
   const NotificationAgent& agent = shown.agent;
   const bool is_reminder = shown.reminders > 0;
@@ -233,7 +235,7 @@ Notification Notifications::notification_of(const Shown& shown) const {
 Notification Notifications::summary() const {
   const std::vector<const Shown*> sorted = by_need();
   Notification all = notification_of(*sorted.front());
-  all.number = last_number_;  // each new one is news of it
+  all.number = last_number_;  // each new agent is news for it
   if (sorted.size() == 1) return all;
   all.agent.clear();
   all.project.clear();
@@ -269,7 +271,7 @@ const NotificationAgent* Notifications::agent(Key key) const {
   return found == shown_.end() ? nullptr : &found->second.agent;
 }
 
-// Each comes after twice the time of the one before.
+// Each delay is twice as long as the one before.
 std::optional<nanoseconds> Notifications::reminder_due(const Shown& shown) const {
   if (rules_.remind_after == 0 || shown.crash || shown.dismissed ||
       shown.reminders == max_reminders)

@@ -1,4 +1,4 @@
-// Of what a user is told, when, and until when. Pure: no clock, no bus.
+// Which notifications a user gets, when, and until when. Pure: no clock, no bus.
 #pragma once
 
 #include <chrono>
@@ -18,36 +18,38 @@
 
 namespace ebpf_ai_monitor {
 
-// An agent, as its user's desktop has it.
+// An agent, as its user's desktop knows it.
 struct NotificationAgent {
   ProcessId id;
-  std::string agent;  // the name it was matched by
+  std::string agent;  // the name by which it was recognized
   std::string project;
-  std::string tmux;                    // "session:window" where it is in tmux, or ""
-  std::vector<TmuxStep> tmux_steps{};  // to its pane
+  std::string tmux;                    // "session:window" if it is in tmux, or empty
+  std::vector<TmuxStep> tmux_steps{};  // how to switch to its pane
   State state = State::unknown;
   WaitsFor waits_for = WaitsFor::unknown;
-  double since = 0;               // Unix seconds of the change to `state`
-  double worked = 0;              // seconds of the work that this wait ended
-  uint32_t unseen = 0;            // completions that its user has not seen yet
-  bool after_background = false;  // it has spoken by itself, of what ended in the background
-  int64_t window = 0;             // Sway container id, 0: none is known
-  bool settled = true;            // its window has been looked for
-  bool in_view = false;           // its user sees it, or has seen it since the last update
+  double since = 0;     // Unix seconds of the change to `state`
+  double worked = 0;    // seconds of the work that this wait ended
+  uint32_t unseen = 0;  // completions that its user has not seen
+  bool after_background =
+      false;             // it has drawn by itself, because something ended in the background
+  int64_t window = 0;    // Sway container id, 0: not known
+  bool settled = true;   // the search for its window is over
+  bool in_view = false;  // its user sees it, or has seen it since the last update
 };
 
 // How a process ended.
 struct Ending {
   int exit_code = 0;
-  int exit_signal = 0;  // 0: it exited
+  int exit_signal = 0;  // 0: it has exited
 };
 
-// An agent that was ended as its user or their session ends programs has not crashed: by Ctrl-C
-// (SIGINT), Ctrl-\ (SIGQUIT), a closed terminal (SIGHUP), a plain kill or the end of the session
-// (SIGTERM); or by the exit status that shells and Node programs make of these, 128 and the signal.
+// An agent has not crashed if it was ended as users or sessions end programs: by Ctrl-C (SIGINT),
+// Ctrl-\ (SIGQUIT), a closed terminal (SIGHUP), a plain kill or the end of the session (SIGTERM);
+// or if it has exited with the status that shells and Node programs make of these: 128 plus the
+// signal.
 bool is_crash(const Ending& ending);
 
-// What a notification is about, the neediest first.
+// The kinds of notifications, the most urgent first.
 enum class Occasion { question, crash, end };
 
 // "asks", "crashed", "ready": for programs.
@@ -56,12 +58,12 @@ std::string_view name_of(Occasion occasion);
 struct Notification {
   std::string summary = {};
   std::string body = {};   // plain text
-  std::string agent = {};  // by its name there may be an icon; "": it is about several
+  std::string agent = {};  // the agent, which may have an icon; empty: several agents
   std::string project = {};
   Occasion occasion = Occasion::end;
-  bool critical = false;   // as the specification has it
-  bool focusable = false;  // there is a window to show
-  // Of a notification with the same number, this is the newer text: there is nothing new to tell.
+  bool critical = false;   // a value of the specification
+  bool focusable = false;  // there is a window to go to
+  // If a notification with the same number is shown, this is only a newer text for it, and no news.
   uint64_t number = 0;
 
   bool operator==(const Notification&) const = default;
@@ -71,30 +73,32 @@ class Notifications {
  public:
   using Key = uint64_t;
 
-  // At any time: what is shown stays.
+  // May be called at any time: what is shown stays.
   void set_rules(const NotificationRules& rules) { rules_ = rules; }
-  // What has waited since before this time (Unix seconds) is old at the first update: whoever was
-  // here before has told it.
+  // An agent that has waited since before this time (Unix seconds) is no news at the first update:
+  // the previous bridge was responsible for it.
   void set_news_since(double time) { news_since_ = time; }
 
-  // All agents there are, and the windows that have been looked at since the last update.
+  // All agents, and the windows that were looked at since the last update.
   void update(std::vector<NotificationAgent> agents, const std::set<int64_t>& looked_at,
               std::chrono::nanoseconds now);
-  // An agent has crashed while it worked, out of view; it is not among the agents any more.
+  // An agent has crashed while it worked and was not visible. It is no longer among the agents.
   void crashed(const NotificationAgent& agent, const Ending& ending, std::chrono::nanoseconds now);
-  // Its user has taken note: of the neediest, where it is about several.
+  // Its user has taken note of it; if it is about several agents, of the one that needs its user
+  // most.
   void drop(Key key);
   // Its user has closed it, and wants no reminder.
   void dismiss(Key key);
 
-  // What shall be shown now: one an agent, whose key stays with it; or one for all of them, where
-  // they are many.
+  // What should be shown now: one notification for each agent, with a key that stays the same; or,
+  // if there are many, one for all of them.
   std::map<Key, Notification> wanted() const;
-  // Those of the windows that have something to show.
+  // The windows that should be marked as urgent.
   std::set<int64_t> windows() const;
-  // Whom it is about, the neediest of several; null: there is none. The agent may have ended.
+  // The agent that it is about; of several, the one that needs its user most; null: there is none.
+  // The agent may have ended.
   const NotificationAgent* agent(Key key) const;
-  // When to update at the latest.
+  // When the next update is needed at the latest.
   std::optional<std::chrono::nanoseconds> deadline() const;
 
  private:
@@ -105,17 +109,17 @@ class Notifications {
     double worked = 0;  // seconds, since its user last asked for something
     uint64_t number = 0;
     int reminders = 0;
-    bool looked_away = false;  // its window had no focus since
+    bool looked_away = false;  // its window has not had the focus since
     bool dismissed = false;
   };
-  // The present wait of an agent, as far as its user was to be told of it.
+  // The present wait of an agent, and which notifications it has caused.
   struct Wait {
     double since = 0;  // Unix seconds
     WaitsFor claimed = WaitsFor::unknown;
     double worked = 0;              // seconds, since its user last asked for something
-    bool follows_question = false;  // the work before was a question's
-    bool told = false;              // that it waits
-    bool question_told = false;     // that it asks
+    bool follows_question = false;  // the work before it followed a question
+    bool told = false;              // notified that it waits
+    bool question_told = false;     // notified that it asks
     bool asks() const { return !what_asks(claimed).empty(); }
   };
 
@@ -128,7 +132,7 @@ class Notifications {
   static Occasion occasion_of(const Shown& shown);
   Notification notification_of(const Shown& shown) const;
   Notification summary() const;
-  // Without what its user has dismissed.
+  // Without those that its user has dismissed.
   std::vector<const Shown*> by_need() const;
   std::optional<std::chrono::nanoseconds> reminder_due(const Shown& shown) const;
 
@@ -138,8 +142,8 @@ class Notifications {
   std::map<ProcessId, Wait> waits_;
   std::map<ProcessId, Key> keys_;
   std::map<Key, Shown> shown_;
-  bool summed_up_ = false;  // all that is shown is one notification
-  Key last_key_ = 1;        // that of the one for all
+  bool summed_up_ = false;  // everything is in one notification
+  Key last_key_ = 1;        // the key of that notification
   uint64_t last_number_ = 0;
 };
 

@@ -13,10 +13,10 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// A request to a server in the net takes seconds where that is slow.
+// A request to a server on the internet may take seconds.
 constexpr Nanoseconds ends_within = std::chrono::seconds(30);
 
-// That of this process, and what there is to tell.
+// The environment of this process, and the variables about the notification.
 std::vector<std::string> environment_of(const Notification& notification) {
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable)
@@ -56,7 +56,7 @@ void NotifyCommand::update(const std::string& program,
     told->second = notification.number;
     waiting_[key] = notification;
   }
-  // What comes while there is none is not told later.
+  // Notifications that come while there is no program are not reported later.
   if (program_.empty()) waiting_.clear();
   run_next();
 }
@@ -76,7 +76,7 @@ void NotifyCommand::run_next() {
 }
 
 void NotifyCommand::on_end(const siginfo_t& info) {
-  // It is not reaped before this returns: the number is still its group's.
+  // The child is not reaped before this returns, so the number still belongs to its group.
   kill(-child_, SIGKILL);
   child_ = 0;
   deadline_->disarm();

@@ -12,8 +12,8 @@
 
 namespace ebpf_ai_monitor {
 
-// What there is to tell is in the program's environment (docs/notifications.md). One runs at a
-// time; one that does not end is killed. What fails is logged.
+// The program's environment describes the notification (docs/notifications.md). One program runs at
+// a time; one that does not end is killed. Errors are logged.
 class NotifyCommand {
  public:
   explicit NotifyCommand(EventLoop& loop);
@@ -21,8 +21,8 @@ class NotifyCommand {
   NotifyCommand(const NotifyCommand&) = delete;
   NotifyCommand& operator=(const NotifyCommand&) = delete;
 
-  // `program`: its path, "": there is none. `wanted`: all that is to be shown now; what is over
-  // before its turn comes is left out.
+  // `program`: its path; empty: there is none. `wanted`: all notifications that should be shown
+  // now; one that is over before its turn is left out.
   void update(const std::string& program, const std::map<Notifications::Key, Notification>& wanted);
 
  private:
@@ -31,9 +31,9 @@ class NotifyCommand {
 
   EventLoop& loop_;
   std::string program_;
-  std::map<Notifications::Key, uint64_t> told_;  // the number of each
+  std::map<Notifications::Key, uint64_t> told_;  // the number of each notification
   std::map<Notifications::Key, Notification> waiting_;
-  pid_t child_ = 0;  // leads a process group; 0: none runs
+  pid_t child_ = 0;  // it leads a process group; 0: none runs
   EventSourcePtr child_source_;
   EventSourcePtr deadline_;
 };

@@ -17,11 +17,11 @@ constexpr const char* manager_path = "/org/freedesktop/login1";
 constexpr const char* manager = "org.freedesktop.login1.Manager";
 constexpr const char* session_interface = "org.freedesktop.login1.Session";
 constexpr Nanoseconds retry_interval = 30s;
-// Several properties change together.
+// Waits a little, because several properties change together.
 constexpr Nanoseconds asked_after = 20ms;
 constexpr size_t max_sessions = 64;
 
-// Those of Sway and its relatives, by the comm that the kernel keeps.
+// The lockers of Sway and its relatives, by their comm.
 constexpr std::array<std::string_view, 7> lockers = {"swaylock", "gtklock", "hyprlock", "waylock",
                                                      "schlock",  "i3lock",  "physlock"};
 
@@ -29,7 +29,7 @@ bool is_graphical(std::string_view type) {
   return type == "wayland" || type == "x11" || type == "mir";
 }
 
-// The value in a variant of a message; as it was, where it is of another type.
+// The value in a variant of a message; unchanged if it has another type.
 void read_value(sd_bus_message* message, bool& value) {
   int read = 0;
   if (sd_bus_message_read(message, "v", "b", &read) >= 0) value = read != 0;
@@ -56,7 +56,7 @@ bool Presence::is_found_away() {
   return is_away();
 }
 
-// No event tells of its beginning; of its end, its pidfd does.
+// No event reports its start; its pidfd reports its end.
 void Presence::find_locker() {
   for (const pid_t pid : proc_.processes()) {
     const auto stat = proc_.stat(pid);
@@ -91,10 +91,10 @@ int Presence::open_bus() {
   const char* address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
   result = sd_bus_set_address(bus, address ? address : "unix:path=/run/dbus/system_bus_socket");
   if (result >= 0) result = sd_bus_set_bus_client(bus, true);
-  // Else sd-bus would wait, at the end, until everything is sent.
+  // Otherwise sd-bus would wait at the end until everything is sent.
   if (result >= 0) result = sd_bus_set_close_on_exit(bus, false);
   if (result >= 0) result = sd_bus_attach_event(bus, loop_.get(), SD_EVENT_PRIORITY_NORMAL);
-  // Freed later: this may be within its own work.
+  // Freed later, because this may be called from within it.
   const auto lost = [](sd_bus_message*, void* self, sd_bus_error*) {
     static_cast<Presence*>(self)->retry_timer_->arm(monotonic_now() + retry_interval);
     return 0;
@@ -190,7 +190,7 @@ void Presence::on_properties(Session& session, sd_bus_message* reply) {
   if (is_last) conclude();
 }
 
-// A session without a display (ssh, a console) says nothing of who sits before Sway.
+// A session without a display (ssh, a console) does not say whether somebody sits in front of Sway.
 void Presence::conclude() {
   const auto is_graphical = [](const auto& entry) { return entry.second.graphical; };
   const auto is_there = [](const auto& entry) {

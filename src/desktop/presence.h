@@ -1,5 +1,5 @@
-// Whether its user is there to see anything: not while the session is locked, idle or another one
-// has the seat.
+// Whether its user is there to see anything. The user is not if the session is locked or idle, or
+// if another session has the seat.
 #pragma once
 
 #include <sys/types.h>
@@ -15,20 +15,20 @@
 
 namespace ebpf_ai_monitor {
 
-// Asks logind, over the system bus as its user, what it knows of the user's graphical sessions:
-// org.freedesktop.login1(5), LockedHint, IdleHint and Active. Not every locker tells logind, so
-// lockers are looked for among the user's processes, too. Never blocks; without a bus or logind the
-// processes alone tell.
+// Asks logind, over the system bus and as its user, about the user's graphical sessions:
+// org.freedesktop.login1(5), LockedHint, IdleHint and Active. Not every locker notifies logind, so
+// it also looks for lockers among the user's processes. It never blocks. Without a bus or logind,
+// only the processes count.
 class Presence {
  public:
-  // `changed`, from the loop: it may have become another than before.
+  // `changed` is called from the loop when the answer may have changed.
   Presence(EventLoop& loop, const Proc& proc, uid_t user, std::function<void()> changed);
   Presence(const Presence&) = delete;
   Presence& operator=(const Presence&) = delete;
 
-  // As far as is known: by what logind has said, and while a locker runs that was found.
+  // As far as is known: according to logind, and to the lockers that were found running.
   bool is_away() const { return away_ || locker_; }
-  // Looks for a locker first, where nothing is known: a walk through /proc.
+  // If no locker is known, looks for one first, which is a walk through /proc.
   bool is_found_away();
 
  private:
@@ -56,7 +56,7 @@ class Presence {
   bool away_ = false;
   SdBus bus_;
   SdBusSlot list_;
-  std::map<std::string, Session> sessions_;  // the user's, by object path
+  std::map<std::string, Session> sessions_;  // the user's sessions, by object path
   EventSourcePtr ask_timer_;
   EventSourcePtr retry_timer_;
   UniqueFd locker_;  // a pidfd; none: no locker is known to run

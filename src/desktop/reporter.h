@@ -1,4 +1,4 @@
-// What the daemon is told, and what it has been told by now.
+// Reports to the daemon, and remembers what it has reported.
 #pragma once
 
 #include <cstdint>
@@ -20,21 +20,21 @@ class Reporter {
  public:
   explicit Reporter(DaemonLink& link) : link_(link) {}
 
-  // An agent has come, or is in another state. `may_claim`: what it waits for is then told in any
-  // case; what the daemon knew was of the wait before.
+  // An agent is new, or is in another state. If `may_claim`, what it waits for is reported in any
+  // case, because the daemon's knowledge is about the wait before.
   void begin(const ProcessId& id, bool may_claim);
   void forget(const ProcessId& id) { agents_.erase(id); }
 
-  // Each tells what the daemon does not know yet. False: the link is full. It says when it is not;
-  // then the newest is to be told.
+  // Each of these reports only what the daemon does not know yet. False: the link is full. It will
+  // say when it is not; then report the newest state.
   bool tell_inputs(bool wanted);
   bool tell_place(const ProcessId& id, const ResolverAnswer& place);
   bool tell_waits_for(const ProcessId& id, WaitsFor waits_for);
   bool tell_ties(const std::vector<wire::Tie>& ties, uint64_t version);
-  // Of the ties that it knows.
+  // From the ties that it knows.
   uint64_t ties_version() const { return ties_version_; }
   bool tell_seen(const ProcessId& id);
-  // The next two are lost if the link is full: the next change will be told.
+  // The next two are lost if the link is full: the next change will be reported.
   void ask_who_writes(int64_t window, Nanoseconds time);
   void tell_title(const TerminalTitles::News& news);
 

@@ -12,7 +12,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// As /proc/net/tcp and tcp6 have it: words of 32 bits in the order of memory, then the port.
+// The form of /proc/net/tcp and tcp6: words of 32 bits in memory order, then the port.
 std::string end_of_connection(const std::string& address, unsigned port) {
   std::array<uint32_t, 4> words{};
   const bool is_v6 = address.find(':') != std::string::npos;
@@ -27,7 +27,7 @@ std::string end_of_connection(const std::string& address, unsigned port) {
   return text + part.data();
 }
 
-// The inode of the socket that is the client's end; 0: it is not here.
+// The inode of the socket at the client's end; 0: it is not on this machine.
 uint64_t client_socket(const Proc& proc, const std::string& connection) {
   std::istringstream fields(connection);
   std::string client;

@@ -1,4 +1,4 @@
-// Sessions of this machine's sshd whose client runs on this machine, too.
+// Sessions of this machine's sshd whose client also runs on this machine.
 #pragma once
 
 #include <sys/types.h>
@@ -11,8 +11,9 @@
 namespace ebpf_ai_monitor {
 
 // The ssh process at the client's end. `connection` is SSH_CONNECTION, ssh(1): "client's address,
-// its port, the server's address, its port". None: there is none here, or it carries the sessions
-// of several ssh commands (ControlMaster, ssh_config(5)), and which of them this is cannot be seen.
+// its port, the server's address, its port". None: there is none here; or the connection carries
+// the sessions of several ssh commands (ControlMaster, ssh_config(5)), and it is not visible which
+// of them this is.
 std::optional<pid_t> find_ssh_client(const Proc& proc, const std::string& connection);
 
 }  // namespace ebpf_ai_monitor

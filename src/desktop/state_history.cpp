@@ -21,7 +21,7 @@ void StateHistory::update(const std::vector<WindowAgent>& agents, double now) {
       present_.insert(std::move(known));
       continue;
     }
-    // Without a change of the agent's, its user has looked, or it has said what it waits for.
+    // If the agent itself has not changed, its user has looked, or it has said what it waits for.
     const double began = is_since_then ? now : agent.since;
     if (known) end(agent.id, known.mapped(), began);
     present_[agent.id] = {

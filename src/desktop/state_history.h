@@ -1,4 +1,4 @@
-// Notices when an agent's state ends, as its user is told of it. Pure: no clock, no journal.
+// Notices when a state of an agent, as its user sees it, ends. Pure: no clock, no journal.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@ class StateHistory {
 
   explicit StateHistory(Ended ended) : ended_(std::move(ended)) {}
 
-  // All agents there are, at `now` (Unix seconds). One that is seen for the first time has been in
-  // its state since its last change: whoever was here before has told what was before that.
+  // All agents, at `now` (Unix seconds). An agent that is new here has been in its state since its
+  // last change: the previous bridge has reported what was before that.
   void update(const std::vector<WindowAgent>& agents, double now);
 
  private:

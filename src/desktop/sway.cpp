@@ -25,18 +25,18 @@ constexpr Nanoseconds first_delay = 250ms;
 constexpr Nanoseconds last_delay = 1s;
 constexpr Nanoseconds reply_deadline = 5s;
 constexpr size_t max_instances = 16;
-// Far beyond any container id, which are counted from 1.
+// Far greater than any container id; they are counted from 1.
 constexpr int number_shift = 40;
-// Unanswered ones. Those beyond are left out.
+// Unanswered commands. More are left out.
 constexpr int max_commands = 100;
-// Then other sources of the loop have their turn.
+// After this many, other sources of the loop have their turn.
 constexpr int reads_a_turn = 16;
-// Ten agents that work are a hundred titles a second, and none of them is that urgent.
+// Ten working agents change a hundred titles a second, and none of them is urgent.
 constexpr Nanoseconds rest_after_titles = 50ms;
 // How soon it is known that a display is on again.
 constexpr Nanoseconds dark_interval = 2s;
 
-// What a window is, without the focus.
+// A window without the information about the focus.
 std::pair<int64_t, pid_t> ids(const sway::Window& window) { return {window.id, window.pid}; }
 
 bool is_socket_name(std::string_view name, uid_t user) {
@@ -59,7 +59,7 @@ Status SwayConnection::connect() {
   std::memcpy(address.sun_path, path_.c_str(), path_.size());
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno("Sway's socket " + path_);
-  // On a local socket this succeeds or fails at once: unix(7) knows no EINPROGRESS, and a full
+  // On a local socket, this succeeds or fails at once: unix(7) has no EINPROGRESS, and a full
   // backlog is EAGAIN.
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return fail_errno("Sway's socket " + path_);
@@ -78,7 +78,7 @@ Status SwayConnection::connect() {
   commands_due_ = 0;
   socket_source_ =
       loop_.add_io(socket_.get(), EPOLLIN, [this](uint32_t ready) { on_ready(ready); });
-  // Events first: nothing can then change unnoticed after the tree.
+  // Events come first, so that nothing can change unnoticed after the tree.
   subscribe_due_ = true;
   request(MessageType::subscribe, R"(["window","workspace","shutdown"])");
   request_tree();
@@ -122,7 +122,7 @@ void SwayConnection::set_io_events(uint32_t events) {
 }
 
 void SwayConnection::request_tree() {
-  // One at a time, which bounds what is outgoing.
+  // Only one at a time, which limits the amount of outgoing data.
   if (tree_due_) {
     tree_outdated_ = true;
     return;
@@ -186,7 +186,7 @@ Status SwayConnection::receive() {
     if (got < 0 && errno == EAGAIN) return {};
     if (got < 0) return fail_errno("read");
     if (got == 0) {
-      // Sway 1.7 announces its end, but does not wait until that is sent.
+      // Sway 1.7 announces its end, but does not wait until the announcement is sent.
       ending_ = state_ == State::connected && !parser_.holds_part();
       return fail("closed by its other end");
     }
@@ -200,11 +200,11 @@ Status SwayConnection::receive() {
       Status handled = handle(**message);
       if (!handled) return handled;
     }
-    // A message that arrives byte by byte has no more time than one that does not arrive, and
-    // events are no reply.
+    // A message that arrives byte by byte gets no more time than one that does not arrive, and
+    // events are not replies.
     if (next_began && !subscribe_due_ && !tree_due_ && !display_due_ && commands_due_ == 0)
       arm_deadline();
-    if (static_cast<size_t>(got) < block.size()) return {};  // there was no more
+    if (static_cast<size_t>(got) < block.size()) return {};  // there were no more
   }
   return {};
 }
@@ -222,7 +222,7 @@ Status SwayConnection::handle(const sway::Message& message) {
       return {};
     }
     case MessageType::run_command:
-      // The window may have gone: that it has is told by an event.
+      // The window may be gone; an event reports that.
       if (commands_due_ == 0) return fail("a reply that nobody asked for");
       --commands_due_;
       arm_deadline();
@@ -294,7 +294,7 @@ Status SwayConnection::handle_window_event(const std::string& payload) {
       std::erase_if(windows_, [&](const auto& window) { return window.id == container.id; });
       if (container.pid <= 0) break;
       if (windows_.size() == sway::max_windows) return fail("too many windows");
-      // Its focus event follows, if it gets the focus. Ids grow: the list stays sorted.
+      // If it gets the focus, its focus event follows. Ids increase, so the list stays sorted.
       windows_.push_back({.id = container.id,
                           .pid = container.pid,
                           .focused = false,
@@ -309,8 +309,8 @@ Status SwayConnection::handle_window_event(const std::string& payload) {
       set_focus(container.id);
       break;
     case sway::WindowEvent::Change::moved:
-      // To another workspace it may take the focus from the window without another event: Sway 1.7
-      // says `focused` here, and then not in the tree.
+      // If the window moves to another workspace, it may lose the focus without another event: Sway
+      // 1.7 says `focused` here, but then not in the tree.
       request_tree();
       break;
     case sway::WindowEvent::Change::titled:
@@ -335,7 +335,7 @@ Sway::Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks
       callbacks_(std::move(callbacks)),
       retry_delay_(first_delay) {
   retry_timer_ = loop_.add_timer([this] { look(); });
-  // From the loop, so that a callback never comes before the constructor's end.
+  // Called from the loop, so that a callback never comes before the constructor has ended.
   retry_timer_->arm(monotonic_now());
 }
 
@@ -438,7 +438,7 @@ void Sway::mark_urgent(const std::set<int64_t>& windows) {
 }
 
 void Sway::look() {
-  // Watch first: a socket that appears after the look is then not missed.
+  // The watch comes first, so that a socket that appears after the look is not missed.
   watch_directory();
   const auto sockets = find_sockets();
   if (!sockets) {
@@ -481,7 +481,7 @@ void Sway::look() {
     if (!instance.connection->idle()) continue;
     if (const Status connected = instance.connection->connect(); !connected) {
       instance.connection->report(connected.error().message);
-      // A Sway that was killed leaves its socket: where there is another one, that is the reason.
+      // A Sway that was killed leaves its socket; if there is another Sway, that is the reason.
       again = again || !this->connected() || retry_delay_ < last_delay;
     }
   }
@@ -490,7 +490,7 @@ void Sway::look() {
 }
 
 void Sway::on_drop(const Instance& instance) {
-  // A peer that answers and breaks off again and again is no reason to hurry.
+  // Do not hurry for a peer that answers and hangs up again and again.
   if (monotonic_now() - instance.connection->connected_at() > last_delay)
     retry_delay_ = first_delay;
   look_later();
@@ -502,7 +502,7 @@ void Sway::look_later() {
   retry_delay_ = std::min(retry_delay_ * 2, last_delay);
 }
 
-// Once none of those that were there is still asked.
+// As soon as all sockets that were there have been asked.
 void Sway::settle() {
   const auto is_asked = [](const auto& entry) {
     return !entry.second.connection->idle() && !entry.second.connection->connected();
@@ -537,7 +537,7 @@ void Sway::watch_directory() {
   inotify_ = UniqueFd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!inotify_ ||
       inotify_add_watch(inotify_.get(), runtime_directory_.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
-    inotify_.reset();  // the back-off alone has to do
+    inotify_.reset();  // then only the back-off works
     return;
   }
   inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
@@ -559,7 +559,7 @@ void Sway::watch_directory() {
       inotify_.reset();
     }
     if (!appeared && !gone) return;
-    // It may not listen yet: then the next attempts follow soon.
+    // It may not listen yet; then the next attempts follow soon.
     retry_delay_ = first_delay;
     retry_timer_->arm(monotonic_now());
   });

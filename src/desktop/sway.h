@@ -16,33 +16,33 @@
 
 namespace ebpf_ai_monitor {
 
-// One Sway. Never blocks on it, and trusts nothing that comes from it. Whatever goes wrong is
-// logged once, with the socket's name, and ends the connection.
+// One Sway. It never blocks on Sway, and trusts nothing that Sway sends. Any error is logged once,
+// with the name of the socket, and ends the connection.
 class SwayConnection {
  public:
-  // From within its own work: they may look, and do the rest later.
+  // Called from within its own work: callbacks may look, but must do the rest later.
   struct Callbacks {
-    // Windows came or went, all of them where Sway did.
+    // Windows have come or gone; with a Sway, all of its windows.
     std::function<void()> windows_changed;
-    // Another container has the focus, maybe for a moment only.
+    // Another container has the focus, perhaps only for a moment.
     std::function<void()> focus_changed;
-    // A window's title is another one.
+    // The title of a window has changed.
     std::function<void(int64_t window, std::string_view title)> title_changed;
-    // is_dark() is another.
+    // is_dark() has changed.
     std::function<void()> display_changed;
-    // It is not connected any more, or could not be understood from the beginning.
+    // It is no longer connected, or was never understood.
     std::function<void()> dropped;
   };
 
   SwayConnection(EventLoop& loop, std::string path, Callbacks callbacks);
 
-  // To its answer, it is not connected yet. The error names the socket.
+  // It is not connected before the answer. The error names the socket.
   Status connect();
   bool idle() const { return state_ == State::disconnected; }
-  // False: it does not answer, or not yet.
+  // False: it does not answer, or has not answered yet.
   bool connected() const { return state_ == State::connected; }
   const std::vector<sway::Window>& windows() const { return windows_; }
-  // Asks for something, as sway(5) has it; whether it is done is not waited for.
+  // Sends a command of sway(5), and does not wait until it is done.
   void command(const std::string& command);
   bool has_commands() const { return commands_due_ > 0; }
   // Whether the display of the window that has the focus is off, which no Sway before 1.10 tells by
@@ -50,11 +50,11 @@ class SwayConnection {
   void ask_display();
   bool display_due() const { return display_due_; }
   bool is_dark() const { return is_dark_; }
-  // Windows that opened later have their time; in the unit of ProcessId::start_ticks.
+  // Windows that opened later have a time; in the unit of ProcessId::start_ticks.
   uint64_t watched_since_ticks() const { return watched_since_ticks_; }
-  // Of the process that listens there, or did last; 0: it was never connected.
+  // The process that listens there, or the last one that did; 0: it was never connected.
   pid_t pid() const { return pid_; }
-  // Logs it, once until it is connected again.
+  // Logs an error, only once until it is connected again.
   void report(const std::string& error);
   Nanoseconds connected_at() const { return connected_at_; }
 
@@ -64,7 +64,7 @@ class SwayConnection {
   void drop(const std::string& error);
   void request(sway::MessageType type, std::string_view payload);
   void set_io_events(uint32_t events);
-  bool waits() const;  // for a reply, or for the rest of a message
+  bool waits() const;  // waits for a reply, or for the rest of a message
   void request_tree();
   void on_ready(uint32_t ready);
   Status receive();
@@ -80,10 +80,10 @@ class SwayConnection {
   const Callbacks callbacks_;
 
   State state_ = State::disconnected;
-  std::vector<sway::Window> windows_;  // sorted as ids() has it
+  std::vector<sway::Window> windows_;  // in the order of ids()
   uint64_t watched_since_ticks_ = 0;
   pid_t pid_ = 0;
-  bool reported_ = false;  // that it fails, since it was last connected
+  bool reported_ = false;  // a failure since it was last connected
   Nanoseconds connected_at_{};
   UniqueFd socket_;
   EventSourcePtr socket_source_;
@@ -96,52 +96,54 @@ class SwayConnection {
   bool is_dark_ = false;
   int commands_due_ = 0;
   bool ending_ = false;
-  bool only_titles_ = false;  // in what was received last
+  bool only_titles_ = false;  // in the message that was received last
   EventSourcePtr deadline_;
   EventSourcePtr rest_;
   EventSourcePtr display_timer_;
 };
 
-// All Sways of a user, who may have several at a time: on other seats or terminals, one in the
-// other. They are looked for with back-off, and at once when a socket appears.
+// All Sways of a user, who may have several at the same time: on other seats or terminals, or one
+// within the other. New ones are looked for with back-off, and at once when a socket appears.
 class Sway {
  public:
   struct Callbacks {
-    // As SwayConnection's; the first also when it turned out that there is no Sway.
+    // Like those of SwayConnection; the first is also called when it turns out that there is no
+    // Sway.
     std::function<void()> windows_changed;
     std::function<void()> focus_changed;
     std::function<void(int64_t window, std::string_view title)> title_changed;
     std::function<void()> display_changed;
   };
 
-  // Sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, an existing one.
+  // Sockets are sway-ipc.<uid>.<pid>.sock in `runtime_directory`, which must exist.
   Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks callbacks);
 
   // False: there is no Sway, or none that answers.
   bool connected() const;
-  // False at first: whether there is one is not known yet.
+  // False at first, while it is not known whether there is a Sway.
   bool settled() const { return settled_; }
-  // Of all of them. Two Sways count alike: only con_id() of an id is Sway's own container id.
+  // The windows of all Sways. Two Sways use the same numbers: only con_id() of an id is Sway's own
+  // container id.
   const std::vector<sway::Window>& windows() const { return windows_; }
   static int64_t con_id(int64_t window);
-  // Of the Sway that a window is of; 0: there is none.
+  // The process of the Sway to which a window belongs; 0: there is none.
   pid_t pid_of(int64_t window) const;
-  // The window that one Sway calls so; 0: there is none.
+  // The id here of a window that one Sway knows by this number; 0: there is none.
   int64_t window_of(pid_t sway, int64_t con_id) const;
   uint64_t watched_since_ticks() const;
-  // Asks the Sway of a window to do something with it ("focus"), as sway(5) has it; whether it is
-  // done is not waited for.
+  // Sends a command of sway(5) for a window ("focus") to its Sway, and does not wait until it is
+  // done.
   void command(int64_t window, const std::string& what);
-  // Has these windows marked as urgent, and none of the others that it ever was told to mark.
+  // Marks these windows as urgent, and unmarks all others that it has ever marked.
   void mark_urgent(const std::set<int64_t>& windows);
-  // Whether one is not answered yet.
+  // Whether a command is not answered yet.
   bool has_commands() const;
-  // Those that have the focus, one of each Sway at most.
+  // The windows with the focus, at most one of each Sway.
   std::set<int64_t> focused() const;
-  // Asks whether the displays of those in view are still on, which is not known until the answer.
+  // Asks whether the displays of the visible ones are still on; this is not known until the answer.
   void ask_displays();
   bool displays_due() const;
-  // Those of the focused ones whose display was on when it was last asked about.
+  // Those of the focused windows whose display was on at the last answer.
   std::set<int64_t> in_view() const;
 
  private:
@@ -167,7 +169,7 @@ class Sway {
   std::string reported_;
   std::map<std::string, Instance> instances_;  // by path
   std::vector<sway::Window> windows_;
-  std::set<int64_t> urgent_;  // windows that are marked
+  std::set<int64_t> urgent_;  // the windows that are marked
   Nanoseconds retry_delay_;
   EventSourcePtr retry_timer_;
   UniqueFd inotify_;

@@ -12,12 +12,13 @@ namespace {
 
 constexpr std::string_view magic = "i3-ipc";
 
-// Reads JSON without building it: memory is bounded by the depth and the number of windows, and
-// what is of no interest is gone as soon as it was read.
+// Reads JSON without building a tree: the depth and the number of windows limit the memory, and
+// what is not needed is dropped as soon as it is read.
 class Content {
  public:
-  // Where set: stop, successfully, at a "change" that is none of these. It comes first, and what
-  // follows is large: a container at each change of a title, ten times a second while agents work.
+  // If this is set: stop, successfully, at a "change" that is none of these. It comes first, and
+  // what follows is large: a container at each change of a title, ten times a second while agents
+  // work.
   const std::vector<std::string_view>* interesting_changes = nullptr;
 
   std::string change;
@@ -46,7 +47,7 @@ class Content {
     return true;
   }
 
-  bool number_integer(int64_t) { return true; }  // the negative ones
+  bool number_integer(int64_t) { return true; }  // negative numbers
 
   bool number_unsigned(uint64_t value) {
     if (levels_.empty()) return true;
@@ -59,8 +60,7 @@ class Content {
   }
 
   bool string(std::string& value) {
-    // In the event of a title's change, nothing after the title is of interest. The id comes
-    // before.
+    // In the event of a title's change, nothing after the title is needed. The id comes before it.
     if (levels_.size() == 2 && change == "title" && levels_.front().key == Key::container &&
         levels_.back().key == Key::name) {
       title = std::move(value);
@@ -89,7 +89,8 @@ class Content {
     if (name == "container") key = Key::container;
     if (name == "name") key = Key::name;
     if (name == "success") key = Key::success;
-    if (name == "power" || name == "dpms") key = Key::power;  // the same; Sway 1.7 has the old name
+    if (name == "power" || name == "dpms")
+      key = Key::power;  // likewise; Sway 1.7 uses the old name
     return true;
   }
 
@@ -116,7 +117,7 @@ class Content {
  private:
   enum class Key { other, id, pid, focused, change, container, name, power, success };
   struct Level {
-    Key key = Key::other;  // the last one read; in an array always `other`
+    Key key = Key::other;  // the last key that was read; in an array always `other`
     Window node;
     bool is_off = false;
   };
@@ -143,7 +144,7 @@ Result<Content> read(std::string_view payload,
   Content content;
   content.interesting_changes = interesting_changes;
   if (content.read(payload)) return content;
-  // A window's title holds what its program likes, and Sway passes it on as it is.
+  // A window's title contains whatever its program likes, and Sway passes it on unchanged.
   if (is_utf8(payload)) return fail(content.error);
   content = Content();
   content.interesting_changes = interesting_changes;
@@ -189,7 +190,7 @@ Result<std::optional<Message>> Parser::next() {
   taken_ += header_size + length;
   Message message{.type = static_cast<MessageType>(number),
                   .payload = std::string(rest.substr(header_size, length))};
-  // A large message gives its memory back.
+  // Gives back the memory of a large message.
   if (!holds_part()) *this = Parser();
   return message;
 }

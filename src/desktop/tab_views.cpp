@@ -10,8 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Sway's event, the title's and the read take different ways here; an agent that is busy reads
-// late.
+// Sway's event, the title's change and the read arrive by different ways here, and a busy agent
+// reads late.
 constexpr Nanoseconds same_moment = 300ms;
 constexpr Nanoseconds answer_burst = 20ms;
 
@@ -38,7 +38,7 @@ void TabViews::focus(const std::set<int64_t>& windows, Nanoseconds now) {
     if (window.has_focus) continue;
     window.has_focus = true;
     window.focus_changed = now;
-    // Whose tab shows says so now, or has just done so.
+    // The agent whose tab is visible says so now, or has just done so.
     for (auto& [agent_id, agent] : agents_) {
       if (agent.window == id && agent.reports_focus)
         agent.shows = agent.report_shows = is_same_moment(agent.report, now);
@@ -51,7 +51,8 @@ void TabViews::read(const wire::Input& input, int64_t window_id) {
   agent.window = window_id;
   const Nanoseconds time(input.time);
   if (may_be_key(input)) {
-    // What is read byte by byte in a burst is the terminal's answer, which hidden tabs get, too.
+    // What is read byte by byte in a burst is an answer of the terminal, which hidden tabs get,
+    // too.
     if (input.previous == 0 || time - Nanoseconds(input.previous) >= answer_burst)
       show(input.id, window_id);
     return;
@@ -64,7 +65,7 @@ void TabViews::read(const wire::Input& input, int64_t window_id) {
   if (agent.report_shows) {
     show(input.id, window_id);
   } else if (with_focus) {
-    return;  // the window has lost it, and shows what it has shown
+    return;  // the window has lost the focus, and still shows the same tab
   } else if (is_same_moment(window.title_changed, time)) {
     agent.shows = false;
   }
@@ -80,7 +81,7 @@ void TabViews::title_changed(int64_t window_id, const std::vector<Title>& titles
     else if (titles.size() == 1)
       show(title.agent, window_id);
   }
-  // The reads may have been told before.
+  // The reads may have been reported before.
   for (auto& [id, agent] : agents_) {
     const bool has_marks = std::ranges::find(titles, id, &Title::agent) != titles.end();
     if (agent.window == window_id && !has_marks && agent.shows && !agent.report_shows &&

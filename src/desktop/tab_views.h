@@ -28,13 +28,13 @@ class TabViews {
   void read(const wire::Input& input, int64_t window);
   struct Title {
     ProcessId agent;
-    bool marked = false;  // as all of the agent's are
+    bool marked = false;  // like all of the agent's titles
   };
-  // The title of the window has changed; `titles`: for each agent in it that marks its titles.
+  // The title of the window has changed. `titles`: for each agent in it that marks its titles.
   void title_changed(int64_t window, const std::vector<Title>& titles, Nanoseconds now);
   void forget(const ProcessId& agent) { agents_.erase(agent); }
 
-  // False: another tab shows in its place, as far as is known.
+  // False: as far as is known, another tab is visible instead.
   bool shows(const ProcessId& agent) const;
 
  private:
@@ -42,8 +42,8 @@ class TabViews {
     int64_t window = 0;
     bool shows = true;
     bool reports_focus = false;
-    Nanoseconds report{};       // its last one, or an arrow key
-    bool report_shows = false;  // by that one its tab is known to show
+    Nanoseconds report{};       // its last focus report, or an arrow key
+    bool report_shows = false;  // the focus report by which its tab is known to be visible
   };
   struct Window {
     bool has_focus = false;
@@ -54,7 +54,7 @@ class TabViews {
   void show(const ProcessId& agent, int64_t window);
 
   std::map<ProcessId, Agent> agents_;
-  std::map<int64_t, Window> windows_;  // that have, or had, the focus
+  std::map<int64_t, Window> windows_;  // windows that have, or had, the focus
 };
 
 }  // namespace ebpf_ai_monitor

@@ -1,4 +1,5 @@
-// What the bridge is to do once the loop's round has taken in all that was ready: each thing once.
+// What the bridge must do after the loop's round has handled everything that was ready: each thing
+// once.
 #pragma once
 
 #include <set>
@@ -10,24 +11,24 @@
 namespace ebpf_ai_monitor {
 
 enum class Task {
-  recheck_windows,  // windows came or went, or what is known of terminals has changed
-  tie_terminals,    // to windows that have opened lately
-  find_window,      // of one agent: something changed that it depends on
-  ask_tmux,         // the servers that one agent's window rests on
-  refresh,          // all that is shown, and what the daemon knows
-  tell_seen,        // the daemon: its user has seen the completions of one agent
+  recheck_windows,  // windows have come or gone, or what is known about terminals has changed
+  tie_terminals,    // for windows that have opened recently
+  find_window,      // for one agent: something on which it depends has changed
+  ask_tmux,         // the servers on which one agent's window depends
+  refresh,          // everything that is shown, and what the daemon knows
+  tell_seen,        // to the daemon: the user has seen the completions of one agent
 };
 
 class TaskQueue {
  public:
-  // `agent`: whom it is about, where it is about one.
+  // `agent`: the agent, if the task is about one.
   void add(Task task, const ProcessId& agent = {}) { tasks_.emplace(task, agent); }
   bool has(Task task, const ProcessId& agent = {}) const { return tasks_.contains({task, agent}); }
-  // Whether it was to be done; now it is not.
+  // Takes the task out; returns whether it was there.
   bool take(Task task, const ProcessId& agent = {}) { return tasks_.erase({task, agent}) > 0; }
-  // The agents for which it was to be done; now it is not.
+  // Takes the task out for all agents, and returns those for which it was there.
   std::vector<ProcessId> take_all(Task task);
-  // The agent is no more.
+  // The agent has ended.
   void forget(const ProcessId& agent);
 
  private:

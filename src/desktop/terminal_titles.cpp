@@ -9,11 +9,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// As fast as a state can mean anything to a person.
+// The shortest time in which a state means something to a person.
 constexpr Nanoseconds between_changes = 100ms;
-// The judge lets a spinner be still for some of these (rule::title_spins).
+// The judge allows a spinner to be still for several of these (rule::title_spins).
 constexpr Nanoseconds between_signs_of_work = 1s;
-// A pane's spinner is found as it was by chance at most so many times in a row.
+// At most this many times in a row is a pane's spinner found unchanged by chance.
 constexpr int same_at_work = 3;
 
 constexpr size_t spinner_bytes = 3;

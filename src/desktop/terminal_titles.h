@@ -1,5 +1,5 @@
-// What terminals' titles say of the agents in them. A title is content: it is looked at as it
-// comes, and neither kept nor passed on.
+// What the titles of terminals say about the agents in them. A title is content: it is examined
+// when it arrives, and neither stored nor passed on.
 #pragma once
 
 #include <map>
@@ -15,37 +15,36 @@
 
 namespace ebpf_ai_monitor {
 
-// By the agent's own rules, and by what all have in common: a spinner as the first character means
-// work. `before`: what the title said until now. A spinner that is gone is the end of the work; a
-// question that is gone was answered, which may be either (Codex without animations has no
+// By the agent's own rules, and by one for all agents: a spinner as the first character means work.
+// `before`: what the title said until now. If a spinner is gone, the work has ended; if a question
+// is gone, it was answered, and the title may mean either (Codex without animations has no
 // spinner).
 TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before);
 
-// Whether such an agent may have set this title: a terminal, or tmux, may show it within one of its
-// own.
+// Whether such an agent may have set this title: a terminal or tmux may put it into one of its own.
 bool may_be_title_of(std::string_view title, const TitleRules& rules);
 // The title without its spinner.
 std::string_view name_in_title(std::string_view title);
 
-// Says when the daemon is to be told: of each change, and from time to time that a title which says
-// work goes on changing; but not too often, whatever a title does.
+// Decides when to report to the daemon: at each change, and from time to time while a title that
+// says work continues to change; but not too often, whatever a title does.
 class TerminalTitles {
  public:
   struct News {
     ProcessId id;
     TitleSays says = TitleSays::nothing;
-    Nanoseconds time{};    // at which the title changed, or was found
+    Nanoseconds time{};    // when the title changed, or was found
     bool is_pane = false;  // it is a tmux pane's
   };
 
   void changed(const ProcessId& id, std::string_view title, const TitleRules& rules,
                Nanoseconds now);
-  // A tmux pane's, found as it was asked for: its state is known anew.
+  // The title of a tmux pane, found in an answer: its state is known again.
   void found(const ProcessId& id, std::string_view title, const TitleRules& rules, Nanoseconds now);
   TitleSays says(const ProcessId& id) const;
   void forget(const ProcessId& id) { agents_.erase(id); }
 
-  // What the daemon is to be told by now. To be called again at next().
+  // What should be reported to the daemon by now. Call this again at next().
   std::vector<News> take(Nanoseconds now);
   std::optional<Nanoseconds> next() const;
 
@@ -57,7 +56,8 @@ class TerminalTitles {
     Nanoseconds told_at{};
     bool is_news = false;
     bool is_pane = false;
-    // Of a pane: what it was when it was last found. A title that stands still proves nothing.
+    // For a pane: what the title was when it was last found. A title that does not change proves
+    // nothing.
     size_t hash = 0;
     int times_found = 0;
   };

@@ -9,19 +9,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// From a write to the event of the title that it sets: 0.02 to 0.07 s in foot, and many times that
-// where the terminal, Sway and this process wait for a processor: more than 1 s was seen in
-// gnome-terminal, at a load of 16. Another agent may have begun to write by then.
+// From a write to the event of the title that it sets, 0.02 to 0.07 s pass in foot. It takes many
+// times as long if the terminal, Sway and this process must wait for a processor: more than 1 s was
+// seen in gnome-terminal, at a load of 16. By then, another agent may have begun to write.
 constexpr Nanoseconds title_follows = 3s;
-// As the daemon has it that tells of activities: a silence this long ends one.
+// As in the daemon, which reports the activities: a silence of this length ends one.
 constexpr Nanoseconds stands_still = 1s;
 // An agent draws something before it sets its first title.
 constexpr Nanoseconds first_title_within = 2s;
 constexpr Nanoseconds between_questions = 100ms;
 constexpr Nanoseconds between_questions_of_known = 1s;
 constexpr size_t max_due = 8;
-// Where the terminal's process is known, one match will do; where any window may be the one, two,
-// or the one of a first title.
+// If the terminal's process is known, one match is enough. If it may be any window, two are needed,
+// or one of a first title.
 constexpr int weight_of_first = 2;
 constexpr int weight_of_next = 1;
 
@@ -51,7 +51,7 @@ std::optional<ProcessId> TitleWitness::judge(int64_t window_id, Nanoseconds time
   const Change change = *due;
   window.due.erase(window.due.begin(), due + 1);
 
-  // Of several agents in one terminal, one that writes will do.
+  // If several agents are in one terminal, it is enough that one of them writes.
   std::map<ProcessId, Candidate> could_be;
   for (const Candidate& candidate : candidates) {
     if (!change.title.fits.contains(candidate.subject) || candidate.last == Nanoseconds{} ||
@@ -68,7 +68,7 @@ std::optional<ProcessId> TitleWitness::judge(int64_t window_id, Nanoseconds time
   }
   const bool writes = !could_be.empty();
   std::erase_if(could_be, [&](const auto& it) { return window.excluded.contains(it.first); });
-  // Its title has been one terminal's and then another's.
+  // The title has belonged to one terminal and then to another.
   if (writes && could_be.empty()) window.excluded.clear();
   const auto& named = change.title.named;
   if (named && could_be.contains(*named))

@@ -24,23 +24,23 @@ using namespace std::chrono_literals;
 
 constexpr Nanoseconds answer_deadline = 2s;
 constexpr size_t max_output = 1'048'576;
-// A user who types in tmux costs as many questions.
+// A user who types in tmux causes this many questions.
 constexpr Nanoseconds least_interval = 200ms;
 constexpr Nanoseconds first_retry = 250ms;
 constexpr Nanoseconds last_retry = 5s;
 constexpr Nanoseconds last_retry_of_a_while = 1s;
-// Each takes a file descriptor.
+// Each needs a file descriptor.
 constexpr size_t max_watched_processes = 64;
 
 constexpr std::string_view pane_format =
     "pane #{pane_id} #{session_id} #{?window_active,#{?window_zoomed_flag,#{pane_active},1},0} "
     "#{pane_pid} #{pane_tty} #{window_id} #{window_index} #{session_name}";
-// By itself: a title may hold anything, and so may a session's name.
+// It comes last, because a title may contain anything, and so may the name of a session.
 constexpr std::string_view title_format = "title #{pane_id} #{pane_title}";
 constexpr std::string_view client_format =
     "client #{client_pid} #{client_activity} #{session_id} #{client_name}";
 
-// Takes the text up to the next separator off `line`.
+// Removes the text up to the next separator from `line`, and returns it.
 std::string_view take(std::string_view& line, char separator = ' ') {
   const size_t end = std::min(line.find(separator), line.size());
   const std::string_view word = line.substr(0, end);
@@ -59,7 +59,7 @@ bool is_id(std::string_view text, char sigil) {
   return text.starts_with(sigil) && to_number(text.substr(1), number);
 }
 
-// What the user needs of an error's text: its first line, if that can be printed.
+// The part of an error's text that the user needs: its first line, if it is printable.
 std::string first_line(std::string_view text) {
   std::string line(take(text, '\n').substr(0, 150));
   std::ranges::replace_if(
@@ -95,7 +95,7 @@ bool parse_title(std::string_view line, TmuxState& state) {
   if (take(line) != "title") return false;
   const std::string_view id = take(line);
   if (!is_id(id, '%')) return false;
-  // One that opened since the panes were listed is none yet.
+  // A pane that opened after the panes were listed is none yet.
   if (const auto pane = state.panes.find(std::string(id)); pane != state.panes.end())
     pane->second.title = line;
   return true;
@@ -107,7 +107,7 @@ bool parse_client(std::string_view line, TmuxState& state) {
   if (!to_number(take(line), client.pid) || !to_number(take(line), client.activity)) return false;
   client.session = take(line);
   client.name = line;
-  // One that just attaches has no session yet.
+  // A client that is just attaching has no session yet.
   if (client.session.empty()) return true;
   if (client.pid <= 0 || !is_id(client.session, '$')) return false;
   state.clients.push_back(std::move(client));
@@ -163,7 +163,7 @@ pid_t tmux_server_pid(std::string_view tmux) {
 }
 
 std::vector<std::string> tmux_arguments(const std::string& socket) {
-  // One run for both lists: they are of one moment.
+  // One run for both lists, so that they are from the same moment.
   return {"tmux",
           "-S",
           socket,
@@ -184,7 +184,7 @@ std::vector<std::string> tmux_arguments(const std::string& socket) {
 
 std::vector<std::string> tmux_switch_arguments(const std::string& socket, const std::string& client,
                                                const std::string& target) {
-  // A target with a window and a pane has them selected as well.
+  // A target with a window and a pane selects these, too.
   return {"tmux", "-S", socket, "switch-client", "-c", client, "-t", target};
 }
 
@@ -195,7 +195,8 @@ Result<TmuxState> parse_tmux(std::string_view output) {
     if (!parse_pane(line, state) && !parse_title(line, state) && !parse_client(line, state))
       return fail("tmux printed '" + first_line(line) + "'");
   }
-  // Activity is in whole seconds and tmux lists clients as they attached: of equals the later one.
+  // Activity is in whole seconds, and tmux lists clients in the order in which they attached: of
+  // equals, take the later one.
   std::ranges::reverse(state.clients);
   std::ranges::stable_sort(state.clients, std::greater(), &TmuxClient::activity);
   return state;
@@ -229,12 +230,12 @@ Status TmuxQuery::spawn(const std::vector<std::string>& arguments) {
   std::array streams = {&out_, &error_};
   for (size_t i = 0; i < streams.size(); ++i) {
     if (Status made = make_pipe(streams[i]->fd, write_ends[i]); !made) return made;
-    // This end only: tmux does not expect a full pipe to be an error.
+    // Only this end is non-blocking: tmux does not expect a full pipe to be an error.
     if (fcntl(streams[i]->fd.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("tmux: fcntl");
   }
   const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const char* path = std::getenv("PATH");
-  // tmux insists on a UTF-8 locale, and TMUX in its environment would be a default.
+  // tmux requires a UTF-8 locale, and TMUX in its environment would be a default.
   const auto child = spawn_group(
       arguments, {std::string("PATH=") + (path ? path : "/usr/bin:/bin"), "LC_ALL=C.UTF-8"},
       Streams{.in = null.get(), .out = write_ends[0].get(), .error = write_ends[1].get()});
@@ -259,7 +260,7 @@ void TmuxQuery::read_from(Stream& stream) {
   }
 }
 
-// The end of the child is then what completes the query.
+// Then the end of the child completes the query.
 void TmuxQuery::give_up(const std::string& why) {
   if (failure_.empty()) failure_ = "tmux -S " + socket_ + " " + why;
   for (Stream* stream : {&out_, &error_}) {
@@ -270,9 +271,9 @@ void TmuxQuery::give_up(const std::string& why) {
 }
 
 void TmuxQuery::on_exit(const siginfo_t& info) {
-  // It is not reaped before this returns: the number is still its group's.
+  // The child is not reaped before this returns, so the number still belongs to its group.
   kill(-child_, SIGKILL);
-  // All that it wrote is in the pipes; something else that holds them open is not waited for.
+  // All of its output is in the pipes. If another process holds them open, do not wait for it.
   read_from(out_);
   read_from(error_);
   child_ = 0;
@@ -288,7 +289,7 @@ void TmuxQuery::on_exit(const siginfo_t& info) {
 }
 
 void TmuxQuery::finish(Result<std::string> output) {
-  // A copy: the call may destroy this.
+  // A copy, because the call may destroy this object.
   const Done done = done_;
   done(std::move(output));
 }
@@ -374,12 +375,12 @@ void TmuxServer::on_answer(Result<TmuxState> answer) {
     reported_ = answer_->error().message;
     spdlog::error("{}", reported_);
   }
-  // The same file again is the same watch; a new server's is a new one.
+  // For the same file, the watch is the same; a new server has a new file and a new watch.
   if (inotify_ && answer_->has_value())
     inotify_add_watch(inotify_.get(), socket_.c_str(), IN_ATTRIB);
   watch_keys();
   watch_processes();
-  // This runs within a call of the query's, which has nothing left to do.
+  // This is called by the query, which has nothing left to do.
   query_.reset();
   keep_asking();
   if (std::exchange(ask_again_, false)) ask();
@@ -406,7 +407,7 @@ void TmuxServer::watch_processes() {
   std::map<pid_t, ProcessWatch> watched;
   for (const pid_t pid : wanted) {
     if (watched.size() == max_watched_processes) break;
-    if (watched.contains(pid)) continue;  // a client that was started as a pane
+    if (watched.contains(pid)) continue;  // a client that was started as the program of a pane
     if (const auto known = processes_.find(pid); known != processes_.end()) {
       watched[pid] = std::move(known->second);
       continue;

@@ -19,8 +19,8 @@
 namespace ebpf_ai_monitor {
 
 struct TmuxClient {
-  pid_t pid = 0;         // of the process in the user's terminal
-  int64_t activity = 0;  // Unix seconds of its user's last key
+  pid_t pid = 0;         // the process in the user's terminal
+  int64_t activity = 0;  // the last key of its user, in Unix seconds
   std::string session;   // "$1"
   std::string name;      // its terminal: "/dev/pts/4"
 
@@ -29,18 +29,18 @@ struct TmuxClient {
 
 // A pane in a session.
 struct TmuxPlace {
-  // Whether a client of the session shows the pane now. It does not while another window is the
+  // Whether a client of the session shows the pane now. It does not if another window is the
   // current one, or another pane is zoomed.
   bool shown = false;
-  std::string target;  // for a command: "$1:@2.%3"
-  std::string name;    // for people, the session and the window's number: "main:1"
+  std::string target;  // for commands: "$1:@2.%3"
+  std::string name;    // for people, the session and the number of the window: "main:1"
 
   bool operator==(const TmuxPlace&) const = default;
 };
 
 struct TmuxPane {
-  pid_t pid = 0;         // of the process that was started in it
-  std::string terminal;  // as terminal_name() has it: "pts/4"
+  pid_t pid = 0;         // the process that was started in it
+  std::string terminal;  // in the form of terminal_name(): "pts/4"
   // By session ("$1"); its window may be linked to several.
   std::map<std::string, TmuxPlace> sessions;
   std::string title = {};  // as its program has set it
@@ -48,23 +48,23 @@ struct TmuxPane {
 
 struct TmuxState {
   std::map<std::string, TmuxPane> panes;  // by id: "%3"
-  // The one with the latest activity first.
+  // The client with the latest activity comes first.
   std::vector<TmuxClient> clients;
-  uint64_t asked_ticks = 0;  // the server was asked then, in the unit of ProcessId::start_ticks
+  uint64_t asked_ticks = 0;  // when the server was asked, in the unit of ProcessId::start_ticks
 };
 
-// Whether a server's socket is this user's own, or none is there: an agent's environment may name
-// another user's, whose server would be told what the bridge asks, and answer as it likes. Nobody
-// else may be able to replace it either.
+// Whether the socket of a server belongs to this user, or does not exist. The environment of an
+// agent may name another user's socket. That user's server would learn what the bridge asks, and
+// could answer anything. Nobody else may be able to replace the socket, either.
 Status own_socket(const std::string& path);
 
-// The server's socket out of the value of TMUX, "path,pid,session"; "" if it is none. The path may
-// hold commas.
+// The server's socket from the value of TMUX, "path,pid,session"; empty if it is malformed. The
+// path may contain commas.
 std::string tmux_socket(std::string_view tmux);
-// The server's process, out of the same; 0 if it is none.
+// The server's process from the same value; 0 if it is malformed.
 pid_t tmux_server_pid(std::string_view tmux);
 
-// What asks a server: its arguments, and what its output means.
+// A question to a server: the arguments, and how to read the output.
 std::vector<std::string> tmux_arguments(const std::string& socket);
 Result<TmuxState> parse_tmux(std::string_view output);
 
@@ -77,14 +77,14 @@ struct TmuxStep {
   bool operator==(const TmuxStep&) const = default;
 };
 
-// What has a client show another session, and there a window and a pane of it.
+// Makes a client show another session, and in it a window and a pane.
 std::vector<std::string> tmux_switch_arguments(const std::string& socket, const std::string& client,
                                                const std::string& target);
 
-// One run of the tmux command. It ends by itself: what hangs or floods is killed.
+// One run of the tmux command. It always ends: a command that hangs or prints too much is killed.
 class TmuxQuery {
  public:
-  // With what it printed. Called once, from the loop. It may destroy the query.
+  // Gets the output. Called once, from the loop. It may destroy the query.
   using Done = std::function<void(Result<std::string>)>;
 
   // `arguments`: as above, with the socket.
@@ -110,9 +110,9 @@ class TmuxQuery {
   const Done done_;
   Stream out_;
   Stream error_;
-  pid_t child_ = 0;  // leads a process group; 0: none, or reaped
+  pid_t child_ = 0;  // it leads a process group; 0: none, or reaped
   EventSourcePtr child_source_;
-  EventSourcePtr timer_;  // the deadline, or the report of a failed start
+  EventSourcePtr timer_;  // the deadline, or the report of a start that failed
   std::string failure_;
 };
 
@@ -128,16 +128,16 @@ class TmuxQuery {
 // - a tmux command was run in a terminal.
 class TmuxServer {
  public:
-  // `answered`: from the loop; it may look, and do the rest later.
+  // `answered` is called from the loop; it may look, but must do the rest later.
   TmuxServer(EventLoop& loop, std::string socket, std::function<void()> answered);
 
-  // Asks soon. Where it gets no good answer, again and again, ever more slowly.
+  // Asks soon. Without a good answer, it asks again and again, at increasing intervals.
   void ask();
-  // Something is under way that takes its time: asks soon, and some times more.
+  // Something is happening that takes time: asks soon, and several times more.
   void ask_for_a_while();
   // None: it has not answered yet.
   const std::optional<Result<TmuxState>>& answer() const { return answer_; }
-  // Of the panes in its answer, by their ids; once.
+  // The titles of the panes in its answer, by their ids; returned only once.
   std::map<std::string, std::string> take_titles();
   bool busy() const { return query_ != nullptr; }
 
@@ -167,7 +167,7 @@ class TmuxServer {
     EventSourcePtr source;
   };
   std::map<pid_t, ProcessWatch> processes_;
-  UniqueFd inotify_;  // on the socket and the clients' terminals
+  UniqueFd inotify_;  // watches the socket and the clients' terminals
   EventSourcePtr inotify_source_;
 };
 

@@ -5,7 +5,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// More than one who clicks can mean: those under way hang.
+// More than a person who clicks can mean: those in progress hang.
 constexpr size_t max_under_way = 16;
 
 }  // namespace

@@ -14,7 +14,7 @@ class TmuxSwitcher {
  public:
   explicit TmuxSwitcher(EventLoop& loop) : loop_(loop) {}
 
-  // Does not wait for it; what fails is logged.
+  // Does not wait for the result; errors are logged.
   void show(const std::vector<TmuxStep>& steps);
 
  private:

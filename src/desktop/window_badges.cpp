@@ -10,7 +10,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// The time of a badge's file that says the same as `badge`.
+// The time of a badge file that says the same as `badge`.
 std::optional<double> time_in(const std::string& file, int64_t window, const Badge& badge) {
   const auto content = nlohmann::json::parse(file, nullptr, false);
   if (!content.is_object()) return std::nullopt;
@@ -38,8 +38,8 @@ void WindowBadges::update(const std::vector<WindowAgent>& agents, double unix_ti
       shown[window] = before->second;
       continue;
     }
-    // The first badge of a window shows a state that may be old: the bridge was restarted, or the
-    // agent was attached to another window.
+    // The first badge of a window may show an old state: the bridge was restarted, or the agent has
+    // moved to another window.
     double timestamp = unix_time;
     if (before == shown_.end()) {
       timestamp = std::min(unix_time, agent->since);
@@ -59,7 +59,7 @@ WindowBadges::Looks WindowBadges::looks(const std::vector<WindowAgent>& agents,
   for (const WindowAgent& agent : agents) {
     if (agent.agent.unseen == 0 || !shown_.contains(Sway::con_id(agent.window))) continue;
     if (!agent.shows_in_any_of(looked_at)) continue;
-    // Its own change, whatever its window's badge shows.
+    // The change of the agent itself, whatever the badge of its window shows.
     const std::chrono::duration<double> age(std::max(0.0, unix_time - agent.agent.since));
     const Nanoseconds counts_from =
         now - std::chrono::round<std::chrono::microseconds>(age) + least_look;

@@ -17,11 +17,11 @@ namespace {
 
 // The unit of ProcessId::start_ticks.
 constexpr Nanoseconds start_tick = std::chrono::milliseconds(10);
-// At these times after a window's opening it shows whose it is: what resolve_window() waits for is
-// over by then, wherever in that time its terminal started.
+// At these times after a window has opened, look again whose it is. By then, what resolve_window()
+// waits for is over, whenever in that time its terminal started.
 constexpr std::array<uint64_t, 4> looks = {30, 130, 330, 1030};
 
-// Of a terminal, wherever an agent in it says that it is.
+// For a terminal, whatever an agent in it says about where it is.
 ResolverQuestion question_of(const ProcessId& subject) {
   return {.id = subject, .tmux = {}, .tmux_pane = {}};
 }
@@ -44,7 +44,7 @@ void WindowFinder::update(const wire::Agent& told) {
   const auto [entry, is_new] = agents_.try_emplace(told.id);
   Agent& agent = entry->second;
   const bool changed = is_new || agent.state != told.state;
-  // Also where it has one: a screen that was detached has left its window without any event.
+  // Even if it has a window: a screen that was detached has left its window without any event.
   if (changed) {
     tasks_.add(Task::ask_tmux, told.id);
     tasks_.add(Task::find_window, told.id);
@@ -66,7 +66,7 @@ void WindowFinder::on_focus_changed() { keys_.focus(sway_.focused(), monotonic_n
 void WindowFinder::on_input(const wire::Input& input) {
   keys_.read(input, monotonic_now());
   if (const auto next = keys_.next()) learn_timer_->arm(*next);
-  // It may be the focus report that tmux sends as it shows or hides the pane.
+  // It may be the focus report that tmux sends when it shows or hides the pane.
   if (!may_be_key(input) && !place(input.id).tmux_sockets.empty())
     tasks_.add(Task::ask_tmux, input.id);
 }
@@ -119,7 +119,7 @@ std::vector<std::pair<ProcessId, std::string>> WindowFinder::take_pane_titles() 
 
 bool WindowFinder::wants_inputs(const ProcessId& id) const {
   const ResolverAnswer& its = place(id);
-  // Of a window: which of its tabs shows.
+  // For a window: which of its tabs is visible.
   return its.learnable || its.window != 0 || !its.tmux_sockets.empty();
 }
 
@@ -157,7 +157,7 @@ void WindowFinder::find() {
 void WindowFinder::recheck() {
   for (auto& [socket, server] : tmux_servers_) server.ask_for_a_while();
   title_witness_.keep_if([this](int64_t window) { return is_window(window); });
-  // The connection is gone, and maybe not Sway: what was known holds if it comes back.
+  // The connection is gone, but perhaps not Sway: what was known holds if it comes back.
   if (!sway_.connected()) std::ranges::copy(ties(), std::back_inserter(inherited_));
   ties_.keep_if([this](const ProcessId& subject, int64_t window) {
     const auto stat = proc_.stat(subject.pid);
@@ -178,8 +178,8 @@ void WindowFinder::find_window(Agent& agent, const ResolverView& view) {
   keep_proof(place);
 }
 
-// The terminal and the window must be there still, and belong to one process, or the terminal's
-// chain end nowhere.
+// The terminal and the window must still exist, and belong to one process; or the chain of the
+// terminal must end before any window.
 void WindowFinder::take_inherited(const ResolverView& view) {
   for (const wire::Tie& tie : std::exchange(inherited_, {})) {
     const int64_t id = sway_.window_of(tie.sway, tie.window);
@@ -207,8 +207,8 @@ void WindowFinder::keep_proof(const ResolverAnswer& place) {
     ties_.set(place.subject, place.window, place.how);
 }
 
-// What shows that a terminal is in a window passes: it is kept of all terminals, for an agent that
-// is started there later. When to do this again.
+// The evidence that a terminal is in a window is short-lived. So it is kept for all terminals, for
+// an agent that is started there later. Returns when to do this again.
 std::set<uint64_t> WindowFinder::tie_terminals(const ResolverView& view) {
   std::set<uint64_t> look_again;
   std::set<pid_t> owners;
@@ -236,7 +236,7 @@ void WindowFinder::update_tmux_servers() {
     const bool ask = tasks_.take(Task::ask_tmux, id);
     for (const auto& socket : agent.place.tmux_sockets) {
       used.insert(socket);
-      // A new one asks by itself.
+      // A new server asks by itself.
       const auto [server, is_new] = tmux_servers_.try_emplace(socket, loop_, socket, [this] {
         find_all_again();
         tasks_.add(Task::refresh);
@@ -246,7 +246,7 @@ void WindowFinder::update_tmux_servers() {
   }
   for (auto entry = tmux_servers_.begin(); entry != tmux_servers_.end();) {
     const TmuxServer& server = entry->second;
-    // A query ends by itself; its child is then reaped.
+    // A query ends by itself, and then its child is reaped.
     const bool keep = used.contains(entry->first) || server.busy();
     entry = keep ? std::next(entry) : tmux_servers_.erase(entry);
   }
@@ -311,23 +311,24 @@ void WindowFinder::on_writers(const wire::Writers& writers) {
   }
 }
 
-// Whether it may be this window in which a title or a key tells of the place.
+// Whether a title or a key in this window could be evidence for the place.
 bool WindowFinder::may_show(const sway::Window& window, const ResolverAnswer& place) const {
   if (!place.learnable || !place.visible) return false;
   if (place.owner != 0) return window.pid == place.owner;
-  // One that is known to show another agent's terminal shows that one alone.
+  // A window that is known to show another agent's terminal shows only that one.
   return std::ranges::none_of(agents_, [&](const auto& entry) {
     const ResolverAnswer& other = entry.second.place;
     return other.window == window.id && other.owner != 0 && !other.client_activity;
   });
 }
 
-// Whether a key may have been typed into this window, if it is to be of use for the place.
+// Whether a key may have been typed into this window, so that it is evidence for the place.
 bool WindowFinder::is_candidate(const ResolverAnswer& place, int64_t window,
                                 Nanoseconds focused_since, Nanoseconds typed) const {
   if (place.client_activity) {
-    // What is typed into a pane may be a script's (`tmux send-keys`); a client's activity is its
-    // user's. tmux tells it in whole seconds: all of that second must be the window's.
+    // A script may type into a pane (`tmux send-keys`), but the activity of a client comes from its
+    // user. tmux reports activity in whole seconds, so the window must have had the focus for all
+    // of that second.
     const auto second = static_cast<int64_t>(std::floor(unix_time(typed)));
     if (*place.client_activity < second || unix_time(focused_since) > static_cast<double>(second))
       return false;

@@ -1,4 +1,5 @@
-// Finds the window of each agent, and anew where windows, tmux servers or keys say another thing.
+// Finds the window of each agent, and finds it again if windows, tmux servers or keys contradict
+// it.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +25,10 @@ namespace ebpf_ai_monitor {
 
 class WindowFinder {
  public:
-  // What there is to do is left in `tasks`; find() does it.
+  // What must be done is put into `tasks`; find() does it.
   WindowFinder(EventLoop& loop, const Proc& proc, const Sway& sway, TaskQueue& tasks);
 
-  // An agent has come, or changed.
+  // An agent is new, or has changed.
   void update(const wire::Agent& agent);
   void forget(const ProcessId& id) { agents_.erase(id); }
   void on_windows_changed();
@@ -36,18 +37,19 @@ class WindowFinder {
   void on_tmux_ran();
   // Known to the bridge before this one, or to this one before it lost Sway.
   void inherit(wire::Tie tie) { inherited_.push_back(std::move(tie)); }
-  // What the next one is to know, and whether that has changed: another number then.
+  // What the next bridge should know, and a number that differs if it has changed.
   std::vector<wire::Tie> ties() const;
   uint64_t ties_version() const { return ties_.version(); }
-  // A window's title has changed. True: it would help to know who has written to their terminals.
+  // The title of a window has changed. True: it would help to know who has written to their
+  // terminals.
   bool on_title_changed(int64_t window, std::string_view title, Nanoseconds now);
   void on_writers(const wire::Writers& writers);
   void on_title_asked(const ProcessId& id);
 
-  // What the titles of agents' tmux panes are, where their servers have answered: each once.
+  // The titles of the agents' tmux panes, from the answers of their servers; each only once.
   std::vector<std::pair<ProcessId, std::string>> take_pane_titles();
 
-  // Does what is to be done, once it is known which windows there are.
+  // Does what must be done, as soon as it is known which windows there are.
   void find();
 
   const ResolverAnswer& place(const ProcessId& id) const { return agents_.at(id).place; }
@@ -55,17 +57,17 @@ class WindowFinder {
   const ResolverAnswer& last_window(const ProcessId& id) const {
     return agents_.at(id).last_window;
   }
-  // Whose title a window shows: where one agent alone is in it, in no tmux pane.
+  // The agent whose title a window shows, if only one agent is in it, and in no tmux pane.
   std::optional<ProcessId> only_agent_in(int64_t window) const;
-  // Whether that window can show no other terminal's: no other tab, no editor around the agent.
+  // Whether that window can show no other terminal: no other tab, no editor around the agent.
   bool shows_its_terminal_alone(const ProcessId& id) const;
-  // Whether reads from its terminal tell anything: of its window, or of its tab.
+  // Whether reads from its terminal are evidence: for its window, or for its tab.
   bool wants_inputs(const ProcessId& id) const;
 
  private:
   struct Agent {
     ResolverQuestion question;
-    std::string kind;  // the name it was matched by
+    std::string kind;  // the name by which it was recognized
     std::string directory;
     State state = State::unknown;
     ResolverAnswer place = ResolverAnswer::none(wire::NoWindow::pending);
@@ -95,7 +97,7 @@ class WindowFinder {
   KeyWitness keys_;
   TitleWitness title_witness_;
   WindowTies ties_;
-  std::vector<wire::Tie> inherited_;  // not held against the windows yet
+  std::vector<wire::Tie> inherited_;  // not compared with the windows yet
   EventSourcePtr learn_timer_;
   EventSourcePtr again_timer_;
 };

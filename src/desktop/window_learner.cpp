@@ -9,12 +9,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr uint32_t max_key_bytes = 2;
-// An agent that is busy reads late, but hardly by this much; and who changes to another window
-// looks before they type.
+// A busy agent reads late, but hardly by this much; and a user who changes to another window looks
+// before they type.
 constexpr Nanoseconds focus_before = 500ms;
 // Far more than Sway's event takes to arrive here.
 constexpr Nanoseconds focus_after = 150ms;
-// Keys are further apart, at any speed of typing that leaves one of them alone.
+// Keys are further apart, at any speed of typing that leaves one of them isolated.
 constexpr Nanoseconds burst = 20ms;
 constexpr Nanoseconds together = 100ms;
 constexpr size_t max_keys = 100;
@@ -45,7 +45,8 @@ void KeyWitness::read(const wire::Input& input, Nanoseconds now) {
     alone = alone && same;
   }
   if (keys_.size() == max_keys) return;
-  // By the time of its arrival too: what has held this process up has held Sway's event up.
+  // The time of its arrival counts, too: what has delayed this process has also delayed Sway's
+  // event.
   keys_.push_back(
       {.agent = input.id, .time = time, .due = std::max(time, now) + focus_after, .alone = alone});
 }
@@ -59,7 +60,7 @@ std::vector<KeyWitness::Proof> KeyWitness::take(Nanoseconds now) {
     Proof proof{key.agent, key.time, focused_};
     std::erase_if(proof.focused,
                   [&](const auto& entry) { return key.time - entry.second < focus_before; });
-    // Else it may be that one's.
+    // Otherwise it may be the key of that one.
     if (!focused_.empty() && proof.focused.size() == focused_.size()) proofs.push_back(proof);
   }
   return proofs;

@@ -41,7 +41,7 @@ class KeyWitness {
   // These windows have the focus now: one of each Sway, or none. The same as before is no change.
   void focus(const std::set<int64_t>& windows, Nanoseconds now);
   void read(const wire::Input& input, Nanoseconds now);
-  // What is proven by now. To be called again at next().
+  // What is proven by now. Call this again at next().
   std::vector<Proof> take(Nanoseconds now);
   std::optional<Nanoseconds> next() const;
 
@@ -53,14 +53,14 @@ class KeyWitness {
     bool alone = true;
   };
   std::map<int64_t, Nanoseconds> focused_;
-  std::deque<Key> keys_;  // not judged yet, as they were told
+  std::deque<Key> keys_;  // not judged yet, in the order of the reports
 };
 
 // Whether a read can be a key at all.
 bool may_be_key(const wire::Input& input);
 
-// Which window shows the terminal of a process, by that process: the one below the terminal's own,
-// or the leader of the terminal's session.
+// Which window shows the terminal of a process. The key is the process below the terminal's own, or
+// the leader of the terminal's session.
 class WindowTies {
  public:
   struct Tie {
@@ -70,12 +70,12 @@ class WindowTies {
 
   // nullptr: none is known.
   const Tie* find(const ProcessId& subject) const;
-  // Known without a key or a title; where they have contradicted a tie before, they alone count.
+  // Known without a key or a title. If these have contradicted a tie before, only they count.
   void set(const ProcessId& subject, int64_t window, const std::string& how);
   bool contradicted(const ProcessId& subject) const;
-  // A key or a title says so, as `how` tells: one is enough where `sure` and none has ever said
-  // another thing, else three in a row. One that contradicts a tie ends it. True: a tie is new, or
-  // gone.
+  // A key or a title says so; `how` is the explanation. One is enough if `sure` and none has ever
+  // said anything else; otherwise three in a row are needed. One that contradicts a tie ends it.
+  // True: a tie is new, or gone.
   bool prove(const ProcessId& subject, int64_t window, bool sure, const std::string& how);
   template <typename Visit>
   void each(Visit visit) const {
@@ -83,9 +83,9 @@ class WindowTies {
       if (known.tie.window != 0) visit(subject, known.tie);
     }
   }
-  // Another number once a tie is new, another one, or gone.
+  // This number changes when a tie is new, has changed, or is gone.
   uint64_t version() const { return version_; }
-  // Ends the ties and forgets the evidence of those for which `keep` is false.
+  // Ends the ties, and forgets the evidence, for which `keep` is false.
   template <typename Predicate>
   void keep_if(Predicate keep) {
     const size_t erased = std::erase_if(
@@ -96,8 +96,8 @@ class WindowTies {
  private:
   struct Known {
     Tie tie;                // window 0: none
-    int64_t candidate = 0;  // of the latest proof
-    int proofs = 0;         // in a row that say `candidate`
+    int64_t candidate = 0;  // explains the latest proof
+    int proofs = 0;         // successive proofs for `candidate`
     bool contradicted = false;
   };
   std::map<ProcessId, Known> known_;

@@ -12,36 +12,38 @@ namespace {
 using wire::NoWindow;
 using Chain = std::vector<ProcessStat>;
 
-// A shell in a shell in a terminal is 3; make and wrappers add some.
+// A shell in a shell in a terminal has depth 3; make and wrappers add some.
 constexpr int max_chain = 64;
-// tmux in tmux is 2.
+// tmux in tmux has depth 2.
 constexpr int max_nesting = 4;
-// Of a terminal, and of its helpers.
+// The children of a terminal, and of its helpers.
 constexpr size_t max_children = 1000;
-// Of all levels together. A tmux that lists thousands is none.
+// All levels together. What lists thousands is no tmux.
 constexpr int max_clients = 64;
 
-// A terminal starts the program and opens its window for it, in this order or the other, within
-// these times: foot 1.13 takes 0.05 s.
+// A terminal starts the program and opens its window, in this order or the other, within these
+// times: foot 1.13 takes 0.05 s.
 constexpr uint64_t ticks_a_second = 100;
 constexpr uint64_t window_follows = 3 * ticks_a_second;
 constexpr uint64_t window_precedes = ticks_a_second;
-// Windows that are opened at once come one by one: what was seen of the first of them holds once no
-// other has come for this long, or, where it took the lack of another for a proof, for much longer.
+// Windows that are opened at once come one by one. What was concluded for the first of them holds
+// when no other has come for this long; or, if the lack of another one was part of the proof, for
+// much longer.
 constexpr uint64_t others_come = ticks_a_second / 5;
 constexpr uint64_t others_come_late = 10 * ticks_a_second;
 
 constexpr double passed_on_within = 0.5;
 
-// The process and its ancestors, it first; empty if it is gone. Ends before the user's first
-// process: a service manager owns no window, and its environment says nothing of its children's.
+// The process and its ancestors, in this order; empty if it is gone. It ends before the user's
+// first process: a service manager owns no window, and its environment says nothing about its
+// children.
 Chain chain_of(pid_t pid, const Proc& proc) {
   Chain chain;
   while (pid > 1 && chain.size() < max_chain) {
     auto stat = proc.stat(pid);
     if (!stat || stat->ended()) break;
-    // A parent is older than its child. Else its number was given to another process between the
-    // two looks.
+    // A parent is older than its child. Otherwise its number was given to another process between
+    // the two looks.
     if (!chain.empty() && stat->id.start_ticks > chain.back().id.start_ticks) break;
     pid = stat->parent;
     chain.push_back(std::move(*stat));
@@ -61,7 +63,7 @@ class Resolver {
     const auto chain = chain_of(question.id.pid, proc_);
     if (chain.empty() || chain.front().id != question.id)
       return ResolverAnswer::none(NoWindow::no_owner);
-    // First of all: the environment may be that of a tmux which the process has long left.
+    // Checked first: the environment may be that of a tmux that the process has left long ago.
     auto answer = by_owner(chain);
     if (!answer) answer = by_tmux(question.tmux, question.tmux_pane, chain, 1);
     if (!answer) answer = by_ssh(chain, 1);
@@ -71,14 +73,14 @@ class Resolver {
   }
 
  private:
-  // The window of the first process of the chain that has any. None: none has.
+  // The window of the first process in the chain that owns one. None: no process does.
   std::optional<ResolverAnswer> by_owner(const Chain& chain) const {
     for (size_t i = 0; i < chain.size(); ++i) {
       std::vector<sway::Window> owned;
       std::ranges::copy_if(view_.windows, std::back_inserter(owned),
                            [&](const auto& window) { return window.pid == chain[i].id.pid; });
       if (owned.empty()) continue;
-      // Of what a helper of the terminal's has started, the first that has a terminal.
+      // The first process with a terminal among those that a helper of the terminal has started.
       size_t below = i == 0 ? 0 : i - 1;
       while (below > 0 && chain[below].terminal == 0) --below;
       return of_owner(chain[i], chain[below], owned);
@@ -86,7 +88,7 @@ class Resolver {
     return std::nullopt;
   }
 
-  // `below`: what the owner runs in its terminal; what is learnt of one agent then holds for the
+  // `below`: what the owner runs in its terminal. What is learnt about one agent then holds for the
   // next one in that terminal.
   ResolverAnswer of_owner(const ProcessStat& owner, const ProcessStat& below,
                           const std::vector<sway::Window>& owned) const {
@@ -109,7 +111,7 @@ class Resolver {
     return answer;
   }
 
-  // What this process runs in its other terminals, itself or by a helper that has none.
+  // What this process runs in its other terminals, directly or through a helper without a terminal.
   std::vector<ProcessStat> other_terminals(const ProcessStat& owner,
                                            const ProcessStat& below) const {
     std::vector<ProcessStat> others;
@@ -126,14 +128,15 @@ class Resolver {
     return others;
   }
 
-  // Where the answer rests on what happened until now: something else may follow until `time`.
+  // For an answer that depends on what has happened until now: something else may still happen
+  // until `time`.
   void holds_from(uint64_t time, ResolverAnswer& answer) const {
     answer.is_proof = view_.now_ticks >= time;
     if (!answer.is_proof) answer.look_again_ticks = time;
   }
 
-  // A terminal server that has one window may be about to open the next one, and the one that is
-  // there belongs to another program: foot starts a program before it opens the window.
+  // A terminal server with one window may be about to open the next one, while the present window
+  // belongs to another program: foot starts a program before it opens the window.
   void by_only_window(const ProcessStat& owner, const ProcessStat& below,
                       const sway::Window& window, ResolverAnswer& answer) const {
     const uint64_t started = below.id.start_ticks;
@@ -151,15 +154,15 @@ class Resolver {
                answer);
   }
 
-  // One window and one terminal of one process in a short time belong together, where neither has
-  // another that it could belong to. A new tab has no window of its own, so the window's own
-  // terminal, which would give that away, is waited for.
+  // A window and a terminal of one process that appear within a short time belong together, if
+  // neither has another one to which it could belong. A new tab has no window of its own, so this
+  // waits for the window's own terminal, which would show that.
   void by_order(const ProcessStat& owner, const ProcessStat& below,
                 const std::vector<sway::Window>& owned, ResolverAnswer& answer) const {
     answer.reason = NoWindow::ambiguous;
     const uint64_t started = below.id.start_ticks;
     if (owner.id == below.id || view_.ties.contradicted(below.id)) return;
-    // When it opened is not known of a window that was there before anybody watched.
+    // For a window that was there before anybody watched, it is not known when it opened.
     const auto is_near = [&](const sway::Window& window) {
       if (window.opened_ticks == 0) return view_.watched_since_ticks + window_precedes > started;
       return window.opened_ticks + window_precedes >= started &&
@@ -196,7 +199,8 @@ class Resolver {
     holds_from(started + window_follows, answer);
   }
 
-  // What its keys have told of a process whose chain ends nowhere: in a container, a screen.
+  // What its keys have shown about a process whose chain ends before any window: in a container, or
+  // a screen.
   ResolverAnswer by_keys(const Chain& chain) const {
     ResolverAnswer answer;
     const auto leader = proc_.stat(chain.front().session);
@@ -216,24 +220,24 @@ class Resolver {
     return answer;
   }
 
-  // An environment is inherited by what leaves the pane, too: a screen, say, that was started in
-  // it.
+  // Programs that leave the pane inherit the environment, too: a screen that was started in it, for
+  // example.
   static bool is_in(const TmuxPane& pane, const Chain& chain) {
     const std::string terminal = terminal_name(chain.front().terminal);
     if (!terminal.empty() && terminal == pane.terminal) return true;
     return std::ranges::any_of(chain, [&](const auto& stat) { return stat.id.pid == pane.pid; });
   }
 
-  // How much a tmux client tells of the window that shows the pane. One whose chain ends nowhere
-  // may be on another machine.
+  // How much a tmux client says about the window that shows the pane. If its chain ends before any
+  // window, it may be on another machine.
   static int rank(const ResolverAnswer& of_client) {
     const bool has_window = of_client.window != 0 || of_client.owner != 0;
     return (has_window ? 2 : 0) + (of_client.visible ? 1 : 0);
   }
   static constexpr int highest_rank = 3;
 
-  // The window of a client that shows the pane now, else of one of its session; of several, of the
-  // one that was used last. None: it is in no pane of this tmux.
+  // The window of a client that shows the pane now, or else of a client of its session; if there
+  // are several, of the one that was used last. None: it is in no pane of this tmux.
   std::optional<ResolverAnswer> by_tmux(const std::string& tmux, const std::string& pane_id,
                                         const Chain& chain, int level) {
     const std::string socket = tmux_socket(tmux);
@@ -247,7 +251,7 @@ class Resolver {
     const auto pane = (*state)->panes.find(pane_id);
     if (pane == (*state)->panes.end() || !is_in(pane->second, chain)) return std::nullopt;
     std::optional<ResolverAnswer> answer;
-    std::set<int64_t> shown_in;  // of all clients: each may be looked at
+    std::set<int64_t> shown_in;  // of all clients, because each of them may be looked at
     for (const auto& client : (*state)->clients) {
       const auto session = pane->second.sessions.find(client.session);
       if (session == pane->second.sessions.end()) continue;
@@ -261,7 +265,7 @@ class Resolver {
       found->tmux = session->second.name;
       found->tmux_steps.push_back(
           {.socket = socket, .client = client.name, .target = session->second.target});
-      // Asked for first, so that an older client is not taken before the newest one is known.
+      // Ask first, so that an older client is not chosen before the newest one is known.
       if (found->reason == NoWindow::pending) return found;
       if (!answer || rank(*found) > rank(*answer)) answer = std::move(found);
     }
@@ -274,8 +278,9 @@ class Resolver {
     return answer;
   }
 
-  // What the server runs in a terminal that is no pane's: it is in front of a client, for as long
-  // as that is attached. Which of several, the server does not tell.
+  // A program that the server runs in a terminal that belongs to no pane: a popup, in front of a
+  // client, as long as the client is attached. If there are several clients, the server does not
+  // say which.
   std::optional<ResolverAnswer> by_popup(const TmuxState& state, pid_t server, const Chain& chain,
                                          int level) {
     const auto popup = std::ranges::find(chain, server, &ProcessStat::parent);
@@ -285,13 +290,13 @@ class Resolver {
     if (std::ranges::any_of(state.panes,
                             [&](const auto& pane) { return pane.second.terminal == terminal; }))
       return std::nullopt;
-    // Its client may have come since.
+    // Its client may have come meanwhile.
     if (state.asked_ticks <= popup->id.start_ticks) return ResolverAnswer::none(NoWindow::pending);
     if (state.clients.size() != 1) return std::nullopt;
     return of_client(state.clients.front(), true, level);
   }
 
-  // None: the client has ended since.
+  // None: the client has ended meanwhile.
   std::optional<ResolverAnswer> of_client(const TmuxClient& client, bool shows_pane, int level) {
     const auto chain = chain_of(client.pid, proc_);
     if (chain.empty()) return std::nullopt;
@@ -304,7 +309,7 @@ class Resolver {
     return found;
   }
 
-  // The window of what shows a terminal of ours: a client of tmux, or of ssh.
+  // The window of a program that shows the terminal: a client of tmux, or of ssh.
   std::optional<ResolverAnswer> by_chain(const Chain& chain, int level) {
     auto found = by_owner(chain);
     if (!found) found = by_outer_tmux(chain, level);
@@ -312,8 +317,8 @@ class Resolver {
     return found;
   }
 
-  // In a session of this machine's sshd, with a client on this machine. What sshd starts has a
-  // fresh environment of its making.
+  // In a session of this machine's sshd, with a client on this machine. sshd gives what it starts a
+  // new environment.
   std::optional<ResolverAnswer> by_ssh(const Chain& chain, int level) {
     const auto sshd =
         std::ranges::find_if(chain, [](const auto& stat) { return stat.comm.starts_with("sshd"); });
@@ -326,8 +331,8 @@ class Resolver {
     return found;
   }
 
-  // A client in a pane of another tmux. To start tmux in tmux, users unset TMUX for it: then the
-  // shell around it still has it.
+  // A client in a pane of another tmux. To start tmux in tmux, users unset TMUX, but the shell
+  // around it still has it.
   std::optional<ResolverAnswer> by_outer_tmux(const Chain& chain, int level) {
     for (const auto& process : chain) {
       const auto outer = proc_.environment(process.id.pid, {"TMUX", "TMUX_PANE"});
@@ -350,7 +355,7 @@ ResolverAnswer resolve_window(const ResolverQuestion& question, const Proc& proc
 }
 
 bool has_terminal_read_at(const Proc& proc, pid_t ancestor, double time) {
-  // tty_update_time() of the kernel sets it to the present second, if that is in another 8 s.
+  // The kernel's tty_update_time() sets it to the present second, but only once in 8 s.
   constexpr int64_t kept_to = 8;
   // The key is read there before its reader passes it on.
   const auto from = static_cast<int64_t>(time - passed_on_within) / kept_to * kept_to;

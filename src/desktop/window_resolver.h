@@ -1,5 +1,5 @@
-// In which Sway window does a process show? An answer is certain, or it is a reason for having
-// none: never a guess.
+// In which Sway window is a process visible? The answer is certain, or it is a reason why there is
+// none; it is never a guess.
 #pragma once
 
 #include <functional>
@@ -16,20 +16,21 @@
 
 namespace ebpf_ai_monitor {
 
-// The process, and where tmux says it is: TMUX and TMUX_PANE of its environment.
+// The process, and what its environment says about tmux: TMUX and TMUX_PANE.
 struct ResolverQuestion {
   ProcessId id;
   std::string tmux;
   std::string tmux_pane;
 };
 
-// The last answer of the tmux server at a socket; null: none yet.
+// The last answer of the tmux server at a socket; null: there is none yet.
 using TmuxLookup = std::function<const Result<TmuxState>*(const std::string& socket)>;
 
-// What the answer rests on, besides /proc. Times in the unit of ProcessId::start_ticks.
+// The evidence for the answer, in addition to /proc. Times are in the unit of
+// ProcessId::start_ticks.
 struct ResolverView {
   const std::vector<sway::Window>& windows;
-  uint64_t watched_since_ticks = 0;  // every window that opened later has its time
+  uint64_t watched_since_ticks = 0;  // every window that opened later has a time
   uint64_t now_ticks = 0;
   const WindowTies& ties;
   TmuxLookup tmux;
@@ -44,26 +45,27 @@ struct ResolverAnswer {
 
   int64_t window = 0;  // Sway container id, 0: none
   wire::NoWindow reason = wire::NoWindow::none;
-  std::string how;      // it is known, for people
+  std::string how;      // how it is known, for people
   bool visible = true;  // false: tmux does not show its pane now
-  // Where its terminal shows now: in `window`, and in those of other tmux clients that show its
-  // pane; not where tmux shows another one.
+  // Where its terminal is visible now: in `window`, and in those of other tmux clients that show
+  // its pane; nowhere if tmux shows another pane.
   std::set<int64_t> shown_in;
-  std::string tmux;                  // where it is in tmux, for people: "main:1"; "": it is in none
-  std::vector<TmuxStep> tmux_steps;  // to its pane, of the outermost tmux first
-  // Whose terminal that window shows, as WindowTies has it; pid 0: it would not help to know.
+  std::string tmux;  // where it is in tmux, for people: "main:1"; empty: not in tmux
+  std::vector<TmuxStep> tmux_steps;  // how to switch to its pane, the outermost tmux first
+  // The subject, in the sense of WindowTies, whose terminal that window shows; pid 0: knowing it
+  // would not help.
   ProcessId subject;
-  // Keys tell, or hold what is known against what they say: which of the windows of `owner` it is,
-  // or of all windows (0).
+  // Keys decide, or can contradict, which of the windows of `owner` it is, or which of all windows
+  // (0).
   bool learnable = false;
   pid_t owner = 0;
-  // Nothing that may yet come can show another window to be the one. False: it is so for now.
+  // Nothing that may still happen can prove another window. False: this holds for now.
   bool is_proof = true;
-  // In tmux: of the client that it shows in, Unix seconds of its user's last key.
+  // In tmux: the last key of the user of the client that shows it, in Unix seconds.
   std::optional<int64_t> client_activity;
-  // Ask again then, though nothing has happened; 0: no need.
+  // When to ask again, even if nothing has happened; 0: never.
   uint64_t look_again_ticks = 0;
-  // Sockets of the tmux servers whose state it rests on. With the reason `pending`: one of them
+  // Sockets of the tmux servers on whose state it depends. With the reason `pending`, one of them
   // must answer first.
   std::set<std::string> tmux_sockets;
 };
@@ -71,8 +73,9 @@ struct ResolverAnswer {
 ResolverAnswer resolve_window(const ResolverQuestion& question, const Proc& proc,
                               const ResolverView& view);
 
-// Whether a terminal of a process, or of what it has started, was read around `time` (Unix
-// seconds), as far as the kernel tells: by the terminal's access time, which it keeps to 8 s.
+// Whether a terminal of a process, or of one of its descendants, was read around `time` (Unix
+// seconds), as far as the kernel shows: by the access time of the terminal, which it updates every
+// 8 s.
 bool has_terminal_read_at(const Proc& proc, pid_t ancestor, double time);
 
 }  // namespace ebpf_ai_monitor

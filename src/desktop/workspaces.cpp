@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-// Of a node and all below it.
+// The windows of a node and of all nodes below it.
 void add(const json& node, const std::string& workspace, Workspaces& found) {
   if (!node.is_object()) return;
   const bool is_workspace = node.value("type", json()) == "workspace";
@@ -37,7 +37,7 @@ void add(const json& node, const std::string& workspace, Workspaces& found) {
 
 Workspaces workspaces_in(std::string_view tree) {
   Workspaces found;
-  // What parse_tree() has taken is nested no deeper than its bound.
+  // What parse_tree() has accepted is not nested deeper than its limit.
   if (sway::parse_tree(tree)) add(json::parse(valid_utf8(tree), nullptr, false), "", found);
   return found;
 }

@@ -1,4 +1,4 @@
-// The workspaces that agents' windows are on, for people.
+// The workspaces of the agents' windows, for people.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace ebpf_ai_monitor {
 // Their names, by the container id of each window.
 using Workspaces = std::map<int64_t, std::string>;
 
-// Of a GET_TREE reply; none where it is no tree.
+// From a GET_TREE reply; none if it is not a tree.
 Workspaces workspaces_in(std::string_view tree);
-// Of the Sway at $SWAYSOCK; none where there is none, or it does not answer within a second.
+// From the Sway at $SWAYSOCK. None if there is none, or if it does not answer within a second.
 // Blocks.
 Workspaces workspaces_of_windows();
 
