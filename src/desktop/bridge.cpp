@@ -426,9 +426,9 @@ void Bridge::stop_looking() {
   looked_at_.clear();
 }
 
-// No event tells of a locker that starts, nor of a display that is switched off. It matters when
-// something comes into view that was not seen yet, and when that counts as seen. False: Sway is
-// asked, and the refresh comes when it has answered.
+// No event reports that a locker starts, or that a display is switched off. This matters when
+// something becomes visible that was not seen yet, and when that would count as seen. False: Sway
+// is being asked, and the refresh follows its answer.
 bool Bridge::view_is_known(const std::vector<WindowAgent>& agents) {
   std::set<std::pair<ProcessId, double>> in_view;
   for (const WindowAgent& it : agents) {

@@ -1,10 +1,10 @@
-// What Claude Code itself says it waits for, where desktop/claims.h has its claims from.
+// What Claude Code itself says about what it waits for; desktop/claims.h uses this.
 //
 // It keeps `sessions/<pid>.json` in its configuration directory ($CLAUDE_CONFIG_DIR, else
-// ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid` (in
-// its own pid namespace), `procStart` (field 22 of /proc/<pid>/stat), `status` ("busy", "idle",
-// "waiting"), `waitingFor`. What does not fit is ignored. It is the user's file: only the bridge,
-// which runs as the user, reads it.
+// ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid` (in its own pid
+// namespace), `procStart` (field 22 of /proc/<pid>/stat), `status` ("busy", "idle", "waiting") and
+// `waitingFor`. Anything that does not fit is ignored. The file belongs to the user: only the
+// bridge, which runs as the user, reads it.
 #pragma once
 
 #include <string_view>

@@ -45,8 +45,8 @@ class SwayConnection {
   // Sends a command of sway(5), and does not wait until it is done.
   void command(const std::string& command);
   bool has_commands() const { return commands_due_ > 0; }
-  // Whether the display of the window that has the focus is off, which no Sway before 1.10 tells by
-  // itself: it is asked, and again and again while it is.
+  // Whether the display of the window with the focus is off. Before 1.10, Sway does not report
+  // this, so it is asked; while the display is off, it is asked again and again.
   void ask_display();
   bool display_due() const { return display_due_; }
   bool is_dark() const { return is_dark_; }

@@ -1,10 +1,10 @@
-// Which agent's tab a terminal's window shows, where the terminal has tabs: no terminal tells. What
-// tells is what agents read and what the window's title is:
-// - A key (one or two bytes, a whole line) goes to the tab that shows.
-// - So does a focus report (three bytes), which agents ask for: as the window gets the focus, from
-//   the tab that shows; as the title changes, from the tab that goes and from the one that comes.
-//   An arrow key is as long as that, and changes no title.
-// - A title that is none of the agent's, of an agent that marks all of its titles.
+// Which agent's tab is visible in a window of a terminal that has tabs. No terminal reports this.
+// The evidence is what agents read, and what the window's title says:
+// - A key (one or two bytes, or a whole line) goes to the visible tab.
+// - A focus report (three bytes), which agents ask for, comes from the visible tab when the window
+//   gets the focus. When the title changes, one comes from the tab that disappears, and one from
+//   the tab that appears. An arrow key is as long as a focus report, but changes no title.
+// - If an agent marks all of its titles, a title without its marks belongs to another tab.
 // Pure: no clock, no I/O. All times are CLOCK_MONOTONIC.
 #pragma once
 

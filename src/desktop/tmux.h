@@ -116,14 +116,13 @@ class TmuxQuery {
   std::string failure_;
 };
 
-// What is known of one server. It is not polled, and its configuration and hooks are not touched;
-// what changes in it leaves traces, and then it is asked:
-// - a key, which may be bound to anything, is read from a client's terminal. (A client in control
-//   mode would be told of the change. But a server of tmux 3.3a, and of later ones, dies of a
-//   change at the moment at which such a client introduces itself: control_write() without a
-//   state.)
-// - a client, or the process whose pane is shown, ends;
-// - the server changes its socket's mode, with the first client and with the last one;
+// What is known about one server. It is not polled, and its configuration and hooks are not
+// touched. It is asked when something may have changed:
+// - a key, which may be bound to anything, was read from a client's terminal. (A client in control
+//   mode would be notified of changes. But servers of tmux 3.3a and later crash if something
+//   changes just when such a client introduces itself: control_write() without a state.)
+// - a client, or the process whose pane is visible, has ended;
+// - the server has changed the mode of its socket, as it does with the first and the last client;
 // - the pane gets a focus report, if its program wants them and tmux's focus-events is on;
 // - a tmux command was run in a terminal.
 class TmuxServer {

@@ -1,16 +1,16 @@
-// Learns from its user's hands in which window a terminal is: a key goes to the window that has the
-// focus. Pure: no clock, no I/O. All times are CLOCK_MONOTONIC.
+// Learns from keys in which window a terminal is: a key goes to the window that has the focus.
+// Pure: no clock, no I/O. All times are CLOCK_MONOTONIC.
 //
-// What is read from a terminal need not be a key, and what is told late may look like another
-// window's. So it proves something only where nothing else explains it:
-// - One or two bytes, or a whole line. Focus reports have three, mouse reports six and more,
-// answers
-//   of the terminal and pastes more still (ctlseqs of xterm, and of kitty's keyboard protocol).
-// - No other read close to it: a program that reads byte by byte makes many of one report.
-// - None from another agent's terminal at the same moment: that is a script, or a terminal that
-//   sends its keys to all of its windows.
+// Not everything that is read from a terminal is a key, and a read that is reported late may seem
+// to belong to another window. So a read proves something only if nothing else explains it:
+// - It has one or two bytes, or is a whole line. Focus reports have three bytes, mouse reports six
+//   and more, answers of the terminal and pastes even more (ctlseqs of xterm, and of kitty's
+//   keyboard protocol).
+// - No other read is close to it: a program that reads byte by byte makes many reads of one report.
+// - There is none from another agent's terminal at the same moment: that would be a script, or a
+//   terminal that sends its keys to all of its windows.
 // - The same window has had the focus since well before, and for a while after: Sway's event and
-//   the daemon's take different ways, and a busy agent may read a key late.
+//   that of the daemon arrive by different ways, and a busy agent may read a key late.
 #pragma once
 
 #include <deque>

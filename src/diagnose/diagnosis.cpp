@@ -22,7 +22,7 @@ int64_t unix_seconds() {
       .count();
 }
 
-// Whoever reads a longer answer may read its beginning alone.
+// The reader of a longer answer may read only its beginning.
 constexpr size_t read_whole_bytes = 8192;
 // Of a line of `brief`.
 constexpr size_t brief_bytes = 1024;

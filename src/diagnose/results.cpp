@@ -60,7 +60,7 @@ bool is_pointer(const nlohmann::json& value) {
   return value.is_string() && value.get_ref<const std::string&>().starts_with("0x");
 }
 
-// The arguments that tell what a hit was about, the most telling first.
+// The arguments that say what a hit was about, the most significant first.
 constexpr std::array subjects = {"query",   "destination", "address", "filename", "pathname",
                                  "newname", "path",        "file",    "name"};
 
@@ -77,7 +77,7 @@ std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   for (const auto& [sequence, event] : events) {
     if (event.first) continue;  // the events that are not part of the sample
     for (const auto& [field, value] : event.data.items()) {
-      // An address says its family; an errno of 0 is none.
+      // An address already shows its family; an errno of 0 means no error.
       const bool known = (field == "family" && event.data.contains("destination")) ||
                          (field == "errno" && value == 0);
       if (value.is_structured() || value.is_null() || value.is_number_float() ||
@@ -410,7 +410,7 @@ std::string words_of(const FieldCount& field, size_t values_told) {
 Subjects values_of(const Collected& collected) {
   Subjects subjects;
   for (FieldCount& field : count_fields(collected.events)) {
-    // The errors are told already.
+    // The errors are already in the summary.
     if (field.field != "errno" && field.field != "ret")
       subjects.words += subjects.words.empty() ? words_of(field, told) : "; " + words_of(field, 2);
     const auto shown =
