@@ -169,12 +169,12 @@ std::vector<std::string> Evidence::not_found(const Resolution& resolution) const
     for (size_t i = 0; i < tokens.size(); ++i) {
       const std::string_view token = tokens[i];
       const auto number = number_of(token);
-      if (is_error(token)) {
+      const auto address = address_of(token);
+      const bool is_path = !address && token.starts_with('/') && token.size() > 2;
+      if (is_error(token) || is_path) {
         if (text_.find(token) == std::string::npos) miss(token);
-      } else if (const auto address = address_of(token)) {
+      } else if (address) {
         if (text_.find(*address) == std::string::npos) miss(token);
-      } else if (token.starts_with('/') && token.size() > 2) {
-        if (text_.find(token) == std::string::npos) miss(token);
       } else if (number && number->unit.empty() && i > 0 && names_process(tokens[i - 1])) {
         if (!std::ranges::binary_search(numbers_, number->value)) miss("pid " + std::string(token));
       } else if (number && all_numbers && number->unit != "%" && std::abs(number->value) >= small) {

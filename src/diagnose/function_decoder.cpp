@@ -41,14 +41,12 @@ std::string type_name(const btf& types, unsigned id) {
       return "function" + suffix;
     else if (btf_is_array(type))
       return type_name(types, btf_array(type)->type) + "[]" + suffix;
-    else if (btf_is_struct(type))
+    else if (btf_is_struct(type) || btf_is_fwd(type))
       return "struct " + name + suffix;
     else if (btf_is_union(type))
       return "union " + name + suffix;
     else if (btf_is_any_enum(type))
       return "enum " + name + suffix;
-    else if (btf_is_fwd(type))
-      return "struct " + name + suffix;
     else if (btf_is_int(type) || btf_is_typedef(type) || btf_is_float(type))
       return name + suffix;
     id = type->type;  // volatile, restrict, tags

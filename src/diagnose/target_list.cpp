@@ -51,6 +51,7 @@ Result<std::vector<Target>> targets_of_types(
     if (wanted(target.name, "")) targets.emplace(std::pair(target.type, target.name), target);
   }
   std::vector<Target> list;
+  list.reserve(targets.size());
   for (auto& [key, target] : targets) list.push_back(std::move(target));
   return list;
 }

@@ -424,7 +424,8 @@ class TracepointDecoder : public Decoder {
       } else {
         data["exit_code"] = WEXITSTATUS(status);
       }
-      data["age_s"] = static_cast<double>(end.age_ns / 1'000'000) / 1000;
+      const uint64_t age_ms = end.age_ns / 1'000'000;
+      data["age_s"] = static_cast<double>(age_ms) / 1000;
       data["last_thread"] = end.last != 0;
     }
   }

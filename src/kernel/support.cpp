@@ -4,8 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 #include <fstream>
+#include <utility>
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -19,12 +20,19 @@ constexpr const char* type_information = "/sys/kernel/btf/vmlinux";
 constexpr const char* lockdown = "/sys/kernel/security/lockdown";
 constexpr const char* tracepoint = "/sys/kernel/tracing/events/syscalls/sys_enter_read/id";
 
+// The first two numbers of "6.12.9-amd64"; 0 for each that is missing.
+std::pair<int, int> numbers_of(const std::string& release) {
+  std::pair<int, int> numbers{};
+  const char* end = release.data() + release.size();
+  const auto [rest, error] = std::from_chars(release.data(), end, numbers.first);
+  if (error == std::errc() && rest != end && *rest == '.')
+    std::from_chars(rest + 1, end, numbers.second);
+  return numbers;
+}
+
 Finding version(const std::string& release) {
   Finding finding{"kernel", Fitness::good, "Linux " + release, "", ""};
-  int major = 0;
-  int minor = 0;
-  if (std::sscanf(release.c_str(), "%d.%d", &major, &minor) != 2 ||
-      std::pair(major, minor) < std::pair(oldest_major, oldest_minor)) {
+  if (numbers_of(release) < std::pair(oldest_major, oldest_minor)) {
     finding.fitness = Fitness::missing;
     finding.consequence = "the kernel programs cannot be loaded";
     finding.remedy = "boot Linux 6.1 or later";
