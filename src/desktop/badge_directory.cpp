@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+
+#include "system/inotify.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -114,23 +115,15 @@ void BadgeDirectory::claim() {
 
 bool BadgeDirectory::replaced() {
   bool replaced = false;
-  alignas(inotify_event) std::array<char, 4096> events;
-  ssize_t got = 0;
-  while ((got = read(inotify_.get(), events.data(), events.size())) > 0) {
-    for (ssize_t at = 0; at < got;) {
-      const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
-      const bool lost = (event->mask & IN_Q_OVERFLOW) != 0;
-      const std::string_view name = event->len > 0 ? event->name : "";
-      if (event->wd == runtime_watch_) {
-        replaced = replaced || name == badge_directory_name;
-      } else if (const int64_t window = window_of(name);
-                 window != 0 && access(full_name(event->name).c_str(), F_OK) != 0) {
-        replaced = written_.erase(window) > 0 || replaced;  // not removed by this process
-      }
-      replaced = replaced || lost;
-      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+  read_inotify(inotify_.get(), [&](const inotify_event& event, const std::string& name) {
+    if (event.wd == runtime_watch_) {
+      replaced = replaced || name == badge_directory_name;
+    } else if (const int64_t window = window_of(name);
+               window != 0 && access(full_name(name).c_str(), F_OK) != 0) {
+      replaced = written_.erase(window) > 0 || replaced;  // not removed by this process
     }
-  }
+    replaced = replaced || (event.mask & IN_Q_OVERFLOW) != 0;
+  });
   return replaced;
 }
 

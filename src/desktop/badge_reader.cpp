@@ -2,13 +2,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/inotify.h>
 
 #include <array>
 #include <memory>
 #include <system_error>
 
 #include "desktop/badge_directory.h"
+#include "system/inotify.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -44,30 +44,22 @@ Result<BadgeReader> BadgeReader::open(std::string runtime_directory, PassedOver 
 
 Status BadgeReader::update() {
   bool look_again = false;
-  alignas(inotify_event) std::array<char, 16'384> events;
-  while (true) {
-    const ssize_t got = read(inotify_.get(), events.data(), events.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    for (ssize_t at = 0; at < got;) {
-      const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
-      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-      const std::string name = event->len > 0 ? event->name : "";
-      if ((event->mask & IN_Q_OVERFLOW) != 0) {
+  bool runtime_directory_gone = false;
+  read_inotify(inotify_.get(), [&](const inotify_event& event, const std::string& name) {
+    if ((event.mask & IN_Q_OVERFLOW) != 0) {
+      look_again = true;
+    } else if (event.wd == runtime_watch_) {
+      runtime_directory_gone = runtime_directory_gone || (event.mask & (gone | IN_UNMOUNT)) != 0;
+      look_again = look_again || name == badge_directory_name || name == badge_writer_name;
+    } else if (event.wd == directory_watch_) {
+      if (name.empty()) {
         look_again = true;
-      } else if (event->wd == runtime_watch_) {
-        if ((event->mask & (gone | IN_UNMOUNT)) != 0)
-          return fail(runtime_directory_ + " is no longer there");
-        look_again = look_again || name == badge_directory_name || name == badge_writer_name;
-      } else if (event->wd == directory_watch_) {
-        if (name.empty()) {
-          look_again = true;
-        } else if (!look_again && !left_behind_) {
-          read_file(name);
-        }
+      } else if (!look_again && !left_behind_) {
+        read_file(name);
       }
     }
-  }
+  });
+  if (runtime_directory_gone) return fail(runtime_directory_ + " is no longer there");
   if (look_again) look();
   return {};
 }

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +12,7 @@
 #include <cstring>
 #include <memory>
 
+#include "system/inotify.h"
 #include "system/proc.h"
 
 namespace ebpf_ai_monitor {
@@ -541,19 +541,12 @@ void Sway::watch_directory() {
     return;
   }
   inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
-    alignas(inotify_event) std::array<char, 4096> events;
     bool appeared = false;
     bool gone = false;  // the directory
-    while (true) {
-      const ssize_t got = read(inotify_.get(), events.data(), events.size());
-      if (got <= 0) break;
-      for (ssize_t at = 0; at < got;) {
-        const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
-        gone = gone || (event->mask & IN_IGNORED) != 0;
-        appeared = appeared || (event->len > 0 && is_socket_name(event->name, user_));
-        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-      }
-    }
+    read_inotify(inotify_.get(), [&](const inotify_event& event, const std::string& name) {
+      gone = gone || (event.mask & IN_IGNORED) != 0;
+      appeared = appeared || is_socket_name(name, user_);
+    });
     if (gone) {
       inotify_source_.reset();
       inotify_.reset();
