@@ -79,7 +79,8 @@ def test_the_program_is_hardened(packaged_program: Path) -> None:
     assert "GNU_RELRO" in facts and re.search(r"\(FLAGS_1\) .*\bNOW\b", facts)
     assert re.search(r"GNU_STACK .* RW +0x", facts)
     imported = run("nm", "--dynamic", "--undefined-only", packaged_program)
-    assert "__stack_chk_fail" in imported and "__memcpy_chk" in imported
+    # Which functions are checked differs from compiler to compiler.
+    assert "__stack_chk_fail" in imported and re.search(r" __(?!stack_)\w+_chk\b", imported)
     if platform.machine() == "x86_64":  # CET: a function that is called by its address begins so
         assert "endbr64" in run("objdump", "--disassemble", "--section=.text", packaged_program)
 
