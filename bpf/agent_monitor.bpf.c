@@ -110,13 +110,13 @@ struct {
   __type(value, struct agent_session);
 } sessions SEC(".maps");
 
-// Sessions whose output need not wake user space, because user space looks again at a deadline.
+// Process id of the leader -> how its session is reported, if not as usual: enum agent_reporting.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, AGENT_SESSIONS_MAX);
   __type(key, __u32);
   __type(value, __u8);
-} quiet SEC(".maps");
+} reporting SEC(".maps");
 
 // The read in which a thread is.
 struct {
@@ -257,7 +257,8 @@ static void submit(struct agent_event* event) { bpf_ringbuf_submit(event, BPF_RB
 
 // While there is room, the reader of a quiet session need not know of these before its deadline.
 static void submit_for_deadline(struct agent_event* event, const struct agent_member* member) {
-  bool later = bpf_map_lookup_elem(&quiet, &member->session) &&
+  __u8* how = bpf_map_lookup_elem(&reporting, &member->session);
+  bool later = how && *how == AGENT_REPORT_LATER &&
                bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) <
                    bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2;
 
@@ -395,7 +396,7 @@ static int socket_moved(__u16 family, int result, bool sent) {
   if (!session || result <= 0) return 0;
   // A server that its tools have started may communicate all the time.
   if (!tell_everything &&
-      (!member->draws || (!sent && !bpf_map_lookup_elem(&quiet, &member->session))))
+      (!member->draws || (!sent && !bpf_map_lookup_elem(&reporting, &member->session))))
     return 0;
   if (family && family != AF_UNIX && family != AF_INET && family != AF_INET6) return 0;
   now = bpf_ktime_get_ns();
@@ -734,7 +735,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
     gone.owner = session->owner;
     session = &gone;
     bpf_map_delete_elem(&sessions, &pid);
-    bpf_map_delete_elem(&quiet, &pid);
+    bpf_map_delete_elem(&reporting, &pid);
   }
   // If nothing was reported of a process, its end need not be.
   if (!told) return 0;

@@ -34,9 +34,9 @@ enum agent_event_type {
   AGENT_CONTINUE = 9,
   // `socket`: a member has sent or received bytes on a UNIX or INET socket, by any call. Reported
   // only if user space asks for it. Unless a trace is recorded, only for members that have written
-  // to the terminal, and receives only in a quiet session. Before Linux 6.3, a write counts with
-  // the size that was asked for. Coalesced (socket_window.h): `bytes` are those of this call, the
-  // largest of its process in the window so far.
+  // to the terminal, and receives only for a session in the map `reporting`. Before Linux 6.3, a
+  // write counts with the size that was asked for. Coalesced (socket_window.h): `bytes` are those
+  // of this call, the largest of its process in the window so far.
   AGENT_SOCK_SEND = 10,
   AGENT_SOCK_RECV = 11,
   AGENT_MODE = 12,    // `mode`: a member sets the mode of the session's terminal; only for a trace
@@ -52,6 +52,13 @@ enum agent_loss {
   AGENT_LOST_READ,        // a read whose return will not be reported
   AGENT_LOST_BUDGET,      // left out, because its session or its user had sent too many
   AGENT_LOSSES,
+};
+
+// What the kernel programs report of a session, as user space asks.
+enum agent_reporting {
+  AGENT_REPORT_USUAL,  // everything, except what its sockets receive
+  AGENT_REPORT_LATER,  // everything, but output and sockets wake nobody: the reader has a deadline
+  AGENT_REPORT_RECEIVED,  // everything, and each event wakes the reader
 };
 
 // A session is a process whose name matches (its leader) and all descendants of that process.

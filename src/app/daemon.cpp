@@ -259,14 +259,16 @@ void Daemon::on_report(uid_t uid, const wire::Report& report) {
     findings.how = wire::text_in(report);
     control_.session_changed(uid, properties(*session));
   } else if ((report.kind == wire::ReportKind::title ||
-              report.kind == wire::ReportKind::pane_title) &&
+              report.kind == wire::ReportKind::pane_title ||
+              report.kind == wire::ReportKind::session_file) &&
              report.title <= TitleSays::idle) {
-    judge::Event title;
-    title.kind = judge::Event::Kind::title;
-    title.time = judge::Time(report.time);
-    title.title = report.title;
-    title.is_own_title = report.kind == wire::ReportKind::pane_title;
-    tracker_.hear_title(id, title);
+    judge::Event said;
+    said.kind = report.kind == wire::ReportKind::session_file ? judge::Event::Kind::session_file
+                                                              : judge::Event::Kind::title;
+    said.time = judge::Time(report.time);
+    said.title = report.title;
+    said.is_own_title = report.kind == wire::ReportKind::pane_title;
+    tracker_.hear(id, said);
   } else if (report.kind == wire::ReportKind::waits_for &&
              session->watch.state() == State::waiting && report.waits_for <= WaitsFor::answer) {
     findings_[id].waits_for = report.waits_for;

@@ -20,7 +20,7 @@ enum class WaitsFor : unsigned {
   answer,      // an answer to another question
 };
 
-// What the title of an agent's terminal says about the agent.
+// What an agent says about itself: in the title of its terminal, or in its session file.
 enum class TitleSays : unsigned {
   nothing,
   working,

@@ -82,7 +82,7 @@ class Keys {
     return "";
   }
 
-  TitleSays title(const char* key) {
+  TitleSays says(const char* key) {
     const std::string said = text(key);
     for (const auto says :
          {TitleSays::nothing, TitleSays::working, TitleSays::asks, TitleSays::idle}) {
@@ -216,9 +216,10 @@ tl::expected<Line, std::string> parse_line(std::string_view text) {
   if (kind == "lost") line.lost = keys.integer<uint64_t>("count", 1, INT64_MAX);
   if (kind == "look") line.look = {keys.time("due"), keys.truth("busy"), keys.truth("stopped")};
   if (kind == "age") line.age = keys.time("seconds");
-  if (kind == "title") line.title = keys.title("state");
+  if (kind == "title") line.title = keys.says("state");
+  if (kind == "session_file") line.session_file = keys.says("state");
   line.given = kind == "given";
-  if (line.look || line.age || line.title || line.given) keys.pid("pid");
+  if (line.look || line.age || line.title || line.session_file || line.given) keys.pid("pid");
   if (!keys.complaint().empty()) return Failure(keys.complaint());
   return line;
 }
@@ -324,10 +325,6 @@ std::string look_text(const Look& look, pid_t pid, Time time) {
                {"due", seconds(look.due)},
                {"busy", look.busy},
                {"stopped", look.stopped}});
-}
-
-std::string title_text(TitleSays says, pid_t pid, Time time) {
-  return dump({{"t", seconds(time)}, {"ev", "title"}, {"pid", pid}, {"state", name_of(says)}});
 }
 
 std::string age_text(Time age, pid_t pid, Time time) {

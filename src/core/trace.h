@@ -51,9 +51,10 @@ struct Line {
   std::optional<bool> line_mode;
   uint64_t lost = 0;  // events that the recorder lost before this line
   std::optional<Look> look;
-  std::optional<TitleSays> title;  // the title has changed, and now says this
-  std::optional<Time> age;         // how long the session had run before it was recorded
-  bool given = false;              // the command line asks for work
+  std::optional<TitleSays> title;         // the title has changed, and now says this
+  std::optional<TitleSays> session_file;  // the same for the session file
+  std::optional<Time> age;                // how long the session had run before it was recorded
+  bool given = false;                     // the command line asks for work
 };
 
 // One line without its line end. The error says what is wrong with it.
@@ -71,7 +72,6 @@ std::string header_text(const Header& header);
 std::string event_text(const agent_event& event, Time time);
 std::string lost_text(uint64_t count, Time time);
 std::string look_text(const Look& look, pid_t pid, Time time);
-std::string title_text(TitleSays says, pid_t pid, Time time);
 std::string age_text(Time age, pid_t pid, Time time);
 std::string given_text(pid_t pid, Time time);
 std::string end_text(Time time);

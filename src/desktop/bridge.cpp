@@ -171,7 +171,11 @@ Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& 
                                      std::string_view title) { on_title_changed(window, title); },
              .display_changed = [this] { on_view_changed(); }}),
       finder_(loop, proc_, sway_, tasks_),
-      claims_(loop, proc_, [this] { refresh_later(); }),
+      claims_(loop, proc_,
+              [this](const ProcessId& id, TitleSays says) {
+                reporter_.tell_session_file(id, says, monotonic_now());
+                refresh_later();
+              }),
       presence_(loop, proc_, user, [this] { on_view_changed(); }),
       badge_writer_(loop, runtime_directory, user),
       // The address of systemd's user bus, dbus-daemon's or dbus-broker's. The environment of an
@@ -273,7 +277,6 @@ void Bridge::on_told(const wire::Synced& synced) {
 void Bridge::on_told(const wire::Input& input) {
   const auto agent = agents_.find(input.id);
   if (agent == agents_.end()) return;
-  claims_.on_input(agent->second);
   finder_.on_input(input);
   const bool showed = tabs_.shows(input.id);
   tabs_.read(input, finder_.place(input.id).window);
@@ -380,9 +383,8 @@ void Bridge::refresh() {
 }
 
 void Bridge::tell_inputs() {
-  reporter_.tell_inputs(std::ranges::any_of(agents_, [this](const auto& entry) {
-    return finder_.wants_inputs(entry.first) || claims_.asks(entry.first);
-  }));
+  reporter_.tell_inputs(std::ranges::any_of(
+      agents_, [this](const auto& entry) { return finder_.wants_inputs(entry.first); }));
 }
 
 std::vector<WindowAgent> Bridge::window_agents() const {

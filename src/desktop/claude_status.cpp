@@ -27,17 +27,20 @@ std::string text(const json& object, const char* key) {
 
 }  // namespace
 
-WaitsFor parse_claude_status(std::string_view content, const ProcessId& id) {
+std::optional<ClaudeStatus> parse_claude_status(std::string_view content, const ProcessId& id) {
   const json file = json::parse(content, nullptr, false);
   if (!file.is_object() || file.value("pid", json()) != id.pid ||
       text(file, "procStart") != std::to_string(id.start_ticks))
-    return WaitsFor::unknown;
+    return std::nullopt;
   const std::string status = text(file, "status");
-  if (status == "idle") return WaitsFor::prompt;
-  if (status != "waiting") return WaitsFor::unknown;
+  if (status == "busy") return ClaudeStatus{.says = TitleSays::working};
+  if (status == "idle" || status == "shell")
+    return ClaudeStatus{.says = TitleSays::idle, .waits_for = WaitsFor::prompt};
+  if (status != "waiting") return std::nullopt;
   const std::string waits_for = text(file, "waitingFor");
-  return waits_for == "permission prompt" || waits_for == "sandbox request" ? WaitsFor::permission
-                                                                            : WaitsFor::answer;
+  const bool permission = waits_for == "permission prompt" || waits_for == "sandbox request";
+  return ClaudeStatus{.says = TitleSays::asks,
+                      .waits_for = permission ? WaitsFor::permission : WaitsFor::answer};
 }
 
 namespace {
@@ -54,30 +57,38 @@ std::string content_of(const std::string& path) {
   return content;
 }
 
-WaitsFor of_process(const Proc& proc, const ProcessId& id, const std::string& directory) {
-  // In a container of its own, it knows another id of itself.
-  const pid_t own = proc.innermost_pid(id.pid).value_or(id.pid);
-  return parse_claude_status(content_of(directory + "/sessions/" + std::to_string(own) + ".json"),
-                             {.pid = own, .start_ticks = id.start_ticks});
+// In a container of its own, it knows another id of itself.
+ProcessId in_own_namespace(const Proc& proc, const ProcessId& id) {
+  return {.pid = proc.innermost_pid(id.pid).value_or(id.pid), .start_ticks = id.start_ticks};
 }
 
 }  // namespace
 
-WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id) {
+std::string claude_session_directory(const Proc& proc, const ProcessId& id) {
   const auto variables = proc.environment(id.pid, {"CLAUDE_CONFIG_DIR", "HOME"});
-  const std::string directory = variables[0].empty() ? variables[1] + "/.claude" : variables[0];
+  return (variables[0].empty() ? variables[1] + "/.claude" : variables[0]) + "/sessions";
+}
+
+std::optional<ClaudeSessionFile> claude_session_file(const Proc& proc, const ProcessId& id,
+                                                     const std::string& directory,
+                                                     const std::string& known) {
   // The agent may have been recognized by a launcher that remains its parent, for example pnpm.
   std::deque<ProcessId> processes{id};
   for (size_t looked_at = 0; !processes.empty() && looked_at < max_processes; ++looked_at) {
     const ProcessId process = processes.front();
     processes.pop_front();
-    if (const WaitsFor says = of_process(proc, process, directory); says != WaitsFor::unknown)
-      return says;
+    const ProcessId own = in_own_namespace(proc, process);
+    const std::string name = std::to_string(own.pid) + ".json";
+    if (known.empty() || name == known) {
+      if (const auto status = parse_claude_status(content_of(directory + "/" + name), own))
+        return ClaudeSessionFile{name, *status};
+      if (name == known) return std::nullopt;
+    }
     for (const pid_t child : proc.children(process.pid)) {
       if (const auto stat = proc.stat(child)) processes.push_back(stat->id);
     }
   }
-  return WaitsFor::unknown;
+  return std::nullopt;
 }
 
 }  // namespace ebpf_ai_monitor

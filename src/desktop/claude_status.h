@@ -1,12 +1,14 @@
-// What Claude Code itself says about what it waits for; desktop/claims.h uses this.
+// What Claude Code itself says about what it does; desktop/claims.h uses this.
 //
 // It keeps `sessions/<pid>.json` in its configuration directory ($CLAUDE_CONFIG_DIR, else
 // ~/.claude). The file is undocumented; keys and values are those of 2.1: `pid` (in its own pid
-// namespace), `procStart` (field 22 of /proc/<pid>/stat), `status` ("busy", "idle", "waiting") and
-// `waitingFor`. Anything that does not fit is ignored. The file belongs to the user: only the
-// bridge, which runs as the user, reads it.
+// namespace), `procStart` (field 22 of /proc/<pid>/stat), `status` ("busy"; "idle"; "shell": idle,
+// with a command in the background; "waiting") and `waitingFor`. Anything that does not fit is
+// ignored. The file belongs to the user: only the bridge, which runs as the user, reads it.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/process_id.h"
@@ -15,10 +17,26 @@
 
 namespace ebpf_ai_monitor {
 
-WaitsFor parse_claude_status(std::string_view json, const ProcessId& id);
+struct ClaudeStatus {
+  TitleSays says = TitleSays::nothing;
+  WaitsFor waits_for = WaitsFor::unknown;  // prompt as well where it waits for nothing else
+  bool operator==(const ClaudeStatus&) const = default;
+};
 
-// unknown: there is no file, it cannot be read, or it belongs neither to this process nor to one
-// that it has started.
-WaitsFor claude_waits_for(const Proc& proc, const ProcessId& id);
+// None: the file belongs to another process, or says nothing that is known.
+std::optional<ClaudeStatus> parse_claude_status(std::string_view json, const ProcessId& id);
+
+// Of the process's own environment.
+std::string claude_session_directory(const Proc& proc, const ProcessId& id);
+
+struct ClaudeSessionFile {
+  std::string name;  // in the directory
+  ClaudeStatus status;
+};
+// `known`: its name, if it has been found before; otherwise "". None: there is no file, it cannot
+// be read, or it belongs neither to this process nor to one that it has started.
+std::optional<ClaudeSessionFile> claude_session_file(const Proc& proc, const ProcessId& id,
+                                                     const std::string& directory,
+                                                     const std::string& known);
 
 }  // namespace ebpf_ai_monitor

@@ -91,4 +91,12 @@ void Reporter::tell_title(const TerminalTitles::News& news) {
               .time = news.time.count()});
 }
 
+void Reporter::tell_session_file(const ProcessId& id, TitleSays says, Nanoseconds now) {
+  link_.send({.kind = ReportKind::session_file,
+              .start_ticks = id.start_ticks,
+              .pid = id.pid,
+              .title = says,
+              .time = now.count()});
+}
+
 }  // namespace ebpf_ai_monitor

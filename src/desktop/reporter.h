@@ -34,9 +34,10 @@ class Reporter {
   // From the ties that it knows.
   uint64_t ties_version() const { return ties_version_; }
   bool tell_seen(const ProcessId& id);
-  // The next two are lost if the link is full: the next change will be reported.
+  // The next three are lost if the link is full: the next change will be reported.
   void ask_who_writes(int64_t window, Nanoseconds time);
   void tell_title(const TerminalTitles::News& news);
+  void tell_session_file(const ProcessId& id, TitleSays says, Nanoseconds now);
 
  private:
   struct Known {

@@ -34,7 +34,17 @@ void Animation::drew(Time time, Time previous, bool isolated) {
 void Animation::received(Time time) {
   sockets_are_seen();
   sign_of_work(time, false);
+  comes_in(time);
+}
+
+void Animation::comes_in(Time time) {
+  if (time - last_received_ > rule::steady_gap) receives_since_ = time;
   last_received_ = time;
+}
+
+std::optional<Time> Animation::receives_since() const {
+  if (last_received_ - receives_since_ < rule::late_answer) return std::nullopt;
+  return receives_since_;
 }
 
 void Animation::sign_of_work(Time time, bool frame) {
@@ -96,6 +106,7 @@ void Animation::each_field(Self& of, const Visit& visit) {
   visit("kind", of.kind_);
   visit("uses_sockets", of.uses_sockets_);
   visit("last_received", of.last_received_);
+  visit("receives_since", of.receives_since_);
   visit("blind_until", of.blind_until_);
   visit("last_sign", of.last_sign_);
   visit("last_drawn", of.last_drawn_);

@@ -33,6 +33,8 @@ class Animation {
   void sockets_are_seen() { uses_sockets_ = true; }
   // While it works: one of its sockets received bytes.
   void received(Time time);
+  // The same, whatever it does.
+  void comes_in(Time time);
   // It worked without drawing anything.
   void worked_in_silence();
 
@@ -45,6 +47,8 @@ class Animation {
   Time longest_gap() const;
   // When it received bytes for the last time; known only for bytes that arrive during silence.
   Time last_received() const { return last_received_; }
+  // Bytes arrive in a steady flow, like a model's answer, and have since then. None: they do not.
+  std::optional<Time> receives_since() const;
   // Nine of ten gaps between its latest frames are no longer than this. None: it has not animated,
   // or not for long enough.
   std::optional<Time> period() const;
@@ -77,6 +81,7 @@ class Animation {
   Kind kind_ = unproven;
   bool uses_sockets_ = false;
   Time last_received_{};
+  Time receives_since_{};
   Time blind_until_{};
   std::optional<Time> last_sign_;  // a frame, or received bytes
   std::optional<Time> last_drawn_;

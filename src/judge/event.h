@@ -32,6 +32,7 @@ struct Event {
     stop,        // a process was stopped, by job control or by a debugger
     resume,      // and continues
     title,  // the title of its terminal has changed, as `title` says; perhaps by another program
+    session_file,  // its session file has changed, as `title` says
     // Only a look finds the following.
     mode,        // the terminal's mode: only `line_mode` is set
     age,         // it began at `previous`, before it was watched
@@ -51,7 +52,7 @@ struct Event {
   // the largest message
   int64_t bytes = 0;
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
-  TitleSays title = TitleSays::nothing;  // title
+  TitleSays title = TitleSays::nothing;  // title, session_file
   bool is_own_title =
       false;  // title: it is certainly the session's own, whatever the session wrote
   int exit_code = 0;

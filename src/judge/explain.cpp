@@ -32,8 +32,8 @@ const char* in_words(Animation::Kind animation) {
   return "not known yet: assumed to animate";
 }
 
-const char* in_words(TitleSays title) {
-  switch (title) {
+const char* in_words(TitleSays says) {
+  switch (says) {
     case TitleSays::working:
       return "says that the agent works";
     case TitleSays::asks:
@@ -63,6 +63,8 @@ void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
                    background == 0 ? "nothing" : "continue while it waits"});
   const TitleSays title = session.titles.says();
   facts.push_back({"title", std::string(name_of(title)), in_words(title)});
+  const TitleSays file = session.session_file.says();
+  facts.push_back({"session_file", std::string(name_of(file)), in_words(file)});
   const bool stopped = session.processes.stopped();
   facts.push_back({"stopped", stopped, stopped ? "yes: not judged until it continues" : "no"});
   const bool has_waited = session.has_waited();

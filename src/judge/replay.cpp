@@ -49,7 +49,8 @@ void RecordedSession::take(const trace::Line& line) {
   // The look replaces what would have become true at its deadline.
   advance(line.look ? line.look->due - rounding : line.time);
   if (line.event) take_event(line);
-  if (!members_.empty() && (line.look || line.age || line.title || line.given)) found(line);
+  if (!members_.empty() && (line.look || line.age || line.title || line.session_file || line.given))
+    found(line);
 }
 
 void RecordedSession::take_event(const trace::Line& line) {
@@ -76,13 +77,13 @@ void RecordedSession::take_event(const trace::Line& line) {
 // What no event of the kernel reported.
 void RecordedSession::found(const trace::Line& line) {
   if (line.look) return look(line.time, line.look, nullptr);
-  if (line.title) {
-    judge::Event title;
-    title.kind = judge::Event::Kind::title;
-    title.time = line.time;
-    title.title = *line.title;
+  if (line.title || line.session_file) {
+    judge::Event said;
+    said.kind = line.title ? judge::Event::Kind::title : judge::Event::Kind::session_file;
+    said.time = line.time;
+    said.title = line.title ? *line.title : *line.session_file;
     TraceEyes eyes(*this, std::nullopt, nullptr);
-    return watch_.hear(title, eyes, [this](const auto& transition) { tell(transition); });
+    return watch_.hear(said, eyes, [this](const auto& transition) { tell(transition); });
   }
   judge::Event event;
   event.kind = line.given ? judge::Event::Kind::given : judge::Event::Kind::age;
@@ -120,7 +121,8 @@ bool RecordedSession::becomes_event(Member& member, agent_event& event) {
     case AGENT_SOCK_SEND:
       return member.draws && socket_window_add(&member.sent, event.time_ns, event.socket.bytes);
     case AGENT_SOCK_RECV:
-      return member.draws && watch_.state() == State::working &&
+      return member.draws &&
+             (watch_.state() == State::working || watch_.session().awaits_answer()) &&
              socket_window_add(&member.received, event.time_ns, event.socket.bytes);
     case AGENT_MODE:  // nothing reports this to the daemon: it looks
       return false;

@@ -6,9 +6,9 @@ namespace ebpf_ai_monitor::judge {
 
 // Without the time for which it was kept from drawing: that is over.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Standing, state, changed, began, stage,
-                                                work_is_shown, given, request_left, title_said_work,
-                                                after_background, silent_since, silence_from,
-                                                words_due_since, words_due_to_tool)
+                                                work_is_shown, given, request_left, said_work,
+                                                after_background, allowed_tool, silent_since,
+                                                silence_from, words_due_since, words_due_to_tool)
 
 Session begin(Time now) {
   Session session;
@@ -28,7 +28,7 @@ void to_json(nlohmann::json& to, const Session& from) {
         {"drawing", from.drawing},     {"input", from.input},
         {"requests", from.requests},   {"processes", from.processes},
         {"animation", from.animation}, {"idle", from.idle},
-        {"titles", from.titles}};
+        {"titles", from.titles},       {"session_file", from.session_file}};
 }
 
 void from_json(const nlohmann::json& from, Session& to) {
@@ -41,6 +41,7 @@ void from_json(const nlohmann::json& from, Session& to) {
   from.at("animation").get_to(to.animation);
   from.at("idle").get_to(to.idle);
   from.at("titles").get_to(to.titles);
+  if (from.contains("session_file")) from.at("session_file").get_to(to.session_file);
 }
 
 }  // namespace ebpf_ai_monitor::judge

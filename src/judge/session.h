@@ -12,6 +12,7 @@
 #include "judge/line_reads.h"
 #include "judge/processes.h"
 #include "judge/requests.h"
+#include "judge/statement.h"
 #include "judge/titles.h"
 
 namespace ebpf_ai_monitor::judge {
@@ -34,13 +35,14 @@ struct Standing {
   // Its present work is proved by more than a message that it sent.
   bool work_is_shown = false;
   // Signs that this is more than a start, before it has been asked for something in a wait: its
-  // command line or a key asked for work; a complete request was sent; its title has said that it
-  // works.
+  // command line or a key asked for work; a complete request was sent; its title or its session
+  // file has said that it works.
   bool given = false;
   bool request_left = false;
-  bool title_said_work = false;
+  bool said_work = false;
   // Its present work began by itself, when something ended that had continued in the background.
   bool after_background = false;
+  Time allowed_tool{};  // a process began then, in the present wait, soon after a key; 0: none did
   Time silent_since{};  // the last output before the present wait
   Time silence_from{};  // silence before this time does not count
   Time busy_until{};    // its silence until then was not its own choice
@@ -61,6 +63,7 @@ struct Session {
   Animation animation;
   IdleHabits idle;
   Titles titles;
+  Statement session_file;
 
   State state() const { return standing.state; }
   bool has_waited() const { return standing.stage >= Stage::ready; }
@@ -68,6 +71,16 @@ struct Session {
   // long command.
   size_t in_background() const {
     return state() == State::waiting && !idle.begins_processes() ? processes.children().size() : 0;
+  }
+  // Its title or its session file says so.
+  bool asks() const {
+    return titles.says() == TitleSays::asks || session_file.says() == TitleSays::asks;
+  }
+  // It seems to have asked its model for something, but shows no work. Whether an answer arrives
+  // decides.
+  bool awaits_answer() const {
+    return state() == State::waiting && requests.asked_model() &&
+           animation.kind() != Animation::shown;
   }
   // It waits, and blinks: see IdleHabits.
   bool blinks() const { return state() == State::waiting && idle.blinks(); }

@@ -11,30 +11,20 @@ void Titles::take(const Event& event, const std::optional<Time>& written) {
   const bool is_own = event.is_own_title ||
                       (written && std::chrono::abs(event.time - *written) <= rule::title_window);
   const TitleSays says = is_own ? event.title : TitleSays::nothing;
-  if (says != says_) since_ = event.time;
-  if (says_ == TitleSays::asks && says != TitleSays::asks) answered_ = event.time;
-  says_ = says;
+  if (this->says() == TitleSays::asks && says != TitleSays::asks) answered_ = event.time;
+  statement_.says(says, event.time);
   changed_ = event.time;
 }
 
-std::optional<Time> Titles::says_wait_since() const {
-  if ((says_ != TitleSays::asks && says_ != TitleSays::idle) || work_began_ == Time{} ||
-      since_ < work_began_)
-    return std::nullopt;
-  return since_;
-}
-
 std::optional<Time> Titles::says_work_until() const {
-  if (says_ != TitleSays::working) return std::nullopt;
+  if (says() != TitleSays::working) return std::nullopt;
   return changed_ + rule::title_spins;
 }
 
 template <typename Self, typename Visit>
 void Titles::each_field(Self& of, const Visit& visit) {
-  visit("says", of.says_);
-  visit("since", of.since_);
+  visit("statement", of.statement_);
   visit("changed", of.changed_);
-  visit("work_began", of.work_began_);
   visit("answered", of.answered_);
 }
 

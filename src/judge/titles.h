@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "judge/event.h"
+#include "judge/statement.h"
 
 namespace ebpf_ai_monitor::judge {
 
@@ -15,17 +16,13 @@ class Titles {
   void take(const Event& event, const std::optional<Time>& written);
 
   // A period of work begins.
-  void begin_work(Time time) { work_began_ = time; }
+  void begin_work(Time time) { statement_.begin_work(time); }
 
-  // Since when it has said that the agent asks or has finished. None: it does not say so. If it has
-  // said so since before the latest work, it means nothing: in tmux, Claude Code shows `✳` while it
-  // works, too.
-  std::optional<Time> says_wait_since() const;
-  bool asks() const { return says_ == TitleSays::asks; }
+  std::optional<Time> says_wait_since() const { return statement_.says_wait_since(); }
   // It says that the agent works, and has changed so recently that it is still valid. Until when;
   // none: it does not say so.
   std::optional<Time> says_work_until() const;
-  TitleSays says() const { return says_; }
+  TitleSays says() const { return statement_.says(); }
   // Since when it no longer says that the agent asks, after it had said so.
   std::optional<Time> answered() const { return answered_; }
 
@@ -36,10 +33,8 @@ class Titles {
   template <typename Self, typename Visit>
   static void each_field(Self& of, const Visit& visit);
 
-  TitleSays says_ = TitleSays::nothing;
-  Time since_{};  // it says so
+  Statement statement_;
   Time changed_{};
-  Time work_began_{};
   std::optional<Time> answered_;
 };
 

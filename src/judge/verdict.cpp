@@ -34,6 +34,10 @@
 //      silence, or one with nothing but a blink, is a wait. A title that has stopped changing means
 //      nothing. If it no longer says that the agent asks just as a process starts, the user has
 //      said yes.
+//  10. An agent's session file is the agent's own statement, too. If it says that the agent works,
+//      that is valid until it says something else.
+//  11. A model's answer arrives through a socket. An agent without an animation may draw nothing of
+//      it for seconds. While the answer arrives, the agent works.
 //
 // A step does this, in this order: it adds writes that no event has reported, handles what has
 // become true without an event (`settle`), passes the event to the witnesses, and decides what it
@@ -69,8 +73,11 @@ class Verdict {
   void settle(Time time);
   std::optional<Time> deadline() const;
   std::optional<Time> wait_due() const;
+  std::optional<Time> tool_due() const;
   std::optional<Time> silence_due() const;
-  std::optional<Time> title_due() const;
+  std::optional<Time> says_wait_since() const;
+  std::optional<Time> said_due() const;
+  const char* says_why() const;
   double still_patience() const;
 
   void weigh(const Event& event);
@@ -78,17 +85,23 @@ class Verdict {
   void wrote(Time time, int64_t bytes);
   void burst(Time time);
   void title_changed(Time time);
+  void session_file_changed(Time time);
+  void says_work(Time time, const char* why);
   void answer(Time time);
   void hidden_work(Time time);
   void read(const Event& event);
   void sent(const Event& event);
+  void received(const Event& event);
   void message_after_input(Time time, bool large);
   void began(const Event& child);
   void tool_ended(Time time);
   void restarted(Time time);
   void stop_or_resume(Time time);
   void begin_after_message(Time time);
+  void begin_with_tool(Time time);
 
+  Time answer_flows_until() const;
+  Time first_frames() const;
   bool unanswered() const;
   bool starts_up(Time time) const;
   bool was_asked() const;
@@ -126,11 +139,9 @@ void Verdict::take(const Event& event) {
 void Verdict::settle(Time time) {
   const auto due = deadline();
   if (!due || time < *due) return;
-  if (state() == State::waiting) return begin_after_message(*due);
-  if (title_due() == due)
-    return change(
-        State::waiting, *due,
-        now_.titles.asks() ? "its title says that it asks" : "its title says that it has finished");
+  if (state() == State::waiting)
+    return tool_due() == due ? begin_with_tool(*due) : begin_after_message(*due);
+  if (said_due() == due) return change(State::waiting, *due, says_why());
   const char* why = now_.line_reads.line_mode() ? "blocked in a read of a line-mode terminal for "
                     : unanswered()              ? "no answer to a request for "
                     : blinks()                  ? "nothing but a blink for "
@@ -147,6 +158,11 @@ void Verdict::begin_after_message(Time time) {
   if (!request.large) now_.standing.words_due_since = request.sent;
 }
 
+void Verdict::begin_with_tool(Time time) {
+  change(State::working, time, "a process that began after a key still runs");
+  now_.standing.work_is_shown = true;
+}
+
 void Verdict::change(State to, Time time, std::string why) {
   Standing& standing = now_.standing;
   if (standing.state == to || standing.state == State::exited) return;
@@ -161,6 +177,7 @@ void Verdict::change(State to, Time time, std::string why) {
     if (worked) now_.requests.ended();
     standing.work_is_shown = false;
     standing.silent_since = now_.drawing.last().value_or(time);
+    standing.allowed_tool = {};
     now_.requests.forget();
     now_.drawing.forget_speed();
     now_.idle.begin_wait(time);
@@ -179,6 +196,7 @@ void Verdict::change(State to, Time time, std::string why) {
     now_.idle.begin_work();
     now_.requests.begin_work();
     now_.titles.begin_work(time);
+    now_.session_file.begin_work(time);
   }
   standing.state = to;
   standing.changed = time;
@@ -192,7 +210,12 @@ void Verdict::change(State to, Time time, std::string why) {
 Time Verdict::patience() const {
   const Time threshold = rules_.wait_threshold;
   if (now_.line_reads.line_mode()) return threshold;
-  if (unanswered()) return rule::unanswered_limit;
+  if (unanswered())
+    return now_.drawing.unexplained_since(now_.requests.pending()->sent)
+               ? times(threshold, rule::step_patience)
+               : rule::unanswered_limit;
+  if (now_.session_file.says() == TitleSays::working)
+    return times(threshold, runs_tool() ? rule::tool_patience : rule::step_patience);
   if (now_.animation.kind() == Animation::absent) return times(threshold, still_patience());
   // If it draws more slowly, the wait for its next frame must be longer.
   Time longest = now_.animation.longest_gap();
@@ -228,8 +251,18 @@ std::optional<Time> Verdict::deadline() const {
   // No other key may follow: otherwise the message may only by chance have left while somebody
   // typed.
   const auto& request = now_.requests.pending();
-  if (!request || now_.animation.animates()) return std::nullopt;
-  return request->sent + rule::echo_window;
+  const auto tool = tool_due();
+  if (!request || now_.animation.animates()) return tool;
+  return std::min(request->sent + rule::echo_window, tool.value_or(Time::max()));
+}
+
+// When a process that began after a key is no passing one: the key said yes to a tool. What
+// animates shows that by itself.
+std::optional<Time> Verdict::tool_due() const {
+  if (now_.animation.kind() == Animation::shown || !runs_tool() ||
+      now_.standing.allowed_tool == Time{})
+    return std::nullopt;
+  return now_.standing.allowed_tool + rule::late_answer;
 }
 
 // When the session will be waiting if nothing happens until then.
@@ -237,13 +270,28 @@ std::optional<Time> Verdict::wait_due() const {
   auto due = silence_due();
   if (now_.line_reads.line_mode()) return due;
   if (const auto works = now_.titles.says_work_until(); due && works) due = std::max(*due, *works);
-  const auto by_title = title_due();
-  return due && by_title ? std::min(*due, *by_title) : due ? due : by_title;
+  const auto said = said_due();
+  return due && said ? std::min(*due, *said) : due ? due : said;
 }
 
-// When a title that shows a wait has stood for long enough, together with a silence.
-std::optional<Time> Verdict::title_due() const {
-  const auto since = now_.titles.says_wait_since();
+// Since when its title or its session file has said that it waits.
+std::optional<Time> Verdict::says_wait_since() const {
+  const auto title = now_.titles.says_wait_since(), file = now_.session_file.says_wait_since();
+  return title && file ? std::min(*title, *file) : title ? title : file;
+}
+
+const char* Verdict::says_why() const {
+  const bool asks = now_.asks();
+  return now_.titles.says_wait_since()
+             ? asks ? "its title says that it asks" : "its title says that it has finished"
+         : asks ? "its session file says that it asks"
+                : "its session file says that it has finished";
+}
+
+// When a title or a session file that shows a wait has stood for long enough, together with a
+// silence.
+std::optional<Time> Verdict::said_due() const {
+  const auto since = says_wait_since();
   if (!since || now_.line_reads.line_mode()) return std::nullopt;
   const Standing& standing = now_.standing;
   const Time silent = now_.drawing.last_steady().value_or(*since);
@@ -266,7 +314,9 @@ std::optional<Time> Verdict::silence_due() const {
                      : only_steady_counts() ? drawing.last_steady()
                                             : drawing.last();
   if (!since) return std::nullopt;
-  const Time due = std::max({*since, standing.changed, standing.silence_from}) + patience();
+  const Time due =
+      std::max({*since, standing.changed, standing.silence_from, answer_flows_until()}) +
+      patience();
   // After an animation was delayed, it gets time for its next frame.
   if (!only_isolated_writes() && !blinks()) return std::max(due, standing.busy_until);
   const Time next_frame =
@@ -275,10 +325,27 @@ std::optional<Time> Verdict::silence_due() const {
   return std::max({due, standing.busy_until, next_frame});
 }
 
-// It was asked for something while it waited, and has drawn nothing since.
+// An answer to a request of its own arrives, of which it need not draw anything yet; but it will
+// before long.
+Time Verdict::answer_flows_until() const {
+  if (now_.animation.kind() == Animation::shown || !now_.requests.are_seen() ||
+      !now_.animation.receives_since())
+    return {};
+  const Time longest = times(rules_.wait_threshold, rule::step_patience);
+  return std::min(now_.animation.last_received(), now_.drawing.last().value_or(Time{}) + longest);
+}
+
+// Where the answer arrives through its own sockets, what is drawn sooner is that it has begun.
+// Codex has another process ask, and may have answered by then.
+Time Verdict::first_frames() const {
+  return now_.requests.are_seen() ? Time(rule::late_answer) : Time{};
+}
+
+// It was asked for something while it waited, and has drawn no answer since: what comes sooner is
+// that it has begun.
 bool Verdict::unanswered() const {
   return state() == State::working && now_.requests.asked_model() && !now_.animation.animates() &&
-         !now_.drawing.unexplained_since(now_.requests.pending()->sent);
+         !now_.drawing.unexplained_since(now_.requests.pending()->sent + first_frames());
 }
 
 bool Verdict::starts_up(Time time) const {
@@ -290,9 +357,9 @@ bool Verdict::starts_up(Time time) const {
 // value looks like a prompt.
 bool Verdict::was_asked() const {
   const Standing& standing = now_.standing;
-  // Its title says that it asks: that never happens in a start.
-  if (standing.stage >= Stage::asked || now_.titles.asks()) return true;
-  const bool draws_work = standing.title_said_work || now_.animation.kind() == Animation::shown;
+  // It says that it asks: that never happens in a start.
+  if (standing.stage >= Stage::asked || now_.asks()) return true;
+  const bool draws_work = standing.said_work || now_.animation.kind() == Animation::shown;
   return (standing.given && (standing.request_left || draws_work)) ||
          (standing.request_left && draws_work);
 }
@@ -314,8 +381,7 @@ bool Verdict::words_are_due() const {
 // faster when it works, or its title says that it waits.
 bool Verdict::may_blink() const {
   const auto period = now_.animation.period();
-  return now_.idle.ticks() || now_.titles.says_wait_since() ||
-         (period && *period <= rule::fast_period);
+  return now_.idle.ticks() || says_wait_since() || (period && *period <= rule::fast_period);
 }
 
 // A slow count of seconds may be the only sign of work that an agent without an animation shows;
@@ -359,9 +425,7 @@ void Verdict::weigh(const Event& event) {
     case Kind::sent:
       return sent(event);
     case Kind::received:
-      if (state() == State::working && now_.processes.draws(event.pid))
-        now_.animation.received(event.time);
-      return;
+      return received(event);
     case Kind::child:
       return began(event);
     case Kind::end:
@@ -381,6 +445,9 @@ void Verdict::weigh(const Event& event) {
       return restarted(event.time);
     case Kind::title:
       return title_changed(event.time);
+    case Kind::session_file:
+      now_.session_file.says(event.title, event.time);
+      return session_file_changed(event.time);
     case Kind::exit:
       return change(State::exited, event.time,
                     event.exit_signal ? "killed by signal " + std::to_string(event.exit_signal)
@@ -409,10 +476,19 @@ void Verdict::title_changed(Time time) {
     now_.standing.words_due_since = time;
     return;
   }
-  if (!now_.titles.says_work_until() || state() == State::exited) return;
+  if (now_.titles.says_work_until()) says_work(time, "its title says that it works");
+}
+
+void Verdict::session_file_changed(Time time) {
+  if (now_.session_file.says() == TitleSays::working)
+    says_work(time, "its session file says that it works");
+}
+
+void Verdict::says_work(Time time, const char* why) {
+  if (state() == State::exited) return;
   now_.standing.work_is_shown = true;
-  now_.standing.title_said_work = true;
-  change(State::working, time, "its title says that it works");
+  now_.standing.said_work = true;
+  change(State::working, time, why);
 }
 
 // ---- it draws ----
@@ -426,7 +502,13 @@ void Verdict::wrote(Time time, int64_t bytes) {
 void Verdict::output(const Event& event) {
   const Time time = event.time;
   wrote(time, event.bytes);
-  if (now_.input.explains(time)) return hidden_work(time);
+  if (now_.input.explains(time)) {
+    // One key, and much of the screen changes: it has taken the request back, most likely.
+    if (unanswered() && event.bytes >= rule::repaint_bytes && now_.input.last_is_alone() &&
+        now_.input.key_within(time, rule::echo_window))
+      now_.requests.forget();
+    return hidden_work(time);
+  }
   now_.drawing.unexplained(time);
   // While the session works, an echo shows neither that it still works nor that it has finished: it
   // only delays the verdict. A prompt (blocked in a read of a whole line) is no work, whatever is
@@ -446,18 +528,16 @@ void Verdict::output(const Event& event) {
 // A series of writes that nothing explains.
 void Verdict::burst(Time time) {
   Drawing& drawing = now_.drawing;
-  const bool title_says_wait = now_.titles.says_wait_since().has_value();
-  const Time gap = title_says_wait || (may_blink() && !now_.idle.ticks())
-                       ? rule::steady_gap_of_ticking
-                       : rule::steady_gap;
-  if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !title_says_wait) &&
-      state() == State::waiting)
+  const bool says_wait = says_wait_since().has_value();
+  const Time gap = says_wait || (may_blink() && !now_.idle.ticks()) ? rule::steady_gap_of_ticking
+                                                                    : rule::steady_gap;
+  if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !says_wait) && state() == State::waiting)
     now_.idle.ticked(time);
   // Its user has done nothing, and it blinks.
   if (state() == State::waiting && drawing.beats() && !now_.input.any_since(now_.standing.changed))
     return now_.idle.blinked();
   if (!drawing.burst_is_work() ||
-      (title_says_wait && drawing.burst_spread() < rule::work_spread_against_title))
+      (says_wait && drawing.burst_spread() < rule::work_spread_against_title))
     return;
   now_.standing.work_is_shown = true;
   const Time silence = drawing.burst_began() - now_.standing.silent_since;
@@ -530,6 +610,7 @@ void Verdict::read(const Event& event) {
     // Reports may come just as it is asked: the mouse still moves after Enter.
     if (key) now_.requests.forget();
     now_.processes.forget_children();
+    standing.allowed_tool = {};
   }
   if (!event.line_mode) return;
   standing.work_is_shown = true;
@@ -565,6 +646,20 @@ void Verdict::sent(const Event& event) {
   }
 }
 
+void Verdict::received(const Event& event) {
+  if (!now_.processes.draws(event.pid)) return;
+  if (state() == State::working) return now_.animation.received(event.time);
+  if (!now_.awaits_answer()) return;
+  now_.animation.comes_in(event.time);
+  const auto since = now_.animation.receives_since();
+  // What draws meanwhile may animate: then that tells.
+  const bool draws = now_.drawing.last() && event.time - *now_.drawing.last() <= rule::steady_gap;
+  if (!since || *since < now_.requests.pending()->sent || draws) return;
+  now_.animation.worked_in_silence();
+  now_.standing.work_is_shown = true;
+  change(State::working, event.time, "an answer to a request comes in");
+}
+
 void Verdict::message_after_input(Time time, bool large) {
   if (state() == State::waiting) {
     if (!large && (now_.requests.pending() || now_.animation.animates())) return;
@@ -586,8 +681,13 @@ void Verdict::began(const Event& child) {
   if (!now_.processes.is_tool(child)) return;
   if (!now_.idle.begins_processes() && (state() == State::working || now_.requests.pending()))
     now_.standing.work_is_shown = true;
-  if (state() == State::waiting && !now_.input.any_within(child.time, rule::late_answer))
+  if (state() != State::waiting) return;
+  if (!now_.input.any_within(child.time, rule::late_answer)) {
     now_.idle.began_process_by_itself(child.time);
+  } else if (now_.has_waited() && !starts_up(child.time) &&
+             now_.input.key_within(child.time, rule::late_answer)) {
+    now_.standing.allowed_tool = child.time;
+  }
 }
 
 void Verdict::tool_ended(Time time) {
@@ -610,8 +710,7 @@ void Verdict::restarted(Time time) {
     standing.began = time;
     standing.stage = std::min(standing.stage, Stage::ready);
     // The interpreter of a script is the same start.
-    if (now_.has_waited())
-      standing.given = standing.request_left = standing.title_said_work = false;
+    if (now_.has_waited()) standing.given = standing.request_left = standing.said_work = false;
   }
 }
 

@@ -84,9 +84,9 @@ void Watch::look(Time now, Eyes& eyes, const Tell& tell) {
 }
 
 // The title counts if the session has just written.
-void Watch::hear(const Event& title, Eyes& eyes, const Tell& tell) {
+void Watch::hear(const Event& said, Eyes& eyes, const Tell& tell) {
   if (const auto write = unreported_output(eyes.last_write())) take(*write, tell);
-  take(title, tell);
+  take(said, tell);
 }
 
 void Watch::look_at_terminal(Time now, Eyes& eyes, const Tell& tell) {

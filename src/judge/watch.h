@@ -50,8 +50,8 @@ class Watch {
   // Does what is due by then: looks at the terminal, at a stop, or at a silence that is long
   // enough.
   void look(Time now, Eyes& eyes, const Tell& tell);
-  // The title of its terminal has changed.
-  void hear(const Event& title, Eyes& eyes, const Tell& tell);
+  // The title of its terminal, or its session file, has changed.
+  void hear(const Event& said, Eyes& eyes, const Tell& tell);
   // After events were lost, or while none has come yet.
   void look_at_terminal(Time now, Eyes& eyes, const Tell& tell);
   // The session is over, for a reason that no event reports.

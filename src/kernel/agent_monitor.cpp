@@ -309,15 +309,16 @@ void AgentMonitor::drop(pid_t leader) {
   const auto pid = static_cast<uint32_t>(leader);
   // It may be gone already: the kernel forgets a leader that exits.
   erase(skeleton_->maps.sessions, pid);
-  set_quiet(leader, false);
+  set_reporting(leader, AGENT_REPORT_USUAL);
 }
 
-void AgentMonitor::set_quiet(pid_t leader, bool quiet) {
+void AgentMonitor::set_reporting(pid_t leader, agent_reporting how) {
   const auto pid = static_cast<uint32_t>(leader);
-  if (!quiet) {
-    erase(skeleton_->maps.quiet, pid);
-  } else if (auto status = put(skeleton_->maps.quiet, pid, uint8_t{1}); !status) {
-    spdlog::debug("{}", status.error().message);  // a failure costs wake-ups, and nothing else
+  if (how == AGENT_REPORT_USUAL) {
+    erase(skeleton_->maps.reporting, pid);
+  } else if (auto status = put(skeleton_->maps.reporting, pid, static_cast<uint8_t>(how));
+             !status) {
+    spdlog::debug("{}", status.error().message);  // there is room for each session
   }
 }
 

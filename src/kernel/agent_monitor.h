@@ -92,8 +92,7 @@ class AgentMonitor {
   Status adopt_read(pid_t tid, int fd, const agent_terminal& terminal);
   // Forgets a session. Its members then belong to none.
   void drop(pid_t leader);
-  // Output of a quiet session is recorded, but wakes nobody: the reader looks at a deadline.
-  void set_quiet(pid_t leader, bool quiet);
+  void set_reporting(pid_t leader, agent_reporting how);
 
   // The leader of the session to which a process belongs, until the process ends.
   std::optional<pid_t> leader_of(pid_t member) const;

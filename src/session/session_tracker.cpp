@@ -220,16 +220,16 @@ void SessionTracker::mark_seen(const ProcessId& id) {
   if (found != sessions_.end() && found->second.agent.id == id) found->second.watch.mark_seen();
 }
 
-void SessionTracker::hear_title(const ProcessId& id, const judge::Event& title) {
+void SessionTracker::hear(const ProcessId& id, const judge::Event& said) {
   // What it did before must be reported first.
   catch_up();
   const auto found = sessions_.find(id.pid);
   if (found == sessions_.end() || found->second.agent.id != id) return;
   AgentSession& session = found->second;
   SessionLooks looks(monitor_, finder_, session.agent);
-  judge::Event heard = title;
+  judge::Event heard = said;
   // Nothing about the past is reported that has been judged already.
-  heard.time = std::clamp(title.time, monotonic_now() - longest_delay, monotonic_now());
+  heard.time = std::clamp(said.time, monotonic_now() - longest_delay, monotonic_now());
   drive(session, [&](const judge::Watch::Tell& tell) { session.watch.hear(heard, looks, tell); });
   rearm();
 }
@@ -350,7 +350,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   if (found.interactive) ++count.agents;
   refused_.erase(found.id);
   if (!session.context.tmux.empty()) session.watch.ask_for_titles();
-  if (kept != nullptr) monitor_.set_quiet(leader, session.watch.state() == State::working);
+  set_reporting(session);
   if (found.interactive) listener_.on_change(session, nullptr);
   look_at_terminal(session, std::max(now, monotonic_now()));
   if (found.given) {
@@ -425,7 +425,16 @@ void SessionTracker::drive(AgentSession& session,
   if (!blinked && session.watch.session().blinks() && session.agent.interactive &&
       listener_.on_blink)
     listener_.on_blink(session);
+  set_reporting(session);
   set_due(session);
+}
+
+void SessionTracker::set_reporting(AgentSession& session) {
+  const agent_reporting how = session.watch.state() == State::working   ? AGENT_REPORT_LATER
+                              : session.watch.session().awaits_answer() ? AGENT_REPORT_RECEIVED
+                                                                        : AGENT_REPORT_USUAL;
+  if (std::exchange(session.reporting, how) != how)
+    monitor_.set_reporting(session.agent.id.pid, how);
 }
 
 // A postponed look keeps its place. This is noticed when its turn comes, because a session that
@@ -454,7 +463,6 @@ void SessionTracker::on_transition(AgentSession& session, const judge::Transitio
   session.since = unix_time(transition.time);
   session.changes.push_back({session.since, transition.to, transition.why});
   if (session.changes.size() > changes_kept) session.changes.pop_front();
-  monitor_.set_quiet(session.agent.id.pid, transition.to == State::working);
   if (session.agent.interactive) listener_.on_change(session, &transition);
 }
 

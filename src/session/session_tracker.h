@@ -55,7 +55,8 @@ struct AgentSession {
   RecentWrites writes = {};
   // For SessionTracker only.
   std::optional<judge::Time> due =
-      {};                   // its key in `deadlines_`: its next look, or an earlier time
+      {};  // its key in `deadlines_`: its next look, or an earlier time
+  agent_reporting reporting = AGENT_REPORT_USUAL;
   uint32_t lost = 0;        // that of agent_session, when it was last looked at
   Allowance looks{10, 10};  // while it is only a candidate
 };
@@ -116,8 +117,8 @@ class SessionTracker {
   std::string why_no_agent(pid_t pid) const;
   // What its judge knows now, and what /proc shows in addition: in words and as values.
   std::vector<judge::Fact> explain(const AgentSession& session) const;
-  // The title of its terminal has changed.
-  void hear_title(const ProcessId& id, const judge::Event& title);
+  // The title of its terminal, or its session file, has changed.
+  void hear(const ProcessId& id, const judge::Event& said);
   // The user has seen the completions of `id`.
   void mark_seen(const ProcessId& id);
   const AgentMonitor& monitor() const { return monitor_; }
@@ -137,6 +138,7 @@ class SessionTracker {
   void on_transition(AgentSession& session, const judge::Transition& transition);
   void drive(AgentSession& session, const std::function<void(const judge::Watch::Tell&)>& move);
   void set_due(AgentSession& session);
+  void set_reporting(AgentSession& session);
   void on_poll();
   void on_deadline();
   void rearm();

@@ -147,6 +147,7 @@ enum class ReportKind : uint32_t {
   // The terminal of `id`, which need not be an agent's, is in `window` of `sway`, or in no known
   // one (0); `text`: how this is known. For the next bridge.
   tie = 9,
+  session_file = 10,  // the session file of `id` has changed at `time`, and says `title`
 };
 
 struct Report {

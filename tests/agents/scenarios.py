@@ -100,7 +100,8 @@ def animation_off(stage: Stage) -> None:
     stage.rest()
     stage.answer("please THINK=10 QUIET now", "submit-quiet")
     stage.rest()
-    stage.end(stage.begin("THINK=1 RUNTOOL=[sleep 8; touch made]", "submit"), "permission-dialog")
+    # Not `sleep`: Qwen Code refuses a command that begins with it.
+    stage.end(stage.begin("THINK=1 RUNTOOL=[timeout 8 tail -f /dev/null; touch made]", "submit"), "permission-dialog")
     stage.rest(6)
     stage.approve()
     stage.rest()

@@ -586,8 +586,10 @@ TEST_F(KernelPrograms, SocketsAreCoalesced) {
     }
   }
   EXPECT_GT(orders, told);
-  watcher_->monitor().set_quiet(agent.pid(), true);
-  while (watcher_->all(AGENT_SOCK_RECV).empty()) agent.order("udp 2 100");
+  for (const agent_reporting how : {AGENT_REPORT_LATER, AGENT_REPORT_RECEIVED}) {
+    watcher_->monitor().set_reporting(agent.pid(), how);
+    while (watcher_->all(AGENT_SOCK_RECV).empty()) agent.order("udp 2 100");
+  }
 }
 
 TEST_F(KernelPrograms, WhatIsForATraceIsNotToldToTheDaemon) {
@@ -1011,7 +1013,7 @@ TEST_F(KernelPrograms, AQuietSessionWakesNobody) {
   };
   watcher_->all();
   ASSERT_FALSE(wakes());
-  monitor.set_quiet(agent.pid(), true);
+  monitor.set_reporting(agent.pid(), AGENT_REPORT_LATER);
   EXPECT_EQ(agent.order("write 1 1"), 1);
   EXPECT_FALSE(wakes());
   EXPECT_EQ(watcher_->all(AGENT_OUTPUT).size(), 1U);
@@ -1022,7 +1024,7 @@ TEST_F(KernelPrograms, AQuietSessionWakesNobody) {
   EXPECT_TRUE(wakes());
   watcher_->all();
   ASSERT_FALSE(wakes());
-  monitor.set_quiet(agent.pid(), false);
+  monitor.set_reporting(agent.pid(), AGENT_REPORT_USUAL);
   std::vector<agent_event> events;
   wait_until("a wake-up", [&] {
     EXPECT_EQ(agent.order("write 1 1"), 1);
@@ -1038,7 +1040,7 @@ TEST_F(KernelPrograms, AQuietSessionWakesBeforeTheBufferIsFull) {
   pollfd readable{monitor.fd(), POLLIN, 0};
   watcher_->all();
   ASSERT_EQ(poll(&readable, 1, 0), 0);
-  monitor.set_quiet(agent.pid(), true);
+  monitor.set_reporting(agent.pid(), AGENT_REPORT_LATER);
   wait_until("a wake-up", [&] {
     EXPECT_EQ(agent.order("write 1 1"), 1);
     return poll(&readable, 1, 0) == 1;

@@ -20,7 +20,7 @@ SECONDS = 60.0
 
 # wire::Report and wire::NoWindow
 _REPORT = struct.Struct("=IIqQiIIIqIi200s")
-_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR, _TITLE, _PANE_TITLE, _WRITERS_ASKED, _TIE = range(1, 10)
+_WINDOW, _SEEN, _LOG, _INPUTS, _WAITS_FOR, _TITLE, _PANE_TITLE, _WRITERS_ASKED, _TIE, _SESSION_FILE = range(1, 11)
 _TITLES = ("none", "working", "asks", "idle")
 REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached", "tmux_failed")
 
@@ -86,6 +86,7 @@ class Bridge:
         self._env = env
         self.waits_for: dict[Process, int] = {}
         self.titles: dict[Process, list[str]] = {}
+        self.session_files: dict[Process, list[str]] = {}
         # What waits since an earlier time is no news to its user.
         self.news_since = time.time()
         self.places: dict[Process, tuple[int, str]] = {}
@@ -226,5 +227,7 @@ class Bridge:
             pass  # only offered: a daemon may have no answer
         elif kind in (_TITLE, _PANE_TITLE):
             self.titles.setdefault(Process(pid, start_ticks), []).append(_TITLES[title])
+        elif kind == _SESSION_FILE:
+            self.session_files.setdefault(Process(pid, start_ticks), []).append(_TITLES[title])
         else:
             raise ValueError(f"a report of kind {kind}")

@@ -29,7 +29,7 @@ FACTS: dict[str, type | tuple[type, ...]] = {
     "last_output": float, "last_steady_output": float, "line_mode": bool, "blocked_reads": int,
     "unexplained_writes": int, "wait_threshold": float, "patience": float, "has_waited": bool,
     "next_deadline": (float, str), "animates": bool, "begun_since_input": int, "stopped": bool, "foreground": bool,
-    "children": int, "title": str, "background": int,
+    "children": int, "title": str, "session_file": str, "background": int,
 }  # fmt: skip
 
 

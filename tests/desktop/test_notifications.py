@@ -401,11 +401,10 @@ def test_it_says_what_claude_code_asks(
     bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PERMISSION, "another report of it")
     shown = mako.wait_for("web-shop: Claude Code asks for permission")
     # Escape closes the dialog, which is no work.
-    bridge.wait_until(lambda: bridge.wants_inputs, "the wish to know of keys")
-    bridge.tell_input(agent)
     desktop.write_home_file(file, says(status="idle"))
     assert mako.wait_for("web-shop: Claude Code is ready").id == shown.id
     bridge.wait_until(lambda: bridge.waits_for.get(agent.process) == PROMPT, "the report of it")
+    assert bridge.session_files[agent.process] == ["asks", "idle"]
 
 
 def test_what_is_being_sent_as_the_bridge_ends_is_closed(

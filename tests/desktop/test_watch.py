@@ -167,6 +167,7 @@ def test_it_says_who_asks_for_permission(desktop: Desktop) -> None:
             table = wait_until(lambda: table_of("1 asks"), SECONDS, "it in the table")
             assert re.match(rf"asks for permission +\d+ s .* Claude Code 1 +pts/\d+ +{pid}$", table[3]), table
             assert [line for line in table if len(line) > 80] == []
+            desktop.write_home_file(f".claude/sessions/{pid}.json", json.dumps(status | {"status": "busy"}))
             os.kill(pid, signal.SIGUSR1)
             working = wait_for_line(watch, lambda line: line["working"] == 1)
             assert "waits_for" not in working["badges"][0]

@@ -62,6 +62,12 @@ inline Event titled(Time time, TitleSays says) {
   return event;
 }
 
+inline Event filed(Time time, TitleSays says) {
+  Event event = at(Kind::session_file, time);
+  event.title = says;
+  return event;
+}
+
 inline Event in_line_mode(Event event, pid_t tid = agent) {
   event.line_mode = true;
   event.tid = tid;

@@ -38,7 +38,11 @@ class ClaimsTest : public testing::Test {
   const Proc proc_{directory_.path() / "proc"};
   EventLoop loop_;
   int changes_ = 0;
-  Claims claims_{loop_, proc_, [this] { ++changes_; }};
+  TitleSays file_says_ = TitleSays::nothing;
+  Claims claims_{loop_, proc_, [this](const ProcessId&, TitleSays says) {
+                   ++changes_;
+                   file_says_ = says;
+                 }};
   wire::Agent agent_;
 };
 
@@ -46,25 +50,42 @@ TEST_F(ClaimsTest, AWaitIsReadAtOnce) {
   say("waiting");
   claims_.begin(agent_);
   EXPECT_EQ(says(), WaitsFor::answer);
-  EXPECT_TRUE(claims_.asks(agent_.id));
+  EXPECT_EQ(file_says_, TitleSays::asks);
 }
 
-TEST_F(ClaimsTest, WhatItWritesLaterIsReadLater) {
+TEST_F(ClaimsTest, WhatItWritesLaterIsReadThen) {
+  say("busy");
   claims_.begin(agent_);
   EXPECT_EQ(says(), WaitsFor::unknown);
+  EXPECT_EQ(file_says_, TitleSays::working);
   say("idle");
-  wait_for_changes(1);
+  wait_for_changes(2);
   EXPECT_EQ(says(), WaitsFor::prompt);
-  EXPECT_FALSE(claims_.asks(agent_.id));
+  EXPECT_EQ(file_says_, TitleSays::idle);
+  say("waiting");
+  wait_for_changes(3);
+  EXPECT_EQ(says(), WaitsFor::answer);
 }
 
-TEST_F(ClaimsTest, AKeyMayAnswer) {
-  say("waiting");
+TEST_F(ClaimsTest, ItsDirectoryMayComeLater) {
   claims_.begin(agent_);
+  EXPECT_EQ(changes_, 0);
   say("idle");
-  claims_.on_input(agent_);
-  wait_for_changes(1);
+  claims_.begin(agent_);
   EXPECT_EQ(says(), WaitsFor::prompt);
+  say("waiting");
+  wait_for_changes(2);
+}
+
+TEST_F(ClaimsTest, AFileInTheMidstOfAWriteSaysNothing) {
+  say("idle");
+  claims_.begin(agent_);
+  write_file(directory_.path() / ".claude/sessions/4711.json", R"({"pid":4711,)");
+  wait_for_changes(2);
+  EXPECT_EQ(says(), WaitsFor::unknown);
+  say("busy");
+  wait_for_changes(3);
+  EXPECT_EQ(file_says_, TitleSays::working);
 }
 
 TEST_F(ClaimsTest, WorkMakesNoClaim) {

@@ -15,27 +15,32 @@ std::string file(const std::string& more) {
   return R"({"pid":4711,"sessionId":"x","procStart":"123456","version":"2.1.197")" + more + "}";
 }
 
-TEST(ClaudeStatus, SaysWhatItWaitsFor) {
-  const auto says = [](const std::string& more) { return parse_claude_status(file(more), agent); };
-  EXPECT_EQ(says(R"(,"status":"idle")"), WaitsFor::prompt);
-  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"permission prompt")"), WaitsFor::permission);
-  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"sandbox request")"), WaitsFor::permission);
-  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"input needed")"), WaitsFor::answer);
-  EXPECT_EQ(says(R"(,"status":"waiting")"), WaitsFor::answer);
-  EXPECT_EQ(says(R"(,"status":"busy")"), WaitsFor::unknown);
+TEST(ClaudeStatus, SaysWhatItDoes) {
+  const auto says = [](const std::string& more) { return *parse_claude_status(file(more), agent); };
+  using Status = ClaudeStatus;
+  EXPECT_EQ(says(R"(,"status":"idle")"), (Status{TitleSays::idle, WaitsFor::prompt}));
+  EXPECT_EQ(says(R"(,"status":"shell")"), (Status{TitleSays::idle, WaitsFor::prompt}));
+  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"permission prompt")"),
+            (Status{TitleSays::asks, WaitsFor::permission}));
+  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"sandbox request")"),
+            (Status{TitleSays::asks, WaitsFor::permission}));
+  EXPECT_EQ(says(R"(,"status":"waiting","waitingFor":"input needed")"),
+            (Status{TitleSays::asks, WaitsFor::answer}));
+  EXPECT_EQ(says(R"(,"status":"waiting")"), (Status{TitleSays::asks, WaitsFor::answer}));
+  EXPECT_EQ(says(R"(,"status":"busy")"), (Status{TitleSays::working, WaitsFor::unknown}));
 }
 
 TEST(ClaudeStatus, IgnoresWhatDoesNotFit) {
   const std::string idle = R"(,"status":"idle")";
-  EXPECT_EQ(parse_claude_status(file(idle), {.pid = 4711, .start_ticks = 1}), WaitsFor::unknown)
+  EXPECT_FALSE(parse_claude_status(file(idle), {.pid = 4711, .start_ticks = 1}))
       << "its process id was another's";
-  EXPECT_EQ(parse_claude_status(file(idle), {.pid = 1, .start_ticks = 123456}), WaitsFor::unknown);
+  EXPECT_FALSE(parse_claude_status(file(idle), {.pid = 1, .start_ticks = 123456}));
   for (const std::string& content :
        {std::string(), std::string("{"), std::string("[]"), std::string("7"), std::string("\xff"),
         file(""), file(R"(,"status":"new word")"), file(R"(,"status":7)"),
         file(R"(,"status":["idle"])"), std::string(R"({"pid":"4711","procStart":123456})"),
         std::string(R"({"status":"idle"})"), std::string(20000, '[')}) {
-    EXPECT_EQ(parse_claude_status(content, agent), WaitsFor::unknown) << content.substr(0, 80);
+    EXPECT_FALSE(parse_claude_status(content, agent)) << content.substr(0, 80);
   }
 }
 
@@ -61,7 +66,12 @@ class ClaudeStatusFile : public testing::Test {
         << pid << " (claude) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 " << start << " 0 0\n";
     std::ofstream(directory + "/task/" + std::to_string(pid) + "/children") << children;
   }
-  WaitsFor says() const { return claude_waits_for(Proc(root_ + "/proc"), agent); }
+  WaitsFor says(const std::string& known = "") const {
+    const Proc proc(root_ + "/proc");
+    const auto found =
+        claude_session_file(proc, agent, claude_session_directory(proc, agent), known);
+    return found ? found->status.waits_for : WaitsFor::unknown;
+  }
 
   const std::string root_ = testing::TempDir() + "claude-status-" + std::to_string(getpid());
   const std::string path_ = root_ + "/.claude/sessions/4711.json";
@@ -93,6 +103,8 @@ TEST_F(ClaudeStatusFile, MayBeOfAProcessThatALauncherHasStarted) {
   std::ofstream(root_ + "/.claude/sessions/4714.json")
       << R"({"pid":4714,"procStart":"123480","status":"idle"})";
   EXPECT_EQ(says(), WaitsFor::prompt);
+  EXPECT_EQ(says("4714.json"), WaitsFor::prompt);
+  EXPECT_EQ(says("4712.json"), WaitsFor::unknown);
 }
 
 TEST_F(ClaudeStatusFile, MayBeAnything) {

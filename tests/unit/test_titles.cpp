@@ -13,7 +13,7 @@ TEST(Titles, AreTheSessionsOwnRightAfterItWrote) {
   titles.take(titled(3500ms, TitleSays::idle), 3s);
   EXPECT_EQ(titles.says_wait_since(), 3500ms);
   titles.take(titled(2990ms, TitleSays::asks), 3s);
-  EXPECT_TRUE(titles.asks()) << "it wrote on before the change was told";
+  EXPECT_TRUE(titles.says() == TitleSays::asks) << "it wrote on before the change was told";
   titles.take(titled(3501ms, TitleSays::asks), 3s);
   EXPECT_EQ(titles.says(), TitleSays::nothing) << "another tab's";
   titles.take(titled(4s, TitleSays::asks), std::nullopt);
@@ -106,6 +106,38 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
   11.60  draws
   11.62  title-idle
   11.77                                 -> waiting, completed)"},
+                        {"a_file_means_work_until_it_says_something_else", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.30  file-works                     -> working
+   2.40  draws
+  20.00  draws
+  20.10  file-idle
+  20.25                                 -> waiting, completed)"},
+                        {"a_file_says_that_it_asks_while_it_blinks", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.30  file-works                     -> working
+   2.50  draws every 0.10 until 5.00
+   5.05  file-asks
+   5.20                                 -> waiting, completed
+   5.60  draws every 0.60 until 9.00
+   9.00  key
+   9.30  file-works                     -> working
+  10.00  draws
+  10.10  file-idle
+  10.25                                 -> waiting, completed)"},
+                        {"a_title_is_believed_though_the_file_does_not_change", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.30  file-works                     -> working
+   2.40  draws
+   5.00  draws
+   5.02  title-idle
+   5.17                                 -> waiting, completed)"},
                         {"a_title_that_stands_still_proves_nothing", R"(
    0.00  draws
    1.00                                 -> waiting

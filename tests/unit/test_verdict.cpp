@@ -644,6 +644,53 @@ TEST(AnimationAbsent, TypingAheadTakesNothingBack) {
             and_then(", 30.32 working"));
 }
 
+// Claude Code draws the line of its status once, and then what it is told when it has all of it.
+TEST(AnimationAbsent, AnAnswerThatComesInIsWork) {
+  Events answer;
+  for (Time time = 31s; time < 40s; time += 200ms) answer.push_back(receives(time));
+  const Events request = {reads(30s, 1), writes(30010ms), sends(30020ms, 56'000), writes(30400ms)};
+  const Events turn = together({still, request, answer});
+  EXPECT_EQ(Course().events(together({turn, {writes(40s)}})).until(60s).told(),
+            and_then(", 30.32 working, 42.50 waiting!"));
+  EXPECT_EQ(Course().events(turn).until(70s).told(), and_then(", 30.32 working, 60.02 waiting!"))
+      << "it has begun to draw, and that is no answer";
+}
+
+TEST(AnimationUnproven, AnAnswerThatComesInIsWork) {
+  Events answer;
+  for (Time time = 3200ms; time < 9s; time += 200ms) answer.push_back(receives(time));
+  const Events turn = {reads(3s, 1), sends(3100ms, 56'000), writes(3400ms)};
+  EXPECT_EQ(Course().events(together({drawn, turn, answer, {writes(9s)}})).until(20s).told(),
+            "1.00 waiting, 4.20 working, 11.50 waiting!");
+  // Telemetry is answered at once.
+  EXPECT_EQ(Course().events(together({drawn, turn, {receives(3200ms)}})).until(20s).told(),
+            "1.00 waiting");
+}
+
+TEST(SessionFile, ThatNeverChangesIsNotBelievedForEver) {
+  const Events turn = {reads(3s, 1), filed(3100ms, TitleSays::working), writes(4s)};
+  EXPECT_EQ(Course().events(together({drawn, turn})).until(60s).told(),
+            "1.00 waiting, 3.10 working, 33.10 waiting!");
+}
+
+TEST(AnimationAbsent, AKeyThatChangesTheScreenTakesARequestBack) {
+  Event repaint = writes(40100ms);
+  repaint.bytes = 558;
+  EXPECT_EQ(
+      Course().events(together({still, asked(30s), {reads(40s, 1), repaint}})).until(60s).told(),
+      and_then(", 30.32 working, 42.60 waiting!"));
+}
+
+TEST(AnimationAbsent, AProcessThatStaysAfterAKeyIsATool) {
+  const Events yes = {reads(30s, 1), writes(30010ms), at(Kind::child, 30100ms, child)};
+  const Events tool = together({still, yes, {at(Kind::end, 38s, child), writes(38050ms)}});
+  EXPECT_EQ(Course().events(tool).until(100s).told(), and_then(", 31.10 working, 68.05 waiting!"));
+  EXPECT_EQ(
+      Course().events(together({still, yes, {at(Kind::end, 30900ms, child)}})).until(100s).told(),
+      still_told)
+      << "a passing one";
+}
+
 TEST(AnimationAbsent, NoAnswerAtAllIsAWaitInTheEnd) {
   EXPECT_EQ(Course().events(together({still, asked(30s)})).until(2h).told(),
             and_then(", 30.32 working, 630.02 waiting!"));

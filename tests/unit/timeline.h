@@ -47,6 +47,9 @@ inline Event event_in_words(Time time, const std::string& what, int number, pid_
   if (what == "title-works") return titled(time, TitleSays::working);
   if (what == "title-asks") return titled(time, TitleSays::asks);
   if (what == "title-idle") return titled(time, TitleSays::idle);
+  if (what == "file-works") return filed(time, TitleSays::working);
+  if (what == "file-asks") return filed(time, TitleSays::asks);
+  if (what == "file-idle") return filed(time, TitleSays::idle);
   if (what == "title-of-nothing") return titled(time, TitleSays::nothing);
   if (what == "exits") return exits(time, number);
   if (what == "killed") return exits(time, 0, number);
