@@ -3,14 +3,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
-
-#include "core/text.h"
 
 namespace ebpf_ai_monitor {
 
@@ -34,15 +30,6 @@ TableStyle table_style() {
   style.now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return style;
-}
-
-void print_wrapped(const std::string& begin, size_t indent, const std::string& text) {
-  std::string left = begin;
-  for (const std::string& line :
-       wrapped(printable(text), std::max(table_style().columns, 2 * indent) - indent)) {
-    std::printf("%s%s\n", left.c_str(), line.c_str());
-    left.assign(indent, ' ');
-  }
 }
 
 }  // namespace ebpf_ai_monitor
