@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -79,20 +80,46 @@ std::optional<Number> number_of(std::string_view token) {
   return number;
 }
 
-// The address in a token, without its port.
-std::optional<std::string> address_of(std::string_view token) {
+bool names_process(std::string_view word) {
+  std::string lower(word);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower == "pid" || lower == "tid" || lower == "process" || lower == "process_id" ||
+         lower == "thread_id" || lower == "thread";
+}
+
+struct Address {
+  std::string host;
+  std::optional<Number> port{};
+};
+
+std::optional<Address> address_of(std::string_view token) {
   std::array<unsigned char, 16> bytes;
-  std::string host(token);
+  Address address{.host = std::string(token)};
+  std::string& host = address.host;
+  size_t end = host.size();
   if (host.starts_with('[')) {
-    host = host.substr(1, host.find(']') - 1);
+    end = host.find(']');
+    host = host.substr(1, end - 1);
+    end = std::min(end, token.size()) + 1;
   } else if (std::ranges::count(host, ':') == 1) {
-    host.resize(host.find(':'));
+    end = host.find(':');
+    host.resize(end);
   }
+  if (end < token.size()) address.port = number_of(token.substr(end + 1));
   if (std::ranges::count(host, '.') == 3 && inet_pton(AF_INET, host.c_str(), bytes.data()) == 1)
-    return host;
+    return address;
   if (std::ranges::count(host, ':') > 1 && inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1)
-    return host;
+    return address;
   return std::nullopt;
+}
+
+// The process in "pid:4242" and in "nginx[4242]", whose bracket at the end is no part of the token.
+std::optional<Number> process_of(std::string_view token) {
+  const size_t mark = token.find_first_of("[:");
+  if (mark == std::string_view::npos || mark == 0 ||
+      (token[mark] == ':' && !names_process(token.substr(0, mark))))
+    return std::nullopt;
+  return number_of(token.substr(mark + 1));
 }
 
 bool is_error(std::string_view token) {
@@ -107,13 +134,6 @@ bool is_unit(std::string_view word) {
                                 "bytes",   "kB",  "KB",           "KiB",         "MB",  "MiB",
                                 "GB",      "GiB", "microseconds", "milliseconds"};
   return std::ranges::find(units, word) != units.end();
-}
-
-bool names_process(std::string_view word) {
-  std::string lower(word);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return lower == "pid" || lower == "tid" || lower == "process" || lower == "process_id" ||
-         lower == "thread_id" || lower == "thread";
 }
 
 }  // namespace
@@ -143,6 +163,29 @@ void Evidence::add(std::string_view text) {
   numbers_.erase(std::unique(numbers_.begin(), numbers_.end()), numbers_.end());
 }
 
+bool Evidence::has_exactly(double value) const {
+  return std::ranges::binary_search(numbers_, value);
+}
+
+// As a whole: 10.0.0.5 is not in 10.0.0.55, nor /etc/app in /etc/app.conf, but /etc is in it.
+bool Evidence::has_word(std::string_view word) const {
+  const auto continues = [&](size_t at) {
+    const auto is_letter = [&](size_t place) {
+      return place < text_.size() &&
+             (std::isalnum(static_cast<unsigned char>(text_[place])) != 0 || text_[place] == '_');
+    };
+    return is_letter(at) ||
+           (at < text_.size() && (text_[at] == '.' || text_[at] == '-') && is_letter(at + 1));
+  };
+  for (size_t at = text_.find(word); at != std::string::npos; at = text_.find(word, at + 1)) {
+    const bool begins =
+        word.starts_with('/') || at == 0 ||
+        (std::isalnum(static_cast<unsigned char>(text_[at - 1])) == 0 && text_[at - 1] != '.');
+    if (begins && !continues(at + word.size())) return true;
+  }
+  return false;
+}
+
 bool Evidence::has_number(double value, bool converted) const {
   constexpr std::array units = {
       1.0, 1e3, 1e-3, 1e6, 1e-6, 1e9, 1e-9, 1024.0, 1 / 1024.0, 1024.0 * 1024, 1 / (1024.0 * 1024)};
@@ -170,13 +213,18 @@ std::vector<std::string> Evidence::not_found(const Resolution& resolution) const
       const std::string_view token = tokens[i];
       const auto number = number_of(token);
       const auto address = address_of(token);
+      const auto process = process_of(token);
       const bool is_path = !address && token.starts_with('/') && token.size() > 2;
       if (is_error(token) || is_path) {
-        if (text_.find(token) == std::string::npos) miss(token);
+        if (!has_word(token)) miss(token);
       } else if (address) {
-        if (text_.find(*address) == std::string::npos) miss(token);
+        if (!has_word(address->host) || (address->port && !has_exactly(address->port->value)))
+          miss(token);
+      } else if (process && process->value >= small) {
+        if (!has_exactly(process->value))
+          miss("pid " + std::string(token.substr(token.find_first_of("[:") + 1)));
       } else if (number && number->unit.empty() && i > 0 && names_process(tokens[i - 1])) {
-        if (!std::ranges::binary_search(numbers_, number->value)) miss("pid " + std::string(token));
+        if (!has_exactly(number->value)) miss("pid " + std::string(token));
       } else if (number && all_numbers && number->unit != "%" && std::abs(number->value) >= small) {
         const bool converted = number->value != std::floor(number->value) ||
                                is_unit(number->unit) ||

@@ -20,6 +20,8 @@ class Evidence {
   std::vector<std::string> not_found(const Resolution& resolution) const;
 
  private:
+  bool has_word(std::string_view word) const;
+  bool has_exactly(double value) const;
   bool has_number(double value, bool converted) const;
 
   std::string text_;

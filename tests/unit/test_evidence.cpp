@@ -38,6 +38,14 @@ TEST(Evidence, WhatWasInventedIsNot) {
   EXPECT_THAT(not_found("", "150,006 calls, 812 ms"), ElementsAre("150,006"));
 }
 
+TEST(Evidence, PartsOfWhatWasCaughtAreNot) {
+  EXPECT_THAT(not_found("app[9999] and pid:4242", "10.0.0.5:9999 is refused; /etc/app is missing"),
+              UnorderedElementsAre("pid 9999", "pid 4242", "10.0.0.5:9999", "/etc/app"));
+  EXPECT_THAT(not_found("10.0.0.55", "10.0.0 and 0.0.0.5 and [2001:db8::1]:444"),
+              UnorderedElementsAre("10.0.0.55", "0.0.0.5", "[2001:db8::1]:444"));
+  EXPECT_THAT(not_found("app[812], pid:812", "/etc/app.conf in /etc, 10.0.0.5."), IsEmpty());
+}
+
 TEST(Evidence, OfACauseNumbersAreNoClaim) {
   EXPECT_THAT(not_found("the limit of 1024 files is too low, set 65536", ""), IsEmpty());
 }
