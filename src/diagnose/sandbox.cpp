@@ -311,7 +311,9 @@ Result<Sandbox> Sandbox::prepare(const CommandSettings& settings) {
 }
 
 Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
-  const auto look = look_of(command);
+  auto look = look_of(command);
+  // If the program is not installed, the shell says so.
+  if (look && find_program(look->arguments.front()).empty()) look.reset();
   // A file for each, because bwrap reads it to its end.
   const auto filter = make_filter(network_ || (look && look->network));
   if (!filter) return tl::make_unexpected(filter.error());

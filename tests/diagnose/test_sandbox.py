@@ -467,6 +467,12 @@ class TestLooks:
         result = run_command("dmesg")
         assert result["exit_code"] == 0 and result["output"], result
 
+    def test_one_that_is_not_installed(self, run_command: RunCommand) -> None:
+        missing = [it for it in ("nft list ruleset", "host localhost", "dig localhost", "busctl list") if not shutil.which(it.split()[0])]
+        for command in missing:
+            result = run_command(command)
+            assert result["exit_code"] == 127 and result["error"] is None and "not found" in result["output"], result
+
     def test_it_only_looks(self, run_command: RunCommand) -> None:
         assert run_command("dmesg -C")["exit_code"] != 0
         assert run_command("ss -K dport = 1")["output"].find("users:") < 0
