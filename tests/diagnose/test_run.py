@@ -183,7 +183,7 @@ def test_targets() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "subcommand"),
+        ([], "command: missing"),
         (["look"], "look"),
         (["run"], "file"),
         (["run", "one", "two"], "two"),
