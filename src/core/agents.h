@@ -75,8 +75,7 @@ struct AgentProfile {
   std::string display_name = {};  // for people; empty: the id
   std::string badge_source{generic_badge_source};
   std::string icon = {};  // its name in an icon theme
-  // It keeps a session file as Claude Code does (desktop/claude_status.h), which says what it waits
-  // for.
+  // It keeps a session file as Claude Code does (desktop/claude_status.h), which says what it does.
   bool has_session_file = false;
   // What it waits for while it blinks, that is, draws once a second, as it does in no other wait.
   WaitsFor blink_means = WaitsFor::unknown;

@@ -1,5 +1,5 @@
-// Claims: what agents themselves say about what they wait for. A claim only adds to the kernel's
-// evidence, and never overrides it.
+// Claims: what agents themselves say about what they wait for. Whether they wait is not decided
+// here: what a session file says about that goes to the daemon, whose judge weighs it.
 #pragma once
 
 #include <functional>

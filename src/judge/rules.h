@@ -89,7 +89,7 @@ constexpr double tool_patience = 120;
 constexpr double longer_than_pause = 1.25;
 // A request after which no frame comes in this time will not be answered.
 constexpr Time unanswered_limit = 10min;
-// The echo of a key that is typed is 38 to 81 bytes, what Claude Code draws at Escape 558
+// The echo of a typed key has 38 to 81 bytes; what Claude Code draws after Escape has 558
 // (claude-animation-off-few-pictures).
 constexpr int64_t repaint_bytes = 256;
 

@@ -35,7 +35,7 @@
 //      nothing. If it no longer says that the agent asks just as a process starts, the user has
 //      said yes.
 //  10. An agent's session file is the agent's own statement, too. If it says that the agent works,
-//      that is valid until it says something else.
+//      only a much longer silence is a wait.
 //  11. A model's answer arrives through a socket. An agent without an animation may draw nothing of
 //      it for seconds. While the answer arrives, the agent works.
 //
@@ -256,8 +256,8 @@ std::optional<Time> Verdict::deadline() const {
   return std::min(request->sent + rule::echo_window, tool.value_or(Time::max()));
 }
 
-// When a process that began after a key is no passing one: the key said yes to a tool. What
-// animates shows that by itself.
+// When a process that began after a key has run for so long that the key must have allowed a tool.
+// An agent that animates shows its work by itself.
 std::optional<Time> Verdict::tool_due() const {
   if (now_.animation.kind() == Animation::shown || !runs_tool() ||
       now_.standing.allowed_tool == Time{})
@@ -325,8 +325,8 @@ std::optional<Time> Verdict::silence_due() const {
   return std::max({due, standing.busy_until, next_frame});
 }
 
-// An answer to a request of its own arrives, of which it need not draw anything yet; but it will
-// before long.
+// The last time at which an answer to its own request was arriving. The agent need not draw any of
+// it yet, but will do so before long.
 Time Verdict::answer_flows_until() const {
   if (now_.animation.kind() == Animation::shown || !now_.requests.are_seen() ||
       !now_.animation.receives_since())
@@ -335,14 +335,13 @@ Time Verdict::answer_flows_until() const {
   return std::min(now_.animation.last_received(), now_.drawing.last().value_or(Time{}) + longest);
 }
 
-// Where the answer arrives through its own sockets, what is drawn sooner is that it has begun.
-// Codex has another process ask, and may have answered by then.
+// If the agent sends its requests itself, what it draws this soon after a request is no answer. It
+// only shows that the work has begun. Codex has another process send them, and may have answered.
 Time Verdict::first_frames() const {
   return now_.requests.are_seen() ? Time(rule::late_answer) : Time{};
 }
 
-// It was asked for something while it waited, and has drawn no answer since: what comes sooner is
-// that it has begun.
+// It was asked for something while it waited, and has drawn no answer since.
 bool Verdict::unanswered() const {
   return state() == State::working && now_.requests.asked_model() && !now_.animation.animates() &&
          !now_.drawing.unexplained_since(now_.requests.pending()->sent + first_frames());
@@ -503,7 +502,7 @@ void Verdict::output(const Event& event) {
   const Time time = event.time;
   wrote(time, event.bytes);
   if (now_.input.explains(time)) {
-    // One key, and much of the screen changes: it has taken the request back, most likely.
+    // If one key changes much of the screen, it has most likely withdrawn the request.
     if (unanswered() && event.bytes >= rule::repaint_bytes && now_.input.last_is_alone() &&
         now_.input.key_within(time, rule::echo_window))
       now_.requests.forget();
@@ -652,7 +651,7 @@ void Verdict::received(const Event& event) {
   if (!now_.awaits_answer()) return;
   now_.animation.comes_in(event.time);
   const auto since = now_.animation.receives_since();
-  // What draws meanwhile may animate: then that tells.
+  // If it draws meanwhile, that may be an animation, which shows the work.
   const bool draws = now_.drawing.last() && event.time - *now_.drawing.last() <= rule::steady_gap;
   if (!since || *since < now_.requests.pending()->sent || draws) return;
   now_.animation.worked_in_silence();
