@@ -343,6 +343,19 @@ class Recorded : public Sessions {
     return recorder_->state() == state;
   }
 
+  // The recorder may have missed the first writes, and then it sees the work later than the daemon.
+  void animate_until_recorded(Actor& agent) {
+    animate_until_working(agent);
+    wait_until(
+        "the recorder to see work",
+        [&] {
+          const bool working = replay_ends_in(State::working);
+          if (!working) agent.order("write 1 10");
+          return working;
+        },
+        [this] { loop_.run_once(std::chrono::milliseconds(60)); });
+  }
+
   std::unique_ptr<Recorder> recorder_;
   std::string trace_;
 
@@ -359,11 +372,11 @@ TEST_F(Recorded, ABusyAgentReplaysAsTheDaemonHasSeenIt) {
   until(agent, std::nullopt);
   ASSERT_EQ(agent.order("mode raw"), 0);
   record(agent);
-  animate_until_working(agent);
+  animate_until_recorded(agent);
   until(agent, State::waiting);
   terminal_.type("y");
   EXPECT_EQ(agent.order("read 0 1"), 1);
-  animate_until_working(agent);
+  animate_until_recorded(agent);
   agent.tell("spin");
   run_until("looks at a silence that has lasted", [&] {
     const judge::Session& judged = tracker_->agents().at(agent.pid())->watch.session();
@@ -385,7 +398,7 @@ TEST_F(Recorded, ADebuggersStopReplaysAsTheDaemonHasSeenIt) {
   until(agent, std::nullopt);
   ASSERT_EQ(agent.order("mode raw"), 0);
   record(agent);
-  animate_until_working(agent);
+  animate_until_recorded(agent);
   ASSERT_EQ(ptrace(PTRACE_SEIZE, agent.pid(), nullptr, nullptr), 0);
   ASSERT_EQ(ptrace(PTRACE_INTERRUPT, agent.pid(), nullptr, nullptr), 0);
   int status = 0;
@@ -406,7 +419,7 @@ TEST_F(Recorded, AStopByASignalReplaysAsTheDaemonHasSeenIt) {
   until(agent, std::nullopt);
   ASSERT_EQ(agent.order("mode raw"), 0);
   record(agent);
-  animate_until_working(agent);
+  animate_until_recorded(agent);
   agent.signal(SIGSTOP);
   until(agent, State::unknown);
   run_until("the recorder to be told", [&] { return trace_has(R"("ev":"stop")"); });
