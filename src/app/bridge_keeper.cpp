@@ -1,14 +1,13 @@
 #include "app/bridge_keeper.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
+#include "system/inotify.h"
 #include "system/users.h"
 
 namespace ebpf_ai_monitor {
@@ -96,9 +95,7 @@ void BridgeKeeper::watch_logins() {
     return;  // then a logout is noticed when an agent ends
   logins_ = std::move(fd);
   logins_source_ = loop_.add_io(logins_.get(), EPOLLIN, [this](uint32_t) {
-    std::array<char, 4096> events;
-    while (read(logins_.get(), events.data(), events.size()) > 0) {
-    }
+    read_inotify(logins_.get(), [](const auto&, const auto&) {});
     close_idle();
   });
 }

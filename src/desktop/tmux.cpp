@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "system/inotify.h"
 #include "system/proc.h"
 #include "system/spawn.h"
 
@@ -304,9 +304,7 @@ TmuxServer::TmuxServer(EventLoop& loop, std::string socket, std::function<void()
   retry_timer_ = loop_.add_timer([this] { start(); });
   if (inotify_) {
     inotify_source_ = loop_.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) {
-      std::array<char, 4096> events;
-      while (read(inotify_.get(), events.data(), events.size()) > 0) {
-      }
+      read_inotify(inotify_.get(), [](const auto&, const auto&) {});
       ask();
     });
   }

@@ -10,7 +10,7 @@ namespace ebpf_ai_monitor::judge {
 
 class Statement {
  public:
-  void says(TitleSays what, Time time) {
+  void set(TitleSays what, Time time) {
     if (what != says_) since_ = time;
     says_ = what;
   }

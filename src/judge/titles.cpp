@@ -12,7 +12,7 @@ void Titles::take(const Event& event, const std::optional<Time>& written) {
                       (written && std::chrono::abs(event.time - *written) <= rule::title_window);
   const TitleSays says = is_own ? event.title : TitleSays::nothing;
   if (this->says() == TitleSays::asks && says != TitleSays::asks) answered_ = event.time;
-  statement_.says(says, event.time);
+  statement_.set(says, event.time);
   changed_ = event.time;
 }
 

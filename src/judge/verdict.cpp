@@ -445,7 +445,7 @@ void Verdict::weigh(const Event& event) {
     case Kind::title:
       return title_changed(event.time);
     case Kind::session_file:
-      now_.session_file.says(event.title, event.time);
+      now_.session_file.set(event.title, event.time);
       return session_file_changed(event.time);
     case Kind::exit:
       return change(State::exited, event.time,
