@@ -40,6 +40,20 @@ size_t script_at(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+// Which argument is the program; 0 also if there are none. While a script's first line is still
+// being followed (`#!/usr/bin/env node`), the process has the script's name, and its path comes
+// after words that the user has not typed: execve(2), "Interpreter scripts".
+size_t program_at(const ProcessNames& process) {
+  const auto& arguments = process.arguments;
+  const auto is_named = [&](const std::string& argument) {
+    return basename(argument).substr(0, max_name) == process.comm;
+  };
+  const auto named = std::ranges::find_if(arguments, is_named);
+  if (named != arguments.end() && named != arguments.begin())
+    return static_cast<size_t>(named - arguments.begin());
+  return is_interpreter(process.exe) ? script_at(arguments) : 0;
+}
+
 std::string_view script_name(std::string_view script) {
   script = basename(script);
   for (const std::string_view extension : extensions) {
@@ -117,8 +131,8 @@ std::set<std::string> AgentNames::for_kernel() const {
 const std::string* AgentNames::match(const ProcessNames& process) const {
   const std::vector<std::string>& arguments = process.arguments;
   const std::string_view first = arguments.empty() ? std::string_view() : arguments[0];
-  const size_t script_place = is_interpreter(process.exe) ? script_at(arguments) : 0;
-  const std::string_view script = script_place > 0 ? arguments[script_place] : std::string_view();
+  const size_t program = program_at(process);
+  const std::string_view script = program > 0 ? arguments[program] : std::string_view();
   const auto is_agent = [&](const Bearer& bearer) {
     const AgentProfile& profile = profile_of(names_[bearer.name]);
     if (arguments.size() > 1 &&
@@ -142,7 +156,7 @@ const std::string* AgentNames::match(const ProcessNames& process) const {
 
 bool asks_for_work(const ProcessNames& process) {
   const std::vector<std::string>& arguments = process.arguments;
-  const size_t program = is_interpreter(process.exe) ? script_at(arguments) : 0;
+  const size_t program = program_at(process);
   bool is_value = false;  // perhaps the value of the option before it
   bool is_opened = false;
   for (size_t i = program + 1; i < arguments.size(); ++i) {

@@ -58,6 +58,17 @@ TEST(AsksForWork, APromptOnTheCommandLine) {
   EXPECT_FALSE(asks({"node", "/usr/bin/codex"}, "/usr/bin/node"));
 }
 
+// The kernel has started the interpreter of a script, which has not yet become the program.
+TEST(AsksForWork, NotTheInterpreterOfAScript) {
+  const auto asks = [](std::vector<std::string> arguments) {
+    return asks_for_work({"codex", arguments[0], arguments});
+  };
+  EXPECT_FALSE(asks({"/usr/bin/env", "node", "/opt/bin/codex"}));
+  EXPECT_FALSE(asks({"/usr/bin/env", "-S", "node --no-warnings", "/opt/bin/codex", "-m", "small"}));
+  EXPECT_TRUE(asks({"/usr/bin/env", "node", "/opt/bin/codex", "fix it"}));
+  EXPECT_TRUE(asks({"/opt/bin/codex", "codex"})) << "the prompt is its name";
+}
+
 struct Case {
   const char* what;
   ProcessNames process;
