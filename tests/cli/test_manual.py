@@ -1,4 +1,4 @@
-"""The manual pages tell of what there is."""
+"""The manual pages describe everything, in the form that man shows."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ def test_every_field_of_a_badge_is_in_the_manual() -> None:
     page = (MAN / "ebpf-ai-monitor-badge.5.scd").read_text()
     schema = (MAN.parent / "docs/badge.schema.json").read_text()
     assert set(re.findall(r'^    "(\w+)": \{', schema, re.MULTILINE)) == set(re.findall(r"^\*(\w+)\* _", page, re.MULTILINE))
+
+
+def test_each_explanation_is_indented_below_its_term() -> None:
+    for page in sorted(MAN.glob("*.scd")):
+        sections = re.split(r"^# (.+)\n", page.read_text(), flags=re.MULTILINE)
+        terms = 0
+        for title, text in zip(sections[1::2], sections[2::2], strict=True):
+            if title in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"):
+                continue
+            for paragraph in text.strip().split("\n\n"):
+                if paragraph.startswith(("*", "_")):
+                    terms += 1
+                    assert re.fullmatch(r".+(\n\t.+)+", paragraph), f"{page.name}: {paragraph}"
+        assert terms > 0, page.name
 
 
 def test_everything_on_the_bus_is_in_the_manual() -> None:
