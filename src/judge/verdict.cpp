@@ -104,6 +104,7 @@ class Verdict {
   Time first_frames() const;
   bool unanswered() const;
   bool starts_up(Time time) const;
+  bool may_be_its_start() const;
   bool was_asked() const;
   bool runs_tool() const;
   bool words_are_due() const;
@@ -169,7 +170,7 @@ void Verdict::change(State to, Time time, std::string why) {
   Transition transition{standing.state, to, time, false, false, std::move(why)};
   if (to == State::waiting) {
     const bool worked = standing.state == State::working;
-    transition.completion = worked && was_asked() && standing.work_is_shown;
+    transition.completion = worked && was_asked() && standing.work_is_shown && !may_be_its_start();
     transition.after_background =
         transition.completion && std::exchange(standing.after_background, false);
     standing.stage = transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
@@ -349,6 +350,20 @@ bool Verdict::unanswered() const {
 
 bool Verdict::starts_up(Time time) const {
   return now_.standing.stage < Stage::proven && time - now_.standing.began <= rule::start_up;
+}
+
+// The first work that it has shown is one short burst, while it started processes that no key had
+// asked for, and nothing else says that this was work. So it still starts: on a busy machine,
+// Codex starts its servers up to 25 s later, while its user types (codex-slow-start-typing).
+bool Verdict::may_be_its_start() const {
+  const Standing& standing = now_.standing;
+  const auto processes = now_.processes.any_began();
+  return standing.stage < Stage::proven && !now_.asks() && !standing.given &&
+         !standing.request_left && !standing.said_work &&
+         now_.animation.kind() != Animation::shown && now_.drawing.last() && processes &&
+         *now_.drawing.last() - standing.changed < rule::late_answer &&
+         standing.changed - *processes < rule::late_answer &&
+         !now_.input.any_within(standing.changed, rule::late_answer);
 }
 
 // Whether its work was asked for. At its start, no single sign is enough: telemetry may be as large

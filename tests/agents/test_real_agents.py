@@ -1,7 +1,8 @@
 """The real agents in real terminals on a real Sway: does the badge say what the agent's user sees?
 
-Nothing is mocked but the model. The tests of one run share the agent and build on each other, in the order they stand
-in: that is how an agent is used, and it spares starting it anew for each.
+Nothing is mocked but the model. The delays are shown at the end; the bench judges them. The tests of one run share the
+agent and build on each other, in the order they stand in: that is how an agent is used, and it spares starting it anew
+for each.
 """
 
 from __future__ import annotations
@@ -21,9 +22,6 @@ from support.desktop import Desktop, wait_until
 from support.notifications import Mako, NotifyCalls
 from support.standin_api import StandInApi
 
-# The promise is 1.5 s from the moment at which the agent waits. Measured is from the model's last byte to our reading
-# of the badge, on a machine that may be busy; the delays are shown at the end.
-STOP_SECONDS = 2.0
 # A focus that comes sooner after the badge's change is not a look at it.
 GLANCE_SECONDS = 1.0
 # Codex blinks in the window's title once a second while its dialog is open: that must not become work in the end.
@@ -78,7 +76,6 @@ def assert_good_stop(
     measure(f"stopped after {what}", stopped.time - waits_since)
     assert run.states(since, until=stopped.time) == ["working"]
     assert stopped.needs_attention
-    assert stopped.time - waits_since < STOP_SECONDS
 
 
 class TestRealAgent:
@@ -197,7 +194,6 @@ class TestRealAgent:
             end = wait_for_end()
         gone = run.wait_for("gone", begin)
         measure("gone after /exit", gone.time - end)
-        assert gone.time - end < STOP_SECONDS
         assert run.daemon.status()["sessions"] == []
 
     def test_a_killed_agent_takes_the_badge_away(self, run: AgentRun, measure: Measure) -> None:
@@ -208,7 +204,6 @@ class TestRealAgent:
         killed = run.kill()
         gone = run.wait_for("gone", killed)
         measure("gone after SIGKILL", gone.time - killed)
-        assert gone.time - killed < STOP_SECONDS
         run.reset_terminal()
 
     def test_the_daemon_leaves_nothing_behind(self, run: AgentRun) -> None:

@@ -41,14 +41,8 @@ def test_recorded_agents(run: Run, trace: Path, threshold: str) -> None:
     for line in transitions:
         assert set(line) - {"completion"} == {"t", "state", "pid", "why"}
         assert line["why"]
-    asked = first_key(trace)
-    assert not any(line.get("completion") for line in transitions if line["t"] < asked), "nobody has typed yet"
-
-
-def first_key(trace: Path) -> float:
-    """Of a full-screen agent, a shorter read than any report or answer of a terminal."""
-    reads = (line for line in load(str(trace)) if line.get("ev") == "tty_read_exit" and line["bytes"] > 0)
-    return next(line["t"] for line in reads if line["bytes"] <= 2 or line.get("line_mode"))
+    begun = next(line["t"] for line in load(str(trace)) if line.get("ev") == "truth" and line["state"] == "working")
+    assert not any(line.get("completion") for line in transitions if line["t"] < begun), "it has not worked yet"
 
 
 
