@@ -132,8 +132,11 @@ class AgentTerminal:
             os.close(handle)
 
     def reset_terminal(self) -> None:
-        """Like `reset`: a killed agent leaves modes behind in which no shell understands a key."""
+        """Like `reset`: a killed agent leaves modes behind in which no shell understands a key. The shell also gets the
+        terminal's answers to the agent; Ctrl-C drops them."""
         Path(self.tty).write_bytes(b"\033c")
+        self.desktop.focus(self.window)
+        self.press_key("c", "ctrl")
 
     def _child_of_foot(self) -> proc.Process | None:
         return next(proc.find(lambda it: it.parent == self.window.pid), None)
