@@ -133,10 +133,10 @@ class AgentTerminal:
 
     def reset_terminal(self) -> None:
         """Like `reset`: a killed agent leaves modes behind in which no shell understands a key. The shell also gets the
-        terminal's answers to the agent; Ctrl-C drops them."""
+        terminal's answers to the agent; Enter ends their line, in every mode."""
         Path(self.tty).write_bytes(b"\033c")
         self.desktop.focus(self.window)
-        self.press_key("c", "ctrl")
+        self.press_key("Return")
 
     def _child_of_foot(self) -> proc.Process | None:
         return next(proc.find(lambda it: it.parent == self.window.pid), None)
