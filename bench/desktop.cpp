@@ -84,7 +84,7 @@ class Notifications {
 
 // The state in the badge of our project, in a file or a line; empty if there is none.
 std::string state_in(std::string_view text) {
-  const size_t at = text.find("\"project\":\"" + std::string(project) + '"');
+  const size_t at = text.find(R"("project":")" + std::string(project) + '"');
   if (at == std::string_view::npos) return "";
   const size_t begin = text.rfind('{', at);
   const std::string_view badge = text.substr(begin, text.find('}', at) - begin);

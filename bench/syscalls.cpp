@@ -48,7 +48,8 @@ int main(int argc, char** argv) {
   const double seconds = argc == 2 || argc == 3 ? std::strtod(argv[1], nullptr) : 0;
   const int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   int ends[2];
-  if (seconds <= 0 || zero < 0 || !stay_on(argc == 3 ? std::atoi(argv[2]) : last_cpu()) ||
+  if (seconds <= 0 || zero < 0 ||
+      !stay_on(argc == 3 ? static_cast<int>(std::strtol(argv[2], nullptr, 10)) : last_cpu()) ||
       socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) {
     std::fputs("usage: bench-syscalls SECONDS [CPU]\n", stderr);
     return 2;

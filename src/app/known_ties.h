@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "app/hand_over.h"
@@ -16,10 +17,10 @@ namespace ebpf_ai_monitor {
 
 class KnownTies {
  public:
-  explicit KnownTies(const Proc& proc) : proc_(proc) {}
+  explicit KnownTies(Proc proc) : proc_(std::move(proc)) {}
 
-  // A user's bridge has reported this tie. It is ignored if the process is not one of this user, or
-  // if there are already more ties of terminals that have not ended than anyone has terminals.
+  // A user's bridge has reported this tie. It is ignored if the process belongs to another user, or
+  // if this user already has more ties to existing terminals than anyone has terminals.
   void take(uid_t user, const wire::Tie& tie);
   // Those whose terminals still exist.
   std::vector<wire::Tie> of(uid_t user) const;

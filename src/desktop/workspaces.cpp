@@ -47,7 +47,7 @@ Workspaces workspaces_of_windows() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path == nullptr || std::strlen(path) >= sizeof(address.sun_path)) return {};
-  std::strcpy(address.sun_path, path);
+  std::memcpy(address.sun_path, path, std::strlen(path));  // the rest is 0
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval second{.tv_sec = 1, .tv_usec = 0};
   for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})

@@ -1,4 +1,4 @@
-"""A tmux server of the user's; and a tmux that is none."""
+"""A tmux server of the user, and a program that only pretends to be tmux."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fake_daemon import Agent
 
 
 class Tmux:
-    """A tmux server of the user's."""
+    """A tmux server of the user."""
 
     def __init__(self, desktop: Desktop, socket_path: Path) -> None:
         self.desktop = desktop
@@ -25,7 +25,7 @@ class Tmux:
         return self.desktop.run([*self.argv, *argv]).rstrip("\n")
 
     def new_detached(self, session: str, **fields: object) -> Agent:
-        """A session without a client; what runs in it, as an agent."""
+        """Starts a session without a client, and returns what runs in it, as an agent."""
         pane_pid = self.run("new-session", "-d", "-s", session, "-P", "-F", "#{pane_pid}", "sleep", "1000")
         wait_for_program(int(pane_pid), not_="tmux")
         return Agent.of(int(pane_pid), **fields)
@@ -38,9 +38,9 @@ class Tmux:
         return window
 
     def use_last(self, window: Window) -> None:
-        """Types in it until tmux has it for the client of two that was used last."""
+        """Types into it until tmux considers it the more recently used of two clients."""
         # tmux counts in seconds: then the other client's time is the older one.
-        activities = '#{?#{==:#{client_pid},%d},used,other} #{client_activity}' % children(window.pid)[0]
+        activities = f"#{{?#{{==:#{{client_pid}},{children(window.pid)[0]}}},used,other}} #{{client_activity}}"
 
         def was_used_last() -> bool:
             self.desktop.focus(window)
@@ -53,7 +53,7 @@ class Tmux:
 
 @contextlib.contextmanager
 def false_tmux(desktop: Desktop, script: str) -> Generator[Path, None, None]:
-    """A directory for PATH. While the file `broken` is in it, `script` is what tmux does."""
+    """A directory for PATH. While it contains the file `broken`, tmux runs `script` instead."""
     directory = desktop.runtime_dir / "bin"
     directory.mkdir()
     program = directory / "tmux"
