@@ -168,7 +168,7 @@ in
           if keys ? ${name} then
             "services.ebpf-ai-monitor.settings.${name}: ${builtins.toJSON value} is not ${keys.${name}.description}"
           else
-            "services.ebpf-ai-monitor.settings.${name} is no setting; there are ${lib.concatStringsSep ", " (builtins.attrNames keys)}";
+            "services.ebpf-ai-monitor.settings.${name} is not a setting; there are ${lib.concatStringsSep ", " (builtins.attrNames keys)}";
       }) cfg.settings
       ++ map (name: {
         assertion = config.users.users ? ${name};

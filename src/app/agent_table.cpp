@@ -40,7 +40,7 @@ Status read_source(const toml::node& node, std::string& into) {
   const std::string text = node.value_exact<std::string>().value_or("");
   // The values of docs/badge.schema.json: panels know no others.
   if (text != "claude-code" && text != "codex" && text != generic_badge_source)
-    return fail("must be \"claude-code\", \"codex\" or \"generic\"");
+    return fail(R"(must be "claude-code", "codex" or "generic")");
   into = text;
   return {};
 }
@@ -52,7 +52,7 @@ Status read_waits_for(const toml::node& node, WaitsFor& into) {
     into = what;
     return {};
   }
-  return fail("must be \"permission\", \"answer\" or \"prompt\"");
+  return fail(R"(must be "permission", "answer" or "prompt")");
 }
 
 Status read_titles(const toml::node& node, TitleRules& into) {
@@ -89,7 +89,7 @@ Status set(AgentProfile& row, std::string_view key, const toml::node& node) {
     return {};
   }
   return fail(
-      "is no key; there are names, shared-names, packages, helpers, display-name, source, icon, "
+      "is not a key; there are names, shared-names, packages, helpers, display-name, source, icon, "
       "session-file, blink-means and titles");
 }
 
@@ -112,7 +112,7 @@ Status read_rows(const toml::table& table, const std::string& path,
   for (const auto& [key, node] : table) {
     const std::string id(key.str());
     const std::string where = place(path, node.source()) + "[" + id + "] ";
-    if (!is_id(id)) return fail(where + "is no id: at most 15 of a-z, 0-9 and '-'");
+    if (!is_id(id)) return fail(where + "is not an id: use at most 15 of a-z, 0-9 and '-'");
     if (!node.is_table()) return fail(where + "must be a table: the row of an agent");
     auto row = std::ranges::find(rows, id, &AgentProfile::id);
     if (row == rows.end())

@@ -170,7 +170,7 @@ bool BridgeKeeper::all_ended() const {
 void BridgeKeeper::kill_all() {
   for (auto& [uid, bridge] : bridges_) {
     if (!bridge.process) continue;
-    spdlog::error("the bridge of user {} did not end in time; killed", uid);
+    spdlog::error("the bridge of user {} did not end in time and was killed", uid);
     bridge.process->kill();
   }
 }

@@ -81,7 +81,7 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
   add(app, "--processes", "NAMES", line.processes,
       "Watch only these agents, separated by commas [every known one]");
   add(app, "--wait-threshold", "MS", line.wait_threshold,
-      "So many milliseconds of silence are a wait; or auto [1000]");
+      "Milliseconds of silence that count as a wait, or auto [1000]");
   add(app, "--probes", "auto|fentry|tracepoint", line.probes,
       "Where the kernel programs watch terminals [auto]");
   add(app, "--log-level", "trace|debug|info|warn|error|off", line.log_level,
@@ -93,23 +93,23 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
   notifications("--notifications", yes_or_no, line.notifications,
                 "Send desktop notifications [true]");
   notifications("--notify-after", "SECONDS", line.notify_after_s,
-                "Send none for the end of shorter work [3]");
+                "Send none at the end of shorter work [3]");
   notifications("--remind-after", "SECONDS", line.remind_after_s,
-                "Send it again if the user has not looked by then; 0: never [0]");
-  notifications("--urgent", yes_or_no, line.urgent, "Have Sway mark the window as urgent [false]");
+                "Notify again if the user has not looked by then; 0: never [0]");
+  notifications("--urgent", yes_or_no, line.urgent, "Make Sway mark the window as urgent [false]");
   notifications("--urgent-questions", yes_or_no, line.urgent_questions,
-                "Send questions with the urgency critical [false]");
+                "Give questions the urgency critical [false]");
   notifications("--keep-attention", "seen|answered", line.keep_attention,
-                "Until when an agent needs attention [seen]");
+                "What ends an agent's need for attention [seen]");
   notifications("--notify-command", "PROGRAM", line.notify_command,
-                "Run this for each notification, as its user [none]");
+                "Run this program for each notification [none]");
   example(app,
           "sudo ebpf-ai-monitor daemon --user ada --log-level debug\n"
           "systemctl start ebpf-ai-monitor    # as a service");
 }
 
 void add_watch(CLI::App& command, WatchArguments& options) {
-  CLI::Option* json = command.add_flag("--json", options.json, "Print a JSON object a line");
+  CLI::Option* json = command.add_flag("--json", options.json, "Print JSON, one object per line");
   add(command, "--format", "table|waybar|text", options.format,
       "Print a table, lines for waybar, or lines of text [table]")
       ->check(one_of({"table", "waybar", "text"}))
@@ -118,7 +118,7 @@ void add_watch(CLI::App& command, WatchArguments& options) {
 }
 
 void add_history(CLI::App& command, HistoryArguments& options) {
-  add(command, "--since", "TIME", options.since, "Of the last so much time: 30min, 8h, 7d [24h]");
+  add(command, "--since", "TIME", options.since, "How far back to look: 30min, 8h, 7d [24h]");
   add(command, "--directory", "DIRECTORY", options.directory,
       "Read the journal files in this directory [this machine's]");
   command.add_flag("--json", options.json, "Print one JSON object");
@@ -155,9 +155,9 @@ void add_record(CLI::App& command, RecordArguments& options) {
 
 void add_replay(CLI::App& command, ReplayArguments& options) {
   add(command, "trace", "", options.trace, "The trace; -: standard input")->required();
-  command.add_flag("--json", options.json, "Print a JSON object a line");
+  command.add_flag("--json", options.json, "Print JSON, one object per line");
   add(command, "--wait-threshold", "MS", options.wait_threshold,
-      "So many milliseconds of silence are a wait; or auto [1000]");
+      "Milliseconds of silence that count as a wait, or auto [1000]");
   example(command, "ebpf-ai-monitor replay claude.jsonl");
 }
 
@@ -182,7 +182,7 @@ void add_diagnose_trace(CLI::App& command, DiagnoseTraceArguments& options) {
   command.add_flag("--errors", options.errors, "Only what fails")->group("Filters");
   filter("--errno", "ERROR", options.error, "Only what fails with this error: EACCES");
   filter("--return", "VALUE", options.result, "Only what returns this: 42, \"< 0\"");
-  filter("--slower", "MICROSECONDS", options.latency, "Only what takes at least so long");
+  filter("--slower", "MICROSECONDS", options.latency, "Only what takes at least this long");
   filter("--arg", "ARGUMENT", options.arguments,
          "Only with this argument: filename='/etc/*', port=5432");
   filter("--pid", "PID", options.pid, "Only this process");
@@ -220,7 +220,7 @@ void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
       ->check(from_to(1, 86400))
       ->group("Limits");
   add(command, "--size", "BYTES", options.bytes,
-      "Results that the model is sent: 4096 to 67108864 [262144]")
+      "Bytes of results for the model: 4096 to 67108864 [262144]")
       ->check(from_to(4096, 64 * 1024 * 1024))
       ->group("Limits");
   example(command,
@@ -316,7 +316,7 @@ int run_command_line(int argc, char** argv) {
       arguments.watch);
   add_history(
       add_command(
-          app, "history", "Show how long your agents worked, and waited for you",
+          app, "history", "Show how long your agents worked and waited for you",
           [&] { return with_agents([&] { return run_history_command(arguments.history); }); }),
       arguments.history);
   CLI::App& focus =
@@ -345,7 +345,7 @@ int run_command_line(int argc, char** argv) {
                       run_demo_command),
           "sudo ebpf-ai-monitor demo");
 
-  group = "A wrong judgement";
+  group = "If a judgement is wrong";
   add_explain(add_command(app, "explain", "Show the evidence about an agent, and the reasons",
                           [&] { return run_explain_command(arguments.explain); }),
               arguments.explain);
@@ -364,9 +364,9 @@ int run_command_line(int argc, char** argv) {
   diagnose->require_subcommand(0, 1);
   diagnose->callback([&] { demand_subcommand(*diagnose); });
   example(*diagnose, "sudo ebpf-ai-monitor diagnose trace syscall:openat --errors");
-  CLI::App& mcp = add_command(
-      app, "mcp", "Serve probes and commands to an AI agent, by MCP on stdin and stdout",
-      [&] { return run_mcp_command(arguments.config); });
+  CLI::App& mcp =
+      add_command(app, "mcp", "Offer probes and commands to an AI agent: MCP on stdin and stdout",
+                  [&] { return run_mcp_command(arguments.config); });
   add(mcp, "--config", "FILE", arguments.config, with_commands);
   example(mcp, "claude mcp add kernel -- sudo -n ebpf-ai-monitor mcp");
 

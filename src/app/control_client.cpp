@@ -67,10 +67,10 @@ Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
   } catch (const sdbus::Error& error) {
     if (error.getName() == "org.freedesktop.DBus.Error.ServiceUnknown" ||
         error.getName() == "org.freedesktop.DBus.Error.NameHasNoOwner")
-      return fail("the daemon does not run; start it: systemctl start ebpf-ai-monitor");
+      return fail("the daemon is not running; start it: systemctl start ebpf-ai-monitor");
     if (error.getName() == control::not_watched) return fail(error.getMessage());
     return fail(std::string("the daemon does not answer on the system bus: ") + error.getMessage() +
-                "; if it does not run, start it: systemctl start ebpf-ai-monitor");
+                "; if it is not running, start it: systemctl start ebpf-ai-monitor");
   }
 }
 

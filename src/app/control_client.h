@@ -16,8 +16,8 @@ Result<nlohmann::json> daemon_status();
 // What the judge knows about the session to which `pid` belongs.
 Result<nlohmann::json> daemon_explanation(uint32_t pid);
 
-// Brings the agent to whose session `pid` belongs before its user; 0: the one of the caller's
-// agents that needs them most.
+// Shows its user the agent to whose session `pid` belongs; 0: the one of the caller's agents that
+// needs them most.
 Status focus_agent(uint32_t pid);
 
 // The name that people give to the place where a session works. Only its own user may look into its

@@ -79,7 +79,7 @@ void ControlInterface::connect() {
   } catch (const sdbus::Error& error) {
     // Two daemons would write the same badges.
     if (error.getName() == "org.freedesktop.DBus.Error.FileExists")
-      throw std::runtime_error("another ebpf-ai-monitor daemon runs: it owns the bus name " +
+      throw std::runtime_error("another ebpf-ai-monitor daemon is running: it owns the bus name " +
                                std::string(control::bus_name) +
                                "; stop it: systemctl stop ebpf-ai-monitor");
     if (!said_) {

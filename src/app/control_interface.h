@@ -34,8 +34,8 @@ using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds
 //   0: none) · no_window s (why none, else empty) · how s (how the window is known) · unseen u
 // Explain returns this for one session, and what its judge knows: a key for each fact
 // (judge/explain.h; a d is a number of seconds), `facts` a(ss), the same in words and in order, and
-// `changes` a(dss), the most recent one last. Focus brings an agent before its user: its window,
-// and in tmux its pane.
+// `changes` a(dss), the most recent one last. Focus shows an agent to its user: its window, and
+// in tmux its pane.
 using SessionProperties = std::map<std::string, sdbus::Variant>;
 
 class ControlInterface {
@@ -44,8 +44,8 @@ class ControlInterface {
     std::function<std::vector<SessionProperties>(uid_t caller)> sessions;
     // The session to which `pid` belongs. The error says why there is none for this caller.
     std::function<Result<SessionProperties>(uid_t caller, pid_t pid)> explain;
-    // Brings the agent to whose session `pid` belongs before its user; 0: the one of the caller's
-    // agents that needs them most. The error says why that is not possible.
+    // Shows its user the agent to whose session `pid` belongs; 0: the one of the caller's agents
+    // that needs them most. The error says why that is not possible.
     std::function<Status(uid_t caller, pid_t pid)> focus;
     std::function<std::string()> probes;
     std::function<uint64_t()> events_received;

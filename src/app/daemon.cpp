@@ -24,7 +24,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 // Like the name of an agent, it is watched in every terminal. A look at such a process then shows
-// that it is no agent.
+// that it is not an agent.
 constexpr const char* tmux_name = "tmux";
 constexpr auto change_told_within = std::chrono::milliseconds(20);
 // Lines in the log about the agents of one user, in the long run and at once. The level `debug`
@@ -46,7 +46,7 @@ std::set<std::string> watched_names(const DaemonOptions& options) {
 
 // "3 agents: 2 working, 1 waiting"
 std::string in_words(const std::map<pid_t, const AgentSession*>& agents) {
-  if (agents.empty()) return "no agent runs";
+  if (agents.empty()) return "no agent is running";
   std::string words;
   for (const State state : {State::working, State::waiting, State::unknown}) {
     const auto count = std::ranges::count_if(

@@ -66,7 +66,7 @@ Status set(DaemonSettings& settings, std::string_view key, const toml::node& nod
     return read_commands(node, settings.commands);
   } else {
     return fail(
-        "is no setting; there are user, processes, wait-threshold, notifications, notify-after, "
+        "is not a setting; there are user, processes, wait-threshold, notifications, notify-after, "
         "remind-after, urgent, urgent-questions, keep-attention, notify-command, probes, log-level "
         "and [commands]");
   }
@@ -148,7 +148,7 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
   if (!command.empty() && (!command.starts_with('/') || command.size() >= max_path ||
                            command.find('\0') != std::string::npos))
     return fail("notify-command: '" + printable(command, 200) +
-                "' is no path of a program that begins with /");
+                "' is not the path of a program; begin it with /");
   if (std::ranges::find(log_levels(), settings.log_level) == log_levels().end())
     return fail("log-level: '" + settings.log_level +
                 "' is none of trace, debug, info, warn, error, off");

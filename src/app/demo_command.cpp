@@ -104,9 +104,10 @@ class Demo {
           "Next: install the service (see README.md), start an agent in a terminal, and run\n"
           "  ebpf-ai-monitor status\n%s",
           tracker_.monitor().received(), tracker_.monitor().lost(),
-          sway_runs() ? ""
-                      : "No Sway runs here. Without it the daemon knows what agents do, but shows "
-                        "no badges.\n");
+          sway_runs()
+              ? ""
+              : "Sway is not running here. Without it the daemon knows what agents do, but shows "
+                "no badges.\n");
     } else {
       std::fprintf(stderr,
                    "ebpf-ai-monitor: demo: the monitor missed something; find out why: sudo "

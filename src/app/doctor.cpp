@@ -156,7 +156,8 @@ void add_desktop_of(const User& user, std::vector<Finding>& findings) {
   const std::string directory = user.runtime_directory();
   add("runtime directory", has_runtime_directory, directory, "no " + directory, Fitness::missing,
       "this user has no badges",
-      "log in by a service that uses pam_systemd(8), or run: loginctl enable-linger " + user.name);
+      "log in through a service that uses pam_systemd(8), or run: loginctl enable-linger " +
+          user.name);
   if ((*flags & has_runtime_directory) == 0) return;
   add("Sway", has_sway, "answers", "no Sway answers in " + directory, Fitness::limited,
       "agents are watched, but have no window and no badge", "start Sway as " + user.name);
@@ -261,8 +262,8 @@ Finding fentry(const std::vector<Finding>& others) {
                 "terminals are watched at the system calls instead: while an agent runs, "
                 "every read and write on this machine takes some 80 ns more",
             .remedy =
-                "you need do nothing; a kernel with "
-                "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y can do it"};
+                "nothing, or boot a kernel with "
+                "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y"};
   return {.need = need,
           .fitness = Fitness::good,
           .found =

@@ -209,8 +209,9 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
       if (!stat || stat->ended() || !user)
         return fail("there is no " + process + "; ebpf-ai-monitor status shows the pids of agents");
       if (stat->terminal == 0)
-        return fail(process +
-                    " has no terminal, so it is no agent; ebpf-ai-monitor status shows the agents");
+        return fail(
+            process +
+            " has no terminal, so it is not an agent; ebpf-ai-monitor status shows the agents");
       agent = FoundAgent{.id = stat->id,
                          .parent = stat->parent,
                          .user = *user,
@@ -228,8 +229,8 @@ Result<std::optional<FoundAgent>> choose(const RecordArguments& options, const A
   for (const FoundAgent& agent : finder.running()) {
     if (!agent.interactive || !is_users(agent)) continue;
     if (only)
-      return fail("several agents run, for example " + std::to_string(only->id.pid) + " and " +
-                  std::to_string(agent.id.pid) + "; choose one with --pid");
+      return fail("several agents are running, for example " + std::to_string(only->id.pid) +
+                  " and " + std::to_string(agent.id.pid) + "; choose one with --pid");
     only = agent;
   }
   return only;

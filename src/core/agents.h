@@ -15,7 +15,7 @@
 namespace ebpf_ai_monitor {
 
 // How a process presents itself. It controls all of this except `exe`. That does no harm: at worst,
-// its own user sees an agent that is none.
+// its own user sees an agent that is not one.
 struct ProcessNames {
   std::string comm;                    // /proc/<pid>/comm
   std::string exe;                     // target of /proc/<pid>/exe
@@ -70,7 +70,7 @@ struct AgentProfile {
   // Other programs have these names, too: a path of the process must contain one of `packages`.
   std::vector<std::string> shared_names = {};
   std::vector<std::string> packages = {};
-  // If the first argument is one of these, the process is a service of an agent, and no agent.
+  // If the first argument is one of these, the process is a service of an agent, and not an agent.
   std::vector<std::string> helpers = {};
   std::string display_name = {};  // for people; empty: the id
   std::string badge_source{generic_badge_source};
@@ -92,7 +92,7 @@ const AgentProfile* profile_of_badge(std::string_view badge_source);
 // The ids of all rows.
 std::vector<std::string> names_watched_by_default();
 
-// "Claude Code" for "claude". A name without a better one for people stands for itself.
+// "Claude Code" for "claude". A name that has no better one for people is returned as it is.
 std::string display_name(std::string_view agent);
 
 }  // namespace ebpf_ai_monitor

@@ -43,7 +43,7 @@ tl::expected<double, std::string> parse_duration(std::string_view text) {
   constexpr unsigned most = 9999;
   if (error != std::errc() || number == 0 || number > most || unit == units.end())
     return tl::make_unexpected("'" + printable(text) +
-                               "' is no duration; say 30min, 8h or 7d (1 to 9999)");
+                               "' is not a duration; write 30min, 8h or 7d (1 to 9999)");
   return number * unit->second;
 }
 

@@ -128,7 +128,7 @@ PanelBadge read_badge(const json& content, int64_t window) {
     throw "source is '" + badge.source + "'";
   badge.project = content.value("project", "");
   const json number = content.value("count", json(1));
-  if (!number.is_number_integer()) throw std::string("count is no integer");
+  if (!number.is_number_integer()) throw std::string("count is not an integer");
   badge.count = static_cast<uint32_t>(within(number.get<double>(), 1, 9999, "count"));
   badge.needs_attention = content.value("needs_attention", false);
   badge.session_started =
@@ -141,7 +141,7 @@ PanelBadge read_badge(const json& content, int64_t window) {
 
 tl::expected<PanelBadge, std::string> parse_badge(std::string_view text, int64_t window) {
   const json content = json::parse(text, nullptr, false);
-  if (!content.is_object()) return tl::make_unexpected("it is no JSON object");
+  if (!content.is_object()) return tl::make_unexpected("it is not a JSON object");
   try {
     return read_badge(content, window);
   } catch (const json::exception& error) {
@@ -222,7 +222,7 @@ std::string panel_waybar(const PanelAgents& agents) {
 std::string panel_text(const PanelAgents& agents) { return headline(agents) + "\n"; }
 
 std::string panel_table(const PanelAgents& agents, const TableStyle& style) {
-  if (agents.empty()) return "No agent runs.\n";
+  if (agents.empty()) return "No agent is running.\n";
   std::vector<TableColumn> columns{{"STATE", 19, {}}, {"FOR", 11, {}},       {"PROJECT", 60, {}},
                                    {"AGENT", 14, {}}, {"WORKSPACE", 12, {}}, {"TTY", 8, {}},
                                    {"PID", 7, {}}};

@@ -185,7 +185,7 @@ tl::expected<Header, std::string> parse_header(std::string_view text) {
   const auto object = parse_object(text);
   if (!object) return Failure(object.error());
   Keys keys(*object);
-  if (!keys.has("trace")) return Failure("no trace: the first line has no \"trace\" key");
+  if (!keys.has("trace")) return Failure("not a trace: the first line has no \"trace\" key");
   if ((*object)["trace"] != trace_version)
     return Failure("trace version " + (*object)["trace"].dump().substr(0, 20) +
                    "; this program reads version 1");
@@ -252,7 +252,7 @@ tl::expected<void, std::string> read(std::istream& trace,
     latest = line->time;
     on_line(*line);
   }
-  if (number == 0) return Failure("line 1: no trace: the file is empty");
+  if (number == 0) return Failure("line 1: not a trace: the file is empty");
   return {};
 }
 

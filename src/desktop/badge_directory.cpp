@@ -68,7 +68,7 @@ Result<std::string> read_badge(const UniqueFd& fd) {
   if (!fd) return fail_errno("it cannot be read");
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) return fail_errno("it cannot be read");
-  if (!S_ISREG(status.st_mode)) return fail("it is no regular file");
+  if (!S_ISREG(status.st_mode)) return fail("it is not a regular file");
   std::string text(max_size + 1, '\0');
   size_t length = 0;
   while (length < text.size()) {
@@ -142,7 +142,7 @@ Result<UniqueFd> BadgeDirectory::open_checked() {
   UniqueFd directory(open(path_.c_str(), directory_flags));
   if (!directory && errno == ENOENT) return directory;
   if (!directory && (errno == ENOTDIR || errno == ELOOP))
-    return fail(path_ + " is no directory: remove it");
+    return fail(path_ + " is not a directory: remove it");
   if (!directory) return fail_errno(path_);
 
   struct stat status {};
@@ -198,7 +198,7 @@ Status BadgeDirectory::update(const std::map<int64_t, std::string>& badges) {
   if (!directory) return tl::make_unexpected(directory.error());
   if (!*directory) {
     if (badges.empty()) return {};
-    return fail(path_ + " vanishes as it is created");
+    return fail(path_ + " disappears while it is created");
   }
   const int fd = directory->get();
   Status result;

@@ -1,5 +1,5 @@
 // The directory of the badge files, $XDG_RUNTIME_DIR/i3pm-badges, and the files in it. Each pass
-// opens and checks the directory again, because its user may have replaced it by anything.
+// opens and checks the directory again, because its user may have replaced it with anything.
 #pragma once
 
 #include <sys/types.h>
@@ -24,7 +24,7 @@ constexpr const char* badge_writer_name = "i3pm-badges.writer";
 // The window of a badge file, "5.json". 0: this is not the name of a badge file.
 int64_t window_of(std::string_view name);
 // The content of a file that was opened as a badge (if it was not, errno says why). The error says
-// why it is no badge.
+// why it is not a badge.
 Result<std::string> read_badge(const UniqueFd& file);
 
 class BadgeDirectory {

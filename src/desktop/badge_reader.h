@@ -14,8 +14,8 @@ namespace ebpf_ai_monitor {
 
 class BadgeReader {
  public:
-  // Called once for each thing that is ignored: a file that is no badge, or a directory that is
-  // none; at most 1000 times.
+  // Called once for each thing that is ignored: a file that is not a badge, or a directory that is
+  // not one; at most 1000 times.
   using PassedOver = std::function<void(const std::string& what)>;
 
   // `runtime_directory` must exist; the badge directory in it may appear, disappear and appear

@@ -543,8 +543,8 @@ void Bridge::go_to(Notifications::Key notification) {
   refresh_later();
 }
 
-// Brings the agent before its user, who asks for it. If it has no window now, its last one may
-// bring it back.
+// Shows its user the agent, as they have asked. If it has no window now, its last one may lead to
+// it.
 void Bridge::bring(wire::Agent& agent) {
   const ResolverAnswer& place =
       finder_.place(agent.id).window != 0 ? finder_.place(agent.id) : finder_.last_window(agent.id);

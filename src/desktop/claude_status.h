@@ -19,7 +19,7 @@ namespace ebpf_ai_monitor {
 
 struct ClaudeStatus {
   TitleSays says = TitleSays::nothing;
-  WaitsFor waits_for = WaitsFor::unknown;  // prompt as well where it waits for nothing else
+  WaitsFor waits_for = WaitsFor::unknown;  // also `prompt`, if it waits for nothing else
   bool operator==(const ClaudeStatus&) const = default;
 };
 

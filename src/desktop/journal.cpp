@@ -98,9 +98,10 @@ Result<std::vector<PastState>> read_journal(double since,
   const std::string where = directory ? "the journal in " + *directory : "the journal";
   if (result < 0) return fail("cannot read " + where + ": " + std::strerror(-result));
   if (sd_journal_has_persistent_files(opened) <= 0 && sd_journal_has_runtime_files(opened) <= 0)
-    return fail("cannot read " + where +
-                ": there is none that you may read; systemd-journald(8) keeps one of each user's "
-                "own where /var/log/journal exists");
+    return fail(
+        "cannot read " + where +
+        ": there is none that you may read; if /var/log/journal exists, systemd-journald(8) "
+        "keeps a separate one for each user");
   const std::string own = "_UID=" + std::to_string(getuid());
   int matched = sd_journal_add_match(opened, ("MESSAGE_ID=" + std::string(message_id)).c_str(), 0);
   if (matched >= 0 && getuid() != 0) matched = sd_journal_add_match(opened, own.c_str(), 0);

@@ -63,7 +63,8 @@ struct Notification {
   Occasion occasion = Occasion::end;
   bool critical = false;   // a value of the specification
   bool focusable = false;  // there is a window to go to
-  // If a notification with the same number is shown, this is only a newer text for it, and no news.
+  // If a notification with the same number is shown, this is only a newer text for it, and not
+  // news.
   uint64_t number = 0;
 
   bool operator==(const Notification&) const = default;
@@ -75,7 +76,7 @@ class Notifications {
 
   // May be called at any time: what is shown stays.
   void set_rules(const NotificationRules& rules) { rules_ = rules; }
-  // An agent that has waited since before this time (Unix seconds) is no news at the first update:
+  // An agent that has waited since before this time (Unix seconds) is not news at the first update:
   // the previous bridge was responsible for it.
   void set_news_since(double time) { news_since_ = time; }
 

@@ -36,7 +36,7 @@ std::vector<std::string> environment_of(const Notification& notification) {
 
 NotifyCommand::NotifyCommand(EventLoop& loop)
     : loop_(loop), deadline_(loop.add_timer([this] {
-        spdlog::warn("notify-command {}: did not end within 30 s; killed", program_);
+        spdlog::warn("notify-command {}: did not end within 30 s and was killed", program_);
         kill(-child_, SIGKILL);
       })) {}
 

@@ -15,11 +15,11 @@ namespace ebpf_ai_monitor {
 
 class SessionFiles {
  public:
-  // `changed`: the file of an agent says something else than before.
+  // `changed`: the file of an agent says something different from before.
   SessionFiles(EventLoop& loop, const Proc& proc, std::function<void(const ProcessId&)> changed);
 
-  // Reads the file now and after each change. To be called again: an agent that is new makes its
-  // directory in its own time.
+  // Reads the file now and after each change. Call it again until the file is found: a new
+  // agent creates its directory some time after its start.
   void follow(const ProcessId& id);
   void forget(const ProcessId& id) { followed_.erase(id); }
   // As it was read last.

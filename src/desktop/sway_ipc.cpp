@@ -110,7 +110,7 @@ class Content {
   }
 
   bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) {
-    error = "no JSON at byte " + std::to_string(position);
+    error = "invalid JSON at byte " + std::to_string(position);
     return false;
   }
 

@@ -68,8 +68,8 @@ struct Window {
 // those of Xwayland.
 Result<std::vector<Window>> parse_tree(std::string_view payload);
 
-// Of a GET_OUTPUTS reply: whether the output that has the focus is off. It is, too, where none has
-// it: all are disabled then.
+// Of a GET_OUTPUTS reply: whether the output that has the focus is off. If none has
+// the focus, all outputs are disabled, which counts as off.
 Result<bool> parse_is_dark(std::string_view payload);
 
 struct WindowEvent {

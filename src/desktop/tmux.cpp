@@ -135,11 +135,11 @@ Status own_socket(const std::string& path) {
   }
   if (socket.st_uid != user)
     return fail(path + " belongs to user id " + std::to_string(socket.st_uid) +
-                ": it is not asked");
+                ", so it is not asked");
   const bool is_shared = (directory.st_mode & (S_IWGRP | S_IWOTH)) != 0;
   if ((directory.st_uid != user && directory.st_uid != 0) ||
       (is_shared && (directory.st_mode & S_ISVTX) == 0))
-    return fail(parent + " is a directory in which others can replace files: " + path +
+    return fail(parent + " is a directory in which others can replace files, so " + path +
                 " is not asked");
   return {};
 }

@@ -68,7 +68,7 @@ pid_t tmux_server_pid(std::string_view tmux);
 std::vector<std::string> tmux_arguments(const std::string& socket);
 Result<TmuxState> parse_tmux(std::string_view output);
 
-// Brings a pane before its user: see tmux_switch_arguments().
+// Shows a pane to its user: see tmux_switch_arguments().
 struct TmuxStep {
   std::string socket;
   std::string client;

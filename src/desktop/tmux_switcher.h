@@ -1,4 +1,4 @@
-// Brings panes before their user.
+// Shows panes to their user.
 #pragma once
 
 #include <list>

@@ -18,7 +18,7 @@ constexpr int max_chain = 64;
 constexpr int max_nesting = 4;
 // The children of a terminal, and of its helpers.
 constexpr size_t max_children = 1000;
-// All levels together. What lists thousands is no tmux.
+// All levels together. A program that lists thousands is not tmux.
 constexpr int max_clients = 64;
 
 // A terminal starts the program and opens its window, in this order or the other, within these

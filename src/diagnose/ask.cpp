@@ -32,8 +32,8 @@ struct Left {
   std::string words(int turn) const {
     if (turn + 1 == budget.turns || bytes == 0)
       return "Your next message is your last: conclude with a resolution.";
-    return std::to_string(budget.turns - turn) + " messages of yours and " +
-           std::to_string(seconds().count()) + " s are left.";
+    return "You have " + std::to_string(budget.turns - turn) + " messages and " +
+           std::to_string(seconds().count()) + " s left.";
   }
 
   const AskBudget& budget;
@@ -86,7 +86,7 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
     for (const std::string& id : calls)
       add({{"role", "tool"},
            {"tool_call_id", id},
-           {"content", id == calls.front() ? content : "Not run: one call a message."}});
+           {"content", id == calls.front() ? content : "Not run: make one call in each message."}});
   };
   add({{"role", "system"}, {"content", system_prompt(commands, budget.turns)}});
   add({{"role", "user"}, {"content", question}});
@@ -99,7 +99,7 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
     auto reply = read(said->text);
     if (!reply) {
       if (repairing)
-        return fail("the model's reply is not what was asked for, even after it was told: " +
+        return fail("the model's reply is not what was asked for, even at the second try: " +
                     reply.error().message);
       repairing = true;
       listener.on_note("the model's reply is not what was asked for: " + reply.error().message);
@@ -114,7 +114,7 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
         return conclude(std::move(*resolution), std::move(not_found), anything_ran);
       corrected = true;
       listener.on_note("not found in any result: " + listed(not_found));
-      tell("These of your evidence are in none of the results that you were given: " +
+      tell("No result that you were given contains these parts of your evidence: " +
            listed(not_found) +
            ". Quote only what is there: correct your resolution, or look further. " +
            left.words(turn));
@@ -152,7 +152,7 @@ Result<Conclusion> ask(const std::string& question, Chat& chat, const AskBudget&
     listener.on_answer(answer);
     if (shortened)
       text += "\nProbes ran for " + std::to_string(seconds.count()) +
-              " s at most: no more time was left.";
+              " s at most, because no more time was left.";
     tell(text + "\n" + left.words(turn));
   }
   return fail("the model did not conclude within " + std::to_string(budget.turns) + " messages");

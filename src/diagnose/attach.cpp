@@ -20,7 +20,8 @@ std::string attach_error(int error) {
   if (error == EPERM || error == EACCES) return "not permitted: " + missing_permission();
   if (error == EADDRNOTAVAIL) return "several functions have this name";
   if (error == EINVAL || error == EOPNOTSUPP || error == EILSEQ)
-    return "the kernel allows no probe there (" + std::generic_category().message(error) + ")";
+    return "the kernel does not allow a probe there (" + std::generic_category().message(error) +
+           ")";
   if (error == ENOENT) return "the kernel has no such function";
   return std::generic_category().message(error);
 }

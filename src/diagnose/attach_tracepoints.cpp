@@ -89,7 +89,7 @@ Result<Plan> plan_tracepoints(const ProbeRequest& request, const TargetName& tar
     }
     plan.system_calls = names;
   } else if (!pattern && !single) {
-    return fail("several tracepoints have the name " + target.name + ": say " + first.category +
+    return fail("several tracepoints have the name " + target.name + ": write " + first.category +
                 "/" + target.name + " or " + last.category + "/" + target.name);
   }
   return plan;
@@ -194,7 +194,7 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   if (!can_join())
     return fail(
         "this kernel's raw_syscalls/sys_enter has another form (PREEMPT_RT): ask for single system "
-        "calls as they begin, as syscalls/sys_enter_connect");
+        "calls as they begin, such as syscalls/sys_enter_connect");
   diagnose_probe entry{};
   std::map<unsigned, Attachment::SystemCall> by_number;
   std::string unknown;
@@ -215,7 +215,7 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   }
   if (by_number.empty())
     return fail("the numbers of the system calls that match " + request.target +
-                " are not known: ask for single ones, as syscalls/sys_enter_" + names.front());
+                " are not known: ask for single ones, such as syscalls/sys_enter_" + names.front());
   if (plan.all) {  // also those whose number is not known here
     for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
       if (!by_number.contains(number)) take("", number);

@@ -124,7 +124,7 @@ Result<std::string> content_of(const json& reply) {
 }
 
 Result<ChatReply> read_reply(const json& reply) {
-  if (!reply.is_object()) return fail("the endpoint's reply is no JSON object");
+  if (!reply.is_object()) return fail("the endpoint's reply is not a JSON object");
   const json message = at(reply, json::json_pointer("/choices/0/message"));
   ChatReply read{.calls = calls_of(message)};
   if (!read.calls.empty()) {
@@ -167,17 +167,17 @@ Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std
     return fail("endpoint " + in_quotes(without_query(settings.endpoint)) + " " + why);
   };
   if (!url || curl_url_set(url.get(), CURLUPART_URL, settings.endpoint.c_str(), 0) != CURLUE_OK)
-    return bad("is no URL");
+    return bad("is not a URL");
   const std::string scheme = part(url.get(), CURLUPART_SCHEME);
-  if (scheme != "http" && scheme != "https") return bad("is no http or https URL");
+  if (scheme != "http" && scheme != "https") return bad("is not an http or https URL");
   const std::string host = part(url.get(), CURLUPART_HOST);
   const bool here = is_this_machine(host);
   if (scheme == "http" && !here && !settings.key.empty())
-    return bad("would get the key in the clear: use https");
+    return bad("would get the key unencrypted: use https");
   if (scheme == "http" && !here && !settings.insecure)
-    return bad("would get in the clear what this machine says: use https, or --insecure");
+    return bad("would get the results unencrypted: use https, or --insecure");
   if (!part(url.get(), CURLUPART_PASSWORD).empty())
-    return bad("holds a password: give the key by the environment or a file");
+    return bad("contains a password: give the key in the environment or in a file");
   std::string path = part(url.get(), CURLUPART_PATH);
   while (path.ends_with('/')) path.pop_back();
   if (!path.ends_with("/chat/completions")) path += "/chat/completions";
@@ -232,7 +232,7 @@ Result<ChatReply> Chat::complete(const json& messages, Clock::time_point deadlin
   milliseconds back_off = first_back_off;
   for (int number = 1;; ++number) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-    if (left <= milliseconds(0)) return fail("the time that was given is over");
+    if (left <= milliseconds(0)) return fail("the time is over");
     const Attempt result = attempt(body, std::min<milliseconds>(left, reply_time));
     if (result.code == CURLE_OK && result.status == 200) {
       const auto reply = parse_json(result.body, reply_bytes_max);
@@ -257,7 +257,7 @@ Result<ChatReply> Chat::complete(const json& messages, Clock::time_point deadlin
       has_tools_ = false;
       for (const char* key : {"tools", "tool_choice"}) request.erase(key);
       body = dump(request);
-      say_(why + "; again without tools");
+      say_(why + "; trying again without tools");
       continue;
     }
     const bool again =
@@ -268,7 +268,7 @@ Result<ChatReply> Chat::complete(const json& messages, Clock::time_point deadlin
     if (!again || number == connection_attempts_max || Clock::now() + pause >= deadline)
       return fail("the endpoint " + without_query(url_) + " failed, try " + std::to_string(number) +
                   ": " + why);
-    say_(why + "; again in " + std::to_string(pause.count() / 1000) + " s");
+    say_(why + "; trying again in " + std::to_string(pause.count() / 1000) + " s");
     if (!wait_(pause)) return fail("stopped");
     back_off = std::min<milliseconds>(back_off * 2, back_off_max);
   }

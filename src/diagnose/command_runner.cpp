@@ -161,8 +161,8 @@ void CommandRunner::on_output(size_t index) {
 }
 
 void CommandRunner::on_time_over(size_t index) {
-  results_[index].error =
-      "ended after " + std::to_string(command_time_max.count()) + " s, which is all it may take";
+  results_[index].error = "ended after " + std::to_string(command_time_max.count()) +
+                          " s, the longest that a command may take";
   Running& running = *running_.at(index);
   running.end();
   if (!running.ended) return;

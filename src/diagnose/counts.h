@@ -45,7 +45,7 @@ diagnose_stats read_stats(const diagnose_bpf& programs, const std::vector<Attach
 std::vector<Count> read_counts(const diagnose_bpf& programs,
                                const std::vector<Attachment>& attachments);
 Shape read_shape(const diagnose_bpf& programs, const std::vector<Attachment>& attachments);
-// The kernel has made an event of every so manyth hit.
+// The kernel has made an event of one in this many hits.
 uint64_t read_every(const diagnose_bpf& programs, const std::vector<Attachment>& attachments);
 
 // How many hits of all probes the kernel has skipped since the programs were loaded, because

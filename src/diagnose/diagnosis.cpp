@@ -128,11 +128,11 @@ json reduce(const json& answer, const Level& level) {
     command["output"] = keeper.text();
     command["truncated"] = true;
   }
-  reduced["cut"] = "of each program at most " + std::to_string(level.events) + " events" +
-                   (level.aggregates ? "" : " and no aggregates") +
-                   ", of each command's output at most " + std::to_string(level.output_bytes) +
-                   " bytes, of each summary, error and command " +
-                   std::to_string(level.text_bytes) + "; counts are whole";
+  reduced["cut"] = "each program has at most " + std::to_string(level.events) + " events" +
+                   (level.aggregates ? "" : " and no aggregates") + ", each command at most " +
+                   std::to_string(level.output_bytes) +
+                   " bytes of output, and each summary, error and command at most " +
+                   std::to_string(level.text_bytes) + " bytes; counts are complete";
   return reduced;
 }
 

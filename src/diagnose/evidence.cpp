@@ -113,7 +113,7 @@ std::optional<Address> address_of(std::string_view token) {
   return std::nullopt;
 }
 
-// The process in "pid:4242" and in "nginx[4242]", whose bracket at the end is no part of the token.
+// The process in "pid:4242" and in "nginx[4242]", whose final bracket is not part of the token.
 std::optional<Number> process_of(std::string_view token) {
   const size_t mark = token.find_first_of("[:");
   if (mark == std::string_view::npos || mark == 0 ||

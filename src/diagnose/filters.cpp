@@ -61,13 +61,13 @@ Result<UniqueFd> open_group(const std::string& path) {
   if (fd && !other) return fd;
   const std::string mount = cgroup_mount();
   if (mount.empty()) {
-    if (other) return fail("filter 'cgroup': " + full + " is no cgroup of version 2");
+    if (other) return fail("filter 'cgroup': " + full + " is not a cgroup of version 2");
     return fail("filter 'cgroup': no cgroup v2 is mounted");
   }
   const std::string in_hierarchy = mount + (absolute ? "" : "/") + full;
   fd = open_directory(in_hierarchy);
   if (fd && is_cgroup2(fd.get())) return fd;
-  if (other) return fail("filter 'cgroup': " + full + " is no cgroup of version 2");
+  if (other) return fail("filter 'cgroup': " + full + " is not a cgroup of version 2");
   errno = ENOENT;
   return fail_errno("filter 'cgroup': neither " + full + " nor " + in_hierarchy);
 }
@@ -207,32 +207,31 @@ Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* dec
   if (argument == known.end() && addresses &&
       (filter.name == "port" || filter.name == "destination")) {
     match.kind = DIAGNOSE_MATCH_ADDRESS;
-    if (filter.comparison != Comparison::equal)
-      return fail(what + "only what is equal can be taken");
+    if (filter.comparison != Comparison::equal) return fail(what + "only equality can be compared");
     if (filter.name == "destination") {
       if (!read_address(filter.value, match))
-        return fail(what + "it is no address, like 192.0.2.1:443 or [2001:db8::1]:443");
+        return fail(what + "it is not an address, like 192.0.2.1:443 or [2001:db8::1]:443");
       return match;
     }
     const auto port = number(filter.value);
-    if (!port || *port < 1 || *port > UINT16_MAX) return fail(what + "it is no port");
+    if (!port || *port < 1 || *port > UINT16_MAX) return fail(what + "it is not a port");
     match.value = *port;
     return match;
   }
   if (!decoder)
     return fail(what +
-                "of several system calls at a time only port and destination can be filtered");
+                "for several system calls at once, only port and destination can be filtered");
   if (argument == known.end()) {
     std::string names = addresses ? "port, destination" : "";
     for (const Filterable& one : known) names += (names.empty() ? "" : ", ") + one.name;
-    return fail(what + (names.empty() ? "nothing of it can be filtered"
+    return fail(what + (names.empty() ? "none of its arguments can be filtered"
                                       : "there is no such argument; there are " + names));
   }
   match.at = static_cast<uint16_t>(argument->at);
   if (argument->text) {
     match.kind = DIAGNOSE_MATCH_TEXT;
     if (filter.comparison != Comparison::equal)
-      return fail(what + "a text is taken by a pattern with * and ?");
+      return fail(what + "a text is compared with a pattern, which may contain * and ?");
     if (filter.value.size() >= DIAGNOSE_PATTERN)
       return fail(what + "a pattern has at most " + std::to_string(DIAGNOSE_PATTERN - 1) +
                   " bytes");
@@ -251,7 +250,8 @@ Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* dec
   const bool equality =
       filter.comparison == Comparison::equal || filter.comparison == Comparison::not_equal;
   if (!named || (argument->names.flags && !equality))
-    return fail(what + "\"" + filter.value.substr(0, 80) + "\" is no number of it, nor a name");
+    return fail(what + "\"" + filter.value.substr(0, 80) +
+                "\" is neither a number nor one of its names");
   match.value = in_its_size(static_cast<int64_t>(named->value), *argument);
   if (argument->names.flags) match.mask = named->mask;
   return match;
@@ -265,7 +265,7 @@ Status check_filters(const ProbeFilters& filters) {
   if (int{filters.cgroup.has_value()} + int{filters.unit.has_value()} +
           int{filters.container.has_value()} >
       1)
-    return fail("filters 'cgroup', 'unit' and 'container': one of them at a time");
+    return fail("filters 'cgroup', 'unit' and 'container': give only one of them");
   for (const auto& [name, pid] : {std::pair{"tid", filters.tid}, std::pair{"ppid", filters.ppid}})
     if (pid && access(("/proc/" + std::to_string(*pid)).c_str(), F_OK) != 0)
       return fail(std::string("filter '") + name + "': there is no " +
@@ -291,7 +291,7 @@ Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder,
                            const Outcomes& outcomes, diagnose_probe& probe) {
   const bool returns = outcomes.result || outcomes.latency;
   const std::string instead =
-      returns ? ": it returns nothing" : ": it has none; take syscall:NAME, or the type kretprobe";
+      returns ? ": it returns nothing" : ": it has none; use syscall:NAME, or the type kretprobe";
   if ((filters.any_error || !filters.errors.empty()) && !outcomes.error)
     return fail("filter 'errno'" + (outcomes.result ? ": it never returns an error" : instead));
   if (filters.result && !outcomes.result) return fail("filter 'return'" + instead);

@@ -36,8 +36,8 @@ struct ProbeResult {
   std::string program_name;
   ProbeType type = ProbeType::tracepoint;
   std::string target;
-  std::string attached_to;  // "kprobe:tcp_connect"; another than was asked for where that is
-                            // renamed or has a stand-in; "" if it failed before
+  std::string attached_to;  // "kprobe:tcp_connect"; differs from the request if that was
+                            // renamed or replaced; "" if it failed before
   ProbeStatus status = ProbeStatus::ok;
   std::optional<std::string> error;
   int64_t started = 0;  // Unix time, seconds

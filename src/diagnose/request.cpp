@@ -148,7 +148,7 @@ Fault read_errors(const json& object, ProbeFilters& filters) {
     if (const auto given = whole_number(one); given && *given != 0 && std::abs(*given) <= 4095)
       number = static_cast<int>(std::abs(*given));
     if (!number)
-      return "errno must be a name as EACCES, its number, a list of them, or \"any\", not " +
+      return "errno must be a name such as EACCES, its number, a list of them, or \"any\", not " +
              in_quotes(one.dump(-1, ' ', true, json::error_handler_t::replace));
     filters.errors.push_back(*number);
   }
@@ -163,7 +163,7 @@ Fault read_result(const json& object, ProbeFilters& filters) {
   const Comparison comparison = take_comparison(rest);
   const auto number = whole_number(json(std::string(rest)));
   if (!number)
-    return "return must be a whole number, or one with an operator as \"< 0\", not " +
+    return "return must be a whole number, or one with an operator such as \"< 0\", not " +
            in_quotes(text);
   filters.result = {comparison, *number};
   return "";
@@ -180,8 +180,8 @@ Fault read_latency(const json& object, ProbeFilters& filters) {
   const auto number = whole_number(json(std::string(trim(rest))));
   if (!number || *number < 0 || *number > 1'000'000'000 || comparison == Comparison::equal ||
       comparison == Comparison::not_equal)
-    return "latency_us must be a whole number of microseconds, at least, or one with an operator "
-           "as \"< 100\", not " +
+    return "latency_us must be a whole number of microseconds, or one with an operator such as "
+           "\"< 100\", not " +
            in_quotes(text);
   const auto limit = static_cast<uint64_t>(*number);
   if (comparison == Comparison::greater_or_equal) filters.latency_min_us = limit;
@@ -247,7 +247,7 @@ Fault read_filters(const json& program, ProbeFilters& filters) {
   if (number) filters.uid = static_cast<uid_t>(*number);
   std::string text;
   if (auto fault = read_text(*object, "comm", comm_bytes_max, text); !fault.empty())
-    return fault + (fault.find("longer") == Fault::npos ? "" : ", which is all the kernel keeps");
+    return fault + (fault.find("longer") == Fault::npos ? "" : "; the kernel keeps no more");
   if (find(*object, "comm") != nullptr) {
     if (text.empty()) return "comm is empty";
     filters.comm = text;
@@ -284,7 +284,7 @@ Fault read_program(const json& item, ProbeRequest& program) {
     return fault;
   if (program.name.empty() && find(item, "name") != nullptr) return "name is empty";
   if (!only_has(program.name, "_-.:"))
-    return "name " + in_quotes(program.name) + " may have letters, digits and _-.: alone";
+    return "name " + in_quotes(program.name) + " may contain only letters, digits and _-.:";
   if (auto fault = unknown_key(
           item, {"name", "type", "target", "duration", "filters", "description"}, "key");
       !fault.empty())
@@ -301,7 +301,7 @@ Fault read_program(const json& item, ProbeRequest& program) {
     type = "tracepoint";
   if (type.empty())
     return "type is missing: give tracepoint, kprobe, kretprobe or syscall, or a target with its "
-           "category, as syscall:connect or sched/sched_switch";
+           "category, such as syscall:connect or sched/sched_switch";
   const bool system_call = type == "syscall";
   if (system_call || (find(item, "type") == nullptr && !probe_type(type))) type = "tracepoint";
   const auto known = probe_type(type);
@@ -315,7 +315,7 @@ Fault read_program(const json& item, ProbeRequest& program) {
   if (system_call && program.target.find_first_of("/:") == std::string::npos)
     program.target.insert(0, "syscall:");
   if (!only_has(program.target, "_.:/*?-"))
-    return "target " + in_quotes(program.target) + " is no name of a tracepoint or a function";
+    return "target " + in_quotes(program.target) + " is not the name of a tracepoint or a function";
   if (program.name.empty()) program.name = name_of_target(program.target);
 
   std::optional<int64_t> duration;
@@ -339,7 +339,7 @@ Fault read_command(const json& item, CommandRequest& command) {
   if (auto fault = read_text(object, "command", command_bytes_max, command.command); !fault.empty())
     return fault;
   if (!only_has(command.id, "_-.: "))
-    return "id " + in_quotes(command.id) + " may have letters, digits, spaces and _-.: alone";
+    return "id " + in_quotes(command.id) + " may contain only letters, digits, spaces and _-.:";
   if (auto fault = unknown_key(object, {"id", "command", "description"}, "key"); !fault.empty())
     return fault;
   if (command.command.find_first_not_of(" \t\r\n") == std::string::npos)
@@ -377,7 +377,8 @@ const json& items_of(const json& object, const char* key, size_t count_max,
     refused.push_back({.item = key,
                        .why = "there are " + std::to_string(items->size()) + " " + key +
                               ", and one request may have " + std::to_string(count_max) +
-                              ": those from the " + std::to_string(count_max + 1) + "th on"});
+                              "; those after the first " + std::to_string(count_max) +
+                              " are refused"});
   }
   return *items;
 }
@@ -424,7 +425,7 @@ Result<json> parse_json(std::string_view text, size_t bytes_max) {
                 std::to_string(bytes_max));
   // nlohmann_json stops at a NUL, silently takes the last of equal keys, and nests without a limit.
   if (const size_t place = text.find('\0'); place != std::string_view::npos)
-    return fail("it is no JSON: byte " + std::to_string(place + 1) + " is NUL");
+    return fail("it is not JSON: byte " + std::to_string(place + 1) + " is NUL");
   bool too_deep = false;
   std::string twice;
   std::vector<std::set<std::string>> keys;
@@ -444,11 +445,11 @@ Result<json> parse_json(std::string_view text, size_t bytes_max) {
     const std::string_view what = error.what();
     const size_t begin = what.find("] ");
     const auto why = what.substr(begin == std::string_view::npos ? 0 : begin + 2, 300);
-    return fail("it is no JSON: " + escaped(why));
+    return fail("it is not JSON: " + escaped(why));
   }
   if (too_deep)
     return fail("it is nested deeper than " + std::to_string(json_depth_max) + " levels");
-  if (!twice.empty()) return fail("the key " + in_quotes(twice) + " stands twice in one object");
+  if (!twice.empty()) return fail("the key " + in_quotes(twice) + " appears twice in one object");
   return document;
 }
 
@@ -608,14 +609,15 @@ Result<std::string_view> find_json(std::string_view reply) {
     at = reply.find('{', object ? at + object->size() : at + 1);
   }
   if (found > 1)
-    return fail("the reply holds " + std::to_string(found) + " JSON objects where one is wanted");
+    return fail("the reply contains " + std::to_string(found) +
+                " JSON objects, but must contain one");
   if (last) return *last;
   // Whoever reads it reports its errors.
   if (reply.front() == '{') return reply;
   if (const size_t open = reply.find('{'); open != std::string_view::npos)
     if (const size_t close = reply.rfind('}'); close != std::string_view::npos && close > open)
       return reply.substr(open, close - open + 1);
-  return fail("the reply holds no JSON object; it begins with " + in_quotes(reply));
+  return fail("the reply contains no JSON object; it begins with " + in_quotes(reply));
 }
 
 }  // namespace ebpf_ai_monitor

@@ -150,7 +150,7 @@ void add_latency(nlohmann::json& entry, const Sum& sum) {
 
 nlohmann::json process_of(const Sum& sum) {
   if (sum.others)
-    return {{"others", "of processes that there was no room for"}, {"count", sum.count}};
+    return {{"others", "of processes for which there was no room"}, {"count", sum.count}};
   return {{"process_id", sum.process_id}, {"process_name", sum.process_name}, {"count", sum.count}};
 }
 
@@ -437,15 +437,15 @@ void tell_missed_returns(ProbeResult& result, Collected& collected) {
   const uint64_t open = stats.entries - stats.returns;
   const uint64_t tracked = std::max<uint64_t>(10, 2 * collected.cpus);
   if (open <= tracked) {
-    collected.notes.push_back(
-        std::to_string(open) +
-        " calls by anyone had not returned at the end, or their return was missed");
+    collected.notes.push_back(std::to_string(open) +
+                              " calls, counted over all processes, had not returned at the end, or "
+                              "their return was missed");
     return;
   }
   result.status = ProbeStatus::partial;
   result.error = (result.error ? *result.error + "; " : "") + "at least " +
                  std::to_string(open - tracked) +
-                 " returns by anyone were missed: the kernel keeps track of " +
+                 " returns, counted over all processes, were missed: the kernel keeps track of " +
                  std::to_string(tracked) + " calls at a time, and more slept in the function";
 }
 
@@ -457,19 +457,20 @@ void tell_limits(ProbeResult& result, Collected& collected) {
                               " were of this tracer itself and are left out");
   if (stats.uncounted > 0)
     collected.notes.push_back(std::to_string(stats.uncounted) +
-                              " are counted without their process, of which there were too many");
+                              " are counted without their process, because there were too many");
   if (stats.foreign > 0)
-    collected.notes.push_back(std::to_string(stats.foreign) +
-                              " system calls of 32-bit programs have no 64-bit twin and are left "
-                              "out");
+    collected.notes.push_back(
+        std::to_string(stats.foreign) +
+        " system calls of 32-bit programs have no 64-bit equivalent and are left "
+        "out");
   tell_missed_returns(result, collected);
   if (collected.unfinished.count > 0)
     collected.notes.push_back(std::to_string(collected.unfinished.count) +
                               " calls had not returned at the end (`unfinished`)");
   if (!collected.skipped)
     collected.notes.emplace_back(
-        "hits that come in an interrupt while a probe runs on the same CPU are skipped, and not "
-        "countable on this kernel");
+        "the kernel skips hits that come in an interrupt while a probe runs on the same CPU; this "
+        "kernel does not count them");
   else if (*collected.skipped > 0)
     collected.notes.push_back("the kernel skipped " + std::to_string(*collected.skipped) +
                               " hits of all probes, which came while one ran on the same CPU");
@@ -527,14 +528,14 @@ void show_events(ProbeResult& result, Collected& collected) {
   if (result.sampled_1_in > 1)
     collected.notes.push_back(
         "1 in " + std::to_string(result.sampled_1_in) +
-        " of them is shown, and the first of each process, error and latency; all counts but those "
-        "by data are of all");
+        " of them is shown, and the first of each process, error and latency; all counts except "
+        "by_data include every hit");
   if (left_out > 0)
     collected.notes.push_back("the last " + std::to_string(left_out) +
-                              " of those are left out for their size");
+                              " of those are left out because of their size");
   if (result.dropped > 0)
     collected.notes.push_back(std::to_string(result.dropped) +
-                              " events found no room in the buffer; they are counted");
+                              " events are counted but not shown, because the buffer had no room");
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ class EventSample {
 
   // `told` has bits of enum diagnose_told.
   void add(uint64_t sequence, uint32_t told, Bytes event);
-  // It contains every so manyth hit of each CPU: a power of two.
+  // It contains one in this many hits of each CPU: a power of two.
   uint64_t every() const { return every_; }
   // For how many events of the sample there was no room.
   uint64_t no_room() const { return no_room_; }

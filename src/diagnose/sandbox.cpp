@@ -161,7 +161,7 @@ Result<UniqueFd> make_filter(bool network) {
   if (!filter) return fail("libseccomp: out of memory");
   int result = 0;
   const auto deny = [&](int error, int call, const std::vector<scmp_arg_cmp>& when = {}) {
-    // It is no error if this architecture does not have a call.
+    // It is not an error if this architecture does not have a call.
     const int added = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(error), call,
                                              static_cast<unsigned>(when.size()), when.data());
     if (added < 0 && result == 0) result = added;
@@ -269,14 +269,16 @@ void leave_abstract_sockets() {
 
 Result<Sandbox> Sandbox::prepare(const CommandSettings& settings) {
   if (geteuid() != 0)
-    return fail("commands run as an unprivileged user of their own, which takes root");
+    return fail("commands run as an unprivileged user of their own, which needs root");
   Sandbox sandbox;
   sandbox.network_ = settings.network;
   const std::string bwrap = find_program("bwrap");
   if (bwrap.empty())
-    return fail("commands run in bubblewrap, which is not installed: package bubblewrap");
+    return fail(
+        "commands run in bubblewrap, which is not installed: install the package bubblewrap");
   sandbox.setpriv_ = find_program("setpriv");
-  if (sandbox.setpriv_.empty()) return fail("setpriv is not installed: package util-linux");
+  if (sandbox.setpriv_.empty())
+    return fail("setpriv is not installed: install the package util-linux");
   sandbox.groups_ = log_groups();
 
   auto& arguments = sandbox.arguments_;

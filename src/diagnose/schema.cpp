@@ -28,7 +28,7 @@ json commands_schema() {
                                {"description", text("What it is for")}},
                               {"command"});
   json list = list_of({{"anyOf", {json{{"type", "string"}}, command}}},
-                      "Commands, run side by side in a read-only sandbox");
+                      "Commands, run in parallel in a read-only sandbox");
   list["maxItems"] = commands_max;
   return list;
 }
@@ -46,10 +46,10 @@ json programs_schema() {
               {"container", text("Its id, or a part of its cgroup's name")},
               {"errno",
                {{"description",
-                 "\"EACCES\", a list of such, or \"any\": only what fails. For "
+                 "\"EACCES\", a list of these, or \"any\": only what fails. For "
                  "syscall: and kretprobe"}}},
-              {"return", {{"description", "A number, or \"< 0\": only what returns so"}}},
-              {"latency_us", {{"description", "A number: only what takes at least so long"}}},
+              {"return", {{"description", "A number, or \"< 0\": only what returns this"}}},
+              {"latency_us", {{"description", "A number: only what takes at least this long"}}},
               {"args",
                {{"type", "object"},
                 {"description",
@@ -138,12 +138,13 @@ json events_schema() {
                      {"first", {{"type", "boolean"}}},
                      {"data", {{"type", "object"}}}}},
                    {"required", {"timestamp", "process_id", "process_name", "event_type", "data"}}};
-  const json rows{{"type", "object"},
-                  {"properties",
-                   {{"columns", list_of({{"type", "string"}}, "Names of the values of a row")},
-                    {"rows", list_of({{"type", "array"}}, "An event each")},
-                    {"same", {{"type", "object"}, {"description", "What is so in all rows"}}}}},
-                  {"required", {"columns", "rows"}}};
+  const json rows{
+      {"type", "object"},
+      {"properties",
+       {{"columns", list_of({{"type", "string"}}, "Names of the values of a row")},
+        {"rows", list_of({{"type", "array"}}, "One event each")},
+        {"same", {{"type", "object"}, {"description", "What is the same in all rows"}}}}},
+      {"required", {"columns", "rows"}}};
   return {{"anyOf", {list_of(event, "In order of time"), rows}}};
 }
 

@@ -47,7 +47,8 @@ Result<TargetName> parse_target(ProbeType type, const std::string& target) {
   }
   if (type != ProbeType::tracepoint) {
     if (is_pattern(text)) return refuse("a function's name has no wildcards");
-    if (!is_name(text, ".")) return refuse("it is no name of a kernel function, like tcp_connect");
+    if (!is_name(text, "."))
+      return refuse("it is not the name of a kernel function, like tcp_connect");
     return TargetName{.category = "", .name = text};
   }
   TargetName name{.category = "", .name = text};
@@ -55,7 +56,7 @@ Result<TargetName> parse_target(ProbeType type, const std::string& target) {
     name = {.category = text.substr(0, separator), .name = text.substr(separator + 1)};
   const bool has_category = text != name.name;
   if (!is_name(name.name, "*?-") || (has_category && !is_name(name.category, "-")))
-    return refuse("it is no name of a tracepoint, like syscalls/sys_enter_connect or sched/*");
+    return refuse("it is not the name of a tracepoint, like syscalls/sys_enter_connect or sched/*");
   return name;
 }
 

@@ -41,7 +41,7 @@ Result<Format> parse(const std::string& category, const std::string& text) {
     if (field->offset < 0 || field->size < 0 || field->offset > UINT16_MAX ||
         field->size > UINT16_MAX)
       return fail("a tracepoint in " + category + " has the field " + field->name +
-                  " out of all bounds");
+                  ", which is out of bounds");
   return format;
 }
 

@@ -21,7 +21,7 @@ std::string show_text(Bytes bytes);
 std::string show_hex(uint64_t value);
 // Of a number with this many bytes.
 int64_t sign_extend(uint64_t value, size_t size);
-// "ENOENT" for 2 or -2; empty if it is no error.
+// "ENOENT" for 2 or -2; empty if it is not an error.
 std::string errno_name(int64_t value);
 std::optional<int> errno_of_name(const std::string& name);
 // "inet", "inet6", "unix"; for others, the number.

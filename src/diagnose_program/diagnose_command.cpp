@@ -182,14 +182,14 @@ Result<std::string> read_key(const std::optional<std::string>& file) {
     struct stat status {};
     if (stat(file->c_str(), &status) != 0) return fail_errno("cannot read the key file " + *file);
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-      return fail("the key file " + *file + " is open to others: chmod 600");
+      return fail("the key file " + *file + " is readable by others: chmod 600");
     auto content = read_all(*file, key_bytes_max);
     if (!content) return content;
     key = *content;
     key.erase(key.find_last_not_of(" \t\r\n") + 1);
   }
   if (std::ranges::any_of(key, [](char c) { return c <= ' ' || c > '~'; }))
-    return fail("the key holds a character that no key has");
+    return fail("the key contains a character that no key contains");
   return key;
 }
 

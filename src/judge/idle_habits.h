@@ -1,5 +1,5 @@
 // Witness: how the session behaves while it waits. What it draws, sends and starts by itself during
-// a wait is no sign of work; and if a wait ends by itself, it was none.
+// a wait is not a sign of work; and if a wait ends by itself, it was not a wait.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -10,8 +10,8 @@ namespace ebpf_ai_monitor::judge {
 
 class Input {
  public:
-  // Bytes that were read. 0 means the end of input, or a terminal that has hung up: that is no
-  // answer.
+  // Bytes that were read. 0 means the end of input, or a terminal that has hung up: that is not
+  // an answer.
   static bool is_input(const Event& event);
   // An input that is neither a report nor a paste. Esc may look like a mouse report (kitty's
   // keyboard protocol), and does not count then.

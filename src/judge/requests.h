@@ -44,7 +44,7 @@ class Requests {
   // What a message proves by itself.
   struct Message {
     bool large = false;  // of the size of a request to a model
-    bool acts = false;   // sent right after an input, and no keep-alive
+    bool acts = false;   // sent right after an input, and not a keep-alive
     bool asks = false;   // large, and sent soon after a key
   };
   static Message read(const Event& sent, const Input& input, bool at_work);

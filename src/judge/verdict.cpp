@@ -21,7 +21,7 @@
 //       - a wait that ends by itself was a pause in its work, and from then on a pause of that
 //         length proves nothing.
 //   6. What it does while it waits (it ticks, sends, or starts processes by itself), it may do at
-//      any time. From then on, that is no sign of work.
+//      any time. From then on, that is not a sign of work.
 //   7. Silence counts for nothing if it is not the session's own choice: while it is stopped, while
 //      it gets no processor, and while its program loads.
 //   8. A wait is a completion if it ends work that was asked for. The first wait after the start is
@@ -336,8 +336,9 @@ Time Verdict::answer_flows_until() const {
   return std::min(now_.animation.last_received(), now_.drawing.last().value_or(Time{}) + longest);
 }
 
-// If the agent sends its requests itself, what it draws this soon after a request is no answer. It
-// only shows that the work has begun. Codex has another process send them, and may have answered.
+// If the agent sends its requests itself, what it draws this soon after a request is not an answer.
+// It only shows that the work has begun. Codex has another process send them, and may have
+// answered.
 Time Verdict::first_frames() const {
   return now_.requests.are_seen() ? Time(rule::late_answer) : Time{};
 }
@@ -525,7 +526,7 @@ void Verdict::output(const Event& event) {
   }
   now_.drawing.unexplained(time);
   // While the session works, an echo shows neither that it still works nor that it has finished: it
-  // only delays the verdict. A prompt (blocked in a read of a whole line) is no work, whatever is
+  // only delays the verdict. A prompt (blocked in a read of a whole line) is not work, whatever is
   // printed over it.
   if (state() == State::working) {
     now_.requests.drew_on(time);

@@ -16,8 +16,8 @@ struct Transition {
   State from = State::unknown;
   State to = State::unknown;
   Time time{};
-  // A wait that ends work that its user asked for. The first wait after the start is no completion,
-  // nor are the waits of a start that draws, pauses and draws again.
+  // A wait that ends work that its user asked for. The first wait after the start is not a
+  // completion, nor are the waits of a start that draws, pauses and draws again.
   bool completion = false;
   // A completion of work that began by itself, when something ended that had continued in the
   // background.

@@ -240,8 +240,8 @@ Status AgentMonitor::try_tracepoints() const {
   if (link) return {};
   if (perf_event_paranoid() <= 2) return explain("cannot attach to tracepoints", error);
   return fail(
-      "this kernel lets nobody without CAP_SYS_ADMIN use tracepoints, and lacks fentry or was told "
-      "not to use it: sysctl kernel.perf_event_paranoid=2");
+      "this kernel lets nobody without CAP_SYS_ADMIN use tracepoints, and fentry is missing or "
+      "switched off: sysctl kernel.perf_event_paranoid=2");
 }
 
 Status AgentMonitor::watch_terminals() {
@@ -265,7 +265,7 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader) {
       known && known->start_ns / nanoseconds_a_tick == leader.start_ticks)
     return {};
   const auto its_terminal = terminal(leader.pid);
-  if (!its_terminal) return fail("it has no terminal any more");
+  if (!its_terminal) return fail("it no longer has a terminal");
   agent_session session{};
   session.start_ns = leader.start_ticks * nanoseconds_a_tick;
   session.terminal = its_terminal->terminal;

@@ -45,7 +45,7 @@ Finding types(const std::string& root) {
     return {"type information", Fitness::good, type_information, "", ""};
   return {"type information", Fitness::missing,
           std::string("the kernel has no type information (") + type_information + ")",
-          "the kernel programs cannot find their way in this kernel",
+          "the kernel programs do not know this kernel's data structures",
           "boot one that is built with CONFIG_DEBUG_INFO_BTF=y"};
 }
 
@@ -68,7 +68,7 @@ Finding tracing(const std::string& root) {
   if (access(path.c_str(), F_OK) == 0)
     return {"tracepoints", Fitness::good, "system calls have tracepoints", "", ""};
   if (errno == EACCES)
-    return {"tracepoints", Fitness::unknown, "only root may look into /sys/kernel/tracing", "",
+    return {"tracepoints", Fitness::unknown, "only root may read /sys/kernel/tracing", "",
             ask_as_root};
   return {"tracepoints", Fitness::missing, std::string("no ") + tracepoint,
           "reads and writes of terminals cannot be seen",

@@ -69,7 +69,7 @@ std::string AgentFinder::why_no_agent(pid_t pid) const {
   if (!found) {
     std::string names;
     for (const std::string& name : names_.all()) names += (names.empty() ? "" : ", ") + name;
-    return process + " (" + stat->comm + ") is no agent that is watched for: " + names;
+    return process + " (" + stat->comm + ") is none of the watched agents: " + names;
   }
   if (!in_foreground(pid)) return process + " (" + stat->comm + ") runs in the background";
   if (!found->interactive)

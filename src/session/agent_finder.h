@@ -64,7 +64,7 @@ class AgentFinder {
 
   // None: the process has ended, has another name, or no controlling terminal.
   std::optional<FoundAgent> look_at(pid_t pid, const Known& known = {}) const;
-  // Why a process is no agent that its user talks to, as a sentence.
+  // Why a process is not an agent that its user talks to, as a sentence.
   std::string why_no_agent(pid_t pid) const;
   // Whether it, or a process that it has started, has its terminal now.
   bool in_foreground(pid_t pid) const;

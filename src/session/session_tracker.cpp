@@ -131,7 +131,7 @@ Status SessionTracker::reconfigure(const std::set<std::string>& watched, AgentNa
     if (!named || (!users_.empty() && !users_.contains(session.agent.user)))
       unwatched.push_back(pid);
   }
-  for (const pid_t pid : unwatched) end(pid, now, "not watched any more");
+  for (const pid_t pid : unwatched) end(pid, now, "no longer watched");
   judge::Event tick;
   tick.time = now;
   for (auto& [pid, session] : sessions_) {
@@ -183,7 +183,7 @@ std::string SessionTracker::why_no_agent(pid_t pid) const {
   if (refused != refused_.end() && refused->first.pid == pid)
     return "process " + std::to_string(pid) + " (" + refused->second.name +
            ") is not watched: its user has " + std::to_string(agents_of(refused->second.user)) +
-           " agents, as many as one user may have now; it will be when one of them ends";
+           " agents, as many as one user may have now; it will be watched when one of them ends";
   return finder_.why_no_agent(pid);
 }
 
@@ -562,7 +562,7 @@ void SessionTracker::look_for_losses(pid_t leader, const agent_session* in_kerne
   const auto stat = finder_.proc().stat(leader);
   const bool runs = stat && !stat->ended();
   if (known != sessions_.end() && (!runs || stat->id != known->second.agent.id)) {
-    end(leader, now, "gone; its exit was among lost events");
+    end(leader, now, "it is gone; the event of its exit was lost");
     known = sessions_.end();
   }
   for (auto found = refused_.lower_bound({.pid = leader});

@@ -78,7 +78,7 @@ class SessionTracker {
     // A session has begun, or changed; `transition` is null if it has only begun. After a
     // transition to State::exited, it is forgotten.
     std::function<void(const AgentSession&, const judge::Transition* transition)> on_change;
-    // Every event of the kernel, even of sessions that are no agent's. May be empty.
+    // Every event of the kernel, even of sessions that belong to no agent. May be empty.
     std::function<void(const agent_event&)> on_event;
     // A session that waits has begun to blink. May be empty.
     std::function<void(const AgentSession&)> on_blink = {};
@@ -158,7 +158,7 @@ class SessionTracker {
   std::map<pid_t, AgentSession> sessions_;
   struct Count {
     size_t sessions = 0;
-    size_t agents = 0;  // the sessions of sessions_ that are no candidates
+    size_t agents = 0;  // the sessions in sessions_ that are not candidates
   };
   std::map<uid_t, Count> counts_;
   std::map<ProcessId, FoundAgent> refused_;

@@ -1,4 +1,4 @@
-// What inotify(7) tells.
+// What inotify(7) reports.
 #pragma once
 
 #include <sys/inotify.h>
@@ -10,8 +10,8 @@
 
 namespace ebpf_ai_monitor {
 
-// Calls `handle(event, name)` for all that can be read without a wait. The name is "" where the
-// event has none.
+// Calls `handle(event, name)` for all events that can be read without blocking. The name is "" if
+// the event has none.
 template <typename Handle>
 void read_inotify(int fd, const Handle& handle) {
   alignas(inotify_event) std::array<char, 16'384> events;

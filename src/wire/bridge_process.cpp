@@ -112,7 +112,7 @@ void BridgeProcess::tell(const wire::Told& told) {
   }
   send_behind();
   if (behind_.size() <= max_behind) return;
-  spdlog::error("the bridge of {} does not read; killed", user_.name);
+  spdlog::error("the bridge of {} did not read its messages and was killed", user_.name);
   behind_.clear();
   close();
   kill();
@@ -167,7 +167,8 @@ void BridgeProcess::on_socket(uint32_t ready) {
     if (length < 0 && errno == EAGAIN) break;
     if (length != sizeof(report)) {
       if (length > 0)
-        spdlog::error("bridge of {}: a report of {} bytes; ended", user_.name, length);
+        spdlog::error("bridge of {}: killed, because it sent a report of {} bytes", user_.name,
+                      length);
       if (length > 0) kill();
       close();
       return;
@@ -186,7 +187,7 @@ void BridgeProcess::log(const wire::Report& report) {
   const Nanoseconds now = monotonic_now();
   if (now - log_period_began_ > log_period) {
     if (logged_in_period_ > logs_a_period)
-      spdlog::warn("bridge of {}: {} more lines left out", user_.name,
+      spdlog::warn("bridge of {}: {} more lines were left out", user_.name,
                    logged_in_period_ - logs_a_period);
     log_period_began_ = now;
     logged_in_period_ = 0;

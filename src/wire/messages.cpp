@@ -198,7 +198,7 @@ std::string encode(const Told& told) {
 Result<Told> decode_told(std::string_view packet) {
   const json content = json::parse(packet, nullptr, false);
   if (!content.is_object() || content.size() != 1 || !content.begin()->is_object())
-    return fail("a message of the daemon is no JSON object with one object in it");
+    return fail("a message of the daemon is not a JSON object with one object in it");
 
   Reader reader(*content.begin());
   const std::string& kind = content.begin().key();
@@ -279,9 +279,11 @@ std::string_view text_of(NoWindow reason) {
     case NoWindow::no_sway:
       return "no Sway answers in the user's runtime directory";
     case NoWindow::no_owner:
-      return "no ancestor of it owns a Sway window; a key in its terminal may show which it is";
+      return "no ancestor of it owns a Sway window; a key that it reads may show which window it "
+             "is in";
     case NoWindow::ambiguous:
-      return "its terminal's process owns several Sway windows; a key in it shows which it is";
+      return "its terminal's process owns several Sway windows; a key that it reads will show "
+             "which window it is in";
     case NoWindow::tmux_detached:
       return "no client shows its tmux session";
     case NoWindow::tmux_failed:

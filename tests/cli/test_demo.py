@@ -1,4 +1,4 @@
-"""`demo`: the real kernel path, with nothing at hand but root."""
+"""Tests `demo`, which needs only root and the running kernel."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def test_demo(run: Run) -> None:
     assert "install" in last
     assert "ebpf-ai-monitor status" in last
     sway = any(path.read_text() == "sway\n" for path in Path("/proc").glob("[0-9]*/comm") if path.exists())
-    assert sway or "No Sway runs here" in last
+    assert sway or "Sway is not running here" in last
     assert "\x1b" not in done.stdout, "no colours where it is no terminal"

@@ -1,4 +1,4 @@
-"""`replay`: finds what the real agents did in their recordings, and says what is wrong with a file."""
+"""Tests `replay`: it finds what the real agents did in their recordings, and says what is wrong with a file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_was_lost_is_told(run: Run, tmp_path: Path) -> None:
         ("", ["line 1", "empty"]),
         ("\x00\x01\x02 not text\n", ["line 1", "not JSON"]),
         ("[]\n", ["line 1", "not a JSON object"]),
-        ('{"some":"other file"}\n', ["line 1", "no trace"]),
+        ('{"some":"other file"}\n', ["line 1", "not a trace"]),
         ('{"trace":2,"agent":"claude"}\n', ["line 1", "version 2"]),
         ('{"trace":1}\n', ["line 1", "agent"]),
         (HEADER + BEGIN + '{"t":2.0,"ev":"tty_wr', ["line 3", "cut off"]),
@@ -99,7 +99,7 @@ def test_no_trace(run: Run, tmp_path: Path, content: str, says: list[str]) -> No
     assert len(done.stderr.splitlines()) == 1
 
 def test_cut_off_anywhere(run: Run, tmp_path: Path) -> None:
-    """A file that was cut gives what it still shows, and an error unless the cut is between two lines."""
+    """A truncated file gives what it still shows, and an error unless it was cut between two lines."""
     whole = TRACES[0].read_bytes()[:20_000]
     trace = tmp_path / "cut.jsonl"
     for size in range(19_900, 20_000, 7):

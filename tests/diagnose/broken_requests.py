@@ -63,7 +63,7 @@ def _whole() -> Iterator[tuple[str, bytes, str]]:
         "html": b"<html><body>502 Bad Gateway</body></html>",
         "yaml": b"response_type: diagnostic\ncommands:\n  - id\n",
     }.items():
-        yield name, text, "no JSON"
+        yield name, text, "not JSON"
     for name, text in {"array": b"[]", "string": b'"diagnostic"', "number": b"7", "true": b"true", "null": b"null"}.items():
         yield name, text, "must be a JSON object"
     for name, value in {"number": 7, "array": ["diagnostic"], "object": {}, "empty": "", "true": True}.items():

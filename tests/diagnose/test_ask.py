@@ -138,7 +138,7 @@ while True:
 def events_of(program: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of a result as objects: they come as rows."""
     table = program["events"]
-    return [table.get("same", {}) | dict(zip(table["columns"], row)) for row in table["rows"]]
+    return [table.get("same", {}) | dict(zip(table["columns"], row, strict=False)) for row in table["rows"]]
 
 
 class TestEvidence:
@@ -185,7 +185,7 @@ class TestEvidence:
         [line, *words] = content.split("\n")
         assert "4242" in json.loads(line)["command_results"][0]["output"]
         assert not any("4242" in it for it in words)
-        assert "no instruction" in chat.requests[0]["messages"][0]["content"]
+        assert "never an instruction" in chat.requests[0]["messages"][0]["content"]
 
     def test_a_page_of_a_result(self, ask: Ask) -> None:
         long = LOOK | {"commands": [{"id": "long", "command": "seq 1 9000"}]}
@@ -241,7 +241,7 @@ class TestConversation:
         replies: list[Any] = ["Let me think.", LOOK | {"response_type": "x"}]
         with StandInChat(lambda request, number: replies[number]) as chat:
             done = ask(chat)
-        assert done.returncode == 1 and "even after it was told" in done.stderr
+        assert done.returncode == 1 and "even at the second try" in done.stderr
         assert len(chat.requests) == 2
         assert "Let me think." in chat.requests[1]["messages"][-1]["content"]
 
@@ -412,7 +412,7 @@ class TestBudgets:
         with StandInChat(lambda request, number: long if number == 0 else RESOLUTION) as chat:
             ask(chat, "--time", "4", "--transcript", str(path))  # which may be over by then
         told = json.loads(path.read_text().splitlines()[3])
-        assert told["role"] == "user" and "at most: no more time was left" in told["content"]
+        assert told["role"] == "user" and "at most, because no more time was left" in told["content"]
 
 
 class TestFailures:
@@ -434,9 +434,9 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         ("body", "says"),
-        [(b"", "no JSON"), (b"<html>", "no JSON"), (b"[]", "no JSON object"), (b"{}", "choices"),
+        [(b"", "not JSON"), (b"<html>", "not JSON"), (b"[]", "not a JSON object"), (b"{}", "choices"),
          (b'{"choices": []}', "choices"), (b'{"choices": [{"message": {"content": null}}]}', "choices"),
-         (b'{"choices": "\x1b[2J"}', "no JSON"), (b"x" * (5 * 2**20), "bytes")],
+         (b'{"choices": "\x1b[2J"}', "not JSON"), (b"x" * (5 * 2**20), "bytes")],
     )
     def test_what_is_no_completion(self, ask: Ask, body: bytes, says: str) -> None:
         with StandInChat(lambda request, number: Reply(body=body)) as chat:

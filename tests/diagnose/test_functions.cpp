@@ -1,4 +1,4 @@
-// Every function that the guide of kinds of trouble names, where the kernel has kprobes; and what
+// Every function that the guide of problems names, where the kernel has kprobes; and what
 // is said where it has none.
 #include <bpf/btf.h>
 #include <fcntl.h>
@@ -220,7 +220,8 @@ TEST_F(Functions, Schedule) {
   for (const ProbeEvent& event : returns.events)
     EXPECT_FALSE(event.data.contains("ret")) << "it returns nothing";
   if (returns.event_count < naps / 2) {
-    EXPECT_THAT(returns.error.value_or(""), HasSubstr("returns by anyone were missed"));
+    EXPECT_THAT(returns.error.value_or(""),
+                HasSubstr("returns, counted over all processes, were missed"));
   }
 }
 

@@ -125,7 +125,7 @@ class TestProtocol:
         with Client(config) as client:
             result = client.initialize(version)
             assert result["protocolVersion"] == version
-            # Which probe for which trouble, as the model of `ask` is told.
+            # Which probe for which problem, as in the prompt of `ask`.
             assert "syscall:connect" in result["instructions"] and "tcp_v4_connect is not that of" in result["instructions"]
             assert client.request("ping")["result"] == {}
 

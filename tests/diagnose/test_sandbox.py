@@ -526,7 +526,7 @@ class TestConfiguration:
             input=request, capture_output=True, text=True, timeout=60, check=False,
         )
         [result] = json.loads(done.stdout)["command_results"]
-        assert "takes root" in result["error"]
+        assert "needs root" in result["error"]
 
 
 def test_ctrl_c_gives_what_was_caught(config: Path) -> None:

@@ -457,8 +457,9 @@ TEST_F(Tracing, TakesSystemCallsOf32BitPrograms) {
   EXPECT_EQ(opened["compat"], true);
   EXPECT_EQ(results.at(1).event_count, 0U) << "numbers are not those of the 64-bit table";
   EXPECT_EQ(with(results.at(2), "compat", true).size(), 1U);
-  EXPECT_THAT(results[0].summary,
-              HasSubstr("system calls of 32-bit programs have no 64-bit twin and are left out"));
+  EXPECT_THAT(
+      results[0].summary,
+      HasSubstr("system calls of 32-bit programs have no 64-bit equivalent and are left out"));
 }
 #endif
 

@@ -1,4 +1,4 @@
-// Every tracepoint that the guide of kinds of trouble names, on the running kernel.
+// Every tracepoint that the guide of problems names, on the running kernel.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -491,10 +491,10 @@ TEST_F(Tracing, RefusesWhatThereIsNot) {
       {request(ProbeType::tracepoint, "../../etc/passwd"), "../../etc/passwd"},
       {request(ProbeType::tracepoint, "kprobe:tcp_connect"), "it is a kprobe"},
       {request(ProbeType::kprobe, "tcp_*"), "no wildcards"},
-      {request(ProbeType::tracepoint, "*/*"), "no name of a tracepoint"},
+      {request(ProbeType::tracepoint, "*/*"), "not the name of a tracepoint"},
       {request(ProbeType::tracepoint, "*"), "tracepoints match"},
       {request(ProbeType::tracepoint, "sched/sched_switch", of_nobody), "no process 999999999"},
-      {request(ProbeType::tracepoint, "sched/sched_switch", nowhere), "/tmp is no cgroup"}};
+      {request(ProbeType::tracepoint, "sched/sched_switch", nowhere), "/tmp is not a cgroup"}};
   std::vector<ProbeRequest> requests;
   for (const auto& [request, why] : refused) requests.push_back(request);
   const auto results = trace(
@@ -553,9 +553,10 @@ TEST_F(Tracing, SystemCallsWhoseNumbersAreNotKnownAreRefused) {
       {request(ProbeType::tracepoint, "syscalls/sys_*_uretprobe")}, [] {}, false);
   ASSERT_EQ(results.size(), 1U);
   if (results[0].status == ProbeStatus::failed) {
-    EXPECT_THAT(results[0].error.value_or(""),
-                testing::AnyOf(HasSubstr("ask for single ones, as syscalls/sys_enter_uretprobe"),
-                               HasSubstr("no tracepoint")));
+    EXPECT_THAT(
+        results[0].error.value_or(""),
+        testing::AnyOf(HasSubstr("ask for single ones, such as syscalls/sys_enter_uretprobe"),
+                       HasSubstr("no tracepoint")));
   }
 }
 

@@ -103,7 +103,7 @@ struct Bad {
 
 TEST_F(AgentTable, AnErrorHasFileLineRowAndKey) {
   for (const Bad& bad : std::vector<Bad>{
-           {"[claude]\nname = \"x\"\n", {"line 2", "[claude]", "'name'", "is no key"}},
+           {"[claude]\nname = \"x\"\n", {"line 2", "[claude]", "'name'", "is not a key"}},
            {"[claude]\nnames = 5\n", {"line 2", "[claude]", "'names'"}},
            {"[claude]\nnames = []\n", {"line 1", "[claude]", "'names'", "missing"}},
            {"[claude]\nnames = [\"\"]\n", {"'names'", "empty"}},
@@ -118,7 +118,7 @@ TEST_F(AgentTable, AnErrorHasFileLineRowAndKey) {
            {"[claude]\ntitles = []\n", {"'titles'", "table"}},
            {"[claude]\ntitles.idel = []\n", {"'titles'", "'idel'"}},
            {"[claude]\ntitles.idle = [1]\n", {"'titles'", "'idle'", "strings"}},
-           {"[Claude]\nnames = [\"x\"]\n", {"line 1", "[Claude]", "no id"}},
+           {"[Claude]\nnames = [\"x\"]\n", {"line 1", "[Claude]", "not an id"}},
            {"claude = 1\n", {"line 1", "[claude]", "table"}},
            {"[claude\n", {"line 1"}},
        }) {

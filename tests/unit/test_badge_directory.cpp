@@ -174,18 +174,18 @@ TEST_F(BadgeDirectoryTest, LinkInItsPlaceIsNotFollowed) {
   write_file(elsewhere / "5.json", "not ours");
   fs::create_directory_symlink(elsewhere, path_);
   expect_error(directory_.take_over(), path_.string());
-  expect_error(directory_.update({{5, "a"}, {6, "b"}}), path_.string() + " is no directory");
+  expect_error(directory_.update({{5, "a"}, {6, "b"}}), path_.string() + " is not a directory");
   EXPECT_EQ(read_file(elsewhere / "5.json"), "not ours");
   EXPECT_FALSE(fs::exists(elsewhere / "6.json"));
 }
 
 TEST_F(BadgeDirectoryTest, FileOrFifoInItsPlaceIsNamed) {
   write_file(path_, "a file");
-  expect_error(directory_.update({{5, "a"}}), path_.string() + " is no directory");
+  expect_error(directory_.update({{5, "a"}}), path_.string() + " is not a directory");
   expect_error(directory_.take_over(), path_.string());
   fs::remove(path_);
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  expect_error(directory_.update({{5, "a"}}), path_.string() + " is no directory");
+  expect_error(directory_.update({{5, "a"}}), path_.string() + " is not a directory");
   fs::remove(path_);
   expect_ok(directory_.update({{5, "a"}}));
 }

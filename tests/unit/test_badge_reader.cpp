@@ -135,12 +135,13 @@ TEST_F(BadgeReaderTest, WhatIsNoBadgeIsPassedOverAndToldOnce) {
   ASSERT_EQ(mkfifo((path_ / "12.json").c_str(), 0600), 0);
   BadgeReader reader = open();
   EXPECT_THAT(windows(reader), ElementsAre(5));
-  EXPECT_THAT(passed_over_,
-              testing::UnorderedElementsAre(
-                  HasSubstr("notes.txt: its name"), HasSubstr("6.json: it is no JSON"),
-                  HasSubstr("07.json: its name"), HasSubstr("8.json: it is longer"),
-                  HasSubstr("10.json: it is no regular file"), HasSubstr("11.json: it cannot be"),
-                  HasSubstr("12.json: it is no regular file")));
+  EXPECT_THAT(
+      passed_over_,
+      testing::UnorderedElementsAre(
+          HasSubstr("notes.txt: its name"), HasSubstr("6.json: it is not a JSON object"),
+          HasSubstr("07.json: its name"), HasSubstr("8.json: it is longer"),
+          HasSubstr("10.json: it is not a regular file"), HasSubstr("11.json: it cannot be"),
+          HasSubstr("12.json: it is not a regular file")));
   write_file(path_ / "6.json", "{\"window_id\":6,");
   put(1, true);
   EXPECT_THAT(windows(reader), ElementsAre(1, 5));

@@ -56,7 +56,7 @@ TEST_F(Config, ANotifyCommandIsAPath) {
     const auto checked = check(settings_);
     ASSERT_FALSE(checked) << command;
     EXPECT_THAT(checked.error().message,
-                AllOf(HasSubstr("notify-command"), HasSubstr("begins with /")));
+                AllOf(HasSubstr("notify-command"), HasSubstr("begin it with /")));
   }
 }
 

@@ -156,9 +156,9 @@ TEST(Request, WhatCannotBeRunAtAll) {
     const auto reply = parse_request(text);
     return reply ? std::string("accepted") : reply.error().message;
   };
-  EXPECT_THAT(error(""), HasSubstr("no JSON"));
-  EXPECT_THAT(error("{\"response_type\": "), HasSubstr("no JSON"));
-  EXPECT_THAT(error("{\"response_type\": \"\xff\"}"), HasSubstr("no JSON"));
+  EXPECT_THAT(error(""), HasSubstr("not JSON"));
+  EXPECT_THAT(error("{\"response_type\": "), HasSubstr("not JSON"));
+  EXPECT_THAT(error("{\"response_type\": \"\xff\"}"), HasSubstr("not JSON"));
   EXPECT_THAT(error("[]"), HasSubstr("array"));
   EXPECT_THAT(error("{}"), HasSubstr("response_type"));
   EXPECT_THAT(error(R"({"response_type": 7})"), HasSubstr("response_type"));

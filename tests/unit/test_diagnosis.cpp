@@ -142,7 +142,7 @@ TEST(Prompt, SaysTheLimitsThatHold) {
 // Each command that the prompt says may read more is one that may.
 TEST(Prompt, NamesLooks) {
   const std::string prompt = system_prompt({.deny = {}, .network = false}, 8);
-  std::string flat = prompt.substr(prompt.find("these may read more:"));
+  std::string flat = prompt.substr(prompt.find("These may read more"));
   std::ranges::replace(flat, '\n', ' ');
   size_t looks = 0;
   for (size_t begin = flat.find('"'); begin != std::string::npos; begin = flat.find('"', begin)) {
@@ -168,7 +168,7 @@ TEST(Prompt, SaysWhatMisleads) {
   std::string flat = system_prompt({.deny = {}, .network = false}, 8);
   std::ranges::replace(flat, '\n', ' ');
   EXPECT_THAT(flat, HasSubstr("kretprobe tcp_v4_connect is not that of a connection: it is 0"));
-  EXPECT_THAT(flat, HasSubstr("EINPROGRESS, which is no error"));
+  EXPECT_THAT(flat, HasSubstr("EINPROGRESS, which is not an error"));
 }
 
 }  // namespace diagnosis_tests

@@ -36,12 +36,12 @@ TEST(DiagnoseFilters, OnlyADirectoryOfCgroup2IsAGroup) {
   ProbeFilters filters;
   filters.cgroup = "/proc";
   EXPECT_THAT(open_cgroup(filters).error().message,
-              testing::AnyOf(HasSubstr("is no cgroup of version 2"), HasSubstr("no cgroup v2")));
+              testing::AnyOf(HasSubstr("is not a cgroup of version 2"), HasSubstr("no cgroup v2")));
   filters.cgroup = "/no/such/group";
   EXPECT_THAT(open_cgroup(filters).error().message,
               testing::AnyOf(HasSubstr("/no/such/group"), HasSubstr("no cgroup v2")));
   filters.unit = "x.service";
-  EXPECT_THAT(check_filters(filters).error().message, HasSubstr("one of them at a time"));
+  EXPECT_THAT(check_filters(filters).error().message, HasSubstr("give only one of them"));
 }
 
 // A call with a path, a number and an address.
@@ -119,10 +119,10 @@ TEST(DiagnoseFilters, WhatDoesNotApplyIsNamed) {
   };
   EXPECT_THAT(of_argument("path", "/x"),
               HasSubstr("there are port, destination, filename, flags, fd"));
-  EXPECT_THAT(of_argument("fd", "three"), HasSubstr("\"three\" is no number of it"));
-  EXPECT_THAT(of_argument("port", "0"), HasSubstr("it is no port"));
+  EXPECT_THAT(of_argument("fd", "three"), HasSubstr("\"three\" is neither a number"));
+  EXPECT_THAT(of_argument("port", "0"), HasSubstr("it is not a port"));
   for (const char* address : {"nowhere", "1.2.3.4:", "1.2.3.4:99999", "[::1", "[::1]x"})
-    EXPECT_THAT(of_argument("destination", address), HasSubstr("it is no address")) << address;
+    EXPECT_THAT(of_argument("destination", address), HasSubstr("it is not an address")) << address;
   filters = {};
   filters.arguments = {{.name = "fd", .value = "1"}};
   EXPECT_THAT(why(filters, everything, nullptr), HasSubstr("several system calls"));

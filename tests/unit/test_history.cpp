@@ -56,7 +56,7 @@ TEST(History, Durations) {
   for (const char* text : {"", "h", "8", "0h", "8 h", "-8h", "8h ", "1.5h", "10000d", "8x\x1b"}) {
     const auto read = parse_duration(text);
     ASSERT_FALSE(read) << text;
-    EXPECT_THAT(read.error(), HasSubstr("is no duration; say 30min, 8h or 7d"));
+    EXPECT_THAT(read.error(), HasSubstr("is not a duration; write 30min, 8h or 7d"));
     EXPECT_EQ(read.error().find('\x1b'), std::string::npos);
   }
 }

@@ -236,7 +236,7 @@ TEST_F(Panel, TableFitsIntoItsColumns) {
             "idle                2 h 13 min 中文            Claude Code none      pts/3 18976\n");
   const std::string wide = panel_table(several(), {.columns = 200, .now = 1000});
   EXPECT_THAT(wide, testing::HasSubstr(std::string(59, 'p') + "… Claude Code"));
-  EXPECT_EQ(panel_table({}, {}), "No agent runs.\n");
+  EXPECT_EQ(panel_table({}, {}), "No agent is running.\n");
 }
 
 TEST_F(Panel, ANarrowTableHasWhatMattersMost) {

@@ -128,7 +128,7 @@ TEST(DiagnoseResults, FirstHitsThatDoNotFitAreNoSample) {
   complete(result, collected);
   EXPECT_EQ(result.sampled_1_in, 1U);
   EXPECT_EQ(result.events.size(), 2U);
-  EXPECT_THAT(result.summary, HasSubstr("The last 3 of those are left out for their size"));
+  EXPECT_THAT(result.summary, HasSubstr("The last 3 of those are left out because of their size"));
 }
 
 TEST(DiagnoseResults, WhatIsRareIsNotLost) {
@@ -243,12 +243,12 @@ TEST(DiagnoseResults, SayWhatTheCountsLeaveOut) {
   EXPECT_THAT(result.summary, HasSubstr(" 2 were of this tracer itself and are left out."));
   EXPECT_THAT(result.summary, HasSubstr(" 3 are counted without their process"));
   EXPECT_THAT(result.summary, HasSubstr(" The kernel skipped 6 hits of all probes"));
-  EXPECT_THAT(result.summary, HasSubstr(" 5 events found no room in the buffer"));
+  EXPECT_THAT(result.summary, HasSubstr(" 5 events are counted but not shown"));
   EXPECT_EQ(result.status, ProbeStatus::ok);
 
   collected.skipped.reset();
   complete(result, collected);
-  EXPECT_THAT(result.summary, HasSubstr("not countable on this kernel"));
+  EXPECT_THAT(result.summary, HasSubstr("this kernel does not count them"));
 }
 
 TEST(DiagnoseResults, MoreOpenCallsThanTheKernelTracksAreMissedReturns) {
@@ -259,14 +259,16 @@ TEST(DiagnoseResults, MoreOpenCallsThanTheKernelTracksAreMissedReturns) {
   ProbeResult all_tracked;
   complete(all_tracked, collected);
   EXPECT_EQ(all_tracked.status, ProbeStatus::ok);
-  EXPECT_THAT(all_tracked.summary, HasSubstr("16 calls by anyone had not returned at the end"));
+  EXPECT_THAT(all_tracked.summary,
+              HasSubstr("16 calls, counted over all processes, had not returned at the end"));
 
   collected.stats.entries = 117;
   ProbeResult missed;
   missed.error = "stopped";
   complete(missed, collected);
   EXPECT_EQ(missed.status, ProbeStatus::partial);
-  EXPECT_THAT(*missed.error, HasSubstr("stopped; at least 1 returns by anyone were missed"));
+  EXPECT_THAT(*missed.error,
+              HasSubstr("stopped; at least 1 returns, counted over all processes, were missed"));
 }
 
 TEST(DiagnoseResults, OfWhatWasNotArmedSayWhy) {

@@ -288,7 +288,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Broken{"Garbage", "HTTP/1.1 400 Bad Request\r\n", "does not begin with"},
         Broken{"FourGigabytes", std::string("i3-ipc\xff\xff\xff\xff\x04\0\0\0", 14), "4294967295"},
-        Broken{"NoJson", sway::frame(MessageType::window_event, "{\"change\":"), "no JSON"},
+        Broken{"NoJson", sway::frame(MessageType::window_event, "{\"change\":"), "invalid JSON"},
         Broken{"Deep", sway::frame(MessageType::window_event, std::string(100'000, '[')),
                "nested deeper"},
         Broken{"UnknownType", sway::frame(static_cast<MessageType>(77), "{}"), "type 77"},

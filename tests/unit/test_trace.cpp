@@ -242,7 +242,7 @@ TEST(TraceFile, IsReadLineByLine) {
 }
 
 TEST(TraceFile, TheLineIsTold) {
-  EXPECT_EQ(read_text("").error, "line 1: no trace: the file is empty");
+  EXPECT_EQ(read_text("").error, "line 1: not a trace: the file is empty");
   EXPECT_EQ(read_text("\n").error, "line 1: not JSON; is the file cut off?");
   const Told cut = read_text(header + "{\"t\":1,\"ev\":\"x\"}\n{\"t\":1,\"e");
   EXPECT_EQ(cut.error, "line 3: not JSON; is the file cut off?");

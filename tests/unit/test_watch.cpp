@@ -144,9 +144,9 @@ TEST(Watch, IsClosedForAReason) {
   course.events(at_work);
   Watch watch = course.watch();
   std::vector<Transition> told;
-  watch.close(5s, "not watched any more", [&](const Transition& it) { told.push_back(it); });
+  watch.close(5s, "no longer watched", [&](const Transition& it) { told.push_back(it); });
   EXPECT_EQ(in_words(told), "5.00 exited");
-  EXPECT_EQ(told.at(0).why, "not watched any more");
+  EXPECT_EQ(told.at(0).why, "no longer watched");
 }
 
 }  // namespace watch_tests
