@@ -15,7 +15,7 @@ from support.binary import BINARY
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs the binary, behind `wrapper` if there is one; it finds no bus and no session of anyone."""
+    """Runs the binary, through `wrapper` if there is one; it finds no bus and no user session."""
 
     def run_binary(
         *arguments: str | Path, wrapper: Sequence[str] = (), seconds: float = SECONDS, environment: Mapping[str, str] = {}

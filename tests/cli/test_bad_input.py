@@ -108,7 +108,7 @@ def test_demo_without_root(run: Run) -> None:
 
 @root_only
 def test_bad_input_is_told_before_the_lack_of_root(run: Run) -> None:
-    """Who tries the command line out without sudo learns of both mistakes, the own one first."""
+    """A user who forgets sudo and makes a mistake learns of both, of the mistake first."""
     refused(run, ["daemon", "--user=no-such-user"], ["no-such-user"], wrapper=AS_NOBODY)
 
 # ---- the configuration file ----
@@ -225,7 +225,9 @@ HELP = ("", *(command for command in COMMANDS if command != "bridge"), "focus", 
 
 @pytest.mark.parametrize("command", HELP)
 def test_help_is_for_people(run: Run, command: str) -> None:
-    """One line of what it is for, its usage, options without names of types, an example; as wide as a terminal."""
+    """Each help has one line of purpose, the usage, options without type names, and an example, and fits into a
+    terminal.
+    """
     lines = run(*command.split(), "--help").stdout.splitlines()
     assert len(lines[0]) > 10
     assert lines[1].startswith(f"Usage: ebpf-ai-monitor {command}".rstrip())

@@ -1,4 +1,4 @@
-"""The shells' completions, in the real shells."""
+"""Tests the completions in the real shells."""
 
 from __future__ import annotations
 

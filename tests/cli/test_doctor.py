@@ -1,4 +1,4 @@
-"""What the doctor says, of the running kernel and of one that lacks something."""
+"""Tests what `doctor` says about the running kernel, and about one that lacks something."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def findings(wrapper: tuple[str, ...] = ()) -> tuple[bool, dict[str, dict[str, A
 
 @pytest.fixture
 def silent_bus() -> Iterator[socket.socket]:
-    """The session bus of one who is logged in; it answers nothing."""
+    """The session bus of a user who is logged in. It never answers."""
     directory = Path(f"/run/user/{NOBODY}")
     directory.mkdir(mode=0o700, parents=True)
     try:

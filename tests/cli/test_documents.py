@@ -1,4 +1,4 @@
-"""What the documents say is so: links, files, commands and options exist, examples work, and figures name where they come from."""
+"""Checks the documents: links, files, commands and options exist, examples work, and figures name their source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def prose(text: str) -> str:
 
 
 def anchors(path: Path) -> set[str]:
-    """The headings' names, as forges make them."""
+    """The anchors that forges make from the headings."""
     headings = re.findall(r"^#+ (.*)$", prose(path.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -61,7 +61,10 @@ def test_programs_of_the_source_tree_can_be_run(document: Path) -> None:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Each `ebpf-ai-monitor …` of fenced blocks and code spans, as words; not what programs print, which begins otherwise."""
+    """Each command `ebpf-ai-monitor …` in fenced blocks and code spans, as words.
+
+    Output of programs begins differently.
+    """
     blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
     for block in blocks + re.findall(r"`([^`]+)`", prose(text).replace("\n", " ")):
         for line in block.replace("\\\n", " ").splitlines():
@@ -132,7 +135,7 @@ def blocks(language: str, document: Path) -> list[str]:
 
 @each_document
 def test_shell_examples_can_be_run(document: Path) -> None:
-    """bash takes them, and what they name in the source tree is there. What `ebpf-ai-monitor` takes is tested above."""
+    """bash can parse them, and the files that they name exist in the source tree. Another test checks the options."""
     presets = json.loads((ROOT / "CMakePresets.json").read_text())
     for block in blocks("sh", document):
         subprocess.run(["bash", "-n"], input=block, text=True, check=True)

@@ -1,4 +1,4 @@
-"""`record`: a live session as a trace that replays, and every bad input refused."""
+"""Tests `record`: it writes a live session as a trace that can be replayed, and refuses every bad input."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def until(condition: Any, what: str) -> Any:
 
 
 class Agent:
-    """The stand-in on a terminal of its own, that it is the foreground of."""
+    """The simulated agent, in the foreground of a terminal of its own."""
 
     def __init__(self, path: str, *arguments: str) -> None:
         self.pid, self.master = pty.fork()
@@ -46,7 +46,7 @@ class Agent:
             until(lambda: is_ready(self.pid), "the agent")
 
     def animate(self) -> None:
-        """For a second, and it is over."""
+        """It runs for a second, and ends."""
         os.kill(self.pid, signal.SIGUSR1)
         drawn = 0
         while drawn < 10:
@@ -221,7 +221,7 @@ def test_to_stdout(tmp_path: Path, agent: Agent) -> None:
 
 @root_only
 def test_the_file_is_the_user_s_who_called_sudo(agent: Agent) -> None:
-    """It is made with their rights: a link of theirs leads nowhere that they could not write to themselves."""
+    """The file is created with the user's rights, so a link of theirs can lead only to what they may write anyway."""
     sudo = {"SUDO_UID": "65534"}
     with tempfile.TemporaryDirectory() as directory:  # not pytest's, which is in one of root's alone
         theirs = Path(directory)

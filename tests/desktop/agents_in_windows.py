@@ -17,14 +17,14 @@ def children(pid: int) -> list[int]:
 
 
 def agent_in(window: Window, **fields: object) -> Agent:
-    """What foot runs in the window, as an agent."""
+    """The program that foot runs in the window, as an agent."""
     pid = wait_until(lambda: next(iter(children(window.pid)), None), SECONDS, "a process in foot")
     wait_for_program(pid, not_="foot")
     return Agent.of(pid, **fields)
 
 
 def wait_for_program(pid: int, not_: str) -> None:
-    """Until the process has become another program, with an environment of its own."""
+    """Waits until the process has executed another program, with an environment of its own."""
     wait_until(lambda: not Path(f"/proc/{pid}/comm").read_text().startswith(not_), SECONDS, "its program")
 
 

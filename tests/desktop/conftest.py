@@ -1,4 +1,4 @@
-"""One desktop for all tests here; each begins and ends without windows, tmux servers and badges."""
+"""Provides one desktop for all tests here. Each test begins and ends without windows, tmux servers and badges."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shared_desktop() -> Generator[Desktop, None, None]:
 
 @pytest.fixture(scope="module")
 def stand_in() -> Generator[str, None, None]:
-    """The command of a stand-in agent."""
+    """The command of a simulated agent."""
     with install() as path:
         yield path
 
@@ -65,7 +65,7 @@ def bridge(desktop: Desktop, badges: BadgeWatch) -> Generator[Bridge, None, None
 
 @pytest.fixture
 def tmux_at(desktop: Desktop) -> Generator[Callable[[str], Tmux], None, None]:
-    """Makes a server by the name of its socket."""
+    """Creates a server with this socket name."""
     with contextlib.ExitStack() as servers:
 
         def make(name: str) -> Tmux:
@@ -87,7 +87,7 @@ def tmux(tmux_at: Callable[[str], Tmux]) -> Tmux:
 
 @pytest.fixture
 def daemon(desktop: Desktop, badges: BadgeWatch) -> Generator[Daemon, None, None]:
-    """Watches stand-ins, after the badges are watched."""
+    """The daemon, which watches simulated agents. The badges are followed before it starts."""
     with Daemon(desktop, ("--processes", NAME)) as daemon:
         yield daemon
         print(daemon.log())  # shown where a test fails

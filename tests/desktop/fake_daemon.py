@@ -1,4 +1,4 @@
-"""The daemon's end of a bridge: says what a test wants it to, and keeps what the bridge reports."""
+"""The daemon's end of a bridge. It sends what a test wants, and keeps what the bridge reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REASONS = ("none", "pending", "no_sway", "no_owner", "ambiguous", "tmux_detached
 
 @dataclass(frozen=True)
 class Process:
-    """A process, by what the bridge knows it by."""
+    """A process, with the identity by which the bridge knows it."""
 
     pid: int
     start_ticks: int
@@ -38,7 +38,7 @@ class Process:
 
 
 def stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat from the third, the state, on."""
+    """The fields of /proc/<pid>/stat, beginning with the third one, the state."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -49,7 +49,7 @@ def environment(pid: int) -> dict[str, str]:
 
 @dataclass
 class Agent:
-    """A process that the fake daemon calls an agent; `tell` it after each change."""
+    """A process that the fake daemon calls an agent. Call `tell` after each change."""
 
     process: Process
     agent: str = "claude"
@@ -74,8 +74,10 @@ class Agent:
 
 
 class Bridge:
-    """A context manager; the real bridge process runs inside of it, by `wrapper`. `rules`: as in
-    core/notification_rules.h."""
+    """A context manager in which the real bridge process runs, through `wrapper`.
+
+    `rules`: see core/notification_rules.h.
+    """
 
     def __init__(
         self, desktop: Desktop, env: Mapping[str, str] | None = None, wrapper: tuple[str, ...] = (), **rules: bool | int | str
@@ -114,7 +116,7 @@ class Bridge:
             assert status == 0, f"the bridge ended with {status}: {self._desktop.read_logs('bash-err')}"
 
     def close(self) -> int:
-        """As the daemon ends a bridge; its exit status."""
+        """Ends the bridge as the daemon does, and returns its exit status."""
         self.socket.close()
         return self.process.wait(timeout=SECONDS)
 
@@ -131,7 +133,7 @@ class Bridge:
             self._send("synced", {"news_since": self.news_since})
 
     def tell_change(self, agent: Agent, **fields: Any) -> None:
-        """A change of the agent, of now."""
+        """Reports a change of the agent that happens now."""
         for name, value in (fields | {"since": time.time()}).items():
             setattr(agent, name, value)
         self.tell(agent, synced=False)
@@ -142,7 +144,7 @@ class Bridge:
         self._send("rules", defaults | rules)
 
     def tell_input(self, agent: Agent) -> None:
-        """That a key was read from its terminal."""
+        """Reports that a key was read from its terminal."""
         key = {"time": time.monotonic_ns(), "previous": 0, "bytes": 1, "line_mode": 0}
         self._send("input", vars(agent.process) | key)
 
@@ -150,11 +152,11 @@ class Bridge:
         self._send("title_asked", vars(agent.process))
 
     def tell_tmux_ran(self) -> None:
-        """That the user ran a tmux command."""
+        """Reports that the user ran a tmux command."""
         self._send("tmux_ran", {})
 
     def tell_successor(self) -> None:
-        """That another bridge goes on with the badges."""
+        """Announces that another bridge takes over the badges."""
         self._send("successor", {})
 
     def tell_gone(self, agent: Agent, *, while_working: bool = False, code: int = 0, by_signal: int = 0) -> None:
@@ -165,12 +167,12 @@ class Bridge:
         self.socket.send(json.dumps({kind: content}).encode())
 
     def read(self) -> None:
-        """Takes all reports there are."""
+        """Receives all reports that have arrived."""
         while select.select([self.socket], [], [], 0)[0]:
             self._take(self.socket.recv(1024))
 
     def wait_until(self, condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:
-        """Looked at after each report, and now and then for what comes without one."""
+        """Waits until it is true. Checks it after each report, and at intervals for changes without a report."""
         deadline = time.monotonic() + seconds
         while True:
             self.read()
@@ -188,7 +190,7 @@ class Bridge:
         self.wait_until(lambda: self.places.get(agent.process) == (0, reason), f"a report of '{reason}'")
 
     def wait_for_log(self, *texts: str) -> str:
-        """The first line with all of the texts."""
+        """The first line that contains all of the texts."""
 
         def found() -> list[str]:
             return [line for line in self.log if all(text in line for text in texts)]
@@ -197,12 +199,12 @@ class Bridge:
         return found()[0]
 
     def memory_kib(self) -> int:
-        """The memory of its own it has resident now."""
+        """How much memory of its own is resident now."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
     def peak_memory_kib(self) -> int:
-        """The most memory it ever had resident."""
+        """The largest amount of memory that was ever resident."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 

@@ -1,4 +1,4 @@
-"""What is not the Sway that it was, or is none."""
+"""Sockets that look like Sway's and behave differently."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kill_sway(desktop: Desktop) -> None:
 
 
 class FalseSway:
-    """A context manager: a socket like Sway's, newer than the real one, and `talk` at its other end."""
+    """A context manager: a socket like Sway's, newer than the real one, with `talk` at its other end."""
 
     def __init__(self, desktop: Desktop, talk: Callable[[socket.socket], None]) -> None:
         self.path = desktop.runtime_dir / f"sway-ipc.{desktop.uid}.1.sock"
@@ -69,9 +69,9 @@ def frame(kind: int, payload: bytes, length: int | None = None) -> bytes:
 
 
 class SwayWithDisplay:
-    """What FalseSway may talk: a Sway (as 1.7 answers) with a window that has the focus, and a display that is on or off.
+    """A `talk` for FalseSway: Sway 1.7 with a focused window, and a display that is on or off.
 
-    A headless Sway of Debian 12 cannot switch its own off.
+    The headless Sway of Debian 12 cannot switch its own display off.
     """
 
     def __init__(self, window: int, pid: int) -> None:

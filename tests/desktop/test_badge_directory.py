@@ -1,4 +1,4 @@
-"""The bridge and its badge directory, whatever becomes of that."""
+"""Tests what the bridge does if somebody changes its badge directory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_directory_that_is_none(desktop: Desktop, make: Callable[[Desktop, Path]
     path = desktop.runtime_dir / "i3pm-badges"
     make(desktop, path)
     with Bridge(desktop) as bridge:
-        bridge.wait_for_log("4 ", str(path), "belongs to" if make is be_roots else "no directory")
+        bridge.wait_for_log("4 ", str(path), "belongs to" if make is be_roots else "not a directory")
         bridge.tell(agent)
         bridge.wait_for_place(agent, window.con_id)
         if make is be_link:

@@ -1,4 +1,4 @@
-"""The bridge on a real desktop: it finds windows and keeps badges, from its start to its end."""
+"""Tests the bridge on a real desktop: it finds windows and keeps badges, from its start to its end."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_short_look_does_not_count(desktop: Desktop, badges: BadgeWatch, bridge:
     other = desktop.open_foot("sleep", "1000")
 
     def glanced() -> Version | None:
-        """None if the look was not over well before the time from which on it would count."""
+        """None if the look ended too near to the time from which it would count."""
         since = time.monotonic()
         bridge.tell_change(agent, state="working")
         bridge.tell_change(agent, state="waiting", unseen=1)

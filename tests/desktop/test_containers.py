@@ -1,4 +1,4 @@
-"""An agent in a container of the user's own, made by podman: its chain ends at podman's monitor."""
+"""Tests an agent in a rootless container of podman, where the chain of parents ends at podman's monitor."""
 
 from __future__ import annotations
 

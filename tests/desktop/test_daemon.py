@@ -1,5 +1,6 @@
-"""The root daemon with its bridge on a real desktop, with a small stand-in for an agent: who sees what, and what is
-left when a part of it ends."""
+"""Tests the root daemon with its bridge on a real desktop, with a simulated agent: who sees what, and what remains when
+a part of it ends.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def daemon(desktop: Desktop, badges: BadgeWatch) -> Iterator[Daemon]:
 
 
 def bridge_of(daemon: Daemon, other_than: int = 0) -> int:
-    """The pid of the bridge, once it has become the bridge's program."""
+    """The pid of the bridge, once it has executed the bridge's program."""
 
     def is_it(it: proc.Process) -> bool:
         return it.parent == daemon.process.pid and it.name == "eam-bridge" and it.pid != other_than
@@ -84,7 +85,7 @@ def wait_for_none(badges: BadgeWatch, window: Window, since: float = 0) -> Versi
 
 
 def run_program(desktop: Desktop, *argv: str, uid: int = 0, gid: int = 0) -> subprocess.CompletedProcess[str]:
-    """The program's command, as that user, on the desktop's system bus."""
+    """Runs a command of the program as that user, on the desktop's system bus."""
     return subprocess.run(
         [str(BINARY), *argv],
         env={"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address, "PATH": os.environ["PATH"]},
@@ -324,7 +325,7 @@ def test_a_second_daemon_refuses(desktop: Desktop, badges: BadgeWatch, daemon: D
     badge = wait_for_badge(badges, window, state="stopped")
     done = run_program(desktop, "daemon", "--user", desktop.user, *OPTIONS)
     assert done.returncode == 1
-    assert "another ebpf-ai-monitor daemon runs" in done.stderr
+    assert "another ebpf-ai-monitor daemon is running" in done.stderr
     assert not badges.versions(window.con_id, since=badge.time)
     assert [session["window"] for session in daemon.status()["sessions"]] == [window.con_id]
 
@@ -342,7 +343,7 @@ def test_without_a_system_bus_the_daemon_says_so_once(
 
 
 def test_a_user_without_runtime_directory_has_agents_without_window(desktop: Desktop, stand_in: str) -> None:
-    """An agent in a terminal of no desktop, of a user who is not logged in."""
+    """An agent of a user who is not logged in, in a terminal outside of any desktop."""
     runtime = f"/run/user/{NOBODY.pw_uid}"
     assert not Path(runtime).exists()
     with Daemon(desktop, (*OPTIONS, "--user", NOBODY.pw_name)) as daemon, contextlib.ExitStack() as stack:
@@ -397,7 +398,7 @@ def test_a_completion_and_a_crash_are_told(desktop: Desktop, badges: BadgeWatch)
 
 
 def test_a_row_of_the_table_is_an_agent(desktop: Desktop, badges: BadgeWatch, stand_in: str) -> None:
-    """By default all rows are watched; the daemon's table is its bridge's, too."""
+    """By default all agents of the table are watched. The daemon and its bridge have the same table."""
     table = desktop.root / "agents.toml"
     table.write_text(f'[my-agent]\nnames = ["{NAME}"]\ndisplay-name = "My Agent"\n')
     with Daemon(desktop, ("--notify-after", "0"), table) as daemon, Mako(desktop) as mako:
@@ -431,7 +432,7 @@ def test_a_reload_changes_what_is_told_and_keeps_the_bridge(
 def test_without_sway_there_is_no_badge_but_a_notification(
     desktop: Desktop, badges: BadgeWatch, stand_in: str, run_detached: Callable[..., None]
 ) -> None:
-    """Where no compositor runs, no server of notifications does that shows them: a small one answers here."""
+    """Without a compositor, no real notification server runs, so a small one answers here."""
     kill_sway(desktop)
     with contextlib.ExitStack() as stack:
         stack.callback(desktop.start_sway)
@@ -504,7 +505,7 @@ def test_the_table_fits_into_80_columns(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str, run_detached: Callable[..., None]
 ) -> None:
     empty = run_program(desktop, "status").stdout.splitlines()
-    assert empty[0] == "No agent runs."
+    assert empty[0] == "No agent is running."
 
     long_name = "a project of a name that is far too long for any table"
     window = desktop.open_foot(stand_in, env={"I3PM_PROJECT_NAME": long_name})
@@ -524,7 +525,7 @@ def test_status_without_a_daemon_says_so(desktop: Desktop) -> None:
     for options in ([], ["--json"]):
         done = run_program(desktop, "status", *options)
         assert (done.returncode, done.stdout) == (1, "")
-        assert "the daemon does not run" in done.stderr
+        assert "the daemon is not running" in done.stderr
 
 
 # Who is an agent
@@ -569,7 +570,7 @@ def test_an_agent_in_a_pipe_is_none(desktop: Desktop, badges: BadgeWatch, daemon
 def test_many_agents_of_one_user(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, stand_in: str, run_detached: Callable[..., None]
 ) -> None:
-    """More than are told as they start: the others are found by a look."""
+    """They are more than the kernel reports as they start. The daemon finds the others when it looks."""
     run_detached(*[stand_in] * MANY)
 
     def ready() -> int:

@@ -1,5 +1,5 @@
-"""What the daemon tells of an agent beside its state: `explain`, the signal of a change; and that a trace recorded
-beside it replays to the same changes."""
+"""Tests `explain` and the signal of a change, and that a trace recorded at the same time replays to the same changes.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_its_owner_may_ask(desktop: Desktop, daemon: Daemon, stand_in: str) -> N
 
 def test_why_a_process_is_not_watched(desktop: Desktop, daemon: Daemon) -> None:
     shell = shell_in(desktop.open_foot("sleep", "1000")).pid
-    refused(explain(desktop, shell), str(shell), "(sleep) is no agent that is watched for: " + NAME)
+    refused(explain(desktop, shell), str(shell), "(sleep) is none of the watched agents: " + NAME)
     refused(explain(desktop, os.getppid()), str(os.getppid()), "user whose agents", "--user")
     ended = subprocess.Popen(["true"])
     ended.wait()
@@ -134,7 +134,7 @@ def test_why_a_process_is_not_watched(desktop: Desktop, daemon: Daemon) -> None:
 def test_without_a_daemon(desktop: Desktop) -> None:
     done = explain(desktop, os.getpid())
     assert done.returncode == 1
-    assert "the daemon does not run" in done.stderr
+    assert "the daemon is not running" in done.stderr
 
 
 # SessionChanged

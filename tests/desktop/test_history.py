@@ -1,4 +1,7 @@
-"""What the bridge writes to the journal, and what `history` makes of it. The journal's socket is this test's own."""
+"""Tests what the bridge writes to the journal, and what `history` shows of it.
+
+The test provides the journal's socket.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Entry = dict[str, str]
 
 
 class Journal:
-    """Takes what is sent to the journal in its native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    """Receives what is sent to the journal in its native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
 
     def __init__(self, desktop: Desktop) -> None:
         self.directory = desktop.home / "journal"
@@ -40,7 +43,7 @@ class Journal:
         return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
     def next_of_agent(self) -> Entry:
-        """Not of a program's log."""
+        """The next entry about an agent; entries of programs are skipped."""
         while "AGENT" not in (entry := self.next()):
             pass
         return entry
@@ -63,7 +66,7 @@ def bridge(desktop: Desktop, badges: BadgeWatch, journal: Journal) -> Iterator[B
 
 @pytest.fixture
 def agent(desktop: Desktop, bridge: Bridge) -> Agent:
-    """One that works since a minute ago, in a window that has no focus."""
+    """An agent that has worked for a minute, in a window without the focus."""
     window = desktop.open_foot("sleep", "1000")
     desktop.open_foot("sleep", "1000")
     agent = agent_in(window, project="web-shop", since=time.time() - 60)
@@ -73,7 +76,7 @@ def agent(desktop: Desktop, bridge: Bridge) -> Agent:
 
 
 def write_journal(directory: Path, entries: list[Entry], uid: int) -> None:
-    """As systemd-journald keeps what that user has sent, now."""
+    """Stores it as systemd-journald would store what that user has sent now."""
     now = int(time.time() * 1e6)
     fixed = {"_BOOT_ID": "1" * 32, "_UID": str(uid)}
     text = ""
@@ -150,7 +153,7 @@ def test_what_cannot_be_read_is_named(desktop: Desktop) -> None:
     for options, says in (
         (["--directory", "/nowhere"], "exit status 1: ebpf-ai-monitor: cannot read the journal in /nowhere: No such file"),
         (["--directory", str(empty)], f"exit status 1: ebpf-ai-monitor: cannot read the journal in {empty}: there is none"),
-        (["--since", "soon"], "exit status 2: ebpf-ai-monitor: --since: 'soon' is no duration; say 30min, 8h or 7d"),
+        (["--since", "soon"], "exit status 2: ebpf-ai-monitor: --since: 'soon' is not a duration; write 30min, 8h or 7d"),
     ):
         with pytest.raises(RuntimeError, match=says):
             history(desktop, *options)

@@ -1,5 +1,8 @@
-"""What a user's own programs can do to the daemon: nothing. It stays up and small, and once they let go, the right
-badge is there again. How long that took is printed at the end."""
+"""Tests that a user's own programs can do nothing to the daemon.
+
+It keeps running and stays small, and when they stop, the right badge is there again. The test prints at its end how
+long that took.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ Measure = Callable[[str, float], None]
 
 @dataclass
 class Scene:
-    """A daemon that watches an agent in a window that has not the focus."""
+    """A daemon that watches an agent in a window without the focus."""
 
     desktop: Desktop
     daemon: Daemon
@@ -54,13 +57,13 @@ class Scene:
         return self.desktop.runtime_dir / "i3pm-badges"
 
     def work(self) -> None:
-        """A piece of work, as far as the daemon knows: the badge may be in no state to tell."""
+        """Waits for a piece of work according to the daemon, because the badge may not show it at that time."""
         self.unseen += 1
         os.kill(self.agent, signal.SIGUSR1)
         wait_until(self._daemon_knows, SECONDS, f"completion {self.unseen}")
 
     def session(self) -> Any:
-        """What the daemon says of the agent."""
+        """What the daemon reports about the agent."""
         return next(it for it in self.daemon.status()["sessions"] if it["pid"] == self.agent)
 
     def _daemon_knows(self) -> bool:
@@ -115,7 +118,7 @@ def scene(desktop: Desktop, stand_in: str, measure: Measure) -> Iterator[Scene]:
 
 @pytest.fixture
 def scene_of_two(desktop: Desktop, stand_in: str, measure: Measure) -> Iterator[tuple[Scene, Desktop]]:
-    """And another user's desktop."""
+    """The same, and another user's desktop."""
     with Desktop(f"{USER_PREFIX}-other") as other:
         with staged(desktop, stand_in, measure, "--user", other.user) as scene:
             yield scene, other
@@ -141,7 +144,7 @@ def be_fifo(desktop: Desktop, path: Path) -> None:
 
 
 def look_of(directory: Path) -> dict[str, Any]:
-    """What must not change."""
+    """The facts that must not change."""
 
     def look(path: Path) -> tuple[object, ...]:
         status = path.stat()
@@ -197,7 +200,7 @@ def test_full_disk(scene: Scene) -> None:
 
 
 def no_end() -> Iterator[bytes]:
-    """4 GiB, or as much of it as anyone takes."""
+    """Sends 4 GiB, or as much of that as somebody reads."""
     yield frame(4, b"", length=0xFFFFFFFF)
     for _ in range(4096):
         yield bytes(1 << 20)
@@ -205,7 +208,7 @@ def no_end() -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def in_place_of(desktop: Desktop, path: Path, talk: Callable[[socket.socket], None]) -> Iterator[FalseSway]:
-    """Another program has the socket and its connections, until they end with it."""
+    """Another program holds the socket and its connections until it ends."""
     hidden = path.with_name("hidden")
     connections: list[socket.socket] = []
 
@@ -232,7 +235,7 @@ def in_place_of(desktop: Desktop, path: Path, talk: Callable[[socket.socket], No
     ids=["four gigabytes", "half a message", "garbage", "nothing"],
 )
 def test_sway_that_is_none(scene: Scene, parts: Callable[[], Iterator[bytes]]) -> None:
-    """In the place of the real one, for a bridge that starts."""
+    """It replaces the real one before a bridge starts."""
 
     def talk(connection: socket.socket) -> None:
         for part in parts():
@@ -287,7 +290,7 @@ def test_tmux_that_is_none(
 
 
 def test_bus_that_never_answers(desktop: Desktop, stand_in: str, measure: Measure) -> None:
-    """No badge waits for it, and what it kept back is told then."""
+    """No badge waits for it, and what it delayed is reported afterwards."""
     with Mako(desktop) as mako, staged(desktop, stand_in, measure, "--notify-after", "0") as scene:
         with in_place_of(desktop, desktop.runtime_dir / "bus", until_closed) as false_bus:
             os.kill(bridge_of(scene.daemon), signal.SIGKILL)
@@ -317,7 +320,7 @@ SPINNER_AND_SLEEP = ["sh", "-c", "printf '\\033]0;⠋ x\\a'; exec sleep 600"]
 
 
 def test_titles_of_another_user(scene_of_two: tuple[Scene, Desktop], stand_in: str) -> None:
-    """They change the state of no agent but their own, and what the daemon takes of them has an end."""
+    """They change only the state of their own agent, and the daemon accepts only a limited number of them."""
     scene, other = scene_of_two
     scene.work()
     before = scene.session()
@@ -335,7 +338,7 @@ def test_titles_of_another_user(scene_of_two: tuple[Scene, Desktop], stand_in: s
 
 
 def test_titles_of_other_windows(scene: Scene) -> None:
-    """A spinner in the title of a sleep, or a flood beside an agent, is not the agent's."""
+    """A spinner in the title of a `sleep`, or a flood beside an agent, does not count as the agent's."""
     scene.work()
     before = scene.session()
     scene.desktop.open_foot(*SPINNER_AND_SLEEP)
@@ -371,7 +374,7 @@ def test_bridge_that_is_killed_again_and_again(scene: Scene) -> None:
 
 @pytest.mark.long
 def test_bridge_that_stops_while_agents_come_and_go(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What the daemon keeps for it has an end."""
+    """The daemon keeps only a limited amount for it."""
     program = tmp_path_factory.mktemp("agent") / NAME
     shutil.copy("/bin/sleep", program)
     open_to_all(program)
@@ -381,7 +384,7 @@ def test_bridge_that_stops_while_agents_come_and_go(scene: Scene, tmp_path_facto
     # As many at a time as one user may have.
     script = f"exec 3<&0; while :; do for i in $(seq 40); do {program} 0.1 <&3 & done; wait; done"
     window = scene.desktop.open_foot("sh", "-c", script)
-    wait_until(lambda: "does not read; killed" in scene.daemon.log(), FLOOD_SECONDS, "the bridge's end")
+    wait_until(lambda: "did not read its messages and was killed" in scene.daemon.log(), FLOOD_SECONDS, "the bridge's end")
     scene.desktop.close(window)
     wait_until(lambda: len(scene.daemon.status()["sessions"]) == 1, SECONDS, "the end of the others")
     scene.work()

@@ -58,7 +58,7 @@ def daemon(desktop: Desktop) -> Iterator[Daemon]:
 
 
 def start(desktop: Desktop, agent: Player) -> tuple[Window, int]:
-    """In a window of its own that has no longer the focus, once it waits for the first time."""
+    """An agent in its own window, which has lost the focus since the agent's first wait."""
     window = desktop.open_foot(*agent.command)
     pid = agent.pid_in(window)
     wait_for_changes(desktop, pid, *STARTED)
@@ -91,7 +91,7 @@ def work_in_background(desktop: Desktop, agent: Player) -> tuple[Window, int]:
 
 
 def suspend(pid: int) -> None:
-    """As an agent that reads Ctrl-Z itself does it."""
+    """Stops it as an agent does that reads Ctrl-Z itself."""
     os.killpg(os.getpgid(pid), signal.SIGTSTP)
 
 
@@ -224,7 +224,7 @@ def test_one_that_is_stopped_as_the_daemon_starts(
 def test_its_next_version_is_the_same_session(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, agent: Player, calls: NotifyCalls, interpreter: str
 ) -> None:
-    """It updates itself while it waits, and while it works; it loads in silence, and draws as it starts."""
+    """It updates itself while it waits and while it works. It loads silently, and draws when it starts."""
     successor = agent.command
     if interpreter == "another":
         other = agent.program.parent / "pypy3"
@@ -262,7 +262,7 @@ def test_its_next_version_is_the_same_session(
 
 
 def test_what_it_calls_itself_changes_nothing(desktop: Desktop, daemon: Daemon, agent: Player) -> None:
-    """Its comm, its command line and its title, and one of its threads takes the name of another agent."""
+    """It changes its comm, its command line and its title, and one of its threads takes the name of another agent."""
     _, pid = start(desktop, agent)
     agent.order("rename")
     wait_until(lambda: proc.read(pid).name == "zsh" and NAME not in proc.read(pid).argv, SECONDS, "its other name")
@@ -280,7 +280,7 @@ def test_what_it_calls_itself_changes_nothing(desktop: Desktop, daemon: Daemon, 
 def test_two_agents_in_one_terminal(
     desktop: Desktop, badges: BadgeWatch, daemon: Daemon, agent: Player, calls: NotifyCalls
 ) -> None:
-    """One works in the background, the other one waits: its user types to it."""
+    """One works in the background. The other one waits, and its user types into it."""
     window, first = work_in_background(desktop, agent)
     with player() as other:
         enter(desktop, " ".join(other.command))

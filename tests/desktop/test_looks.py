@@ -1,4 +1,4 @@
-"""What its user looks at, and what not: behind a lock, with another session on the seat, in another tmux client's view."""
+"""Tests what counts as seen: behind a lock, with another session on the seat, in another tmux client."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def mako(desktop: Desktop) -> Iterator[Mako]:
 
 
 def assert_seen_once_back(bridge: Bridge, mako: Mako, agent: Agent, come_back: Callable[[], None]) -> None:
-    """What ended while nobody was there is told and unseen, and seen a second after its user has come back."""
+    """Work that ended while nobody was there is reported and unseen.
+
+    It is seen a second after the user has come back.
+    """
     complete(bridge, agent)
     mako.wait_for("web-shop: Claude Code is ready")
     time.sleep(LEAST_LOOK + 0.5)  # nothing tells that it was not taken for seen
@@ -109,7 +112,7 @@ def test_nobody_looks_at_a_display_that_an_old_sway_says_is_off(desktop: Desktop
 
 @pytest.fixture
 def logind(desktop: Desktop) -> Iterator[Callable[..., None]]:
-    """A system bus of its own with a stand-in for logind on it, and a session of the user's; sets its properties."""
+    """A private system bus with a simulated logind and one session of the user, whose properties the test sets."""
     bus = desktop.runtime_dir / "system-bus"
     config = desktop.root / "system-bus.conf"
     config.write_text(SYSTEM_BUS_CONFIG.format(socket=bus))
@@ -187,7 +190,7 @@ def test_nobody_looks_where_swayidle_says_so(
 
 
 def is_away(bridge: Bridge, mako: Mako, agent: Agent) -> None:
-    """When the bridge has heard of it is nobody's to know: it is tried until an end is told."""
+    """Nothing shows when the bridge has received it, so the test tries until an end is reported."""
 
     def told() -> bool:
         complete(bridge, agent)
@@ -233,7 +236,7 @@ def test_any_tmux_client_that_shows_the_pane_is_looked_at(
 
 
 def test_an_end_in_a_hidden_tab_is_told_and_unseen(desktop: Desktop, badges: BadgeWatch, mako: Mako) -> None:
-    """Of kitty, whose window has the focus all the while."""
+    """The tabs of a kitty window that has the focus all the time."""
     with install() as stand_in, Daemon(desktop, ("--processes", NAME, "--notify-after", "0")):
         options = ("--class=tabs", "--override=update_check_interval=0", "--override=confirm_os_window_close=0")
         kitty = desktop.spawn(["kitty", *options, stand_in, "keys"], {"LIBGL_ALWAYS_SOFTWARE": "1", "I3PM_PROJECT_NAME": "web-shop"})
@@ -246,7 +249,7 @@ def test_an_end_in_a_hidden_tab_is_told_and_unseen(desktop: Desktop, badges: Bad
             return str(desktop.sway.window(lambda node: node["id"] == window)["name"])
 
         def work() -> float:
-            """When its end was there, unseen."""
+            """The time when its end was known and unseen."""
             since = time.monotonic()
             os.kill(agent, signal.SIGUSR1)
             return wait_for_badge(badges, window, since, state="stopped", needs_attention=True).time

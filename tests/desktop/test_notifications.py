@@ -1,4 +1,4 @@
-"""What the bridge tells of agents, on real notification servers: mako, swaync and dunst."""
+"""Tests the bridge's notifications on real servers: mako, swaync and dunst."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def mako(desktop: Desktop) -> Iterator[Mako]:
 
 @pytest.fixture
 def windows(desktop: Desktop) -> tuple[Window, Window]:
-    """The agent's, and another one, which has the focus."""
+    """The agent's window, and another one, which has the focus."""
     return desktop.open_foot("sleep", "1000"), desktop.open_foot("sleep", "1000")
 
 
 @pytest.fixture
 def agent(windows: tuple[Window, Window], bridge: Bridge) -> Agent:
-    """One that works, in a window that has no focus."""
+    """An agent that works, in a window without the focus."""
     agent = agent_in(windows[0], project="web-shop")
     bridge.tell(agent)
     bridge.wait_for_place(agent, windows[0].con_id)
@@ -56,7 +56,7 @@ def focused(desktop: Desktop) -> int:
 
 
 def assert_nothing_is_told(desktop: Desktop, mako: Mako, bridge: Bridge) -> None:
-    """What is told of a later event is shown, and nothing else."""
+    """Only the notification of a later event appears."""
     later = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="later")
     bridge.tell(later)
     complete(bridge, later)
@@ -208,7 +208,7 @@ def test_a_click_on_one_leaves_the_others_of_its_window(
 
 
 def ask(desktop: Desktop, bridge: Bridge, agent: Agent, worked: float) -> None:
-    """As Claude Code asks for permission."""
+    """Makes the agent ask for permission as Claude Code does."""
     says = {"pid": agent.process.pid, "procStart": str(agent.process.start_ticks), "status": "waiting"}
     desktop.write_home_file(
         f".claude/sessions/{agent.process.pid}.json", json.dumps(says | {"waitingFor": "permission prompt"})
@@ -524,8 +524,10 @@ def test_a_hidden_pane_of_the_focused_window_is_told(desktop: Desktop, mako: Mak
 
 
 def is_told(desktop: Desktop, mako: Mako, bridge: Bridge, agent: Agent) -> bool:
-    """Whether a completion is told before that of another agent, which comes after it. To be tried until it is: when the
-    bridge has heard that its pane or window is out of view is nobody's to know."""
+    """Whether a completion is reported before that of another agent, which comes later.
+
+    Try it until it is, because nothing shows when the bridge has learned that the pane or window is out of view.
+    """
     bridge.tell_change(agent, state="working")
     complete(bridge, agent)
     later = Agent.of(desktop.spawn(["sleep", "1000"]).pid, agent="later")
@@ -560,7 +562,7 @@ def test_an_agent_in_a_detached_tmux_is_told_of(desktop: Desktop, mako: Mako, br
 
 
 def tell_twice(bridge: Bridge, agent: Agent, count: Callable[[], int]) -> None:
-    """The first is taken back; the second stays."""
+    """The first notification is closed; the second one stays."""
     complete(bridge, agent)
     wait_until(lambda: count() == 1, SECONDS, "a notification")
     bridge.tell_change(agent, state="working")
@@ -572,7 +574,7 @@ def tell_twice(bridge: Bridge, agent: Agent, count: Callable[[], int]) -> None:
 def test_swaync(
     desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
 ) -> None:
-    """It sends signals to everyone, closes what is clicked by itself, and says that it did more than once."""
+    """The server broadcasts its signals, closes clicked notifications itself, and reports that more than once."""
     with server(desktop, "swaync"):
 
         def count() -> int:
@@ -597,7 +599,7 @@ def is_open(desktop: Desktop) -> bool:
 
 
 def presses_lead_to(desktop: Desktop, window: Window) -> bool:
-    """Keys that come before the panel has the keyboard do nothing."""
+    """Keys have no effect before the panel has the keyboard focus."""
     for key in ("Down", "Return"):
         desktop.press_key(key)
     return focused(desktop) == window.con_id
@@ -606,7 +608,7 @@ def presses_lead_to(desktop: Desktop, window: Window) -> bool:
 def test_dunst(
     desktop: Desktop, bridge: Bridge, badges: BadgeWatch, windows: tuple[Window, Window], agent: Agent
 ) -> None:
-    """It sends its signals to the sender of the notification alone."""
+    """The server sends its signals only to the sender of the notification."""
     with server(desktop, "dunst"):
 
         def count() -> int:

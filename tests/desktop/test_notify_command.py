@@ -1,4 +1,4 @@
-"""The program of the user's own that the bridge runs for each notification; and the examples of this repository."""
+"""Tests the user's own program, which the bridge runs for each notification, with the examples of this repository."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def told(desktop: Desktop) -> Callable[[], list[tuple[int, list[str], dict[str, 
 
 @pytest.fixture
 def agent(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> Agent:
-    """One that works, in a window that has no focus."""
+    """An agent that works, in a window without the focus."""
     window = desktop.open_foot("sleep", "1000")
     desktop.open_foot("sleep", "1000")
     agent = agent_in(window, project="web\u202e $(touch x) shop")
@@ -61,7 +61,7 @@ def agent(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> Agent:
 def test_it_is_told_each_notification_once(
     desktop: Desktop, bridge: Bridge, agent: Agent, install: Callable[[str], str], told: Callable[[], list]
 ) -> None:
-    """Also where no server shows any."""
+    """The program runs even if no server shows notifications."""
     bridge.tell_rules(notifications=False, urgent_questions=True, command=install(TELL % (desktop.home / "told")))
     complete(bridge, agent, worked=42)
     wait_until(lambda: len(told()) == 1, SECONDS, "the first")
@@ -88,7 +88,7 @@ def test_it_is_told_each_notification_once(
 def test_one_at_a_time_and_none_for_ever(
     desktop: Desktop, bridge: Bridge, agent: Agent, install: Callable[[str], str]
 ) -> None:
-    """The first hangs, with a child; the second is over before its turn; the third is told."""
+    """The first program hangs, with a child; the second notification is over before its turn; the third one is run."""
     home = desktop.home
     hang = f"""#!/bin/sh
 [ -e {home}/hangs ] || {{ sleep 1000 & echo $! > {home}/child; mv {home}/child {home}/hangs; wait; }}
@@ -104,7 +104,7 @@ echo "$NOTIFY_AGENT" >> {home}/after
     complete(bridge, third)
     bridge.tell_gone(second)
     assert not (home / "after").exists()
-    bridge.wait_for_log("notify-command", "my command: did not end within 30 s; killed")
+    bridge.wait_for_log("notify-command", "my command: did not end within 30 s and was killed")
     wait_until(lambda: not Path(f"/proc/{child}").exists(), SECONDS, "the end of its child")
     wait_until((home / "after").exists, SECONDS, "the third")
     assert (home / "after").read_text() == "third\n"
@@ -127,7 +127,7 @@ def test_what_fails_is_logged(
 @pytest.mark.parametrize("event", ["asks", "ready", "crashed"])
 @pytest.mark.parametrize("example", ["push", "sound"])
 def test_the_examples_start_what_they_say(tmp_path: Path, example: str, event: str) -> None:
-    """Outside of the bridge, by systemd-run."""
+    """The example runs outside of the bridge, through systemd-run."""
     (tmp_path / "systemd-run").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     (tmp_path / "systemd-run").chmod(0o755)
     (tmp_path / ".config").mkdir()

@@ -36,7 +36,7 @@ MOST_UNSEEN = 3
 
 @dataclass
 class Seat:
-    """An agent, where it is, and what is true of it."""
+    """An agent, its place, and what is true about it."""
 
     agent: Player
     project: str

@@ -1,4 +1,4 @@
-"""Agents in sessions of this machine's sshd, with the client in a window of this desktop."""
+"""Tests agents in sessions of this machine's sshd, with the client in a window of this desktop."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_tmux_in_it(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: 
 
 @pytest.mark.skipif(not shutil.which("mosh"), reason="mosh is not installed")
 def test_title_or_keys_tell_of_mosh(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: str) -> None:
-    """Its server is no child of anything in a window."""
+    """The tmux server is not a descendant of any window's process."""
     titled = desktop.open_foot(*ssh.mosh(stand_in, "title", "titled"))
     typed = desktop.open_foot(*ssh.mosh(stand_in, "keys", "typed"))
     desktop.open_foot("sleep", "1000")

@@ -1,4 +1,4 @@
-"""The bridge and Sways: that end, that come again, that are none, and one of many windows."""
+"""Tests the bridge with Sways that end, that start again, that are not Sway, and that have many windows."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_sway_that_exits(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -
         (say(frame(4, b"", length=0xFFFFFFFF)), "4294967295 bytes"),
         (say(SUBSCRIBED, frame(4, b"[" * 1_000_000)), "nested deeper"),
         (say(SUBSCRIBED, frame(4, b'{"nodes":' * 1_000_000)), "nested deeper"),
-        (say(SUBSCRIBED, frame(4, b"\xff" * 1000)), "no JSON"),
+        (say(SUBSCRIBED, frame(4, b"\xff" * 1000)), "invalid JSON"),
         (say(frame(2, b'{"success":false}')), "refuses"),
         (say(SUBSCRIBED, NO_WINDOWS, NO_WINDOWS), "nobody asked"),
         (flood(lambda: itertools.repeat(frame(0x80000003, b'{"change":"title"}') * 1000, 5000)), "answer|closed|reset"),
@@ -119,7 +119,7 @@ def test_sway_that_does_not_accept(desktop: Desktop, badges: BadgeWatch) -> None
 
 
 def test_two_hundred_windows(desktop: Desktop, badges: BadgeWatch) -> None:
-    """Of a Sway that is none, but as the bridge sees it; each is owned by its agent itself."""
+    """The windows of a false Sway, as the bridge sees them. Each window belongs to its agent itself."""
     pids = desktop.run(["sh", "-c", f"for i in $(seq {MANY_WINDOWS}); do sleep 1000 >/dev/null 2>&1 & echo $!; done"]).split()
     agents = [Agent.of(int(pid), project=f"project {pid}") for pid in pids]
     windows = {agent.process.pid: 1_000_000 + number for number, agent in enumerate(agents)}

@@ -1,4 +1,6 @@
-"""Windows of one process, opened at once, of every terminal that is installed: none is taken for another."""
+"""Opens several windows of one process at once, in every installed terminal, and tests that none is confused with
+another.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What proves that an agent is in one of several windows of one process: order, and titles."""
+"""Tests what proves that an agent is in one of several windows of a process: the order of events, and titles."""
 
 from __future__ import annotations
 

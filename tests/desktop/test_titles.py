@@ -1,4 +1,4 @@
-"""What the bridge reads out of titles, and what it tells the daemon of them: of windows, and of tmux panes."""
+"""Tests what the bridge learns from titles of windows and tmux panes, and what it reports to the daemon."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def name_of(pid: int) -> str:
 
 
 class Titled:
-    """A window whose title is what it is told to be."""
+    """A window whose title the test sets."""
 
     def __init__(self, desktop: Desktop, name: str, also: str = ":") -> None:
-        """`also`: a command that is run beside it."""
+        """`also`: a command that runs at the same time."""
         path = desktop.home / name
         os.mkfifo(path)
         os.chown(path, desktop.uid, desktop.uid)
@@ -97,12 +97,12 @@ def test_a_flood_of_titles_becomes_a_few_reports(bridge: Bridge, agent: Agent, t
 
 
 def test_a_title_may_be_of_what_is_around_the_agent(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -> None:
-    """An editor, screen, another tab: the window has a terminal that is not the agent's."""
+    """An editor, screen or another tab: the window contains a terminal that is not the agent's."""
     around = Titled(desktop, "around", "script --quiet --command 'sleep 600' /dev/null > /dev/null")
     shell = agent_in(around.window).process.pid
 
     def inner() -> int | None:
-        """What runs in the terminal that script(1) has made."""
+        """The program in the terminal that script(1) has created."""
         script = next((it for it in children(shell) if name_of(it) == "script"), None)
         return next(iter(children(script)), None) if script else None
 

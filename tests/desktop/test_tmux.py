@@ -1,4 +1,4 @@
-"""The bridge and tmux: it finds the windows of panes, and bears a tmux that does not answer."""
+"""Tests the bridge with tmux: it finds the windows of panes, and tolerates a tmux that does not answer."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def tmux_socket(agent: Agent) -> str:
 
 
 def processes_of_group_leaders(bridge: Bridge) -> list[int]:
-    """What the bridge has started: in its session, but not itself."""
+    """The processes in the session of the bridge, except the bridge itself: those that it has started."""
     found = []
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):

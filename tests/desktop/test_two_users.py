@@ -1,5 +1,7 @@
-"""Two users: one attacks the daemon with all that a process of theirs can do, one works. The one who works must notice
-nothing: every wait is told, none is told that was none, and the daemon answers."""
+"""Tests two users: one attacks the daemon with everything that their processes can do, the other one works.
+
+The one who works must notice nothing: every wait is reported, no false one is, and the daemon answers.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +145,7 @@ def attack(program: Path, what: str, terminals: int, again: bool = False) -> Ite
 
 
 def end_attackers(program: Path) -> None:
-    """Those that this test has begun: they have its program open."""
+    """The processes that this test has started: they have its program open."""
 
     def left() -> list[int]:
         found = []
@@ -176,7 +178,7 @@ def scene(desktop: Desktop, stand_in: str, measure: Callable[[str, float], None]
 
 
 def work(scene: Scene) -> None:
-    """Each piece is told, by the daemon and by the badge, and nothing that was none."""
+    """The daemon and the badge report each piece of work, and nothing else."""
     for _ in range(PIECES_OF_WORK):
         scene.work()
         wait_until(scene.is_right, SECONDS, "the right badge")
@@ -210,7 +212,7 @@ def test_starts(scene: Scene, program: Path) -> None:
 
 
 def test_many_agents(scene: Scene, program: Path) -> None:
-    """More than there are places for one user would take too long to begin; a tenth of them."""
+    """Starting as many as one user may have would take too long, so these are a tenth of that."""
     with attack(program, "sleep", 150):
         check(scene, lambda: work(scene))
         status = scene.daemon.status()
@@ -219,7 +221,7 @@ def test_many_agents(scene: Scene, program: Path) -> None:
 
 
 def test_calls(scene: Scene, program: Path) -> None:
-    """Each asks as often as it can; a call that is refused is as good as one with an answer."""
+    """Each one calls as often as it can. A refused call counts as much as an answered one."""
     ask = (
         "import subprocess, sys\n"
         "while True:\n"

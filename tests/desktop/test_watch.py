@@ -1,4 +1,4 @@
-"""`ebpf-ai-monitor watch` as panels use it: eww, waybar and tmux, with the examples of this repository."""
+"""Tests `watch` as eww, waybar and tmux use it, with the examples of this repository."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def window_with_agent(desktop: Desktop, **fields: object) -> tuple[Window, Agent
 
 
 def test_a_line_at_once_and_at_each_change(desktop: Desktop) -> None:
-    """Before there is a daemon, a directory or a badge."""
+    """`watch` works before there is a daemon, a directory or a badge."""
     directory = desktop.runtime_dir / "i3pm-badges"
     assert not directory.exists()
     with watching(desktop, "--json") as watch:
@@ -97,7 +97,7 @@ def test_a_line_at_once_and_at_each_change(desktop: Desktop) -> None:
 def test_the_table_is_for_a_person(desktop: Desktop) -> None:
     window, agent = window_with_agent(desktop, project="web-shop")
     with Bridge(desktop) as bridge, watching(desktop) as watch:
-        assert read_line(watch.stdout) == b"No agent runs.\n"
+        assert read_line(watch.stdout) == b"No agent is running.\n"
         bridge.tell(agent)
         assert [read_line(watch.stdout) for _ in range(2)] == [b"1 working\n", b"\n"]
         assert read_line(watch.stdout).split()[:2] == [b"STATE", b"FOR"]
@@ -107,7 +107,7 @@ def test_the_table_is_for_a_person(desktop: Desktop) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
 def test_it_ends_when_its_reader_goes(desktop: Desktop, kind: str) -> None:
-    """Also while nothing changes: nobody else would end it."""
+    """It ends even while nothing changes, because nobody else would end it."""
     if kind == "pipe":
         ours, theirs = os.pipe()
     elif kind == "socket":  # tmux's way
@@ -139,7 +139,7 @@ def test_what_is_no_badge_is_told_once(desktop: Desktop) -> None:
 
 
 def test_it_says_who_asks_for_permission(desktop: Desktop) -> None:
-    """Which no badge tells, but the daemon; and so does its `status`."""
+    """No badge shows that, but the daemon does, and so does `status`."""
     bus = {"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
 
     def table_of(headline: str) -> list[str]:
@@ -174,7 +174,7 @@ def test_it_says_who_asks_for_permission(desktop: Desktop) -> None:
 
 
 def test_focus_goes_to_the_neediest_and_its_pane(desktop: Desktop, tmux: Tmux) -> None:
-    """And so it does with the waybar example's click."""
+    """The click of the waybar example does the same."""
     bus = {"DBUS_SYSTEM_BUS_ADDRESS": desktop.system_bus_address}
 
     def focused() -> int:
@@ -213,7 +213,7 @@ def test_without_a_runtime_directory_it_says_so(desktop: Desktop) -> None:
 
 
 def test_waybar_shows_it(desktop: Desktop) -> None:
-    """With the example's configuration; what it draws is looked at on the screen."""
+    """Uses the example's configuration, and examines the screen."""
     attention = re.findall(r"background-color: #(\w+)", (EXAMPLES / "waybar" / "style.css").read_text())[0]
     _, agent = window_with_agent(desktop)
     with Bridge(desktop) as bridge:
@@ -242,8 +242,8 @@ def test_waybar_shows_it(desktop: Desktop) -> None:
 
 
 def test_a_click_focuses_the_one_that_waited_longest(desktop: Desktop) -> None:
-    """The command of the example's click."""
-    windows, agents = zip(*(window_with_agent(desktop) for _ in range(3)))
+    """Runs the command of the example's click."""
+    windows, agents = zip(*(window_with_agent(desktop) for _ in range(3)), strict=True)
     with Bridge(desktop) as bridge, watching(desktop, "--json") as watch:
         bridge.tell(*agents)
         for agent in agents[:2]:
@@ -267,12 +267,12 @@ def test_the_widget_for_eww_uses_what_watch_prints(desktop: Desktop) -> None:
     with Bridge(desktop) as bridge, watching(desktop, *listen[-1].split()[2:]) as watch:
         bridge.tell(agent)
         line = wait_for_line(watch, lambda line: line["badges"])
-    assert {name for name in re.findall(r"\bagents\.(\w+)", text)} <= line.keys()
-    assert {name for name in re.findall(r"\bbadge\.(\w+)", text)} <= line["badges"][0].keys()
+    assert set(re.findall(r"\bagents\.(\w+)", text)) <= line.keys()
+    assert set(re.findall(r"\bbadge\.(\w+)", text)) <= line["badges"][0].keys()
 
 
 def yuck(text: str) -> list[Any]:
-    """The forms of a yuck file; expressions and strings are kept whole. Fails where it does not balance."""
+    """The forms of a yuck file, with whole expressions and strings. Fails if parentheses do not match."""
     tokens = re.findall(r"""[()\[\]]|;[^\n]*|"[^"]*"|'[^']*'|\{[^{}]*\}|[^\s()\[\]"'{};]+""", text)
     stack: list[list[Any]] = [[]]
     for token in tokens:
@@ -289,7 +289,7 @@ def yuck(text: str) -> list[Any]:
 
 
 def test_tmux_shows_it_in_its_status_line(desktop: Desktop) -> None:
-    """A second tmux is the terminal of the first, so that its status line can be read."""
+    """A second tmux is the terminal of the first one, so that the test can read its status line."""
     _, agent = window_with_agent(desktop)
     inner = "tmux -L inner -f /dev/null"
     config = EXAMPLES / "tmux" / "agents.conf"

@@ -1,4 +1,4 @@
-"""Which window is an agent in? The daemon and its bridge on a real desktop, with real key presses."""
+"""Tests in which window an agent is found, with the daemon and its bridge on a real desktop, and real key presses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def type_until_tied(desktop: Desktop, daemon: Daemon, window: Window, agent: int
     return type_until(desktop, window, tied, f"a tie of {agent} to {window.con_id}")
 
 
-AMBIGUOUS = "its terminal's process owns several Sway windows; a key in it shows which it is"
+AMBIGUOUS = "its terminal's process owns several Sway windows; a key that it reads will show which window it is in"
 
 
 # One process with several windows
@@ -223,7 +223,7 @@ def test_agent_in_a_pid_namespace(desktop: Desktop, badges: BadgeWatch, daemon: 
 
 
 def test_terminal_of_x11(stand_in: str) -> None:
-    """Under Xwayland, whose window Sway knows the terminal's pid of."""
+    """A terminal under Xwayland; Sway knows the terminal's pid."""
     with Desktop("ebpf-ai-test-x11", xwayland=True) as desktop, Daemon(desktop, OPTIONS) as daemon:
         before = agents(desktop)
         desktop.sway.command(f"exec xterm -e {stand_in}")  # Sway tells it which display

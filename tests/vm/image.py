@@ -1,4 +1,4 @@
-"""The disk image that the virtual machines start from: Debian 12 with systemd, Sway and every kernel asked for."""
+"""The disk image of the virtual machines: Debian 12 with systemd, Sway and the requested kernels."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Image:
 
 
 def make(versions: list[str]) -> Image:
-    """Takes minutes and a network the first time; kept for the next."""
+    """The first use takes minutes and needs a network; the image is kept."""
     recipe = repr((_PACKAGES, _FILES, sorted(versions), Path(__file__).read_bytes()))
     place = _CACHE / f"vm-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     _CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def make(versions: list[str]) -> Image:
 
 
 def _is(version: str, text: str) -> bool:
-    """Whether the name of a kernel's package or file is of that version: 6.1 is 6.1.0-56, not 6.12.9."""
+    """Whether a kernel's package or file has that version: 6.1 means 6.1.0-56, not 6.12.9."""
     return re.search(rf"-{re.escape(version)}(\.\d+)*(\+deb\d+)?(-\d+)?-amd64$", text) is not None
 
 
@@ -140,7 +140,7 @@ def _make_into(place: Path, versions: list[str]) -> None:
 
 
 def _unpack_newest_kernel(root: Path) -> None:
-    """Not installed: its packages ask for tools as new as they are."""
+    """Unpacks the kernel without installing it, because its packages depend on tools that are as new."""
     with tempfile.TemporaryDirectory(dir=root.parent) as directory:
         # It resolves what depends on what.
         _run("debootstrap", "--download-only", "--variant=minbase", "--include=linux-image-amd64", "sid", directory)

@@ -1,4 +1,4 @@
-"""Tells the host about each check as it ends, by the second serial line."""
+"""Reports each check to the host when it ends, over the second serial line."""
 
 from __future__ import annotations
 

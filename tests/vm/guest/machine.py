@@ -1,4 +1,4 @@
-"""The machine with systemd that the checks run on, and its users' desktops."""
+"""The machine with systemd on which the checks run, and the desktops of its users."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def configure(text: str) -> None:
 
 
 def bpf_ids(kind: str) -> set[int]:
-    """The kernel's BPF objects ("prog", "map", "link") but those of systemd, which makes and drops its own."""
+    """The kernel's BPF objects ("prog", "map", "link") except those of systemd, which creates and removes its own."""
     entries = json.loads(run("bpftool", "--json", kind, "show") or "[]")
     return {entry["id"] for entry in entries if not entry.get("name", "").startswith(("sd_", "libbpf_"))}
 
@@ -79,13 +79,13 @@ def processes() -> list[proc.Process]:
 
 
 def bridges() -> dict[int, int]:
-    """The bridges by their user."""
+    """The bridges, by user."""
     found = proc.find(lambda it: it.name == "eam-bridge")
     return {int(status_of(it.pid)["Uid"].split()[0]): it.pid for it in found}
 
 
 class User:
-    """One who has logged in: systemd's user manager, and a headless Sway in it."""
+    """A user who has logged in, with systemd's user manager and a headless Sway."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -112,7 +112,7 @@ class User:
         return self.run("systemctl", "--user", *argv)
 
     def open(self, app_id: str, command: str) -> int:
-        """Runs the command in a foot window; the window's id once it has the focus."""
+        """Runs the command in a foot window, and returns the window's id once it has the focus."""
         self.sway.command(f"exec foot --app-id={app_id} {command}")
 
         def focused() -> dict[str, Any] | None:
@@ -137,7 +137,7 @@ class User:
 
 
 class Agent:
-    """The stand-in in a window, and the window's badge."""
+    """The simulated agent in a window, and the window's badge."""
 
     def __init__(self, user: User, window: int, pid: int) -> None:
         self.user, self.window, self.pid = user, window, pid

@@ -1,4 +1,4 @@
-"""The package and its service through their whole life, in this order."""
+"""Tests the package and its service through their whole life, in this order."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ BITS = {name: 1 << number for name, number in CAPABILITIES.items()}
 
 @pytest.fixture(scope="module")
 def clean_bpf() -> dict[str, set[int]]:
-    """What there was before."""
+    """The BPF objects that existed before."""
     return all_bpf()
 
 
 @pytest.fixture(scope="module")
 def agent(clean_bpf: dict[str, set[int]]) -> Agent:
-    """Ada's, in a window that has not the focus, after a piece of work that she has not seen."""
+    """Ada's agent, in a window without the focus, after a piece of work that she has not seen."""
     ADA.log_in()
     ADA.start_desktop()
     agent = ADA.start_agent()
@@ -51,7 +51,7 @@ def agent(clean_bpf: dict[str, set[int]]) -> Agent:
 
 
 def unseen(agent: Agent) -> dict[str, Any]:
-    """Its badge after work that nobody has looked at."""
+    """Its badge after work that nobody has seen."""
     agent.wait_for_badge(state="stopped")
     agent.work()
     agent.wait_for_badge(state="working")
@@ -60,7 +60,7 @@ def unseen(agent: Agent) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def drop_in(text: str) -> Iterator[None]:
-    """The unit with these lines added."""
+    """Adds these lines to the unit."""
     path = Path(f"/run/systemd/system/{UNIT}.d/test.conf")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -81,7 +81,7 @@ def test_the_package_installs_and_starts(clean_bpf: dict[str, set[int]]) -> None
     run("dpkg", "--install", str(PAYLOAD / "package.deb"))
     assert is_active()
     assert run("systemctl", "is-enabled", UNIT).strip() == "enabled"
-    assert show("StatusText") == "no agent runs"
+    assert show("StatusText") == "no agent is running"
     assert "nss-user-lookup.target" in show("After")  # users of its configuration may be a directory's
     assert all_bpf()["prog"] - clean_bpf["prog"], "READY without a program in the kernel"
 
@@ -210,7 +210,7 @@ def test_what_claude_code_says_in_its_home(agent: Agent) -> None:
 
 
 def inside(*argv: str) -> subprocess.CompletedProcess[str]:
-    """Runs it with all of root's power, but in the mounts and network of the daemon."""
+    """Runs it with all of root's rights, but in the daemon's mount and network namespaces."""
     return subprocess.run(
         ["nsenter", f"--target={main_pid()}", "--mount", "--net", "--", *argv],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
@@ -346,13 +346,16 @@ def in_the_sandbox(command: str) -> dict[str, Any]:
 
 
 def run_of(unit: str) -> str:
-    """What changes with each stop, start and restart."""
+    """The values that change with each stop, start and restart."""
     return systemctl("show", "--property=ActiveState,InvocationID,MainPID,CPUWeight", unit)
 
 
 @pytest.fixture(scope="module")
 def polkit() -> Iterator[None]:
-    """Who judges what a user may. Else the first question starts it, for which a command has no time on so slow a machine."""
+    """Starts polkit, which decides what a user may do.
+
+    Otherwise the first request starts it, which takes too long on so slow a machine.
+    """
     systemctl("start", "polkit")
     yield
     systemctl("stop", "polkit")
@@ -443,7 +446,7 @@ def session_of(agent: Agent) -> dict[str, object]:
 
 
 def assert_same(badge: dict[str, Any], before: dict[str, Any]) -> None:
-    """Its times are worked out from the kernel's anew."""
+    """Its times are computed from the kernel's again."""
     for name, value in before.items():
         assert badge[name] == (pytest.approx(value, abs=1) if isinstance(value, float) else value), name
 
@@ -591,7 +594,7 @@ def test_every_target_of_the_guide_is_armed(kind: str) -> None:
 
 @pytest.mark.kernel
 def test_probes_on_demand_pass_their_tests() -> None:
-    """Kernel functions, too, which are not probed on a machine without kprobes."""
+    """Includes kernel functions, except on a machine without kprobes."""
     done = subprocess.run([PAYLOAD / "diagnose_tests"], capture_output=True, text=True, timeout=900)
     fact("diagnose: " + next((line for line in done.stdout.splitlines() if " ran. (" in line), "nothing said"))
     skipped = {line.split()[-1] for line in done.stdout.splitlines() if line.startswith("[  SKIPPED ] ")}
@@ -600,7 +603,7 @@ def test_probes_on_demand_pass_their_tests() -> None:
 
 
 def run_pytest(file: str) -> tuple[int, str, str]:
-    """Tests of the installed program: exit status, the last line, and everything that they said."""
+    """Runs tests against the installed program, and returns the exit status, the last line, and the whole output."""
     tests = PAYLOAD / "tests"
     done = subprocess.run(
         ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--rootdir={tests}", file],
@@ -613,7 +616,7 @@ def run_pytest(file: str) -> tuple[int, str, str]:
 
 
 def test_the_sandbox_passes_its_tests(polkit: None) -> None:
-    """Where systemd and polkit are there to be asked."""
+    """Checks what needs systemd and polkit."""
     status, last, everything = run_pytest("diagnose/test_sandbox.py")
     assert status == 0 and "skipped" not in last, everything
 
@@ -639,7 +642,7 @@ def test_a_purge_leaves_nothing() -> None:
 
 @pytest.mark.kernel
 def test_a_locked_kernel_is_told_of() -> None:
-    """Last: a kernel cannot be unlocked."""
+    """This comes last, because a kernel cannot be unlocked."""
     run("dpkg", "--install", str(PAYLOAD / "package.deb"))
     systemctl("stop", UNIT)
     Path("/sys/kernel/security/lockdown").write_text("confidentiality")
