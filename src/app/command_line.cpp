@@ -245,13 +245,14 @@ struct Arguments {
 };
 
 // In the form WHAT: WHY.
-std::string in_words(const CLI::ParseError& error) {
+std::string in_words(const CLI::ParseError& error, const CLI::App& app) {
+  // CLI11 2.3 lists them in reverse order.
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
+    return CLI::detail::join(app.remaining(true), " ") + ": no such command, option or argument";
   const std::string said = error.what();
   const size_t colon = std::min(said.size(), said.find(": "));
   const std::string before = said.substr(0, colon);
   const std::string after = said.substr(std::min(said.size(), colon + 2));
-  if (before.starts_with("The following argument"))
-    return after + ": no such command, option or argument";
   if (before == "Could not convert")
     return CLI::detail::find_and_replace(after, " = ", ": '") + "' is not a valid value";
   if (error.get_name() == "ArgumentMismatch") return before + ": needs a value";
@@ -394,7 +395,7 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "ebpf-ai-monitor: %s; see %s --help\n", in_words(error).c_str(),
+    std::fprintf(stderr, "ebpf-ai-monitor: %s; see %s --help\n", in_words(error, app).c_str(),
                  path_of(app).c_str());
     return 2;
   }

@@ -47,6 +47,7 @@ def refused(run: Run, arguments: list[str], says: list[str], status: int = 2, wr
         (["daemon", "stray"], ["stray"]),
         (["status", "stray"], ["stray"]),
         (["watch", "stray"], ["stray"]),
+        (["status", "one", "two"], ["one two: no such command, option or argument"]),
         (["focus", "soon"], ["soon"]),
         (["focus", "next", "stray"], ["stray"]),
         (["watch", "--format", "xml"], ["format", "xml"]),
