@@ -42,7 +42,9 @@ struct Standing {
   bool said_work = false;
   // Its present work began by itself, when something ended that had continued in the background.
   bool after_background = false;
-  Time allowed_tool{};  // when, in the present wait, a process began soon after a key; 0: none did
+  // When its user allowed a tool, in the present wait or in the work that followed: a process began
+  // soon after a key, or after the title had said that it asks. 0: never.
+  Time allowed_tool{};
   Time silent_since{};  // the last output before the present wait
   Time silence_from{};  // silence before this time does not count
   Time busy_until{};    // its silence until then was not its own choice

@@ -32,8 +32,8 @@
 //   9. A terminal's title is the agent's own statement. While it says that the agent works, and
 //      keeps changing, the agent works. If it says that the agent asks or has finished, a short
 //      silence, or one with nothing but a blink, is a wait. A title that has stopped changing means
-//      nothing. If it no longer says that the agent asks just as a process starts, the user has
-//      said yes.
+//      nothing. If it no longer says that the agent asks just when a process starts, the user has
+//      said yes, and the agent works until it draws, however long that takes.
 //  10. An agent's session file is the agent's own statement, too. If it says that the agent works,
 //      only a much longer silence is a wait.
 //  11. A model's answer arrives through a socket. An agent without an animation may draw nothing of
@@ -85,6 +85,8 @@ class Verdict {
   void wrote(Time time, int64_t bytes);
   void burst(Time time);
   void title_changed(Time time);
+  bool said_yes(Time time) const;
+  void work_is_allowed(Time time);
   void session_file_changed(Time time);
   void says_work(Time time, const char* why);
   void answer(Time time);
@@ -100,6 +102,7 @@ class Verdict {
   void begin_after_message(Time time);
   void begin_with_tool(Time time);
 
+  bool allowed_tool_is_silent() const;
   Time answer_flows_until() const;
   Time first_frames() const;
   bool unanswered() const;
@@ -218,6 +221,8 @@ Time Verdict::patience() const {
   if (now_.session_file.says() == TitleSays::working)
     return times(threshold, runs_tool() ? rule::tool_patience : rule::step_patience);
   if (now_.animation.kind() == Animation::absent) return times(threshold, still_patience());
+  // An animation would have shown by now that the work goes on.
+  if (allowed_tool_is_silent()) return times(threshold, rule::tool_patience);
   // If it draws more slowly, the wait for its next frame must be longer.
   Time longest = now_.animation.longest_gap();
   if (now_.requests.draws_slowly())
@@ -231,6 +236,13 @@ Time Verdict::patience() const {
   if (const auto period = now_.animation.period(); rules_.adaptive && period && !held_up)
     patience = std::max(rule::least_silence, times(*period, rule::silent_periods));
   return std::clamp(slow, std::min(patience, threshold), times(threshold, rule::still_patience));
+}
+
+// It works because its user has allowed something, and has drawn nothing since.
+bool Verdict::allowed_tool_is_silent() const {
+  return state() == State::working && now_.standing.allowed_tool > Time{} &&
+         now_.animation.kind() != Animation::shown &&
+         !now_.drawing.unexplained_since(now_.standing.allowed_tool);
 }
 
 // For an agent without an animation, in thresholds.
@@ -482,16 +494,25 @@ void Verdict::stop_or_resume(Time time) {
 }
 
 void Verdict::title_changed(Time time) {
-  if (state() == State::waiting && now_.titles.answered() == time &&
-      now_.input.any_within(time, rule::late_answer) &&
-      within(time, now_.processes.any_began(), rule::late_answer)) {
-    change(State::working, time,
-           "its title no longer says that it asks, and a process has started");
-    now_.standing.work_is_shown = true;
-    now_.standing.words_due_since = time;
-    return;
-  }
+  if (said_yes(time)) return work_is_allowed(time);
   if (now_.titles.says_work_until()) says_work(time, "its title says that it works");
+}
+
+// Its title no longer says that it asks, its user did something just before, and a process has
+// started: in either order, because the title is reported later than it changes. If the user says
+// no, Codex starts none.
+bool Verdict::said_yes(Time time) const {
+  return state() == State::waiting && !now_.asks() && !now_.idle.begins_processes() &&
+         within(time, now_.titles.answered(), rule::late_answer) &&
+         now_.input.any_within(time, rule::late_answer) &&
+         within(time, now_.processes.any_began(), rule::late_answer);
+}
+
+void Verdict::work_is_allowed(Time time) {
+  change(State::working, time, "its title no longer says that it asks, and a process has started");
+  now_.standing.work_is_shown = true;
+  now_.standing.words_due_since = time;
+  now_.standing.allowed_tool = time;
 }
 
 void Verdict::session_file_changed(Time time) {
@@ -524,6 +545,8 @@ void Verdict::output(const Event& event) {
       now_.requests.forget();
     return hidden_work(time);
   }
+  if (allowed_tool_is_silent() && time - now_.standing.allowed_tool >= rule::late_answer)
+    now_.animation.worked_in_silence();
   now_.drawing.unexplained(time);
   // While the session works, an echo shows neither that it still works nor that it has finished: it
   // only delays the verdict. A prompt (blocked in a read of a whole line) is not work, whatever is
@@ -693,6 +716,7 @@ void Verdict::message_after_input(Time time, bool large) {
 // ---- its processes ----
 
 void Verdict::began(const Event& child) {
+  if (said_yes(child.time)) work_is_allowed(child.time);
   if (!now_.processes.is_tool(child)) return;
   if (!now_.idle.begins_processes() && (state() == State::working || now_.requests.pending()))
     now_.standing.work_is_shown = true;

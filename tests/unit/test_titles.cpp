@@ -193,7 +193,24 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    9.01  draws
    9.02  begins by 8
    9.05  title-of-nothing               -> working
-  10.05                                 -> waiting, completed)"},
+  13.90  ends by 8
+  14.00  draws
+  16.50                                 -> waiting, completed)"},
+                        {"its_user_has_said_yes_and_its_title_is_faster", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  draws every 0.10 until 5.00
+   3.30                                 -> working
+   4.92  title-asks
+   5.07                                 -> waiting, completed
+   9.00  reads 11
+   9.01  draws
+   9.05  title-of-nothing
+   9.30  begins by 8                    -> working
+  13.90  ends by 8
+  14.00  draws
+  16.50                                 -> waiting, completed)"},
                         {"its_user_has_said_no", R"(
    0.00  draws
    1.00                                 -> waiting
