@@ -23,7 +23,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 // Watch only the users in `users`. A reload changes this; all else is set before the load.
 volatile __u32 filter_users = 0;
 // For a trace: every write is an event of its own, and there are no budgets.
-const volatile __u32 tell_everything = 0;
+const volatile __u32 report_everything = 0;
 // Report the sockets' transfers from the system calls, because the kernel has no tracepoint for
 // them.
 const volatile __u32 sockets_by_call = 0;
@@ -140,7 +140,7 @@ struct agent_share {
   __u64 began_ns;
   __u32 events;  // events that a budget limits
   __u32 starts;
-  __u32 told;  // events of all kinds
+  __u32 total;  // events of all kinds
 };
 
 struct {
@@ -207,7 +207,7 @@ static struct agent_share* share_of(__u32 owner) {
   }
   if (share && now - share->began_ns > BUDGET_NS) {
     share->began_ns = now;
-    share->events = share->starts = share->told = 0;
+    share->events = share->starts = share->total = 0;
   }
   return share;
 }
@@ -220,9 +220,9 @@ static bool has_room(__u16 type, __u32 owner) {
   __u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
   struct agent_share* share = share_of(owner);
 
-  if (share) share->told++;
-  if (used < size / 2 || tell_everything) return true;
-  if (share && share->told > size / RING_SHARE / sizeof(struct agent_event)) return false;
+  if (share) share->total++;
+  if (used < size / 2 || report_everything) return true;
+  if (share && share->total > size / RING_SHARE / sizeof(struct agent_event)) return false;
   return type == AGENT_OUTPUT || type == AGENT_EXIT || used < size - size / 4;
 }
 
@@ -247,7 +247,7 @@ static __always_inline struct agent_event* reserve(__u16 type, struct agent_sess
   event->tid = (__u32)bpf_get_current_pid_tgid();
   event->uid = (__u32)bpf_get_current_uid_gid();
   event->type = type;
-  member->told = 1;
+  member->reported = 1;
   return event;
 }
 
@@ -274,7 +274,7 @@ static bool within_budget(struct agent_session* session, const struct agent_memb
   __u64 now = bpf_ktime_get_ns(), halves = member->draws ? 2 : 1;
   struct agent_share* share;
 
-  if (tell_everything) return true;
+  if (report_everything) return true;
   if (now - session->budget_began_ns > BUDGET_NS) {
     session->budget_began_ns = now;
     session->budget_used = 0;
@@ -395,12 +395,13 @@ static int socket_moved(__u16 family, int result, bool sent) {
 
   if (!session || result <= 0) return 0;
   // A server that its tools have started may communicate all the time.
-  if (!tell_everything &&
+  if (!report_everything &&
       (!member->draws || (!sent && !bpf_map_lookup_elem(&reporting, &member->session))))
     return 0;
   if (family && family != AF_UNIX && family != AF_INET && family != AF_INET6) return 0;
   now = bpf_ktime_get_ns();
-  if (!tell_everything && !socket_window_add(sent ? &member->sent : &member->received, now, result))
+  if (!report_everything &&
+      !socket_window_add(sent ? &member->sent : &member->received, now, result))
     return 0;
   if (!within_budget(session, member)) return 0;
   event = reserve(sent ? AGENT_SOCK_SEND : AGENT_SOCK_RECV, session, member, pid);
@@ -490,7 +491,7 @@ static __u32 sum_iovecs(const struct iovec* iovecs, __u32 count) {
 // Whether this write must be reported.
 static __always_inline bool count_write(struct agent_session* session, __u64 now, __u32 bytes,
                                         struct output_report* report) {
-  if (!tell_everything) return output_window_add(&session->output, now, bytes, report);
+  if (!report_everything) return output_window_add(&session->output, now, bytes, report);
   report->previous_ns = __sync_lock_test_and_set(&session->output.last_write_ns, now);
   report->writes = 1;
   report->bytes = bytes;
@@ -636,7 +637,7 @@ static struct agent_session* begin_session(__u32 pid, __u64 terminal, __u32 owne
 static bool may_start(struct agent_session* session) {
   struct agent_share* share = share_of(session->owner);
 
-  if (tell_everything || !share || share->starts++ < BUDGET_STARTS) return true;
+  if (report_everything || !share || share->starts++ < BUDGET_STARTS) return true;
   count_loss(session, AGENT_LOST_BUDGET);
   return false;
 }
@@ -647,7 +648,7 @@ static bool may_start(struct agent_session* session) {
 static __always_inline struct agent_session* rejoin(struct task_struct* task, __u32 pid,
                                                     struct agent_member** member) {
   struct agent_session* session = bpf_map_lookup_elem(&sessions, &pid);
-  struct agent_member fresh = {.told = 1};
+  struct agent_member fresh = {.reported = 1};
 
   if (session && session->start_ns == task->start_boottime) {
     fresh.session = pid;
@@ -710,14 +711,14 @@ int BPF_PROG(process_fork, struct task_struct* parent, struct task_struct* child
   event = reserve(AGENT_FORK, session, member, pid);
   if (!event) return 0;
   event->fork.child = child_pid;
-  if (made) made->told = 1;
+  if (made) made->reported = 1;
   submit(event);
   return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
-  __u32 pid = task->tgid, tid = task->pid, told;
+  __u32 pid = task->tgid, tid = task->pid, reported;
   struct agent_member* member;
   struct agent_session *session, gone = {};
   struct agent_event* event;
@@ -730,7 +731,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   if (task->signal->live.counter != 0) return 0;
   // Two last threads may both see zero; the first one reports the exit.
   if (__sync_lock_test_and_set(&member->ended, 1)) return 0;
-  told = member->told;
+  reported = member->reported;
   if (pid == member->session) {
     gone.owner = session->owner;
     session = &gone;
@@ -738,7 +739,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
     bpf_map_delete_elem(&reporting, &pid);
   }
   // If nothing was reported of a process, its end need not be.
-  if (!told) return 0;
+  if (!reported) return 0;
   event = reserve(AGENT_EXIT, session, member, pid);
   if (!event) return 0;
   status = task->signal->group_exit_code;

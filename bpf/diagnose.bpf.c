@@ -922,7 +922,7 @@ __noinline int begin_event(__u32 number) {
   __u64 pid_tgid = bpf_get_current_pid_tgid(), sequence, every, now;
   struct diagnose_count* counted;
   struct outcome* outcome;
-  __u32 told = 0;
+  __u32 reasons = 0;
   bool first;
 
   if (!probe || !stat || !scratch) return 0;
@@ -947,21 +947,21 @@ __noinline int begin_event(__u32 number) {
     if (outcome->latency_ns > counted->latency_max_ns)
       counted->latency_max_ns = outcome->latency_ns;
   }
-  if (!(sequence & (every - 1))) told = DIAGNOSE_SAMPLED;
-  if (!told && !first) return 0;
+  if (!(sequence & (every - 1))) reasons = DIAGNOSE_SAMPLED;
+  if (!reasons && !first) return 0;
   now = bpf_ktime_get_ns();
   if (now - stat->window_ns > WINDOW_NS) {
     stat->window_ns = now;
     stat->window_used = stat->window_firsts = stat->window_errors = 0;
   }
-  if (told && ++stat->window_used > WINDOW_EVENTS && every < EVERY_MAX) {
+  if (reasons && ++stat->window_used > WINDOW_EVENTS && every < EVERY_MAX) {
     // If two CPUs do this at the same time, they write the same.
     *(volatile __u64*)&probe->every = every * 2;
     stat->window_used = 0;
   }
   if (first && (outcome->error ? ++stat->window_errors : ++stat->window_firsts) <= WINDOW_FIRSTS)
-    told |= DIAGNOSE_FIRST;
-  if (!told) return 0;
+    reasons |= DIAGNOSE_FIRST;
+  if (!reasons) return 0;
   scratch->event.time_ns = now;
   scratch->event.sequence = sequence;
   scratch->event.pid = pid_tgid >> 32;
@@ -969,7 +969,7 @@ __noinline int begin_event(__u32 number) {
   scratch->event.uid = (__u32)bpf_get_current_uid_gid();
   scratch->event.probe = number;
   scratch->event.syscall = outcome->call;
-  scratch->event.told = told;
+  scratch->event.reasons = reasons;
   bpf_get_current_comm(scratch->event.comm, sizeof(scratch->event.comm));
   process_name(scratch->event.process);
   // It may have executed another program meanwhile.

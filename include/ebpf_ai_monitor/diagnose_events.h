@@ -249,7 +249,7 @@ struct diagnose_end {
 };
 
 // Why a hit became an event.
-enum diagnose_told {
+enum diagnose_reason {
   DIAGNOSE_SAMPLED = 1,  // its number is a multiple of `every`
   DIAGNOSE_FIRST = 2,    // the first of its process, system call and error, or of its latency
 };
@@ -265,7 +265,7 @@ struct diagnose_event {
   __u32 truncated;                  // there was not room for everything that should be captured
   char comm[DIAGNOSE_COMM_LEN];     // of the thread
   char process[DIAGNOSE_COMM_LEN];  // of its process, that is, of its first thread
-  __u32 told;                       // enum diagnose_told
+  __u32 reasons;                    // enum diagnose_reason
 };
 
 #ifdef __cplusplus

@@ -124,8 +124,8 @@ struct agent_name {  // key of `names`, NUL-padded
 struct agent_member {  // value of `members`, by process
   __u64 session_start_ns;
   __u32 session;
-  __u32 draws;  // 1: has written to the session's terminal
-  __u32 told;   // 1: there was an event of it, so its end must be one
+  __u32 draws;     // 1: has written to the session's terminal
+  __u32 reported;  // 1: there was an event of it, so its end must be one
   __u32 ended;
   struct socket_window sent;
   struct socket_window received;

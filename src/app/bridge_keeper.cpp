@@ -54,7 +54,8 @@ void BridgeKeeper::start(uid_t uid) {
   }
   bridge.said_why_none = false;
   bridge.process = std::move(*process);
-  for (const wire::Told& told : callbacks_.all_there_is(uid)) bridge.process->tell(told);
+  for (const wire::DaemonMessage& message : callbacks_.all_there_is(uid))
+    bridge.process->tell(message);
   if (synced_) bridge.process->tell(wire::Synced{.news_since = bridge.ended});
 }
 
@@ -100,18 +101,18 @@ void BridgeKeeper::watch_logins() {
   });
 }
 
-void BridgeKeeper::tell(uid_t uid, const wire::Told& told) {
+void BridgeKeeper::tell(uid_t uid, const wire::DaemonMessage& message) {
   const auto bridge = bridges_.find(uid);
-  if (bridge != bridges_.end() && bridge->second.process) bridge->second.process->tell(told);
+  if (bridge != bridges_.end() && bridge->second.process) bridge->second.process->tell(message);
 }
 
-void BridgeKeeper::tell_all(const wire::Told& told) {
+void BridgeKeeper::tell_all(const wire::DaemonMessage& message) {
   for (auto& [uid, bridge] : bridges_) {
-    if (bridge.process) bridge.process->tell(told);
+    if (bridge.process) bridge.process->tell(message);
   }
 }
 
-void BridgeKeeper::offer(uid_t uid, const std::function<wire::Told()>& make) {
+void BridgeKeeper::offer(uid_t uid, const std::function<wire::DaemonMessage()>& make) {
   const auto found = bridges_.find(uid);
   if (found == bridges_.end() || !found->second.process) return;
   Kept& bridge = found->second;

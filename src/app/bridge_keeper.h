@@ -22,10 +22,10 @@ class BridgeKeeper {
   struct Callbacks {
     std::function<bool(uid_t)> has_agents;
     // What to send to a bridge that starts; then a message follows that says that this is all.
-    std::function<std::vector<wire::Told>(uid_t)> all_there_is;
+    std::function<std::vector<wire::DaemonMessage>(uid_t)> all_there_is;
     // Every report except those about inputs.
     std::function<void(uid_t, const wire::Report&)> on_report;
-    // A bridge has ended. Another one follows, unless the bridge was told to end.
+    // A bridge has ended. Another one follows, unless this program has asked it to end.
     std::function<void(uid_t)> on_end;
   };
 
@@ -41,10 +41,10 @@ class BridgeKeeper {
   // be clicked, and what is known about a terminal holds for the next agent in it.
   void close_idle();
 
-  void tell(uid_t uid, const wire::Told& told);
-  void tell_all(const wire::Told& told);
+  void tell(uid_t uid, const wire::DaemonMessage& message);
+  void tell_all(const wire::DaemonMessage& message);
   // For messages that are useful now or never. If there would be too many, `make` is not called.
-  void offer(uid_t uid, const std::function<wire::Told()>& make);
+  void offer(uid_t uid, const std::function<wire::DaemonMessage()>& make);
   // Whether it wants to know about reads from terminals.
   bool wants_inputs(uid_t uid) const;
 

@@ -249,7 +249,7 @@ std::string in_words(const CLI::ParseError& error, const CLI::App& app) {
   // CLI11 2.3 lists them in reverse order.
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
     return CLI::detail::join(app.remaining(true), " ") + ": no such command, option or argument";
-  const std::string said = error.what();
+  std::string said = error.what();
   const size_t colon = std::min(said.size(), said.find(": "));
   const std::string before = said.substr(0, colon);
   const std::string after = said.substr(std::min(said.size(), colon + 2));

@@ -26,7 +26,7 @@ namespace {
 // Like the name of an agent, it is watched in every terminal. A look at such a process then shows
 // that it is not an agent.
 constexpr const char* tmux_name = "tmux";
-constexpr auto change_told_within = std::chrono::milliseconds(20);
+constexpr auto change_shown_within = std::chrono::milliseconds(20);
 // Lines in the log about the agents of one user, in the long run and at once. The level `debug`
 // shows all of them.
 constexpr double lines_a_second = 1.0 / 60;
@@ -58,7 +58,7 @@ std::string in_words(const std::map<pid_t, const AgentSession*>& agents) {
   return fmt::format("{} agent{}: {}", agents.size(), agents.size() == 1 ? "" : "s", words);
 }
 
-wire::Told message_of(const AgentSession& session) {
+wire::DaemonMessage message_of(const AgentSession& session) {
   const FoundAgent& agent = session.agent;
   if (session.watch.state() == State::exited)
     return wire::Gone{.id = agent.id,
@@ -93,7 +93,7 @@ class Daemon {
   void on_report(uid_t uid, const wire::Report& report);
   void tell_writers(uid_t uid, int64_t window, int64_t time);
   void on_bridge_end(uid_t uid);
-  std::vector<wire::Told> all_there_is(uid_t uid) const;
+  std::vector<wire::DaemonMessage> all_there_is(uid_t uid) const;
   spdlog::level::level_enum log_level(uid_t user);
 
   SessionProperties properties(const AgentSession& session) const;
@@ -114,7 +114,7 @@ class Daemon {
       last_reads_;  // of the terminals of agents, in nanoseconds of CLOCK_MONOTONIC
   BridgeKeeper bridges_;
   std::map<uid_t, Allowance> lines_;  // for lines of the log about a user's agents
-  bool change_told_ = true;
+  bool change_shown_ = true;
   EventSourcePtr after_change_;
   SessionTracker tracker_;
   ControlInterface control_;
@@ -131,7 +131,7 @@ Daemon::Daemon(EventLoop& loop, AgentMonitor monitor, const DaemonOptions& optio
                                           const wire::Report& report) { on_report(uid, report); },
                       .on_end = [this](uid_t uid) { on_bridge_end(uid); }}),
       after_change_(loop.add_timer([this] {
-        change_told_ = true;
+        change_shown_ = true;
         bridges_.close_idle();
         lifecycle_.tell_status(in_words(tracker_.agents()));
       })),
@@ -192,7 +192,8 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
   control_.session_changed(agent.user, properties(session));
   // While the tracker reports the end of a session, it still has that session; and there may be a
   // thousand.
-  if (std::exchange(change_told_, false)) after_change_->arm(monotonic_now() + change_told_within);
+  if (std::exchange(change_shown_, false))
+    after_change_->arm(monotonic_now() + change_shown_within);
 }
 
 spdlog::level::level_enum Daemon::log_level(uid_t user) {
@@ -286,8 +287,8 @@ void Daemon::on_bridge_end(uid_t uid) {
   if (lifecycle_.stopping()) stop_if_done();
 }
 
-std::vector<wire::Told> Daemon::all_there_is(uid_t uid) const {
-  std::vector<wire::Told> all{notification_rules_};
+std::vector<wire::DaemonMessage> Daemon::all_there_is(uid_t uid) const {
+  std::vector<wire::DaemonMessage> all{notification_rules_};
   std::ranges::copy(ties_.of(uid), std::back_inserter(all));
   for (const auto& [pid, session] : tracker_.agents()) {
     if (session->agent.user == uid) all.push_back(message_of(*session));

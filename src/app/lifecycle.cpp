@@ -35,9 +35,9 @@ Lifecycle::Lifecycle(EventLoop& loop, Callbacks callbacks)
 void Lifecycle::tell_ready() { sd_notify(0, "READY=1"); }
 
 void Lifecycle::tell_status(std::string words) {
-  if (words == told_status_) return;
+  if (words == status_) return;
   sd_notify(0, ("STATUS=" + words).c_str());
-  told_status_ = std::move(words);
+  status_ = std::move(words);
 }
 
 // org.freedesktop.systemd1(5): until the old process has ended, a restart is a job of that type.

@@ -41,7 +41,7 @@ class Lifecycle {
   EventLoop& loop_;
   const Callbacks callbacks_;
   bool stopping_ = false;
-  std::string told_status_;
+  std::string status_;
   EventSourcePtr stop_deadline_;
   std::vector<EventSourcePtr> signals_;
 };

@@ -13,7 +13,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr size_t max_told = 1000;
+constexpr size_t max_reported = 1000;
 constexpr uint32_t gone = IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr uint32_t runtime_events =
     IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | gone;
@@ -110,7 +110,7 @@ void BadgeReader::read_file(const std::string& name) {
 }
 
 void BadgeReader::pass_over(const std::string& what) {
-  if (told_.size() < max_told && told_.insert(what).second) passed_over_(what);
+  if (reported_.size() < max_reported && reported_.insert(what).second) passed_over_(what);
 }
 
 }  // namespace ebpf_ai_monitor

@@ -42,7 +42,7 @@ class BadgeReader {
   std::string runtime_directory_;
   std::string path_;
   PassedOver passed_over_;
-  std::set<std::string> told_;
+  std::set<std::string> reported_;
   UniqueFd inotify_;
   int runtime_watch_ = -1;
   bool left_behind_ = false;

@@ -69,17 +69,17 @@ class Bridge {
   ~Bridge();
 
  private:
-  void on_told(const NotificationRules& rules);
-  void on_told(const wire::Agent& agent);
-  void on_told(const wire::Gone& gone);
-  void on_told(const wire::Synced& synced);
-  void on_told(const wire::Input& input);
-  void on_told(const wire::TitleAsked& asked);
-  void on_told(const wire::Tie& tie) { finder_.inherit(tie); }
-  void on_told(const wire::Writers& writers) { finder_.on_writers(writers); }
-  void on_told(const wire::TmuxRan&);
-  void on_told(const wire::GoTo& go);
-  void on_told(const wire::Successor&) { has_successor_ = true; }
+  void on_message(const NotificationRules& rules);
+  void on_message(const wire::Agent& agent);
+  void on_message(const wire::Gone& gone);
+  void on_message(const wire::Synced& synced);
+  void on_message(const wire::Input& input);
+  void on_message(const wire::TitleAsked& asked);
+  void on_message(const wire::Tie& tie) { finder_.inherit(tie); }
+  void on_message(const wire::Writers& writers) { finder_.on_writers(writers); }
+  void on_message(const wire::TmuxRan&);
+  void on_message(const wire::GoTo& go);
+  void on_message(const wire::Successor&) { has_successor_ = true; }
   void on_focus_changed();
   void on_title_changed(int64_t window, std::string_view title);
   void on_view_changed();
@@ -157,9 +157,9 @@ class Bridge {
 Bridge::Bridge(EventLoop& loop, UniqueFd daemon, uid_t user, const std::string& runtime_directory)
     : loop_(loop),
       link_(loop, std::move(daemon),
-            {.told =
-                 [this](const wire::Told& told) {
-                   std::visit([this](const auto& what) { on_told(what); }, told);
+            {.message =
+                 [this](const wire::DaemonMessage& message) {
+                   std::visit([this](const auto& what) { on_message(what); }, message);
                    refresh_later();
                  },
              .closed = [this](bool broken) { stop(broken ? 1 : 0); },
@@ -224,12 +224,12 @@ void Bridge::stop_if_done() {
   if (!notification_client_.notifying() && !sway_.has_commands()) loop_.exit(*exit_code_);
 }
 
-void Bridge::on_told(const NotificationRules& rules) {
+void Bridge::on_message(const NotificationRules& rules) {
   rules_ = rules;
   notifications_.set_rules(rules);
 }
 
-void Bridge::on_told(const wire::Agent& agent) {
+void Bridge::on_message(const wire::Agent& agent) {
   const auto [entry, is_new] = agents_.try_emplace(agent.id, agent);
   const wire::Agent before = std::exchange(entry->second, agent);
   // Reads the directory and those above it, so do it only once.
@@ -246,7 +246,7 @@ void Bridge::on_told(const wire::Agent& agent) {
   tasks_.take(Task::tell_seen, agent.id);
 }
 
-void Bridge::on_told(const wire::Gone& gone) {
+void Bridge::on_message(const wire::Gone& gone) {
   const auto agent = agents_.find(gone.id);
   if (agent == agents_.end()) return;
   const Ending ending{.exit_code = gone.exit_code, .exit_signal = gone.exit_signal};
@@ -263,7 +263,7 @@ void Bridge::on_told(const wire::Gone& gone) {
 
 // The daemon has sent everything, perhaps once more because something was lost. Then the end of an
 // agent may be among what was lost.
-void Bridge::on_told(const wire::Synced& synced) {
+void Bridge::on_message(const wire::Synced& synced) {
   if (!synced_) notifications_.set_news_since(synced.news_since);
   synced_ = true;
   std::vector<ProcessId> ended;
@@ -274,7 +274,7 @@ void Bridge::on_told(const wire::Synced& synced) {
   for (const ProcessId& id : ended) forget(id);
 }
 
-void Bridge::on_told(const wire::Input& input) {
+void Bridge::on_message(const wire::Input& input) {
   const auto agent = agents_.find(input.id);
   if (agent == agents_.end()) return;
   finder_.on_input(input);
@@ -283,11 +283,11 @@ void Bridge::on_told(const wire::Input& input) {
   if (tabs_.shows(input.id) != showed) refresh_later();
 }
 
-void Bridge::on_told(const wire::TitleAsked& asked) { finder_.on_title_asked(asked.id); }
+void Bridge::on_message(const wire::TitleAsked& asked) { finder_.on_title_asked(asked.id); }
 
-void Bridge::on_told(const wire::TmuxRan&) { finder_.on_tmux_ran(); }
+void Bridge::on_message(const wire::TmuxRan&) { finder_.on_tmux_ran(); }
 
-void Bridge::on_told(const wire::GoTo& go) {
+void Bridge::on_message(const wire::GoTo& go) {
   if (go.id.pid != 0) {
     if (const auto agent = agents_.find(go.id); agent != agents_.end()) bring(agent->second);
     return;
@@ -513,11 +513,12 @@ void Bridge::tell_crashes(Nanoseconds now) {
 void Bridge::update_notifications(const std::vector<WindowAgent>& agents) {
   const Nanoseconds now = monotonic_now();
   tell_crashes(now);
-  std::vector<NotificationAgent> told;
-  told.reserve(agents.size());
+  std::vector<NotificationAgent> for_notifications;
+  for_notifications.reserve(agents.size());
   for (const WindowAgent& it : agents)
-    told.push_back(notification_agent(agents_.at(it.agent.id), it.shows_in_any_of(looked_at_)));
-  notifications_.update(std::move(told), looked_at_, now);
+    for_notifications.push_back(
+        notification_agent(agents_.at(it.agent.id), it.shows_in_any_of(looked_at_)));
+  notifications_.update(std::move(for_notifications), looked_at_, now);
   const auto wanted = notifications_.wanted();
   notification_client_.update(rules_.notifications ? wanted : decltype(wanted){});
   notify_command_.update(rules_.command, wanted);

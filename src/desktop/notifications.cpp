@@ -134,18 +134,18 @@ void Notifications::judge(const NotificationAgent& agent, nanoseconds now) {
             .worked = agent.worked + (wait.asks() ? wait.worked : 0),
             .follows_question = wait.asks()};
   const WaitsFor before = std::exchange(wait.claimed, agent.waits_for);
-  if (is_old) wait.told = wait.question_told = true;
-  if (wait.claimed == WaitsFor::prompt) wait.question_told = false;
+  if (is_old) wait.notified = wait.question_notified = true;
+  if (wait.claimed == WaitsFor::prompt) wait.question_notified = false;
   // It only says now what it has been waiting for since the notification.
-  if (wait.asks() && wait.told && before == WaitsFor::unknown) wait.question_told = true;
+  if (wait.asks() && wait.notified && before == WaitsFor::unknown) wait.question_notified = true;
   // If it is visible, it will be seen in a moment; if its user leaves before that, it was not seen.
   if (agent.unseen == 0 || agent.in_view) return;
   const bool is_long = wait.worked >= static_cast<double>(rules_.notify_after);
-  if (wait.asks() ? wait.question_told
-                  : wait.told || !(wait.follows_question || agent.after_background || is_long))
+  if (wait.asks() ? wait.question_notified
+                  : wait.notified || !(wait.follows_question || agent.after_background || is_long))
     return;
-  wait.told = true;
-  wait.question_told |= wait.asks();
+  wait.notified = true;
+  wait.question_notified |= wait.asks();
   show(agent, wait.worked, std::nullopt, now);
 }
 
@@ -158,8 +158,11 @@ void Notifications::show(const NotificationAgent& agent, double worked, std::opt
                          nanoseconds now) {
   const auto [key, is_new] = keys_.try_emplace(agent.id, last_key_ + 1);
   if (is_new) ++last_key_;
-  shown_[key->second] = {
-      .agent = agent, .crash = crash, .told = now, .worked = worked, .number = ++last_number_};
+  shown_[key->second] = {.agent = agent,
+                         .crash = crash,
+                         .notified_at = now,
+                         .worked = worked,
+                         .number = ++last_number_};
   if (shown_.size() > max_shown) shown_.erase(shown_.begin());
 }
 
@@ -192,8 +195,9 @@ std::vector<const Notifications::Shown*> Notifications::by_need() const {
   for (const auto& [key, shown] : shown_) {
     if (!shown.dismissed) sorted.push_back(&shown);
   }
-  std::ranges::stable_sort(
-      sorted, {}, [](const Shown* shown) { return std::pair(occasion_of(*shown), shown->told); });
+  std::ranges::stable_sort(sorted, {}, [](const Shown* shown) {
+    return std::pair(occasion_of(*shown), shown->notified_at);
+  });
   return sorted;
 }
 
@@ -276,7 +280,7 @@ std::optional<nanoseconds> Notifications::reminder_due(const Shown& shown) const
   if (rules_.remind_after == 0 || shown.crash || shown.dismissed ||
       shown.reminders == max_reminders)
     return std::nullopt;
-  return shown.told +
+  return shown.notified_at +
          std::chrono::seconds(rules_.remind_after * ((int64_t{2} << shown.reminders) - 1));
 }
 

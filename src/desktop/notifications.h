@@ -106,7 +106,7 @@ class Notifications {
   struct Shown {
     NotificationAgent agent = {};
     std::optional<Ending> crash = {};
-    std::chrono::nanoseconds told{};
+    std::chrono::nanoseconds notified_at{};
     double worked = 0;  // seconds, since its user last asked for something
     uint64_t number = 0;
     int reminders = 0;
@@ -117,10 +117,10 @@ class Notifications {
   struct Wait {
     double since = 0;  // Unix seconds
     WaitsFor claimed = WaitsFor::unknown;
-    double worked = 0;              // seconds, since its user last asked for something
-    bool follows_question = false;  // the work before it followed a question
-    bool told = false;              // notified that it waits
-    bool question_told = false;     // notified that it asks
+    double worked = 0;               // seconds, since its user last asked for something
+    bool follows_question = false;   // the work before it followed a question
+    bool notified = false;           // notified that it waits
+    bool question_notified = false;  // notified that it asks
     bool asks() const { return !what_asks(claimed).empty(); }
   };
 

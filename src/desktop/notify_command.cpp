@@ -48,12 +48,12 @@ void NotifyCommand::update(const std::string& program,
                            const std::map<Notifications::Key, Notification>& wanted) {
   program_ = program;
   const auto is_over = [&](const auto& entry) { return !wanted.contains(entry.first); };
-  std::erase_if(told_, is_over);
+  std::erase_if(handled_, is_over);
   std::erase_if(waiting_, is_over);
   for (const auto& [key, notification] : wanted) {
-    const auto [told, is_new] = told_.try_emplace(key, notification.number);
-    if (!is_new && told->second == notification.number) continue;
-    told->second = notification.number;
+    const auto [handled, is_new] = handled_.try_emplace(key, notification.number);
+    if (!is_new && handled->second == notification.number) continue;
+    handled->second = notification.number;
     waiting_[key] = notification;
   }
   // Notifications that come while there is no program are not reported later.

@@ -31,7 +31,7 @@ class NotifyCommand {
 
   EventLoop& loop_;
   std::string program_;
-  std::map<Notifications::Key, uint64_t> told_;  // the number of each notification
+  std::map<Notifications::Key, uint64_t> handled_;  // the number of each notification
   std::map<Notifications::Key, Notification> waiting_;
   pid_t child_ = 0;  // it leads a process group; 0: none runs
   EventSourcePtr child_source_;

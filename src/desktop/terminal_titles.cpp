@@ -64,7 +64,7 @@ void TerminalTitles::changed(const ProcessId& id, std::string_view title, const 
   Agent& agent = agents_[id];
   agent.says = title_says(title, rules, agent.says);
   agent.time = now;
-  agent.is_news = agent.says != agent.told || agent.says == TitleSays::working;
+  agent.is_news = agent.says != agent.reported || agent.says == TitleSays::working;
 }
 
 void TerminalTitles::found(const ProcessId& id, std::string_view title, const TitleRules& rules,
@@ -78,7 +78,7 @@ void TerminalTitles::found(const ProcessId& id, std::string_view title, const Ti
   const bool stands_still = agent.says == TitleSays::working && agent.times_found > same_at_work;
   if (stands_still) agent.says = TitleSays::nothing;
   agent.time = now;
-  agent.is_news = agent.says != TitleSays::nothing || agent.told != TitleSays::nothing;
+  agent.is_news = agent.says != TitleSays::nothing || agent.reported != TitleSays::nothing;
 }
 
 TitleSays TerminalTitles::says(const ProcessId& id) const {
@@ -87,7 +87,8 @@ TitleSays TerminalTitles::says(const ProcessId& id) const {
 }
 
 Nanoseconds TerminalTitles::due(const Agent& agent) {
-  return agent.told_at + (agent.says == agent.told ? between_signs_of_work : between_changes);
+  return agent.reported_at +
+         (agent.says == agent.reported ? between_signs_of_work : between_changes);
 }
 
 std::vector<TerminalTitles::News> TerminalTitles::take(Nanoseconds now) {
@@ -95,8 +96,8 @@ std::vector<TerminalTitles::News> TerminalTitles::take(Nanoseconds now) {
   for (auto& [id, agent] : agents_) {
     if (!agent.is_news || due(agent) > now) continue;
     news.push_back({.id = id, .says = agent.says, .time = agent.time, .is_pane = agent.is_pane});
-    agent.told = agent.says;
-    agent.told_at = now;
+    agent.reported = agent.says;
+    agent.reported_at = now;
     agent.is_news = false;
   }
   return news;

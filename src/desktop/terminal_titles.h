@@ -51,9 +51,9 @@ class TerminalTitles {
  private:
   struct Agent {
     TitleSays says = TitleSays::nothing;
-    TitleSays told = TitleSays::nothing;
+    TitleSays reported = TitleSays::nothing;
     Nanoseconds time{};  // of its last change
-    Nanoseconds told_at{};
+    Nanoseconds reported_at{};
     bool is_news = false;
     bool is_pane = false;
     // For a pane: what the title was when it was last found. A title that does not change proves

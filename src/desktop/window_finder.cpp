@@ -40,19 +40,19 @@ WindowFinder::WindowFinder(EventLoop& loop, const Proc& proc, const Sway& sway, 
         tasks_.add(Task::refresh);
       })) {}
 
-void WindowFinder::update(const wire::Agent& told) {
-  const auto [entry, is_new] = agents_.try_emplace(told.id);
+void WindowFinder::update(const wire::Agent& latest) {
+  const auto [entry, is_new] = agents_.try_emplace(latest.id);
   Agent& agent = entry->second;
-  const bool changed = is_new || agent.state != told.state;
+  const bool changed = is_new || agent.state != latest.state;
   // Even if it has a window: a screen that was detached has left its window without any event.
   if (changed) {
-    tasks_.add(Task::ask_tmux, told.id);
-    tasks_.add(Task::find_window, told.id);
+    tasks_.add(Task::ask_tmux, latest.id);
+    tasks_.add(Task::find_window, latest.id);
   }
-  agent.question = {.id = told.id, .tmux = told.tmux, .tmux_pane = told.tmux_pane};
-  agent.kind = told.agent;
-  agent.directory = told.directory.substr(told.directory.rfind('/') + 1);
-  agent.state = told.state;
+  agent.question = {.id = latest.id, .tmux = latest.tmux, .tmux_pane = latest.tmux_pane};
+  agent.kind = latest.agent;
+  agent.directory = latest.directory.substr(latest.directory.rfind('/') + 1);
+  agent.state = latest.state;
 }
 
 void WindowFinder::on_windows_changed() {

@@ -282,7 +282,7 @@ void Engine::Impl::take(Bytes event) {
   if (event.size() < sizeof(header)) return;
   std::memcpy(&header, event.data(), sizeof(header));
   Probe* probe = header.probe < probe_of_.size() ? probe_of_[header.probe] : nullptr;
-  if (probe && probe->running) probe->sample.add(header.sequence, header.told, event);
+  if (probe && probe->running) probe->sample.add(header.sequence, header.reasons, event);
 }
 
 void Engine::Impl::conclude(Probe& probe) {
@@ -311,8 +311,8 @@ std::vector<SampledEvent> Engine::Impl::decode(Probe& probe, uint64_t every) con
     const auto raw = RawEvent::parse(bytes);
     if (!raw) continue;
     const bool sampled =
-        (raw->header.told & DIAGNOSE_SAMPLED) != 0 && (raw->header.sequence & (every - 1)) == 0;
-    if (!sampled && (raw->header.told & DIAGNOSE_FIRST) == 0) continue;
+        (raw->header.reasons & DIAGNOSE_SAMPLED) != 0 && (raw->header.sequence & (every - 1)) == 0;
+    if (!sampled && (raw->header.reasons & DIAGNOSE_FIRST) == 0) continue;
     const auto attachment = std::ranges::find(probe.attached.attachments,
                                               uint32_t{raw->header.probe}, &Attachment::number);
     events.push_back(

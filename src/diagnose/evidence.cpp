@@ -14,7 +14,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr size_t claims_told = 20;
+constexpr size_t claims_named = 20;
 // Ordinals, shares and similar numbers: they prove nothing.
 constexpr double small = 10;
 
@@ -204,7 +204,7 @@ bool Evidence::has_number(double value, bool converted) const {
 std::vector<std::string> Evidence::not_found(const Resolution& resolution) const {
   std::vector<std::string> missing;
   const auto miss = [&](std::string_view claim) {
-    if (missing.size() < claims_told && std::ranges::find(missing, claim) == missing.end())
+    if (missing.size() < claims_named && std::ranges::find(missing, claim) == missing.end())
       missing.emplace_back(claim);
   };
   const auto look = [&](std::string_view text, bool all_numbers) {

@@ -19,7 +19,7 @@ using nlohmann::json;
 
 constexpr size_t quote_bytes_max = 80;
 constexpr size_t refused_bytes_max = 200;  // of a name, a command, …, in what is refused
-constexpr size_t unknown_keys_told = 32;
+constexpr size_t unknown_keys_named = 32;
 constexpr int64_t pid_max = 1 << 22;                                   // PID_MAX_LIMIT
 constexpr int64_t uid_max = std::numeric_limits<uint32_t>::max() - 1;  // -1: "no user", chown(2)
 constexpr size_t comm_bytes_max = 15;    // TASK_COMM_LEN without its NUL
@@ -350,16 +350,17 @@ Fault read_command(const json& item, CommandRequest& command) {
 void refuse_unknown_keys(const json& object, std::vector<Refused>& refused) {
   size_t count = 0;
   for (const auto& [key, value] : object.items()) {
-    if (key == "commands" || key == "ebpf_programs" || key == "more" || ++count > unknown_keys_told)
+    if (key == "commands" || key == "ebpf_programs" || key == "more" ||
+        ++count > unknown_keys_named)
       continue;
     refused.push_back({.item = "key",
                        .name = shorten(key, refused_bytes_max),
                        .why = "unknown key " + in_quotes(key) +
                               " of the request; there are commands, ebpf_programs and more"});
   }
-  if (count > unknown_keys_told)
+  if (count > unknown_keys_named)
     refused.push_back(
-        {.item = "key", .why = std::to_string(count - unknown_keys_told) + " more unknown keys"});
+        {.item = "key", .why = std::to_string(count - unknown_keys_named) + " more unknown keys"});
 }
 
 // The array under a key; any other value is refused.

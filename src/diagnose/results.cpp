@@ -21,7 +21,7 @@ constexpr size_t processes_of_error = 5;
 constexpr size_t processes_of_few_errors = 20;  // up to 10 of them
 constexpr size_t values_shown = 10;
 constexpr size_t fields_shown = 3;
-constexpr size_t told = 5;  // in a sentence
+constexpr size_t named = 5;  // in a sentence
 
 std::string number(double value) {
   std::array<char, 32> text;
@@ -347,9 +347,9 @@ nlohmann::json unfinished_of(const Unfinished& unfinished) {
 template <typename Text>
 std::string enumerate(const std::vector<Sum>& sums, Text text) {
   std::string words;
-  for (size_t i = 0; i < sums.size() && i < told; ++i)
+  for (size_t i = 0; i < sums.size() && i < named; ++i)
     words += (i ? ", " : "") + text(sums[i]) + " " + std::to_string(sums[i].count);
-  if (sums.size() > told) words += ", " + std::to_string(sums.size() - told) + " others";
+  if (sums.size() > named) words += ", " + std::to_string(sums.size() - named) + " others";
   return words;
 }
 
@@ -396,10 +396,10 @@ Subjects system_calls_of(const std::vector<Count>& counts) {
   return subjects;
 }
 
-std::string words_of(const FieldCount& field, size_t values_told) {
+std::string words_of(const FieldCount& field, size_t values_named) {
   const bool clear = field.field == "destination" || field.field == "address";
   std::string words = clear ? "" : field.field + " ";
-  for (size_t i = 0; i < field.values.size() && i < values_told; ++i) {
+  for (size_t i = 0; i < field.values.size() && i < values_named; ++i) {
     const auto& [value, count] = field.values[i];
     words += (i ? ", " : "") + (value.is_string() ? value.get<std::string>() : value.dump()) + " " +
              std::to_string(count);
@@ -412,7 +412,7 @@ Subjects values_of(const Collected& collected) {
   for (FieldCount& field : count_fields(collected.events)) {
     // The errors are already in the summary.
     if (field.field != "errno" && field.field != "ret")
-      subjects.words += subjects.words.empty() ? words_of(field, told) : "; " + words_of(field, 2);
+      subjects.words += subjects.words.empty() ? words_of(field, named) : "; " + words_of(field, 2);
     const auto shown =
         top(field.values, values_shown, [&](const ValueCount& value) -> nlohmann::json {
           nlohmann::json entry = {{"value", value.value}, {"count", value.count}};

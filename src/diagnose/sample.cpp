@@ -14,13 +14,13 @@ void EventSample::Kept::pop() {
   events.pop_back();
 }
 
-void EventSample::add(uint64_t sequence, uint32_t told, Bytes event) {
-  if ((told & DIAGNOSE_FIRST) != 0) {
+void EventSample::add(uint64_t sequence, uint32_t reasons, Bytes event) {
+  if ((reasons & DIAGNOSE_FIRST) != 0) {
     firsts_.push(sequence, event);
     if (!firsts_.is_full()) return;
     firsts_.pop();
   }
-  if ((told & DIAGNOSE_SAMPLED) == 0 || (sequence & (every_ - 1)) != 0) return;
+  if ((reasons & DIAGNOSE_SAMPLED) == 0 || (sequence & (every_ - 1)) != 0) return;
   sampled_.push(sequence, event);
   while (sampled_.is_full()) {
     const auto goes = [&](const Event& kept) {

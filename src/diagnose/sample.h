@@ -21,8 +21,8 @@ class EventSample {
       : sampled_{.events_max = events_max, .bytes_max = bytes_max},
         firsts_{.events_max = events_max, .bytes_max = bytes_max} {}
 
-  // `told` has bits of enum diagnose_told.
-  void add(uint64_t sequence, uint32_t told, Bytes event);
+  // `reasons` has bits of enum diagnose_reason.
+  void add(uint64_t sequence, uint32_t reasons, Bytes event);
   // It contains one in this many hits of each CPU: a power of two.
   uint64_t every() const { return every_; }
   // For how many events of the sample there was no room.

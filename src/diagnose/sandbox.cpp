@@ -369,9 +369,9 @@ Result<Sandbox::Child> Sandbox::start(const std::string& command) const {
 
 // bwrap reports the exit status of what it has executed, and nothing else.
 bool was_executed(int status) {
-  std::array<char, 4096> told;
-  const ssize_t got = read(status, told.data(), told.size());
-  return got > 0 && std::string_view(told.data(), static_cast<size_t>(got)).find("\"exit-code\"") !=
+  std::array<char, 4096> text;
+  const ssize_t got = read(status, text.data(), text.size());
+  return got > 0 && std::string_view(text.data(), static_cast<size_t>(got)).find("\"exit-code\"") !=
                         std::string_view::npos;
 }
 

@@ -581,9 +581,10 @@ void Verdict::burst(Time time) {
   const Time silence = drawing.burst_began() - now_.standing.silent_since;
   // If no socket was ever seen, the agent may just as well have continued by itself; and something
   // that ended in the background gives it work of its own.
-  const bool is_told = !now_.idle.begins_processes() &&
-                       within(drawing.burst_began(), now_.processes.last_end(), rule::late_answer);
-  if (waited_in_vain() && !is_told &&
+  const bool is_reported =
+      !now_.idle.begins_processes() &&
+      within(drawing.burst_began(), now_.processes.last_end(), rule::late_answer);
+  if (waited_in_vain() && !is_reported &&
       silence <= times(rules_.wait_threshold, rule::step_patience) &&
       now_.animation.uses_sockets()) {
     now_.animation.worked_in_silence();

@@ -68,10 +68,10 @@ std::vector<std::pair<Program, bool>> on_demand(Probes probes, bool modes, bool 
   add(tracepoint_programs, probes == Probes::tracepoint);
   add(signal_programs, true);
   add(mode_programs, modes);
-  const bool told = has_socket_tracepoints();
-  add(socket_programs, sockets && told);
-  add(socket_layer_programs, sockets && !told && probes == Probes::fentry);
-  add(socket_call_programs, sockets && !told && probes == Probes::tracepoint);
+  const bool has_tracepoints = has_socket_tracepoints();
+  add(socket_programs, sockets && has_tracepoints);
+  add(socket_layer_programs, sockets && !has_tracepoints && probes == Probes::fentry);
+  add(socket_call_programs, sockets && !has_tracepoints && probes == Probes::tracepoint);
   return all;
 }
 
@@ -108,7 +108,7 @@ Status put_member(const bpf_map* members, pid_t pid, const agent_session& sessio
   agent_member member{};
   member.session_start_ns = session.start_ns;
   member.session = static_cast<uint32_t>(leader);
-  member.told = 1;
+  member.reported = 1;
   return put(members, process.get(), member);
 }
 
@@ -184,7 +184,7 @@ Result<AgentMonitor> AgentMonitor::load(const Options& options, Probes probes) {
   bpf_program__set_autoattach(skeleton.progs.terminal, false);
   bpf_program__set_autoattach(skeleton.progs.threads, false);
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
-  skeleton.rodata->tell_everything = options.everything ? 1 : 0;
+  skeleton.rodata->report_everything = options.everything ? 1 : 0;
   skeleton.rodata->sockets_by_call =
       sockets && monitor.probes_ == Probes::tracepoint && !has_socket_tracepoints() ? 1 : 0;
 

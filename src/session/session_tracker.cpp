@@ -64,7 +64,7 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames
       rules_(rules),
       listener_(std::move(listener)),
       places_(places),
-      losses_told_(lines_a_second, lines_at_once),
+      loss_warnings_(lines_a_second, lines_at_once),
       look_time_(look_share, looks_at_most),
       attach_retry_(first_attach_retry),
       events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
@@ -300,10 +300,10 @@ void SessionTracker::refuse(const FoundAgent& found) {
   monitor_.drop(found.id.pid);
   if (refused_.size() < max_refused) refused_.emplace(found.id, found);
   const Nanoseconds now = monotonic_now();
-  Allowance& told =
-      refusals_told_.try_emplace(found.user, lines_a_second, lines_at_once).first->second;
-  if (!told.any_left(now)) return;
-  told.use(now, 1);
+  Allowance& warnings =
+      refusal_warnings_.try_emplace(found.user, lines_a_second, lines_at_once).first->second;
+  if (!warnings.any_left(now)) return;
+  warnings.use(now, 1);
   spdlog::warn(
       "{} (pid {}) is not watched: user {} has {} agents, as many as one user may have at present",
       found.name, found.id.pid, found.user, agents_of(found.user));
@@ -507,8 +507,8 @@ void SessionTracker::check_losses() {
   if (losses == known_losses_) return;
   const Nanoseconds now = monotonic_now();
   const uint64_t lost = AgentMonitor::lost(losses) - AgentMonitor::lost(known_losses_);
-  if (lost > 0 && losses_told_.any_left(now)) {
-    losses_told_.use(now, 1);
+  if (lost > 0 && loss_warnings_.any_left(now)) {
+    loss_warnings_.use(now, 1);
     spdlog::warn(
         "{} kernel events were lost, because a buffer or a map was full; reading /proc instead",
         lost);

@@ -162,12 +162,12 @@ class SessionTracker {
   };
   std::map<uid_t, Count> counts_;
   std::map<ProcessId, FoundAgent> refused_;
-  std::map<uid_t, Allowance> refusals_told_;
+  std::map<uid_t, Allowance> refusal_warnings_;
   std::set<std::pair<judge::Time, pid_t>> deadlines_;
   std::set<pid_t> far_;  // sessions that work, and whose deadlines are
 
   AgentMonitor::Losses known_losses_{};
-  Allowance losses_told_;
+  Allowance loss_warnings_;
   // Looks at what was lost: which are due, and how much time they may use.
   Allowance look_time_;
   bool losses_due_ = false;

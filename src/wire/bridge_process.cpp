@@ -98,17 +98,17 @@ BridgeProcess::BridgeProcess(EventLoop& loop, User user, Listener listener, Uniq
 
 BridgeProcess::~BridgeProcess() = default;
 
-void BridgeProcess::tell(const wire::Told& told) {
+void BridgeProcess::tell(const wire::DaemonMessage& message) {
   if (!socket_) return;
-  if (const auto* synced = std::get_if<wire::Synced>(&told)) {
+  if (const auto* synced = std::get_if<wire::Synced>(&message)) {
     synced_due_ = *synced;
   } else {
     const auto id_of = [](const auto& what) {
       if constexpr (requires { what.id; }) return what.id;
       return ProcessId{};
     };
-    const bool is_tie = std::holds_alternative<wire::Tie>(told);
-    behind_.insert_or_assign({!is_tie, std::visit(id_of, told)}, told);
+    const bool is_tie = std::holds_alternative<wire::Tie>(message);
+    behind_.insert_or_assign({!is_tie, std::visit(id_of, message)}, message);
   }
   send_behind();
   if (behind_.size() <= max_behind) return;
@@ -118,8 +118,8 @@ void BridgeProcess::tell(const wire::Told& told) {
   kill();
 }
 
-void BridgeProcess::offer(const wire::Told& told) {
-  if (socket_ && behind_.empty()) send(told);
+void BridgeProcess::offer(const wire::DaemonMessage& message) {
+  if (socket_ && behind_.empty()) send(message);
 }
 
 void BridgeProcess::send_behind() {
@@ -134,8 +134,8 @@ void BridgeProcess::send_behind() {
 }
 
 // False: there is no room.
-bool BridgeProcess::send(const wire::Told& told) {
-  const std::string packet = wire::encode(told);
+bool BridgeProcess::send(const wire::DaemonMessage& message) {
+  const std::string packet = wire::encode(message);
   if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0) return true;
   if (errno == EAGAIN || errno == ENOBUFS) return false;
   if (errno != EPIPE && errno != ECONNRESET)  // then it has ended: on_exit follows

@@ -29,9 +29,9 @@ class BridgeProcess {
   ~BridgeProcess();
 
   // A bridge that has too much to catch up with is killed. The next one gets everything again.
-  void tell(const wire::Told& told);
+  void tell(const wire::DaemonMessage& message);
   // For a message that is useful now or never: lost if there is no room.
-  void offer(const wire::Told& told);
+  void offer(const wire::DaemonMessage& message);
   // Asks it to clean up and end; on_exit follows.
   void close();
   // For a bridge that does not end.
@@ -43,7 +43,7 @@ class BridgeProcess {
 
   BridgeProcess(EventLoop& loop, User user, Listener listener, UniqueFd socket, pid_t pid);
   void on_socket(uint32_t ready);
-  bool send(const wire::Told& told);
+  bool send(const wire::DaemonMessage& message);
   void send_behind();
   void log(const wire::Report& report);
 
@@ -53,7 +53,7 @@ class BridgeProcess {
   pid_t pid_;
   // Messages for which there was no room yet: the newest on each topic, and Synced, if it is to
   // follow.
-  std::map<Topic, wire::Told> behind_;
+  std::map<Topic, wire::DaemonMessage> behind_;
   std::optional<wire::Synced> synced_due_;
   Nanoseconds log_period_began_{};
   int logged_in_period_ = 0;

@@ -74,15 +74,15 @@ void DaemonLink::on_ready(uint32_t ready) {
       return callbacks_.closed(false);
     }
     const auto size = static_cast<size_t>(length);
-    auto told = size > packet.size()
-                    ? fail("a message of the daemon has " + std::to_string(size) + " bytes")
-                    : wire::decode_told({packet.data(), size});
-    if (!told) {
-      spdlog::error("{}", told.error().message);
+    auto message = size > packet.size()
+                       ? fail("a message of the daemon has " + std::to_string(size) + " bytes")
+                       : wire::decode_message({packet.data(), size});
+    if (!message) {
+      spdlog::error("{}", message.error().message);
       source_.reset();
       return callbacks_.closed(true);
     }
-    callbacks_.told(*told);
+    callbacks_.message(*message);
   }
 }
 

@@ -20,7 +20,7 @@ namespace ebpf_ai_monitor {
 class DaemonLink {
  public:
   struct Callbacks {
-    std::function<void(const wire::Told&)> told;
+    std::function<void(const wire::DaemonMessage&)> message;
     // The daemon has closed its end, or (`broken`) has sent something that cannot be understood.
     // This is the last call.
     std::function<void(bool broken)> closed;

@@ -188,14 +188,14 @@ Agent agent_in(Reader& reader) {
 
 }  // namespace
 
-std::string encode(const Told& told) {
+std::string encode(const DaemonMessage& message) {
   json packet;
-  std::visit([&](const auto& what) { packet[kind_of(what)] = json_of(what); }, told);
+  std::visit([&](const auto& what) { packet[kind_of(what)] = json_of(what); }, message);
   // The values of an environment need not be UTF-8.
   return packet.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Result<Told> decode_told(std::string_view packet) {
+Result<DaemonMessage> decode_message(std::string_view packet) {
   const json content = json::parse(packet, nullptr, false);
   if (!content.is_object() || content.size() != 1 || !content.begin()->is_object())
     return fail("a message of the daemon is not a JSON object with one object in it");
@@ -204,7 +204,7 @@ Result<Told> decode_told(std::string_view packet) {
   const std::string& kind = content.begin().key();
   if (kind == "agent") {
     const Agent agent = agent_in(reader);
-    return reader.status().map([&] { return Told(agent); });
+    return reader.status().map([&] { return DaemonMessage(agent); });
   }
   if (kind == "gone") {
     Gone gone;
@@ -212,7 +212,7 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("while_working", gone.while_working);
     reader.read("exit_code", gone.exit_code);
     reader.read("exit_signal", gone.exit_signal);
-    return reader.status().map([&] { return Told(gone); });
+    return reader.status().map([&] { return DaemonMessage(gone); });
   }
   if (kind == "input") {
     Input input;
@@ -221,7 +221,7 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("previous", input.previous);
     reader.read("bytes", input.bytes);
     reader.read("line_mode", input.line_mode);
-    return reader.status().map([&] { return Told(input); });
+    return reader.status().map([&] { return DaemonMessage(input); });
   }
   if (kind == "rules") {
     NotificationRules rules;
@@ -232,17 +232,17 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("urgent_questions", rules.urgent_questions);
     reader.read("until_answered", rules.until_answered);
     reader.read("command", rules.command);
-    return reader.status().map([&] { return Told(rules); });
+    return reader.status().map([&] { return DaemonMessage(rules); });
   }
   if (kind == "synced") {
     Synced synced;
     reader.read("news_since", synced.news_since);
-    return reader.status().map([&] { return Told(synced); });
+    return reader.status().map([&] { return DaemonMessage(synced); });
   }
   if (kind == "title_asked") {
     TitleAsked asked;
     reader.read(asked.id);
-    return reader.status().map([&] { return Told(asked); });
+    return reader.status().map([&] { return DaemonMessage(asked); });
   }
   if (kind == "tie") {
     Tie tie;
@@ -250,22 +250,22 @@ Result<Told> decode_told(std::string_view packet) {
     reader.read("window", tie.window);
     reader.read("sway", tie.sway);
     reader.read("how", tie.how);
-    return reader.status().map([&] { return Told(tie); });
+    return reader.status().map([&] { return DaemonMessage(tie); });
   }
   if (kind == "writers") {
     Writers writers;
     reader.read("window", writers.window);
     reader.read("time", writers.time);
     reader.read("agents", writers.agents);
-    return reader.status().map([&] { return Told(writers); });
+    return reader.status().map([&] { return DaemonMessage(writers); });
   }
-  if (kind == "successor") return Told(Successor{});
-  if (kind == "tmux_ran") return Told(TmuxRan{});
+  if (kind == "successor") return DaemonMessage(Successor{});
+  if (kind == "tmux_ran") return DaemonMessage(TmuxRan{});
   if (kind == "go_to") {
     GoTo go;
     reader.read("pid", go.id.pid);
     reader.read("start_ticks", go.id.start_ticks);
-    return reader.status().map([&] { return Told(go); });
+    return reader.status().map([&] { return DaemonMessage(go); });
   }
   return fail("a message of the daemon is of the unknown kind '" + kind + "'");
 }

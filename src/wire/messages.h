@@ -1,9 +1,9 @@
 // What the root daemon and a user's bridge send to each other, over one SOCK_SEQPACKET socket pair:
 // each packet is a message.
 //
-// Daemon -> bridge: JSON, one Told. Bridge -> daemon: one Report, of fixed size and without
-// pointers or lengths. A Report comes from a process that its user controls, so it must contain
-// nothing that has to be parsed.
+// Daemon -> bridge: JSON, one DaemonMessage. Bridge -> daemon: one Report, of fixed size and
+// without pointers or lengths. A Report comes from a process that its user controls, so it must
+// contain nothing that has to be parsed.
 #pragma once
 
 #include <cstdint>
@@ -113,11 +113,11 @@ struct GoTo {
 // Another daemon and another bridge follow at once: the badges stay for them.
 struct Successor {};
 
-using Told = std::variant<NotificationRules, Agent, Gone, Synced, Tie, Input, TitleAsked, Writers,
-                          TmuxRan, GoTo, Successor>;
+using DaemonMessage = std::variant<NotificationRules, Agent, Gone, Synced, Tie, Input, TitleAsked,
+                                   Writers, TmuxRan, GoTo, Successor>;
 
-std::string encode(const Told& told);
-Result<Told> decode_told(std::string_view packet);
+std::string encode(const DaemonMessage& message);
+Result<DaemonMessage> decode_message(std::string_view packet);
 
 // Why an agent has no window.
 enum class NoWindow : uint32_t {

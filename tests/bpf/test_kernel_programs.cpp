@@ -74,7 +74,7 @@ TEST_F(KernelPrograms, Exec) {
   EXPECT_EQ(start_ticks(event), stat->id.start_ticks);
 }
 
-TEST_F(KernelPrograms, ExecOfAMemberIsToldWhateverItsNameIs) {
+TEST_F(KernelPrograms, ExecOfAMemberIsReportedWhateverItsNameIs) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   agent.tell("exec " + programs_.copy("something-else"));
@@ -359,7 +359,7 @@ TEST_F(KernelPrograms, OutputIsCoalesced) {
   EXPECT_EQ(told + rest.front().output.writes, writes);
 }
 
-TEST_F(KernelPrograms, ThePreviousWriteIsToldWithItsTime) {
+TEST_F(KernelPrograms, ThePreviousWriteIsReportedWithItsTime) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("write 1 1"), 1);
@@ -392,7 +392,7 @@ TEST_F(KernelPrograms, ResizeOfAnotherUsersAgent) {
   expect(AGENT_RESIZE, agent);
 }
 
-TEST_F(KernelPrograms, OtherSignalsAreNotTold) {
+TEST_F(KernelPrograms, OtherSignalsAreNotReported) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("mode raw"), 0);  // it has its handler now
@@ -430,7 +430,7 @@ TEST_F(KernelPrograms, AMemberInTheBackgroundThatReadsIsStopped) {
 
 // A session's first group has no parent that could continue it (an orphaned process group), so
 // Ctrl-Z is ignored there. That SIGTSTP was sent proves nothing.
-TEST_F(KernelPrograms, AStopThatDidNotComeIsNotTold) {
+TEST_F(KernelPrograms, AStopThatDidNotComeIsNotReported) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("mode line"), 0);
@@ -443,7 +443,7 @@ TEST_F(KernelPrograms, AStopThatDidNotComeIsNotTold) {
 }
 
 // Nothing reports that a debugger lets a process continue.
-TEST_F(KernelPrograms, ADebuggersStopsAreNotTold) {
+TEST_F(KernelPrograms, ADebuggersStopsAreNotReported) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("mode raw"), 0);
@@ -470,7 +470,7 @@ class Everything : public KernelPrograms {
   }
 };
 
-TEST_F(Everything, EveryWriteIsTold) {
+TEST_F(Everything, EveryWriteIsReported) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("write 1 3 1000"), 3);
@@ -592,7 +592,7 @@ TEST_F(KernelPrograms, SocketsAreCoalesced) {
   }
 }
 
-TEST_F(KernelPrograms, WhatIsForATraceIsNotToldToTheDaemon) {
+TEST_F(KernelPrograms, WhatIsForATraceIsNotReportedToTheDaemon) {
   Actor agent = start();
   expect(AGENT_EXEC, agent);
   ASSERT_EQ(agent.order("mode raw"), 0);
@@ -706,7 +706,7 @@ TEST_F(KernelPrograms, TheTerminalByAnyOfItsNames) {
   }
 }
 
-TEST_F(KernelPrograms, ThoseWhoBelongToNoSessionAreNotTold) {
+TEST_F(KernelPrograms, ThoseWhoBelongToNoSessionAreNotReported) {
   Actor bystander = start({.program = programs_.copy("bystander")});
   const Terminal elsewhere;
   Actor agent(elsewhere, {.program = agent_});
@@ -880,7 +880,7 @@ class FilteredUsers : public KernelPrograms {
   }
 };
 
-TEST_F(FilteredUsers, OnlyTheirsAreTold) {
+TEST_F(FilteredUsers, OnlyTheirsAreReported) {
   const Terminal elsewhere;
   Actor others(elsewhere, {.program = agent_});
   EXPECT_EQ(others.order("write 1 1"), 1);

@@ -621,7 +621,7 @@ TEST_F(Sessions, AnAgentWhoseTerminalLiesElsewhere) {
   EXPECT_THAT(agents(), ElementsAre(child));
 }
 
-TEST_F(Sessions, OtherUsersAgentsAreNotTold) {
+TEST_F(Sessions, OtherUsersAgentsAreNotReported) {
   watch({.names = {}, .users = {nobody}});
   Actor others(terminal_, {.program = agent_});
   const Terminal elsewhere;

@@ -7,10 +7,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ebpf_ai_monitor;
   const std::string_view packet(reinterpret_cast<const char*>(data), size);
-  if (const auto told = wire::decode_told(packet)) {
+  if (const auto told = wire::decode_message(packet)) {
     // What was understood can be written again, and means the same.
     const std::string again = wire::encode(*told);
-    const auto twice = wire::decode_told(again);
+    const auto twice = wire::decode_message(again);
     if (!twice || wire::encode(*twice) != again) __builtin_trap();
   }
   return 0;

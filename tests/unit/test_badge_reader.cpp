@@ -123,7 +123,7 @@ TEST_F(BadgeReaderTest, ManyChangesAtOnce) {
   for (const auto& [window, badge] : reader.badges()) EXPECT_FALSE(badge.badge.working);
 }
 
-TEST_F(BadgeReaderTest, WhatIsNoBadgeIsPassedOverAndToldOnce) {
+TEST_F(BadgeReaderTest, AFileThatIsNotABadgeIsReportedOnce) {
   put(5, true);
   write_file(path_ / "notes.txt", "a note");
   write_file(path_ / "6.json", "{\"window_id\":6,");
@@ -153,7 +153,7 @@ TEST_F(BadgeReaderTest, WhatIsNoBadgeIsPassedOverAndToldOnce) {
   EXPECT_THAT(windows(reader), ElementsAre(1, 6));
 }
 
-TEST_F(BadgeReaderTest, NoEndOfWhatIsNoBadgeIsNotToldWithoutEnd) {
+TEST_F(BadgeReaderTest, FilesThatAreNotBadgesAreReportedOnlySoOften) {
   put(5, true);
   BadgeReader reader = open();
   for (int round = 0; round < 3; ++round) {

@@ -20,12 +20,13 @@ class DaemonLinkTest : public testing::Test {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     daemon_ = UniqueFd(ends[0]);
-    link_.emplace(loop_, UniqueFd(ends[1]),
-                  DaemonLink::Callbacks{
-                      .told = [this](const wire::Told& told) { told_.push_back(told); },
-                      .closed = [this](bool broken) { closed_.push_back(broken); },
-                      .writable = [this] { ++writable_; },
-                  });
+    link_.emplace(
+        loop_, UniqueFd(ends[1]),
+        DaemonLink::Callbacks{
+            .message = [this](const wire::DaemonMessage& message) { told_.push_back(message); },
+            .closed = [this](bool broken) { closed_.push_back(broken); },
+            .writable = [this] { ++writable_; },
+        });
     previous_logger_ = spdlog::default_logger();
     spdlog::set_default_logger(
         std::make_shared<spdlog::logger>("test", make_daemon_sink(link_.value())));
@@ -48,7 +49,7 @@ class DaemonLinkTest : public testing::Test {
   UniqueFd daemon_;
   std::optional<DaemonLink> link_;
   std::shared_ptr<spdlog::logger> previous_logger_;
-  std::vector<wire::Told> told_;
+  std::vector<wire::DaemonMessage> told_;
   std::vector<bool> closed_;
   int writable_ = 0;
 };

@@ -120,7 +120,7 @@ TEST(Request, BoundsAreKept) {
               AllOf(HasSubstr("33"), HasSubstr("32")));
 }
 
-TEST(Request, WhatIsRefusedIsToldAsItWasGiven) {
+TEST(Request, WhatIsRefusedIsReportedAsItWasGiven) {
   const auto request =
       parse({{"response_type", "diagnostic"},
              {"commands",

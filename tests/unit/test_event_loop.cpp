@@ -139,7 +139,7 @@ TEST_F(Loop, ASourceThatIsGoneIsNotCalled) {
   EXPECT_TRUE(loop_.run_once(0ns));
 }
 
-TEST_F(Loop, AChildIsReapedAndToldOf) {
+TEST_F(Loop, AChildIsReapedAndReported) {
   siginfo_t seen{};
   const pid_t child = fork();
   if (child == 0) _exit(5);

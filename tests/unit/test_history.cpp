@@ -134,7 +134,7 @@ TEST_F(StateHistoryTest, TwoPiecesOfWorkThatNothingWasSeenBetween) {
   EXPECT_THAT(ended({agent(State::working, 110)}, 111), ElementsAre(past(Need::working, 100, 110)));
 }
 
-TEST_F(StateHistoryTest, WhatIsNotKnownIsNotTold) {
+TEST_F(StateHistoryTest, WhatIsNotKnownIsNotReported) {
   ended({agent(State::unknown, 100)}, 101);
   EXPECT_THAT(ended({agent(State::waiting, 110)}, 111), IsEmpty());
 }

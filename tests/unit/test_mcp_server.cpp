@@ -89,7 +89,7 @@ TEST_F(Mcp, WithoutAHandshake) {
   EXPECT_EQ(code(modern("ping")), -32601) << "removed in that revision";
 }
 
-TEST_F(Mcp, AnUnsupportedVersionIsToldTheOthers) {
+TEST_F(Mcp, AnUnsupportedVersionGetsTheOthers) {
   const json reply = modern("tools/list", json::object(), "2030-01-01");
   EXPECT_EQ(code(reply), -32022);
   EXPECT_EQ(reply["error"]["data"]["requested"], "2030-01-01");

@@ -59,7 +59,7 @@ class NotificationsTest : public testing::Test {
   Notifications notifications_;
 };
 
-TEST_F(NotificationsTest, ACompletionIsTold) {
+TEST_F(NotificationsTest, ACompletionIsReported) {
   update({working(1)});
   EXPECT_THAT(summaries(), IsEmpty());
   auto agent = done(1);
@@ -74,14 +74,14 @@ TEST_F(NotificationsTest, ACompletionIsTold) {
   EXPECT_EQ(notifications_.deadline(), std::nullopt);
 }
 
-TEST_F(NotificationsTest, AnAgentWithoutWindowIsToldOf) {
+TEST_F(NotificationsTest, AnAgentWithoutAWindowIsReported) {
   update({done(1, 0)}, {0});
   EXPECT_EQ(only().summary, "web-shop: Claude Code is ready");
   EXPECT_FALSE(only().focusable);
   EXPECT_THAT(notifications_.windows(), IsEmpty());
 }
 
-TEST_F(NotificationsTest, WhatItAsksForIsToldWhereItIsKnown) {
+TEST_F(NotificationsTest, WhatItAsksForIsReportedWhereItIsKnown) {
   auto agent = done(1);
   agent.waits_for = WaitsFor::permission;
   update({agent});
@@ -118,7 +118,7 @@ TEST_F(NotificationsTest, TextIsOneLineOfBoundedLength) {
   EXPECT_THAT(shown.body, HasSubstr("é…\nWorked"));
 }
 
-TEST_F(NotificationsTest, AFirstWaitIsNotTold) {
+TEST_F(NotificationsTest, AFirstWaitIsNotReported) {
   auto agent = done(1);
   agent.unseen = 0;
   agent.worked = 0;
@@ -126,7 +126,7 @@ TEST_F(NotificationsTest, AFirstWaitIsNotTold) {
   EXPECT_THAT(summaries(), IsEmpty());
 }
 
-TEST_F(NotificationsTest, ShortWorkIsNotTold) {
+TEST_F(NotificationsTest, ShortWorkIsNotReported) {
   auto agent = done(1);
   agent.worked = 2.99;
   update({agent});
@@ -137,7 +137,7 @@ TEST_F(NotificationsTest, ShortWorkIsNotTold) {
   EXPECT_THAT(summaries(), SizeIs(1));
 }
 
-TEST_F(NotificationsTest, NothingIsToldOfAWindowThatIsLookedAt) {
+TEST_F(NotificationsTest, NothingIsReportedOfAWindowThatIsLookedAt) {
   update({done(1)}, {5});
   EXPECT_THAT(summaries(), IsEmpty());
   auto seen = done(1);
@@ -146,7 +146,7 @@ TEST_F(NotificationsTest, NothingIsToldOfAWindowThatIsLookedAt) {
   EXPECT_THAT(summaries(), IsEmpty());
 }
 
-TEST_F(NotificationsTest, WhatItsUserLeavesBeforeItWasSeenIsTold) {
+TEST_F(NotificationsTest, WhatItsUserLeavesBeforeItWasSeenIsReported) {
   update({done(1)}, {5});
   EXPECT_THAT(summaries(), IsEmpty());
   update({done(1)});
@@ -156,7 +156,7 @@ TEST_F(NotificationsTest, WhatItsUserLeavesBeforeItWasSeenIsTold) {
   EXPECT_THAT(summaries(), IsEmpty()) << "once";
 }
 
-TEST_F(NotificationsTest, AHiddenPaneOfALookedAtWindowIsTold) {
+TEST_F(NotificationsTest, AHiddenPaneOfALookedAtWindowIsReported) {
   notifications_.update({done(1)}, {5}, now_);  // in_view is false
   EXPECT_THAT(summaries(), SizeIs(1));
 }
@@ -233,7 +233,7 @@ TEST_F(NotificationsTest, ItsNextReplacesIt) {
   EXPECT_EQ(notifications_.wanted().begin()->first, first.begin()->first);
 }
 
-TEST_F(NotificationsTest, AQuestionIsToldHoweverShortTheWork) {
+TEST_F(NotificationsTest, AQuestionIsReportedHoweverShortTheWork) {
   auto agent = done(1);
   agent.worked = 0.5;
   agent.waits_for = WaitsFor::permission;
@@ -246,7 +246,7 @@ TEST_F(NotificationsTest, AQuestionIsToldHoweverShortTheWork) {
   EXPECT_TRUE(only().critical);
 }
 
-TEST_F(NotificationsTest, AQuestionIsToldAlsoWhereItIsKnownLater) {
+TEST_F(NotificationsTest, AQuestionIsReportedAlsoWhereItIsKnownLater) {
   auto agent = done(1);
   agent.worked = 0.5;
   update({agent});
@@ -259,7 +259,7 @@ TEST_F(NotificationsTest, AQuestionIsToldAlsoWhereItIsKnownLater) {
   EXPECT_THAT(summaries(), IsEmpty()) << "it was seen";
 }
 
-TEST_F(NotificationsTest, WhatIsToldOnceIsNotToldAgainWhenItIsKnownBetter) {
+TEST_F(NotificationsTest, WhatWasReportedOnceIsNotReportedAgainWhenMoreIsKnown) {
   auto agent = done(1);
   update({agent});
   const Notification first = only();
@@ -269,7 +269,7 @@ TEST_F(NotificationsTest, WhatIsToldOnceIsNotToldAgainWhenItIsKnownBetter) {
   EXPECT_EQ(only().number, first.number);
 }
 
-TEST_F(NotificationsTest, AQuestionAfterAnEndIsToldAsWell) {
+TEST_F(NotificationsTest, AQuestionAfterAnEndIsReportedAsWell) {
   auto agent = done(1);
   agent.waits_for = WaitsFor::prompt;
   update({agent});
@@ -280,7 +280,7 @@ TEST_F(NotificationsTest, AQuestionAfterAnEndIsToldAsWell) {
   EXPECT_NE(only().number, first.number);
 }
 
-TEST_F(NotificationsTest, AnEndAfterAQuestionIsToldWithAllOfItsWork) {
+TEST_F(NotificationsTest, AnEndAfterAQuestionIsReportedWithAllOfItsWork) {
   auto agent = done(1);
   agent.worked = 2;
   agent.waits_for = WaitsFor::permission;
@@ -299,7 +299,7 @@ TEST_F(NotificationsTest, AnEndAfterAQuestionIsToldWithAllOfItsWork) {
   EXPECT_THAT(summaries(), IsEmpty()) << "short, and no question before";
 }
 
-TEST_F(NotificationsTest, WhatSpeaksOfTheBackgroundIsToldHoweverShort) {
+TEST_F(NotificationsTest, WhatSpeaksOfTheBackgroundIsReportedHoweverShort) {
   auto agent = done(1);
   agent.worked = 0.5;
   agent.after_background = true;
@@ -381,7 +381,7 @@ TEST_F(NotificationsTest, ItFollowsItsAgentToAnotherWindow) {
   EXPECT_THAT(summaries(), IsEmpty());
 }
 
-TEST_F(NotificationsTest, ACrashIsToldAsACrash) {
+TEST_F(NotificationsTest, ACrashIsReportedAsACrash) {
   update({working(1)});
   notifications_.crashed(working(1), {.exit_signal = SIGSEGV}, now_);
   update({});
@@ -436,7 +436,7 @@ TEST(Crash, WhatAUserDoesIsNone) {
   for (const int code : {1, 2, 127, 134, 255}) EXPECT_TRUE(is_crash({.exit_code = code}));
 }
 
-TEST(Reminder, IsToldEverMoreRarely) {
+TEST(Reminder, IsReportedEverMoreRarely) {
   Notifications notifications;
   notifications.set_rules({.remind_after = 600});
   notifications.update({}, {}, 1000s);
@@ -503,7 +503,7 @@ TEST(Reminder, SaysWhatIsAsked) {
             "web-shop: Claude Code still asks for permission");
 }
 
-TEST(Restart, WaitsSinceTheEndOfTheOneBeforeAreTold) {
+TEST(Restart, WaitsSinceTheEndOfTheOneBeforeAreReported) {
   Notifications notifications;
   notifications.set_news_since(150);
   auto late = done(3, 7, 160);

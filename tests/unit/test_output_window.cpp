@@ -39,7 +39,7 @@ TEST(OutputWindow, GathersWhatComesWithinTheWindow) {
   EXPECT_EQ(report->bytes, 60U);
 }
 
-TEST(OutputWindow, KnowsTheLastWriteThatIsNotToldYet) {
+TEST(OutputWindow, KnowsTheLastWriteThatIsNotReportedYet) {
   output_window window{};
   add(window, begin);
   add(window, begin + 7 * ms);

@@ -201,7 +201,7 @@ TEST(DiagnoseResults, SystemCallsAreCountedByName) {
             (json{{"field", "event_type"}, {"value", "sys_enter_read"}, {"count", 7}}));
 }
 
-TEST(DiagnoseResults, CallsThatHaveNotReturnedAreTold) {
+TEST(DiagnoseResults, CallsThatHaveNotReturnedAreReported) {
   ProbeResult result;
   Collected collected = everything_counted();
   UnfinishedCall call;

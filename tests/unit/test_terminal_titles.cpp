@@ -43,7 +43,7 @@ TEST(TitleSays, ASpinnerThatIsGoneIsTheEndOfTheWork) {
   EXPECT_EQ(says("web-shop", "codex", TitleSays::asks), TitleSays::nothing) << "it was answered";
 }
 
-class TitlesTold : public testing::Test {
+class TitlesReported : public testing::Test {
  protected:
   void change(std::string_view title, Nanoseconds now) {
     titles_.changed(agent, title, profile_of("codex").titles, now);
@@ -51,7 +51,7 @@ class TitlesTold : public testing::Test {
   TerminalTitles titles_;
 };
 
-TEST_F(TitlesTold, AChangeOfWhatItSaysAtOnce) {
+TEST_F(TitlesReported, AChangeOfWhatItSaysAtOnce) {
   change("⠋ web-shop", 10s);
   const auto news = titles_.take(10s);
   ASSERT_THAT(news, SizeIs(1));
@@ -65,7 +65,7 @@ TEST_F(TitlesTold, AChangeOfWhatItSaysAtOnce) {
   EXPECT_THAT(titles_.take(20s), IsEmpty()) << "it says the same";
 }
 
-TEST_F(TitlesTold, ThatItGoesOnToSpinOnceASecond) {
+TEST_F(TitlesReported, ThatItGoesOnToSpinOnceASecond) {
   for (Nanoseconds now = 10s; now < 13s; now += 100ms) change("⠋", now);
   EXPECT_THAT(titles_.take(13s), SizeIs(1));
   change("⠙", 13s + 100ms);
@@ -75,7 +75,7 @@ TEST_F(TitlesTold, ThatItGoesOnToSpinOnceASecond) {
   EXPECT_THAT(titles_.take(15s), IsEmpty()) << "it stands still";
 }
 
-TEST_F(TitlesTold, AFloodTenTimesASecond) {
+TEST_F(TitlesReported, AFloodTenTimesASecond) {
   int told = 0;
   for (Nanoseconds now = 10s; now < 20s; now += 1ms) {
     change(now.count() / 1'000'000 % 2 == 0 ? "⠋" : "web-shop", now);
@@ -88,7 +88,7 @@ TEST_F(TitlesTold, AFloodTenTimesASecond) {
   EXPECT_EQ(last[0].says, TitleSays::asks) << "the last word is told";
 }
 
-TEST_F(TitlesTold, NothingOfWhatWasForgotten) {
+TEST_F(TitlesReported, NothingOfWhatWasForgotten) {
   change("⠋", 10s);
   titles_.forget(agent);
   EXPECT_THAT(titles_.take(20s), IsEmpty());

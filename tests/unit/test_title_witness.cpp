@@ -43,7 +43,7 @@ TEST_F(TitleWitnessTest, NobodyHasTheTitleThatChangesWhileAllAreSilent) {
   EXPECT_FALSE(change(window_1, 10s, {writer(a, 7s, 8s), writer(b, 1s, 5s), writer(c, 0s, 0s)}));
 }
 
-TEST_F(TitleWitnessTest, TwoWhoBeginAtOnceAreToldApartByTheFirstToEnd) {
+TEST_F(TitleWitnessTest, TwoWhoBeginAtOnceAreDistinguishedByTheFirstToEnd) {
   const auto both = [](Nanoseconds now) {
     return std::vector{writer(a, 9900ms, now - 5ms), writer(b, 9950ms, now - 5ms)};
   };

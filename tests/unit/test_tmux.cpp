@@ -162,13 +162,13 @@ TEST_F(TmuxQueryTest, GivesItNoInputNoSignalsBlockedAndAGroupOfItsOwn) {
   EXPECT_TRUE(state) << state.error().message;
 }
 
-TEST_F(TmuxQueryTest, FailureIsToldInItsWords) {
+TEST_F(TmuxQueryTest, FailureIsReportedInItsWords) {
   const auto state = ask("echo 'no server running on /tmp/the socket' >&2; echo more >&2; exit 1");
   ASSERT_FALSE(state);
   EXPECT_EQ(state.error().message, "tmux -S /tmp/the socket: no server running on /tmp/the socket");
 }
 
-TEST_F(TmuxQueryTest, SilentFailureAndSignalAreToldToo) {
+TEST_F(TmuxQueryTest, SilentFailureAndSignalAreReportedToo) {
   EXPECT_THAT(ask("exit 7").error().message, HasSubstr("ended with 7"));
   EXPECT_THAT(ask("kill -SEGV $$").error().message, HasSubstr("ended with 11"));
 }

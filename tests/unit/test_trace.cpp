@@ -241,7 +241,7 @@ TEST(TraceFile, IsReadLineByLine) {
   EXPECT_EQ(told.lines, 2);
 }
 
-TEST(TraceFile, TheLineIsTold) {
+TEST(TraceFile, TheLineIsReported) {
   EXPECT_EQ(read_text("").error, "line 1: not a trace: the file is empty");
   EXPECT_EQ(read_text("\n").error, "line 1: not JSON; is the file cut off?");
   const Told cut = read_text(header + "{\"t\":1,\"ev\":\"x\"}\n{\"t\":1,\"e");

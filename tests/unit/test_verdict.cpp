@@ -561,7 +561,7 @@ TEST(AnimationShown, ABlinkAfterTheWorkIsNoGapOfIt) {
 }
 
 // In its waits it is still, but in the one that begins at 14 s.
-TEST(AnimationShown, ABlinkThatItsOtherWaitsDoNotHaveIsTold) {
+TEST(AnimationShown, ABlinkThatItsOtherWaitsDoNotHaveIsReported) {
   Course course;
   course.events(drawn);
   course.events(together({asked(5s), animates(5200ms, 9s), asked(12s), animates(12200ms, 14s)}));
@@ -574,7 +574,7 @@ TEST(AnimationShown, ABlinkThatItsOtherWaitsDoNotHaveIsTold) {
   EXPECT_FALSE(course.session().blinks()) << "another wait";
 }
 
-TEST(AnimationShown, ABlinkInAllItsWaitsIsNotTold) {
+TEST(AnimationShown, ABlinkInAllItsWaitsIsNotReported) {
   Course course;
   course.events(drawn);
   for (Time turn = 10s; turn < 100s; turn += 20s)

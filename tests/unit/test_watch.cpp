@@ -41,7 +41,7 @@ TEST(Watch, KnowsWhatSpeaksOfTheBackground) {
   EXPECT_FALSE(course.watch().attention().after_background) << "its user has asked";
 }
 
-TEST(Watch, AnExitAtWorkIsTold) {
+TEST(Watch, AnExitAtWorkIsReported) {
   Course course;
   course.events(at_work).one(exits(5s, 1));
   EXPECT_TRUE(course.watch().attention().ended_at_work);

@@ -118,13 +118,13 @@ TEST_F(KeyWitnessTest, FocusMustStay) {
   EXPECT_THAT(proven(), IsEmpty());
 }
 
-TEST_F(KeyWitnessTest, FocusThatIsToldAgainIsNoChange) {
+TEST_F(KeyWitnessTest, FocusThatIsReportedAgainIsNoChange) {
   read(12s);
   keys_.focus({window_a}, 12s + 100ms);
   EXPECT_EQ(proven().size(), 1U);
 }
 
-TEST_F(KeyWitnessTest, WhatWasToldLateWaitsAsLong) {
+TEST_F(KeyWitnessTest, WhatWasReportedLateWaitsAsLong) {
   keys_.read({.id = agent, .time = Nanoseconds(12s).count(), .previous = 0, .bytes = 1}, 15s);
   EXPECT_THAT(keys_.take(15s + 100ms), IsEmpty());
   keys_.focus({window_b}, 15s + 100ms);  // it was as late

@@ -273,7 +273,7 @@ TEST_F(InServer, OnlyTerminalHasTheOnlyWindowAtOnce) {
   EXPECT_TRUE(resolve(agent).is_proof);
 }
 
-TEST_F(InServer, TerminalsOfAHelperAreToldApart) {
+TEST_F(InServer, TerminalsOfAHelperAreDistinguished) {
   process(500, 10);
   process(12'000, 500, {}, 5);
   process(12'001, 500, {}, 6);
