@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "diagnose/argument_names.h"
 #include "diagnose/decoder.h"
 #include "system/libbpf.h"
 

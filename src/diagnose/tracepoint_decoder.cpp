@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "diagnose/argument_names.h"
 #include "diagnose/decoder.h"
 
 namespace ebpf_ai_monitor {

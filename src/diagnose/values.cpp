@@ -1,9 +1,6 @@
 #include "diagnose/values.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,125 +14,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.h"
+#include "diagnose/argument_names.h"
 
 namespace ebpf_ai_monitor {
-namespace {
-
-#define NAME(value) \
-  { static_cast<uint64_t>(value), #value }
-
-const Names open_flags{
-    .flags = true,
-    .values = {NAME(O_WRONLY),
-               NAME(O_RDWR),
-               NAME(O_CREAT),
-               NAME(O_EXCL),
-               NAME(O_NOCTTY),
-               NAME(O_TRUNC),
-               NAME(O_APPEND),
-               NAME(O_NONBLOCK),
-               NAME(O_TMPFILE),
-               NAME(O_SYNC),
-               NAME(O_DSYNC),
-               NAME(O_DIRECT),
-               NAME(O_DIRECTORY),
-               NAME(O_NOFOLLOW),
-               NAME(O_NOATIME),
-               NAME(O_CLOEXEC),
-               NAME(O_PATH),
-               {0100000, "O_LARGEFILE"},  // the kernel's value, where glibc has 0
-               {0, "O_RDONLY"}},
-    .choice = O_ACCMODE};
-const Names families{
-    .flags = false,
-    .values = {NAME(AF_UNSPEC), NAME(AF_UNIX), NAME(AF_INET), NAME(AF_INET6), NAME(AF_NETLINK),
-               NAME(AF_PACKET), NAME(AF_ALG), NAME(AF_VSOCK), NAME(AF_BLUETOOTH), NAME(AF_XDP)}};
-const Names protections{
-    .flags = true, .values = {NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), NAME(PROT_NONE)}};
-const Names map_flags{
-    .flags = true,
-    .values = {NAME(MAP_SHARED_VALIDATE), NAME(MAP_SHARED), NAME(MAP_PRIVATE), NAME(MAP_FIXED),
-               NAME(MAP_ANONYMOUS), NAME(MAP_GROWSDOWN), NAME(MAP_DENYWRITE), NAME(MAP_LOCKED),
-               NAME(MAP_NORESERVE), NAME(MAP_POPULATE), NAME(MAP_NONBLOCK), NAME(MAP_STACK),
-               NAME(MAP_HUGETLB), NAME(MAP_FIXED_NOREPLACE)}};
-const Names clone_flags{.flags = true,
-                        .values = {NAME(CLONE_VM),
-                                   NAME(CLONE_FS),
-                                   NAME(CLONE_FILES),
-                                   NAME(CLONE_SIGHAND),
-                                   NAME(CLONE_PIDFD),
-                                   NAME(CLONE_PTRACE),
-                                   NAME(CLONE_VFORK),
-                                   NAME(CLONE_PARENT),
-                                   NAME(CLONE_THREAD),
-                                   NAME(CLONE_NEWNS),
-                                   NAME(CLONE_SYSVSEM),
-                                   NAME(CLONE_SETTLS),
-                                   NAME(CLONE_PARENT_SETTID),
-                                   NAME(CLONE_CHILD_CLEARTID),
-                                   NAME(CLONE_UNTRACED),
-                                   NAME(CLONE_CHILD_SETTID),
-                                   NAME(CLONE_NEWCGROUP),
-                                   NAME(CLONE_NEWUTS),
-                                   NAME(CLONE_NEWIPC),
-                                   NAME(CLONE_NEWUSER),
-                                   NAME(CLONE_NEWPID),
-                                   NAME(CLONE_NEWNET),
-                                   NAME(CLONE_IO),
-                                   {0, "0"}}};
-#undef NAME
-
-Names make_socket_types() {
-  Names names;
-  const std::array<std::pair<int, const char*>, 5> types = {{{SOCK_STREAM, "SOCK_STREAM"},
-                                                             {SOCK_DGRAM, "SOCK_DGRAM"},
-                                                             {SOCK_RAW, "SOCK_RAW"},
-                                                             {SOCK_SEQPACKET, "SOCK_SEQPACKET"},
-                                                             {SOCK_PACKET, "SOCK_PACKET"}}};
-  const std::array<std::pair<int, std::string>, 4> flags = {
-      {{SOCK_CLOEXEC | SOCK_NONBLOCK, "|SOCK_CLOEXEC|SOCK_NONBLOCK"},
-       {SOCK_CLOEXEC, "|SOCK_CLOEXEC"},
-       {SOCK_NONBLOCK, "|SOCK_NONBLOCK"},
-       {0, ""}}};
-  for (const auto& [flag, suffix] : flags)
-    for (const auto& [type, name] : types)
-      names.values.emplace_back(static_cast<uint64_t>(type | flag), name + suffix);
-  return names;
-}
-
-// Operations with their possible flags: FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME.
-Names make_futex_operations() {
-  constexpr std::array<const char*, 14> operations = {
-      "FUTEX_WAIT",           "FUTEX_WAKE",        "FUTEX_FD",          "FUTEX_REQUEUE",
-      "FUTEX_CMP_REQUEUE",    "FUTEX_WAKE_OP",     "FUTEX_LOCK_PI",     "FUTEX_UNLOCK_PI",
-      "FUTEX_TRYLOCK_PI",     "FUTEX_WAIT_BITSET", "FUTEX_WAKE_BITSET", "FUTEX_WAIT_REQUEUE_PI",
-      "FUTEX_CMP_REQUEUE_PI", "FUTEX_LOCK_PI2"};
-  Names names;
-  for (const auto& [flags, suffix] :
-       {std::pair{0U, ""}, std::pair{128U, "_PRIVATE"}, std::pair{256U, "|FUTEX_CLOCK_REALTIME"},
-        std::pair{384U, "_PRIVATE|FUTEX_CLOCK_REALTIME"}})
-    for (size_t i = 0; i < operations.size(); ++i)
-      names.values.emplace_back(i | flags, std::string(operations[i]) + suffix);
-  return names;
-}
-
-Names make_tcp_states() {
-  Names names;
-  for (unsigned state = 1; state <= 12; ++state)
-    names.values.emplace_back(state, tcp_state_name(state));
-  names.values.emplace_back(0, "UNKNOWN");  // there is no socket
-  return names;
-}
-
-Names make_signals() {
-  Names names;
-  for (int signal = 1; signal < NSIG; ++signal)
-    if (const char* name = sigabbrev_np(signal))
-      names.values.emplace_back(static_cast<uint64_t>(signal), std::string("SIG") + name);
-  return names;
-}
-
-}  // namespace
 
 std::string show_text(Bytes bytes) {
   const auto end = std::ranges::find(bytes, '\0');
@@ -211,7 +92,7 @@ std::optional<std::string> show_dns_query(Bytes message) {
 }
 
 std::string family_name(unsigned family) {
-  std::string name = families.show(family);
+  std::string name = address_family_names().show(family);
   if (!name.starts_with("AF_")) return name;
   std::string lower = name.substr(3);
   std::ranges::transform(lower, lower.begin(),
@@ -351,66 +232,6 @@ std::optional<Names::Bits> Names::read(std::string_view text) const {
     begin = end + 1;
   }
   return read;
-}
-
-const Names& clone_flag_names() { return clone_flags; }
-
-const Names* tracepoint_argument_names(std::string_view tracepoint, std::string_view argument) {
-  static const Names signals = make_signals();
-  static const Names tcp_states = make_tcp_states();
-  // include/uapi/asm-generic/siginfo.h
-  static const Names codes{.flags = false,
-                           .values = {{0, "SI_USER"},
-                                      {0x80, "SI_KERNEL"},
-                                      {static_cast<uint64_t>(SI_QUEUE), "SI_QUEUE"},
-                                      {static_cast<uint64_t>(SI_TIMER), "SI_TIMER"},
-                                      {static_cast<uint64_t>(SI_MESGQ), "SI_MESGQ"},
-                                      {static_cast<uint64_t>(SI_ASYNCIO), "SI_ASYNCIO"},
-                                      {static_cast<uint64_t>(SI_SIGIO), "SI_SIGIO"},
-                                      {static_cast<uint64_t>(SI_TKILL), "SI_TKILL"}}};
-  // include/trace/events/signal.h
-  static const Names results{.flags = false,
-                             .values = {{0, "delivered"},
-                                        {1, "ignored"},
-                                        {2, "already pending"},
-                                        {3, "no room in the queue"},
-                                        {4, "delivered without its information"}}};
-  if (tracepoint.starts_with("signal_")) {
-    if (argument == "sig") return &signals;
-    if (argument == "code") return &codes;
-    if (argument == "result") return &results;
-  }
-  if (tracepoint.starts_with("tcp_") && argument == "state") return &tcp_states;
-  return nullptr;
-}
-
-const Names* syscall_argument_names(std::string_view call, std::string_view argument) {
-  static const Names socket_types = make_socket_types();
-  static const Names signals = make_signals();
-  static const Names futex_operations = make_futex_operations();
-  static const Names directory{.flags = false,
-                               .values = {{static_cast<uint64_t>(AT_FDCWD), "AT_FDCWD"}}};
-  static const std::map<std::pair<std::string_view, std::string_view>, const Names*> names = {
-      {{"open", "flags"}, &open_flags},
-      {{"openat", "flags"}, &open_flags},
-      {{"socket", "family"}, &families},
-      {{"socketpair", "family"}, &families},
-      {{"socket", "type"}, &socket_types},
-      {{"socketpair", "type"}, &socket_types},
-      {{"mmap", "prot"}, &protections},
-      {{"mmap", "flags"}, &map_flags},
-      {{"mprotect", "prot"}, &protections},
-      {{"clone", "clone_flags"}, &clone_flags},
-      {{"unshare", "unshare_flags"}, &clone_flags},
-      {{"kill", "sig"}, &signals},
-      {{"tgkill", "sig"}, &signals},
-      {{"tkill", "sig"}, &signals},
-      {{"rt_sigaction", "sig"}, &signals},
-      {{"futex", "op"}, &futex_operations},
-  };
-  if (argument == "dfd" || argument == "olddfd" || argument == "newdfd") return &directory;
-  const auto found = names.find({call, argument});
-  return found == names.end() ? nullptr : found->second;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -62,16 +62,9 @@ struct Names {
   std::optional<Bits> read(std::string_view text) const;
 };
 
-// Names for an argument of a system call whose tracepoint has none: `call` is "openat". Null if it
-// is only a number.
-const Names* syscall_argument_names(std::string_view call, std::string_view argument);
-// The same for a tracepoint that does not describe them in a readable way.
-const Names* tracepoint_argument_names(std::string_view tracepoint, std::string_view argument);
 // "SIGKILL"; the number if it has no name.
 std::string signal_name(int signal);
 // For a DNS message, up to its question: "example.org A"; none if it is not a query.
 std::optional<std::string> show_dns_query(Bytes message);
-// Flags of clone(2).
-const Names& clone_flag_names();
 
 }  // namespace ebpf_ai_monitor

@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "diagnose/argument_names.h"
+
 namespace ebpf_ai_monitor {
 namespace values_tests {
 
@@ -54,6 +56,30 @@ TEST(DiagnoseValues, Names) {
   EXPECT_EQ(flags->show(0x80000 | 1), "O_WRONLY|O_CLOEXEC");
   EXPECT_EQ(flags->show(0x40000000), "0x40000000");
   EXPECT_EQ(show_text({"a\xff\0b", 4}), "a\\x{ff}");
+}
+
+TEST(DiagnoseValues, NamesOfArguments) {
+  for (const auto& [call, argument, value, shown] :
+       {std::tuple{"flock", "cmd", 6U, "LOCK_EX|LOCK_NB"},
+        {"fcntl", "cmd", 7U, "F_SETLKW"},
+        {"prctl", "option", 38U, "PR_SET_NO_NEW_PRIVS"},
+        {"epoll_ctl", "op", 1U, "EPOLL_CTL_ADD"},
+        {"lseek", "whence", 2U, "SEEK_END"},
+        {"prlimit64", "resource", 7U, "RLIMIT_NOFILE"},
+        {"access", "mode", 0U, "F_OK"},
+        {"faccessat", "mode", 6U, "R_OK|W_OK"},
+        {"clock_nanosleep", "which_clock", 1U, "CLOCK_MONOTONIC"},
+        {"recvfrom", "flags", 0x4040U, "MSG_DONTWAIT|MSG_NOSIGNAL"},
+        {"clone", "clone_flags", 0x11U, "SIGCHLD"},
+        {"unlinkat", "flag", 0x200U, "AT_REMOVEDIR"}}) {
+    const Names* names = syscall_argument_names(call, argument);
+    ASSERT_NE(names, nullptr) << call;
+    EXPECT_EQ(names->show(value), shown) << call;
+  }
+  EXPECT_EQ(syscall_argument_names("ioctl", "cmd"), nullptr);
+  const Names* protocols = tracepoint_argument_names("kfree_skb", "protocol");
+  ASSERT_NE(protocols, nullptr);
+  EXPECT_EQ(protocols->show(0x86dd), "ETH_P_IPV6");
 }
 
 TEST(DiagnoseValues, Paths) {
