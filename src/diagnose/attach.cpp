@@ -83,6 +83,7 @@ Result<Attachment*> Attacher::add(Attached& attached, const ProbeFilters& filter
   ++next_number_;
   Attachment& attachment = attached.attachments.emplace_back();
   attachment.number = number;
+  attachment.matches.assign(entry.matches, entry.matches + entry.match_count);
   return &attachment;
 }
 

@@ -234,6 +234,7 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   if (!attachment) return tl::make_unexpected(attachment.error());
   (*attachment)->event_type = plan.prefix;
   (*attachment)->system_calls = std::move(by_number);
+  (*attachment)->joined = joined;
   if (auto status = link_tracepoint(**attachment, programs_.progs.on_syscall_enter,
                                     {.category = "raw_syscalls", .name = "sys_enter"});
       !status)

@@ -25,6 +25,8 @@ struct Attachment {
   std::unique_ptr<Decoder> decoder;
   std::vector<std::shared_ptr<bpf_link>> links;
   std::map<unsigned, SystemCall> system_calls;  // by number
+  bool joined = false;                          // of system calls: with their results
+  std::vector<diagnose_match> matches;          // its filters by arguments
 };
 
 // Its name, or its number if it has no known name.

@@ -10,6 +10,7 @@
 
 #include "diagnose/engine.h"
 #include "diagnose/output_keeper.h"
+#include "diagnose/probe_result.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -56,7 +57,7 @@ json most_telling(const json& events, size_t events_max) {
   std::vector<unsigned> is;
   for (const json& event : events)
     is.push_back((event.value("first", false) ? first : 0) |
-                 (event["data"].contains("errno") ? failed : 0));
+                 (has_failed(event["data"]) ? failed : 0));
   const auto keep = [&](size_t limit, unsigned wanted) {
     for (size_t at = 0; at < events.size() && count < limit; ++at)
       if ((is[at] & wanted) == wanted) take(at);
@@ -228,7 +229,10 @@ json Diagnosis::answer() {
     }
   }
   if (!refused_.empty()) answer["refused"] = to_json(refused_);
-  if (dump(answer, 2).size() > read_whole_bytes) answer["brief"] = brief_of(answer);
+  // Only a short answer is printed to be measured.
+  size_t left = read_whole_bytes;
+  if (exceeds(answer, left) || dump(answer, 2).size() > read_whole_bytes)
+    answer["brief"] = brief_of(answer);
   return answer;
 }
 

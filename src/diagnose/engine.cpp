@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
+#include <set>
 
 #include "diagnose.skel.h"
 #include "diagnose/attach.h"
@@ -32,6 +34,7 @@ struct Probe {
   ProbeResult result;
   Attached attached;
   EventSample sample;
+  std::vector<CallInProgress> before;  // system calls that had begun before the probe
   bool running = false;
   EventSourcePtr timer;
 };
@@ -96,15 +99,19 @@ int64_t unix_now_ns() {
 
 double seconds_of(Nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-// Whether a call that has not returned passes those filters that can be checked by then. A call of
-// a function is stored for every caller; its result is not known yet.
-bool passes(const ProbeFilters& filters, const diagnose_open_call& call, uint32_t thread) {
-  return (!filters.pid || static_cast<uint32_t>(*filters.pid) == call.pid) &&
-         (!filters.tid || static_cast<uint32_t>(*filters.tid) == thread) &&
-         (call.probes != 0 || (!filters.comm || *filters.comm == show_text(call.comm))) &&
-         !filters.any_error && filters.errors.empty() && !filters.result &&
-         filters.arguments.empty() &&
-         (call.probes != 0 || (!filters.uid && !filters.ppid && !has_cgroup(filters)));
+// Whether a call that has not returned passes those filters that can be checked by then. The kernel
+// has already checked a system call's process. A call of a function is stored for every caller, and
+// what its arguments point to cannot be read any more. The result is not known yet: often, what
+// hangs is what will fail in the end.
+bool passes(const ProbeFilters& filters, const diagnose_open_call& call, uint32_t thread,
+            uint64_t for_us, bool system_call) {
+  if (for_us < filters.latency_min_us.value_or(0) ||
+      for_us > filters.latency_max_us.value_or(UINT64_MAX))
+    return false;
+  return system_call || ((!filters.pid || static_cast<uint32_t>(*filters.pid) == call.pid) &&
+                         (!filters.tid || static_cast<uint32_t>(*filters.tid) == thread) &&
+                         (!filters.comm || *filters.comm == show_text(call.comm)) && !filters.uid &&
+                         !filters.ppid && !has_cgroup(filters) && filters.arguments.empty());
 }
 
 // The bits for their numbers in `running` of the programs.
@@ -225,6 +232,8 @@ void Engine::Impl::start(std::function<void()> on_done) {
     if (probe.result.status == ProbeStatus::failed) continue;
     probe.running = true;
     mask |= mask_of(probe);
+    if (probe.attached.attachments.front().joined)
+      probe.before = calls_in_progress(probe.request.filters);
     probe.timer = loop_.add_timer([this] { end_those_due(); });
     probe.timer->arm(started_ + probe.request.duration);
   }
@@ -326,32 +335,66 @@ std::vector<SampledEvent> Engine::Impl::decode(Probe& probe, uint64_t every) con
 }
 
 // The calls of a probe that have not returned: often, the problem is what hangs. There may be
-// thousands, and decoding one means looking into its process, so only the longest are decoded.
+// thousands, and decoding one means looking into its process, so only the longest are decoded, and
+// the longest of each system call, because the many threads that wait for work have waited longest.
 Unfinished Engine::Impl::unfinished(const Probe& probe) const {
   struct Open {
     diagnose_open_call call;
     uint32_t thread;
     const Attachment* attachment;
+    uint64_t for_us;
+    bool before = false;  // it began before the probe
+    std::optional<ProbeEvent> event{};
+  };
+  const auto& filters = probe.request.filters;
+  // With a filter by the result, what waits for work in any of many calls is only noise.
+  const bool by_result = filters.any_error || !filters.errors.empty() || filters.result;
+  if (by_result && probe.attached.attachments.front().system_calls.size() > unfinished_shown)
+    return {};
+  const auto now = static_cast<uint64_t>(monotonic_now().count());
+  const auto decode = [&](Open& open) {
+    open.event = decode_open_call(open.call, open.thread, *open.attachment,
+                                  started_unix_ns_ - started_.count());
+    return open.event.has_value();
   };
   std::vector<Open> calls;
   for (const auto& [key, call] :
        entries_of<diagnose_open_key, diagnose_open_call>(programs_->maps.calls)) {
+    const bool system_call = key.probe == DIAGNOSE_PROBES;
     for (const Attachment& attachment : probe.attached.attachments) {
-      const bool its = key.probe == DIAGNOSE_PROBES ? (call.probes & 1U << attachment.number) != 0
-                                                    : key.probe == attachment.number;
-      if (its && passes(probe.request.filters, call, key.thread))
-        calls.push_back({.call = call, .thread = key.thread, .attachment = &attachment});
+      const bool its = system_call ? (call.probes & 1U << attachment.number) != 0
+                                   : key.probe == attachment.number;
+      const uint64_t for_us = (now - call.time_ns) / 1000;
+      if (its && passes(filters, call, key.thread, for_us, system_call))
+        calls.push_back(
+            {.call = call, .thread = key.thread, .attachment = &attachment, .for_us = for_us});
     }
   }
-  std::ranges::sort(calls, {}, [](const Open& open) { return open.call.time_ns; });
-  Unfinished unfinished{.count = calls.size()};
-  const auto now = static_cast<uint64_t>(monotonic_now().count());
-  for (const auto& [call, thread, attachment] : calls) {
-    if (unfinished.longest.size() == unfinished_shown) break;
-    unfinished.longest.push_back(
-        {.event = decode_open_call(call, thread, *attachment, started_unix_ns_ - started_.count()),
-         .for_us = (now - call.time_ns) / 1000});
+  for (const CallInProgress& one : probe.before) {
+    diagnose_open_call call = one.call;
+    call.time_ns = static_cast<uint64_t>(started_.count());
+    const uint64_t for_us = (now - call.time_ns) / 1000;
+    const Attachment& attachment = probe.attached.attachments.front();
+    if (attachment.system_calls.contains(call.call) &&
+        passes(filters, call, one.thread, for_us, true) && still_in_progress(one))
+      calls.push_back({.call = call,
+                       .thread = one.thread,
+                       .attachment = &attachment,
+                       .for_us = for_us,
+                       .before = true});
   }
+  if (!filters.arguments.empty()) std::erase_if(calls, [&](Open& open) { return !decode(open); });
+  std::ranges::stable_sort(calls, std::greater{}, &Open::for_us);
+  Unfinished unfinished{.count = calls.size()};
+  std::set<unsigned> seen;
+  std::stable_partition(calls.begin(), calls.end(),
+                        [&](const Open& open) { return seen.insert(open.call.call).second; });
+  if (calls.size() > unfinished_shown) calls.resize(unfinished_shown);
+  std::ranges::stable_sort(calls, std::greater{}, &Open::for_us);
+  for (Open& open : calls)
+    if (open.event || decode(open))
+      unfinished.longest.push_back(
+          {.event = std::move(*open.event), .for_us = open.for_us, .before = open.before});
   return unfinished;
 }
 

@@ -103,9 +103,16 @@ Result<UniqueFd> find_group(const char* filter, const std::string& name,
   return open_group(found.front());
 }
 
-// The cgroup of podman's containers has an id and no name. The container's monitor was started with
-// both: `-c ID -n NAME`, conmon(8). "" if there is no container of that name.
-std::string id_of_podman(const std::string& name) {
+// The monitor of a container of podman. The container's cgroup has its id and not its name; the
+// monitor was started with both: `-c ID -n NAME`, conmon(8).
+struct ContainerMonitor {
+  pid_t pid;
+  std::string id;
+};
+
+// `name`: that of the container, or the first 12 or more characters of its id.
+std::optional<ContainerMonitor> monitor_of(const std::string& name) {
+  constexpr size_t shortest_id = 12;
   const Proc proc;
   for (const pid_t pid : proc.processes()) {
     const auto stat = proc.stat(pid);
@@ -115,9 +122,12 @@ std::string id_of_podman(const std::string& name) {
       const auto found = std::ranges::find(arguments, option);
       return arguments.end() - found < 2 ? "" : *(found + 1);
     };
-    if (value_of("-n") == name) return value_of("-c");
+    const std::string id = value_of("-c");
+    if (!id.empty() &&
+        (value_of("-n") == name || (name.size() >= shortest_id && id.starts_with(name))))
+      return ContainerMonitor{.pid = pid, .id = id};
   }
-  return "";
+  return std::nullopt;
 }
 
 Result<UniqueFd> open_container(const std::string& name) {
@@ -127,8 +137,19 @@ Result<UniqueFd> open_container(const std::string& name) {
   };
   auto group = group_of(name);
   if (group) return group;
-  const std::string id = id_of_podman(name);
-  return id.empty() ? std::move(group) : group_of(id);
+  const auto monitor = monitor_of(name);
+  if (!monitor) return group;
+  if (auto its_group = group_of(monitor->id)) return its_group;
+  // Podman without root makes no groups where the machine has those of version 1.
+  const Proc proc;
+  std::string instead;
+  for (const pid_t first : proc.children(monitor->pid))
+    if (const auto user = proc.user(first))
+      instead = ": filter by 'uid' " + std::to_string(*user) +
+                ", by 'comm', or by 'pid', which is " + std::to_string(first) +
+                " for its first process";
+  return fail("filter 'container': the container " + name + " has no cgroup v2 of its own" +
+              instead);
 }
 
 uint8_t comparison_of(Comparison comparison) {

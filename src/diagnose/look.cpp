@@ -106,6 +106,7 @@ std::optional<Look> look_of(std::string_view command) {
   if (words == Words{"dmesg"} || words == Words{"dmesg", "-T"} ||
       words == Words{"dmesg", "--ctime"})
     return Look{.arguments = words, .privileged = true};
+  if (words == Words{"lslocks"}) return Look{.arguments = words, .privileged = true};
   if (words == Words{"iptables-save"} || words == Words{"ip6tables-save"} ||
       words == Words{"nft", "list", "ruleset"})
     return Look{.arguments = words, .privileged = true};

@@ -14,6 +14,14 @@ std::string_view to_string(ProbeStatus status) {
   return "";
 }
 
+bool has_failed(const nlohmann::json& data) {
+  const auto is_not_zero = [&](const char* field) {
+    const auto found = data.find(field);
+    return found != data.end() && *found != 0;
+  };
+  return is_not_zero("errno") || is_not_zero("exit_code") || data.contains("signal");
+}
+
 std::string result_key(const ProbeResult& result) {
   return result.program_name + "_" + std::to_string(result.started);
 }

@@ -24,6 +24,9 @@ struct ProbeEvent {
   bool first = false;      // the first of its kind, not part of the sample
 };
 
+// Whether it shows a failure: an errno, or that a process was ended by a signal or with an error.
+bool has_failed(const nlohmann::json& data);
+
 enum class ProbeStatus {
   ok,
   failed,   // `error` says why; nothing was traced

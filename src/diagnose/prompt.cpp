@@ -22,6 +22,9 @@ const std::string_view which_probe = R"(Which probe for which problem
   process of the event sent it, pid gets it), oom/mark_victim.
 - Slow or busy: syscall:* of the process (total_us by call and process), syscall:futex (who waits for a
   lock how long: max_us), sched/sched_switch, irq/irq_handler_entry, a kretprobe of a slow function.
+- Hangs: syscall:* with pid or comm: `unfinished` has what each thread waits for (file, destination),
+  also in calls that began before the probe. Locks on files: syscall:flock, syscall:fcntl, and who
+  holds them: the command lslocks.
 - Memory: syscall:mmap with errno any, vmscan/mm_vmscan_direct_reclaim_begin, kmem/mm_page_alloc,
   oom/mark_victim.
 - Containers: filter by container or cgroup; what works for the host and fails there is in by_error.
@@ -31,8 +34,8 @@ If there is a tracepoint for your question, ask for that first.)";
 const std::string_view which_looks =
     R"(These may read more, if they are written exactly like this, alone and without pipes: "ls -l /proc/PID/fd", "cat
   /proc/PID/NAME" (io, stack, maps, limits, status, wchan, syscall), "readlink /proc/PID/exe", "ss
-  -tanp", "dmesg -T", "nft list ruleset", "iptables-save", "systemctl status UNIT", "nslookup NAME",
-  "dig NAME TYPE", "getent hosts NAME".)";
+  -tanp", "lslocks", "dmesg -T", "nft list ruleset", "iptables-save", "systemctl status UNIT",
+  "nslookup NAME", "dig NAME TYPE", "getent hosts NAME".)";
 
 std::string system_prompt(const CommandSettings& settings, int turns) {
   const std::string durations = std::to_string(probe_duration_min.count()) + " to " +

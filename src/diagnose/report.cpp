@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "diagnose/diagnosis.h"
+#include "diagnose/probe_result.h"
 
 namespace ebpf_ai_monitor {
 namespace {
@@ -129,7 +130,7 @@ std::string events(const json& program) {
   std::vector<json> chosen;
   for (const bool failed : {true, false})
     for (const json& event : program["events"])
-      if (chosen.size() < events_shown && event["data"].contains("errno") == failed)
+      if (chosen.size() < events_shown && has_failed(event["data"]) == failed)
         chosen.push_back(event);
   std::ranges::stable_sort(chosen, {},
                            [](const json& event) { return event["timestamp"].get<int64_t>(); });

@@ -18,7 +18,9 @@ constexpr size_t processes_shown = 20;
 constexpr size_t calls_shown = 50;
 constexpr size_t errors_shown = 60;
 constexpr size_t processes_of_error = 5;
-constexpr size_t processes_of_few_errors = 20;  // up to 10 of them
+constexpr size_t few_errors = 10;
+constexpr size_t processes_of_few_errors = 20;
+constexpr size_t failures_shown = 5;  // of each of few errors
 constexpr size_t values_shown = 10;
 constexpr size_t fields_shown = 3;
 constexpr size_t named = 5;  // in a sentence
@@ -49,6 +51,7 @@ nlohmann::json top(std::vector<Count>& counts, size_t shown, Show show) {
 struct ValueCount {
   nlohmann::json value;
   uint64_t count = 0;
+  std::string who{};  // of an outcome: who most often had it
 };
 
 struct FieldCount {
@@ -62,42 +65,73 @@ bool is_pointer(const nlohmann::json& value) {
 
 // The arguments that say what a hit was about, the most significant first.
 constexpr std::array subjects = {"query",   "destination", "address", "filename", "pathname",
-                                 "newname", "path",        "file",    "name"};
+                                 "newname", "path",        "file",    "name",     "waits_for"};
+
+// Fields whose rare values tell most, together with the process: who killed whom, what ended how.
+constexpr std::array outcomes = {"sig", "signal", "exit_code"};
+
+bool is_outcome(const std::string& field) {
+  return std::ranges::find(outcomes, field) != outcomes.end();
+}
+
+// "sh", or for a signal that is sent "sh to victim".
+std::string who_of(const ProbeEvent& event, const std::string& field) {
+  const auto& data = event.data;
+  if (field != "sig") return event.process_name;
+  if (data.contains("comm")) return event.process_name + " to " + data["comm"].get<std::string>();
+  if (data.contains("pid")) return event.process_name + " to " + data["pid"].dump();
+  return event.process_name;
+}
 
 // The fields that are worth counting: those that say what an event was about, then others whose
 // values repeat.
 std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   static const std::vector<std::string> first = [] {
     std::vector<std::string> fields(subjects.begin(), subjects.end());
-    fields.insert(fields.end(),
-                  {"comm", "sig", "signal", "newstate", "reason", "errno", "op", "ret"});
+    fields.insert(fields.end(), {"comm", "sig", "signal", "exit_code", "newstate", "reason",
+                                 "errno", "op", "ret"});
     return fields;
   }();
-  std::map<std::string, std::map<nlohmann::json, uint64_t>> counts;
+  struct Counted {
+    uint64_t count = 0;
+    std::map<std::string, uint64_t> by_whom{};
+  };
+  std::map<std::string, std::map<nlohmann::json, Counted>> counts;
   for (const auto& [sequence, event] : events) {
-    if (event.first) continue;  // the events that are not part of the sample
     for (const auto& [field, value] : event.data.items()) {
+      const bool outcome = is_outcome(field);
+      // The first ones are not part of the sample, but may be the only ones with this outcome.
+      if (event.first && !outcome) continue;
       // An address already shows its family; an errno of 0 means no error.
       const bool known = (field == "family" && event.data.contains("destination")) ||
                          (field == "errno" && value == 0);
       if (value.is_structured() || value.is_null() || value.is_number_float() ||
           is_pointer(value) || known)
         continue;
-      ++counts[field][value];
+      Counted& counted = counts[field][value];
+      ++counted.count;
+      if (outcome) ++counted.by_whom[who_of(event, field)];
     }
   }
   std::vector<std::string> fields;
   for (const std::string& field : first)
     if (counts.contains(field)) fields.push_back(field);
-  for (const auto& [field, values] : counts)
-    if (std::ranges::find(first, field) == first.end() && values.size() * 2 <= events.size())
-      fields.push_back(field);
+  // Names say more than numbers.
+  for (const bool named : {true, false})
+    for (const auto& [field, values] : counts)
+      if (std::ranges::find(first, field) == first.end() && values.size() * 2 <= events.size() &&
+          values.begin()->first.is_string() == named)
+        fields.push_back(field);
   if (fields.size() > fields_shown) fields.resize(fields_shown);
   std::vector<FieldCount> result;
   for (const std::string& field : fields) {
     FieldCount counted{.field = field, .values = {}};
-    for (const auto& [value, count] : counts[field])
-      counted.values.push_back({.value = value, .count = count});
+    for (const auto& [value, its] : counts[field]) {
+      auto& entry = counted.values.emplace_back(ValueCount{.value = value, .count = its.count});
+      const auto most = std::ranges::max_element(its.by_whom, {},
+                                                 &std::pair<const std::string, uint64_t>::second);
+      if (most != its.by_whom.end()) entry.who = most->first;
+    }
     std::ranges::stable_sort(counted.values, std::greater{}, &ValueCount::count);
     result.push_back(std::move(counted));
   }
@@ -187,13 +221,19 @@ nlohmann::json example_of(const ProbeEvent& event) {
   return example;
 }
 
+// The path, the address or the name; null: it has none.
+const std::string* subject_text(const ProbeEvent& event) {
+  for (const char* field : subjects)
+    if (const auto value = event.data.find(field); value != event.data.end() && value->is_string())
+      return &value->get_ref<const std::string&>();
+  return nullptr;
+}
+
 // " /etc/shadow", " pid=1 sig=SIGTERM"; "" without arguments.
 std::string subject_of(const ProbeEvent& event) {
   constexpr size_t text_bytes = 100;
+  if (const std::string* text = subject_text(event)) return " " + shortened(*text, text_bytes);
   const nlohmann::json example = example_of(event);
-  for (const char* field : subjects)
-    if (const auto value = example.find(field); value != example.end() && value->is_string())
-      return " " + shortened(value->get_ref<const std::string&>(), text_bytes);
   std::string words;
   for (const auto& [field, value] : example.items())
     if (field != "process_id" && field != "process_name")
@@ -201,19 +241,49 @@ std::string subject_of(const ProbeEvent& event) {
   return shortened(words, text_bytes);
 }
 
-// An event that shows this error, of its most frequent process if there is one; null: none does.
-const ProbeEvent* event_of(const Sum& error, const std::vector<SampledEvent>& events) {
-  const ProbeEvent* found = nullptr;
-  const std::string name = errno_name(error.error);
-  for (const auto& [sequence, event] : events) {
-    if (event.data.value("errno", nlohmann::json()) != name ||
-        (!error.call.empty() && event.event_type != error.call))
-      continue;
-    if (event.process_name == error.process_name) return &event;
-    if (!found) found = &event;
+// What one process got the same error for.
+struct Failure {
+  const ProbeEvent* event = nullptr;  // the first
+  std::string subject;
+  uint64_t count = 0;  // in the sample
+};
+
+// By call and errno. What one process repeats most comes first: among the failures of a busy
+// machine, most of which mean nothing, this is what loops.
+class Failures {
+ public:
+  explicit Failures(const std::vector<SampledEvent>& events) {
+    std::map<Error, std::map<std::pair<pid_t, std::string>, Failure>> found;
+    for (const auto& [sequence, event] : events) {
+      const auto error = event.data.find("errno");
+      if (error == event.data.end() || !error->is_string()) continue;
+      std::string subject = subject_of(event);
+      auto& failure = found[{event.event_type, *error}][{event.process_id, subject}];
+      if (!failure.event) failure = {.event = &event, .subject = std::move(subject)};
+      if (!event.first) ++failure.count;
+    }
+    for (auto& [error, failures] : found) {
+      auto& list = by_error_[error];
+      for (auto& [unused, failure] : failures) list.push_back(std::move(failure));
+      std::ranges::stable_sort(list, {}, [](const Failure& one) { return one.event->timestamp; });
+      std::ranges::stable_sort(list, std::greater{}, &Failure::count);
+    }
   }
-  return found;
-}
+
+  // Of a system call, or of a probe of anything else.
+  const std::vector<Failure>& of(const Sum& error) const {
+    static const std::vector<Failure> none;
+    const std::string name = errno_name(error.error);
+    const auto found = std::ranges::find_if(by_error_, [&](const auto& entry) {
+      return entry.first.second == name && (error.call.empty() || entry.first.first == error.call);
+    });
+    return found == by_error_.end() ? none : found->second;
+  }
+
+ private:
+  using Error = std::pair<std::string, std::string>;  // type of the event, errno
+  std::map<Error, std::vector<Failure>> by_error_;
+};
 
 // The event that took longest; null: none has a latency.
 const ProbeEvent* longest_of(const std::vector<SampledEvent>& events) {
@@ -227,10 +297,25 @@ const ProbeEvent* longest_of(const std::vector<SampledEvent>& events) {
   return longest;
 }
 
+nlohmann::json repeated(const std::vector<Failure>& failures, uint64_t every) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Failure& one : failures) {
+    if (list.size() == failures_shown) break;
+    if (one.subject.empty()) continue;
+    list.push_back({{"process_id", one.event->process_id},
+                    {"process_name", one.event->process_name},
+                    {"value", one.subject.substr(1)},
+                    {"count", std::max<uint64_t>(one.count, 1)}});
+    if (every > 1) list.back()["sampled_1_in"] = every;
+  }
+  return list;
+}
+
 // Every error with the processes that got it: exact, even if no event of it is shown. If there are
 // very many, the rarest ones and those with most hits.
-nlohmann::json errors_of(const Errors& found, const std::vector<SampledEvent>& events) {
+nlohmann::json errors_of(const Errors& found, const Failures& failures, uint64_t every) {
   const auto& [failed, errors] = found;
+  const bool few = errors.size() <= few_errors;
   nlohmann::json list = nlohmann::json::array();
   for (size_t i = 0; i < errors.size(); ++i) {
     if (errors.size() > errors_shown && i == errors_shown / 2) {
@@ -248,11 +333,11 @@ nlohmann::json errors_of(const Errors& found, const std::vector<SampledEvent>& e
         {"errno", name.empty() ? std::to_string(error.error) : name},
         {"count", error.count},
         {"by_process",
-         top(processes, errors.size() > 10 ? processes_of_error : processes_of_few_errors,
-             process_of)}};
+         top(processes, few ? processes_of_few_errors : processes_of_error, process_of)}};
     if (!error.call.empty()) entry["call"] = error.call;
-    if (const ProbeEvent* example = event_of(error, events))
-      entry["example"] = example_of(*example);
+    const auto& its_failures = failures.of(error);
+    if (!its_failures.empty()) entry["example"] = example_of(*its_failures.front().event);
+    if (few && its_failures.size() > 1) entry["by_data"] = repeated(its_failures, every);
     if (error.latency_ns > 0) {
       entry["total_us"] = us(error.latency_ns);
       entry["max_us"] = us(error.latency_max_ns);
@@ -329,15 +414,41 @@ std::string longest_in_words(const Collected& collected) {
          ")";
 }
 
+// "2 calls had not returned at the end: 9.8 s (recvfrom, app 192.0.2.1:443), 3.1 s (futex, app)":
+// the longest of each call, first those of which it is known what they wait for.
+std::string unfinished_in_words(const Unfinished& unfinished) {
+  constexpr size_t calls_named = 4;
+  if (unfinished.count == 0) return "";
+  std::vector<const UnfinishedCall*> chosen;
+  for (const UnfinishedCall& one : unfinished.longest)
+    if (std::ranges::find(chosen, one.event.event_type, [](const UnfinishedCall* other) {
+          return other->event.event_type;
+        }) == chosen.end())
+      chosen.push_back(&one);
+  std::stable_partition(chosen.begin(), chosen.end(), [](const UnfinishedCall* one) {
+    return subject_text(one->event) != nullptr;
+  });
+  if (chosen.size() > calls_named) chosen.resize(calls_named);
+  std::string words = std::to_string(unfinished.count) +
+                      (unfinished.count == 1 ? " call" : " calls") + " had not returned at the end";
+  for (const UnfinishedCall* one : chosen)
+    words += (one == chosen.front() ? ": " : ", ") + std::string(one->before ? "over " : "") +
+             duration_in_words(static_cast<double>(one->for_us)) + " (" + one->event.event_type +
+             ", " + one->event.process_name + subject_of(one->event) + ")";
+  return words;
+}
+
 nlohmann::json unfinished_of(const Unfinished& unfinished) {
   nlohmann::json list = nlohmann::json::array();
-  for (const auto& [event, for_us] : unfinished.longest)
+  for (const auto& [event, for_us, before] : unfinished.longest) {
     list.push_back({{"process_id", event.process_id},
                     {"thread_id", event.thread_id},
                     {"process_name", event.process_name},
                     {"event_type", event.event_type},
                     {"data", event.data},
                     {"for_us", for_us}});
+    if (before) list.back()["began_before"] = true;
+  }
   if (unfinished.count > list.size())
     list.push_back({{"others", unfinished.count - unfinished.longest.size()}});
   return list;
@@ -359,22 +470,28 @@ std::string processes_of(const std::vector<Count>& counts) {
       [](const Sum& sum) { return sum.others ? "others" : sum.process_name; });
 }
 
-// "openat EACCES 5 (cat /etc/shadow)": the rarest first, which no event may show.
-std::string errors_in_words(std::vector<Sum> errors, const std::vector<SampledEvent>& events) {
+// "openat EACCES 5 (cat /etc/shadow)": from the rarest, which no event may show, to the most
+// frequent.
+std::string errors_in_words(std::vector<Sum> errors, const Failures& failures) {
   std::ranges::reverse(errors);
-  constexpr size_t most = 8;
+  constexpr size_t rarest = 5, most_frequent = 3;
   std::string words;
-  for (size_t i = 0; i < errors.size() && i < most; ++i) {
+  for (size_t i = 0; i < errors.size(); ++i) {
+    if (i > 0) words += ", ";
+    if (i == rarest && errors.size() > rarest + most_frequent) {
+      words += std::to_string(errors.size() - rarest - most_frequent) + " others, ";
+      i = errors.size() - most_frequent;
+    }
     const Sum& error = errors[i];
     const std::string name = errno_name(error.error);
-    words += (i ? ", " : "") + (error.call.empty() ? "" : error.call + " ") +
+    words += (error.call.empty() ? "" : error.call + " ") +
              (name.empty() ? std::to_string(error.error) : name) + " " +
-             std::to_string(error.count) + " (" + (error.others ? "others" : error.process_name);
-    const ProbeEvent* example = event_of(error, events);
-    if (example && example->process_name == error.process_name) words += subject_of(*example);
-    words += ")";
+             std::to_string(error.count) + " (";
+    if (const auto& its = failures.of(error); !its.empty())
+      words += its.front().event->process_name + its.front().subject + ")";
+    else
+      words += (error.others ? "others" : error.process_name) + ")";
   }
-  if (errors.size() > most) words += ", " + std::to_string(errors.size() - most) + " others";
   return words;
 }
 
@@ -396,11 +513,25 @@ Subjects system_calls_of(const std::vector<Count>& counts) {
   return subjects;
 }
 
+// "signal SIGKILL 1 (db), SIGTERM 40 (sh)": from the rarest to the most frequent.
+std::string outcomes_in_words(const FieldCount& field) {
+  std::string words = field.field;
+  size_t left = field.values.size();
+  for (auto value = field.values.rbegin(); value != field.values.rend(); ++value, --left) {
+    if (field.values.size() - left == named) return words + ", " + std::to_string(left) + " others";
+    words += (left == field.values.size() ? " " : ", ") +
+             (value->value.is_string() ? value->value.get<std::string>() : value->value.dump()) +
+             " " + std::to_string(value->count) + " (" + value->who + ")";
+  }
+  return words;
+}
+
 std::string words_of(const FieldCount& field, size_t values_named) {
+  if (is_outcome(field.field)) return outcomes_in_words(field);
   const bool clear = field.field == "destination" || field.field == "address";
   std::string words = clear ? "" : field.field + " ";
   for (size_t i = 0; i < field.values.size() && i < values_named; ++i) {
-    const auto& [value, count] = field.values[i];
+    const auto& [value, count, who] = field.values[i];
     words += (i ? ", " : "") + (value.is_string() ? value.get<std::string>() : value.dump()) + " " +
              std::to_string(count);
   }
@@ -464,9 +595,6 @@ void tell_limits(ProbeResult& result, Collected& collected) {
         " system calls of 32-bit programs have no 64-bit equivalent and are left "
         "out");
   tell_missed_returns(result, collected);
-  if (collected.unfinished.count > 0)
-    collected.notes.push_back(std::to_string(collected.unfinished.count) +
-                              " calls had not returned at the end (`unfinished`)");
   if (!collected.skipped)
     collected.notes.emplace_back(
         "the kernel skips hits that come in an interrupt while a probe runs on the same CPU; this "
@@ -500,7 +628,7 @@ std::vector<SampledEvent> take_firsts(std::vector<SampledEvent>& events, size_t 
   size_t bytes = 0;
   for (const bool failed : {true, false}) {
     for (const SampledEvent& one : events) {
-      if (!one.event.first || one.event.data.contains("errno") != failed) continue;
+      if (!one.event.first || has_failed(one.event.data) != failed) continue;
       bytes += bytes_of(one.event);
       if (bytes <= bytes_max) firsts.push_back(one);
     }
@@ -568,6 +696,7 @@ void complete(ProbeResult& result, Collected collected) {
   const bool calls =
       std::ranges::any_of(collected.counts, [](const Count& one) { return !one.call.empty(); });
   const Errors errors = errors_in(collected.counts);
+  const Failures failures(collected.events);
   const Subjects subjects = values_of(collected);
   const Subjects system_calls = calls ? system_calls_of(collected.counts) : Subjects();
   auto processes = processes_in(collected.counts);
@@ -582,7 +711,7 @@ void complete(ProbeResult& result, Collected collected) {
   if (comparable)
     for (const auto& entry : subjects.by_data) by_data.push_back(entry);
   result.aggregates = {{"by_process", by_process},
-                       {"by_error", errors_of(errors, collected.events)},
+                       {"by_error", errors_of(errors, failures, collected.every)},
                        {"by_data", std::move(by_data)},
                        {"latency_us", latencies(collected)}};
   if (auto returned = histogram(collected.shape.returned); !returned.empty())
@@ -593,8 +722,10 @@ void complete(ProbeResult& result, Collected collected) {
   result.summary = "Captured " + std::to_string(result.event_count) + " " + collected.counted +
                    " over " + number(result.duration_s) + " seconds";
   if (result.event_count > 0) result.summary += ": " + processes_of(collected.counts);
-  if (const auto words = errors_in_words(errors.sums, collected.events); !words.empty())
+  if (const auto words = errors_in_words(errors.sums, failures); !words.empty())
     result.summary += "; errors: " + words;
+  if (const auto words = unfinished_in_words(collected.unfinished); !words.empty())
+    result.summary += "; " + words;
   if (const auto words = longest_in_words(collected); !words.empty())
     result.summary += "; longest " + words;
   if (!system_calls.words.empty()) result.summary += "; " + system_calls.words;

@@ -22,10 +22,11 @@ struct SampledEvent {
 struct UnfinishedCall {
   ProbeEvent event;  // with what is known about the call
   uint64_t for_us = 0;
+  bool before = false;  // it began before the probe, so it has taken longer
 };
 struct Unfinished {
   size_t count = 0;
-  std::vector<UnfinishedCall> longest{};  // at most `unfinished_shown`, the longest first
+  std::vector<UnfinishedCall> longest{};  // at most `unfinished_shown`, sorted
 };
 inline constexpr size_t unfinished_shown = 20;
 

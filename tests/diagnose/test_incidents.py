@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,11 +19,14 @@ import pytest
 
 from support import podman
 from support.binary import BINARY
-from support.desktop import open_to_all
+from support.desktop import USER_PREFIX, ensure_user, open_to_all
 
 ROOT = Path(__file__).parents[2]
 # What a model reads first.
 BEGINNING = 8192
+# Numbers of system calls on x86_64, elsewhere those of asm-generic.
+RECVFROM, FLOCK = (45, 73) if os.uname().machine == "x86_64" else (207, 32)
+
 
 class Answer(dict[str, Any]):
     """With its beginning as it was printed."""
@@ -193,6 +197,120 @@ def test_a_slow_sync(diagnose: Diagnose, tmp_path: Path) -> None:
         assert result["summary"] in answer.beginning
 
 
+def test_a_missing_file_is_looked_for_again_and_again(diagnose: Diagnose) -> None:
+    """By one process, among many that fail to open other files, each once."""
+    answer = diagnose([program("syscall:openat", errno="any", uid=54329)], """
+        import os
+        os.setuid(54329)
+        def look(path):
+            try: os.open(path, os.O_RDONLY)
+            except FileNotFoundError: pass
+        for i in range(100):
+            if os.fork() == 0:
+                for library in range(5): look(f"/usr/lib/no/such/{i}/{library}.so")
+                os._exit(0)
+            os.wait()
+        for _ in range(40): look("/etc/no-such-app/config.yaml")
+    """, commands=["ps aux"])
+    [error] = only(answer)["aggregates"]["by_error"]
+    assert error["count"] >= 540
+    assert error["by_data"][0]["value"] == "/etc/no-such-app/config.yaml", error
+    assert f"openat ENOENT {error['count']} (python3 /etc/no-such-app/config.yaml)" in answer.beginning
+
+
+def until_in_call(pid: int, number: int) -> None:
+    while not Path(f"/proc/{pid}/syscall").read_text().startswith(f"{number} "):
+        pass
+
+
+def test_a_process_hangs_since_before(diagnose: Diagnose) -> None:
+    """It waits for an answer, and calls nothing more: of whom, although nothing happens while it is traced."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        hanging = subprocess.Popen(
+            [sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port})).recv(100)"]
+        )
+        try:
+            until_in_call(hanging.pid, RECVFROM)
+            answer = diagnose([program("syscall:*", pid=hanging.pid)], "", commands=["ps aux"])
+        finally:
+            hanging.kill()
+            hanging.wait()
+    result = only(answer)
+    assert result["event_count"] == 0
+    [call] = result["aggregates"]["unfinished"]
+    assert call["began_before"] and call["data"]["destination"] == f"127.0.0.1:{port}"
+    assert f"(recvfrom, python3 127.0.0.1:{port})" in answer.beginning
+
+
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="the network that answers nothing takes a TUN device")
+def test_a_connection_gets_no_answer(diagnose: Diagnose) -> None:
+    """The kernel tries for two minutes; a probe is shorter, so the call fails only after its end."""
+    answer = diagnose([program("syscall:connect", errno="any", uid=54330), program("tcp/tcp_retransmit_skb")], """
+        import ctypes, fcntl, os, socket, struct, subprocess, sys
+        if ctypes.CDLL(None).unshare(0x40000000): raise OSError("unshare")  # CLONE_NEWNET
+        tun = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH", b"silent", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+        subprocess.run("ip address add 192.0.2.1/24 dev silent && ip link set silent up", shell=True, check=True)
+        client = os.fork()
+        if client == 0:
+            os.setuid(54330)
+            socket.socket().connect(("192.0.2.7", 5432))
+        def again():  # a packet to it is sent the second time
+            sent = 0
+            while sent < 2:
+                packet = os.read(tun, 2000)
+                sent += packet[0] >> 4 == 4 and packet[16:20] == socket.inet_aton("192.0.2.7")
+        again()
+        print(client, flush=True)
+        if os.fork() == 0: os.execvp("sleep", ["sleep", "1000"])  # keeps the device, and so the connection waits
+    """)
+    by_name = {it["program_name"]: it for it in answer["ebpf_results"].values()}
+    [call] = by_name["connect"]["aggregates"]["unfinished"]
+    assert call["data"]["destination"] == "192.0.2.7:5432", call
+    assert "192.0.2.7:5432" in by_name["tcp_retransmit_skb"]["summary"]
+    assert by_name["connect"]["summary"] in answer.beginning and "1 call had not returned" in answer.beginning
+    assert "(connect, python3 192.0.2.7:5432)" in answer.beginning
+
+
+def test_who_holds_a_locked_file(diagnose: Diagnose, tmp_path: Path) -> None:
+    lock = tmp_path / "app.lock"
+    take = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", take, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout
+    holder.stdout.readline()
+    waiting = subprocess.Popen([sys.executable, "-c", take, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        until_in_call(waiting.pid, FLOCK)
+        answer = diagnose([program("syscall:*", pid=waiting.pid)], "", commands=["lslocks"])
+    finally:
+        for process in (waiting, holder):
+            process.kill()
+            process.communicate()
+    assert f"(flock, python3 {lock})" in answer.beginning
+    [call] = only(answer)["aggregates"]["unfinished"]
+    assert call["data"]["cmd"] == "LOCK_EX"
+    [locks] = answer["command_results"]
+    holders = [line.split() for line in locks["output"].splitlines() if line.endswith(str(lock)) and "WRITE*" not in line]
+    assert [it[1] for it in holders] == [str(holder.pid)], locks["output"]
+
+
+def test_who_is_ended_by_a_closed_pipe(diagnose: Diagnose) -> None:
+    """Among many processes that end well, of one user."""
+    answer = diagnose([program("sched/sched_process_exit", uid=54331), program("syscall:write", errno="EPIPE", uid=54331)], """
+        import os, subprocess
+        os.setuid(54331)
+        for _ in range(50): subprocess.run(["/bin/true"])
+        subprocess.run("yes | head -1 > /dev/null", shell=True)  # with SIGPIPE as it is by default
+    """, commands=["ps aux"])
+    assert "signal SIGPIPE 1 (yes)" in answer.beginning
+    assert "write EPIPE 1 (yes pipe:[" in answer.beginning
+
+
 def test_who_waits_for_a_lock(diagnose: Diagnose) -> None:
     answer = diagnose([program("syscall:futex", latency_us=200_000, uid=54325)], """
         import os, threading, time
@@ -343,6 +461,25 @@ def test_a_container_of_podman_cannot_connect(diagnose: Diagnose, tmp_path: Path
         assert result["event_count"] == 1, result
         assert "connect ENETUNREACH 1 (nc 192.0.2.1:443)" in result["summary"]
     assert "connect ENETUNREACH 1 (nc 192.0.2.1:443)" in answer.beginning
+
+
+@pytest.mark.skipif(not podman.is_installed(), reason="it takes podman and busybox-static")
+@pytest.mark.skipif(not podman.has_old_groups(), reason="with new control groups, each container has one")
+def test_a_container_without_a_group_is_told(
+    run_request: Callable[..., tuple[int, dict[str, Any], str]], tmp_path: Path
+) -> None:
+    """Podman without root makes none with the control groups of version 1: the error says what to filter by."""
+    open_to_all(tmp_path)
+    owner = ensure_user(USER_PREFIX + "-podman" + os.environ.get("EBPF_AI_MONITOR_TEST_USER_SUFFIX", ""))
+    with podman.idle_container(tmp_path, owner) as container:
+        for name in (container.name, container.id[:12]):
+            _, answer, _ = run_request({"ebpf_programs": [program("syscall:connect", container=name)]})
+            [result] = answer["ebpf_results"].values()
+            assert result["status"] == "failed"
+            assert f"the container {name} has no cgroup v2 of its own" in result["error"]
+            [(uid, pid)] = re.findall(r"filter by 'uid' (\d+), by 'comm', or by 'pid', which is (\d+)", result["error"])
+            assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sleep\0001000\000"
+            assert Path(f"/proc/{pid}").stat().st_uid == int(uid)
 
 
 @pytest.fixture

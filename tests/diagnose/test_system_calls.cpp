@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -284,12 +285,7 @@ TEST_F(Tracing, SaysWhatHasNotReturned) {
   while (!is_reading(actor.pid())) sched_yield();
   start();
   actor.act();
-  const auto accepts = [&] {
-    std::ifstream file("/proc/" + std::to_string(actor.pid()) + "/syscall");
-    long number = -1;
-    return (file >> number) && number == SYS_accept;
-  };
-  while (!accepts()) sched_yield();
+  while (!is_in_call(actor.pid(), SYS_accept)) sched_yield();
   engine().stop();
   const auto results = this->results();
   kill(actor.pid(), SIGKILL);
@@ -298,7 +294,135 @@ TEST_F(Tracing, SaysWhatHasNotReturned) {
   EXPECT_EQ(unfinished[0]["event_type"], "accept");
   EXPECT_EQ(unfinished[0]["process_name"], actor_name);
   EXPECT_EQ(unfinished[0]["data"]["fd"], listener.get());
-  EXPECT_THAT(results[0].summary, HasSubstr("1 calls had not returned"));
+  EXPECT_THAT(results[0].summary, HasSubstr("1 call had not returned"));
+}
+
+// On this machine; it is never accepted.
+int connected_to(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  const auto address = ipv4("127.0.0.1", port);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) _exit(3);
+  return fd;
+}
+
+// Each hangs until the end, and each filter is for one of them.
+TEST_F(Tracing, FiltersWhatHasNotReturnedByItsArguments) {
+  uint16_t port = 0;
+  const UniqueFd listener(listen_on(AF_INET, port));
+  const auto fifo = std::filesystem::temp_directory_path() / ("fifo-" + std::to_string(getpid()));
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  Actor reader([&] { (void)open(fifo.c_str(), O_RDONLY); });
+  Actor receiver([&] {
+    const UniqueFd client(connected_to(port));
+    std::array<char, 77> bytes{};
+    (void)recv(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  });
+  std::vector<ProbeRequest> requests;
+  const auto add = [&](const Actor& actor, const std::string& target,
+                       const ArgumentFilter& filter) {
+    auto& probe = requests.emplace_back(request(tracepoint, target));
+    probe.name = std::to_string(requests.size());
+    probe.filters.pid = actor.pid();
+    probe.filters.arguments = {filter};
+  };
+  add(reader, "syscall:openat", {.name = "filename", .value = "/*/fifo-*"});
+  add(reader, "syscall:openat", {.name = "filename", .value = "/*/other-*"});
+  add(receiver, "syscall:recvfrom", {.name = "port", .value = std::to_string(port)});
+  add(receiver, "syscall:recvfrom", {.name = "port", .value = "1"});
+  add(receiver, "syscall:recvfrom", {.name = "size", .value = "77"});
+  add(receiver, "syscall:recvfrom",
+      {.name = "size", .comparison = Comparison::greater, .value = "77"});
+  add(receiver, "syscall:recvfrom", {.name = "flags", .value = "MSG_NOSIGNAL"});
+  add(receiver, "syscall:recvfrom", {.name = "flags", .value = "MSG_PEEK"});
+  requests[2].filters.any_error = true;  // it may fail in the end
+  arm(requests);
+  while (!is_reading(reader.pid()) || !is_reading(receiver.pid())) sched_yield();
+  start();
+  reader.act();
+  receiver.act();
+  while (!is_in_call(reader.pid(), SYS_openat) || !is_in_call(receiver.pid(), SYS_recvfrom))
+    sched_yield();
+  engine().stop();
+  const auto results = this->results();
+  for (const Actor* actor : {&reader, &receiver}) kill(actor->pid(), SIGKILL);
+  unlink(fifo.c_str());
+  for (size_t i = 0; i < results.size(); ++i) {
+    ASSERT_NE(results[i].status, ProbeStatus::failed) << *results[i].error;
+    EXPECT_EQ(results[i].aggregates.contains("unfinished"), i % 2 == 0)
+        << i << results[i].aggregates;
+  }
+  EXPECT_EQ(results[0].aggregates["unfinished"][0]["data"]["filename"], fifo.string());
+  EXPECT_EQ(results[2].aggregates["unfinished"][0]["data"]["destination"],
+            "127.0.0.1:" + std::to_string(port));
+}
+
+TEST_F(Tracing, ShowsWhatHungBeforeTheProbe) {
+  Actor actor([] {});
+  auto by_parent = request(tracepoint, "syscall:*");
+  by_parent.filters.ppid = getpid();
+  auto of_all = request(tracepoint, "syscall:read");
+  of_all.name = "of all";
+  auto of_it = request(tracepoint, "syscall:read");
+  of_it.name = "of it";
+  of_it.filters.pid = actor.pid();
+  while (!is_reading(actor.pid())) sched_yield();
+  arm({by_parent, of_all, of_it});
+  start();
+  engine().stop();
+  const auto results = this->results();
+  for (const size_t i : {0UL, 2UL}) {
+    const json& unfinished = results.at(i).aggregates["unfinished"];
+    ASSERT_EQ(unfinished.size(), 1U) << results[i].aggregates;
+    EXPECT_EQ(unfinished[0]["event_type"], "read");
+    EXPECT_EQ(unfinished[0]["process_id"], actor.pid());
+    EXPECT_EQ(unfinished[0]["began_before"], true);
+    EXPECT_THAT(unfinished[0]["data"]["file"].get<std::string>(), testing::StartsWith("pipe:["));
+  }
+  const json others = results.at(1).aggregates.value("unfinished", json::array());
+  for (const json& other : others) EXPECT_FALSE(other.contains("began_before")) << other;
+
+  // What runs meanwhile does not hang, even if it ends in the same call.
+  Actor busy([] {
+    std::array<int, 2> pipe{};
+    if (pipe2(pipe.data(), O_CLOEXEC) != 0) _exit(3);
+    char byte = 0;
+    _exit(static_cast<int>(read(pipe[0], &byte, 1)));
+  });
+  of_it.filters.pid = busy.pid();
+  while (!is_reading(busy.pid())) sched_yield();
+  arm({of_it});
+  start();
+  busy.act();
+  while (engine().progress().front().event_count < 1) sched_yield();
+  while (!is_reading(busy.pid())) sched_yield();
+  engine().stop();
+  const auto after = this->results();
+  kill(busy.pid(), SIGKILL);
+  ASSERT_EQ(after.at(0).aggregates["unfinished"].size(), 1U) << after[0].aggregates;
+  EXPECT_FALSE(after[0].aggregates["unfinished"][0].contains("began_before"));
+}
+
+TEST_F(Tracing, ShowsWhatAPollWaitsFor) {
+  uint16_t port = 0;
+  const UniqueFd listener(listen_on(AF_INET, port));
+  Actor actor([&] {
+    const UniqueFd client(connected_to(port));
+    pollfd polled{.fd = client.get(), .events = POLLIN, .revents = 0};
+    (void)syscall(SYS_ppoll, &polled, 1, nullptr, nullptr, 0);
+  });
+  auto probe = request(tracepoint, "syscall:ppoll");
+  probe.filters.pid = actor.pid();
+  arm({probe});
+  while (!is_reading(actor.pid())) sched_yield();
+  start();
+  actor.act();
+  while (!is_in_call(actor.pid(), SYS_ppoll)) sched_yield();
+  engine().stop();
+  const auto results = this->results();
+  kill(actor.pid(), SIGKILL);
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  EXPECT_EQ(results.at(0).aggregates["unfinished"][0]["data"]["waits_for"], address);
+  EXPECT_THAT(results[0].summary, HasSubstr("(ppoll, diagnose-actor " + address + ")"));
 }
 
 TEST_F(Tracing, ShowsTheLongestOfManyThatHaveNotReturned) {

@@ -67,12 +67,14 @@ class Actor {
   UniqueFd tell_;
 };
 
-// Whether it waits for its parent to tell it.
-inline bool is_reading(pid_t pid) {
+inline bool is_in_call(pid_t pid, long call) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/syscall");
   long number = -1;
-  return (file >> number) && number == SYS_read;
+  return (file >> number) && number == call;
 }
+
+// Whether it waits for its parent to tell it.
+inline bool is_reading(pid_t pid) { return is_in_call(pid, SYS_read); }
 
 class Tracing : public testing::Test {
  protected:

@@ -341,7 +341,7 @@ class Desktop:
         lock = stack.enter_context(open(f"/run/lock/{self.user}.lock", "wb"))
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        account = _ensure_user(self.user)
+        account = ensure_user(self.user)
         self.uid, self.gid = account.pw_uid, account.pw_gid
         # Below the user's own directory, not in /tmp, where some agents trust nothing.
         place = tempfile.TemporaryDirectory(prefix="desktop-", dir=account.pw_dir)
@@ -498,7 +498,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _ensure_user(name: str) -> pwd.struct_passwd:
+def ensure_user(name: str) -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(name)
     # If both were sent at the same time, they would wait for each other.

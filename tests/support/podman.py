@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -58,26 +59,47 @@ class Container:
 
 @dataclass(frozen=True)
 class IdleContainer:
-    """Of root's, without a network, in which nothing happens but what is executed."""
+    """Without a network; in it nothing happens but what is executed."""
 
     name: str
     id: str
+    podman: list[str]
 
     def exec(self, *argv: str) -> list[str]:
-        return ["podman", *_OLD_GROUPS, "exec", self.name, *argv]
+        return [*self.podman, "exec", self.name, *argv]
+
+
+def has_old_groups() -> bool:
+    return bool(_OLD_GROUPS)
 
 
 @contextlib.contextmanager
-def idle_container(directory: Path) -> Iterator[IdleContainer]:
+def idle_container(directory: Path, owner: pwd.struct_passwd | None = None) -> Iterator[IdleContainer]:
+    """Of root's, or of a user's own."""
     name = f"idle-{os.getpid()}"
     image = directory / "image"
     _unpack(image, "sleep", "nc")
-    run = ["podman", *_OLD_GROUPS, "run", "--name", name, "--detach", *_LIMITS, "--network", "none"]
-    started = subprocess.run([*run, "--rootfs", str(image), "/bin/sleep", "1000"], stdout=subprocess.PIPE, text=True, check=True)
+    podman = ["podman", *_OLD_GROUPS]
+    if owner:
+        _add_subordinate_ids(owner.pw_name)
+        runtime = directory / "runtime"
+        runtime.mkdir(mode=0o700)
+        subprocess.run(["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", str(image), str(runtime)], check=True)
+        podman[:0] = [
+            "setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups", "--reset-env",
+            "env", f"--chdir={owner.pw_dir}", f"XDG_RUNTIME_DIR={runtime}",
+        ]  # fmt: skip
+    run = [*podman, "run", "--name", name, "--detach", *_LIMITS, "--network", "none", "--rootfs", str(image)]
+    started = subprocess.run([*run, "/bin/sleep", "1000"], stdout=subprocess.PIPE, text=True, check=True)
     try:
-        yield IdleContainer(name, started.stdout.strip())
+        yield IdleContainer(name, started.stdout.strip(), podman)
     finally:
-        subprocess.run(["podman", *_OLD_GROUPS, "rm", "--force", "--time", "0", name], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([*podman, "rm", "--force", "--time", "0", name], stdout=subprocess.DEVNULL, check=True)
+
+
+def _add_subordinate_ids(user: str) -> None:
+    if f"{user}:" not in Path("/etc/subuid").read_text():
+        subprocess.run(["usermod", "--add-subuids", "7000000-7065535", "--add-subgids", "7000000-7065535", user], check=True)
 
 
 def _unpack(root: Path, *programs: str) -> None:
@@ -91,8 +113,7 @@ def _unpack(root: Path, *programs: str) -> None:
 
 def _image(desktop: Desktop) -> Path:
     """A root directory with a shell and the stand-in."""
-    if f"{desktop.user}:" not in Path("/etc/subuid").read_text():
-        subprocess.run(["usermod", "--add-subuids", "7000000-7065535", "--add-subgids", "7000000-7065535", desktop.user], check=True)
+    _add_subordinate_ids(desktop.user)
     root = desktop.home / "image"
     _unpack(root, "sh", "printf", "sleep", "stty", "kill")
     agent = root / "bin" / NAME

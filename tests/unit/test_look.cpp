@@ -9,8 +9,8 @@ TEST(Look, WhatOnlyLooksIsPrivileged) {
   for (const char* command :
        {"dmesg", " dmesg  -T ", "ss -tlnp", "ss -t -a -n", "ls -l /proc/12/fd", "cat /proc/12/io",
         "cat /proc/12/task/13/stack", "readlink /proc/1/exe", "nft list ruleset", "iptables-save",
-        "systemctl status nginx.service", "systemctl --failed --no-pager list-units",
-        "busctl list"}) {
+        "systemctl status nginx.service", "systemctl --failed --no-pager list-units", "busctl list",
+        "lslocks"}) {
     const auto look = look_of(command);
     ASSERT_TRUE(look) << command;
     EXPECT_TRUE(look->privileged && !look->network) << command;
@@ -30,6 +30,7 @@ TEST(Look, NamesAreResolvedWithoutPrivilege) {
 TEST(Look, AllElseIsTheSandboxes) {
   for (const char* command : {"",
                               "dmesg -C",
+                              "lslocks -p 1",
                               "dmesg --clear",
                               "ss -K dst 1.2.3.4",
                               "ss -D file",

@@ -201,6 +201,80 @@ TEST(DiagnoseResults, SystemCallsAreCountedByName) {
             (json{{"field", "event_type"}, {"value", "sys_enter_read"}, {"count", 7}}));
 }
 
+// What a busy machine fails at means little; what one process repeats does.
+TEST(DiagnoseResults, AnErrorIsShownByWhatIsRepeated) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  collected.counts = {failed(7, "cc", "openat", ENOENT, 200),
+                      failed(8, "app", "openat", ENOENT, 3)};
+  const auto open = [&](pid_t pid, const std::string& name, const std::string& path) {
+    SampledEvent& one = collected.events.emplace_back();
+    one.event.process_id = pid;
+    one.event.process_name = name;
+    one.event.event_type = "openat";
+    one.event.data = {{"filename", path}, {"errno", "ENOENT"}, {"ret", -ENOENT}};
+  };
+  for (int i = 0; i < 200; ++i) open(7, "cc", "/usr/include/" + std::to_string(i));
+  for (int i = 0; i < 3; ++i) open(8, "app", "/etc/app.conf");
+  complete(result, collected);
+  EXPECT_THAT(result.summary, HasSubstr("openat ENOENT 203 (app /etc/app.conf)"));
+  const json& error = result.aggregates["by_error"][0];
+  EXPECT_EQ(error["example"]["filename"], "/etc/app.conf");
+  EXPECT_EQ(error["by_data"].size(), 5U);
+  EXPECT_EQ(
+      error["by_data"][0],
+      (json{{"process_id", 8}, {"process_name", "app"}, {"value", "/etc/app.conf"}, {"count", 3}}));
+}
+
+TEST(DiagnoseResults, OfManyErrorsTheRarestAndTheMostFrequentAreShown) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  for (int error = 1; error <= 10; ++error)
+    collected.counts.push_back(failed(7, "app", "read", error, static_cast<uint64_t>(error) * 10));
+  complete(result, collected);
+  EXPECT_THAT(result.summary, HasSubstr("errors: read EPERM 10 (app), "));
+  EXPECT_THAT(result.summary, HasSubstr("read EIO 50 (app), 2 others, read ENOEXEC 80 (app), "
+                                        "read EBADF 90 (app), read ECHILD 100 (app)"));
+}
+
+TEST(DiagnoseResults, RareSignalsAreShownWithWhoSentThem) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  const auto signal = [&](const std::string& from, const std::string& to, const std::string& name) {
+    SampledEvent& one = collected.events.emplace_back();
+    one.event.process_name = from;
+    one.event.event_type = "signal_generate";
+    one.event.data = {{"comm", to}, {"sig", name}};
+  };
+  for (int i = 0; i < 40; ++i) signal("cc", "make", "SIGCHLD");
+  for (const char* name : {"SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH"})
+    for (int i = 0; i < 4; ++i) signal("timer", "app", name);
+  signal("killer", "db", "SIGKILL");
+  complete(result, collected);
+  EXPECT_THAT(result.summary, HasSubstr("sig SIGKILL 1 (killer to db), "));
+  EXPECT_THAT(result.summary, HasSubstr(", 1 others"));
+}
+
+TEST(DiagnoseResults, EndsAreShownWithWhoEnded) {
+  ProbeResult result;
+  Collected collected = everything_counted();
+  const auto end = [&](const std::string& name, const json& how) {
+    SampledEvent& one = collected.events.emplace_back();
+    one.event.process_name = name;
+    one.event.event_type = "sched_process_exit";
+    one.event.data = how;
+    one.event.data["comm"] = name;
+  };
+  for (int i = 0; i < 20; ++i) end("sh", {{"exit_code", 0}});
+  end("grep", {{"exit_code", 1}});
+  end("yes", {{"signal", "SIGPIPE"}});
+  complete(result, collected);
+  EXPECT_THAT(result.summary, HasSubstr("signal SIGPIPE 1 (yes); exit_code 1 1 (grep), 0 20 (sh)"));
+  EXPECT_FALSE(has_failed(result.events.front().data));
+  EXPECT_TRUE(has_failed(result.events[20].data));
+  EXPECT_TRUE(has_failed(result.events[21].data));
+}
+
 TEST(DiagnoseResults, CallsThatHaveNotReturnedAreReported) {
   ProbeResult result;
   Collected collected = everything_counted();
@@ -208,12 +282,23 @@ TEST(DiagnoseResults, CallsThatHaveNotReturnedAreReported) {
   call.event.process_name = "db";
   call.event.event_type = "fsync";
   call.for_us = 9'000'000;
-  collected.unfinished = {.count = 30, .longest = {call}};
+  UnfinishedCall before = call, idle = call;
+  before.event.event_type = "recvfrom";
+  before.event.data = {{"destination", "192.0.2.1:5432"}, {"fd", 4}};
+  before.for_us = 2'000'000;
+  before.before = true;
+  idle.for_us = 1'000'000;
+  collected.unfinished = {.count = 32, .longest = {call, before, idle}};
   complete(result, collected);
   EXPECT_EQ(result.aggregates["unfinished"][0]["event_type"], "fsync");
   EXPECT_EQ(result.aggregates["unfinished"][0]["for_us"], 9'000'000);
-  EXPECT_EQ(result.aggregates["unfinished"][1]["others"], 29);
-  EXPECT_THAT(result.summary, HasSubstr("30 calls had not returned at the end"));
+  EXPECT_FALSE(result.aggregates["unfinished"][0].contains("began_before"));
+  EXPECT_EQ(result.aggregates["unfinished"][1]["began_before"], true);
+  EXPECT_EQ(result.aggregates["unfinished"][3]["others"], 29);
+  EXPECT_THAT(result.summary,
+              HasSubstr("32 calls had not returned at the end: over 2 s (recvfrom, db "
+                        "192.0.2.1:5432), 9 s (fsync, db)."))
+      << "first what is known to wait for something, and the longest of each call";
 }
 
 TEST(DiagnoseResults, ManyProcessesEndInOneEntry) {
