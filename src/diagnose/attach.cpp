@@ -32,6 +32,7 @@ NeededPrograms needed_programs(const std::vector<PlannedProbe>& probes) {
   NeededPrograms needed;
   for (const auto& [request, plan] : probes) {
     if (!plan) continue;
+    if (!request.filters.arguments.empty()) needed.matches = true;
     if (request.type == ProbeType::tracepoint)
       (plan->system_calls.empty() ? needed.tracepoints : needed.system_calls) = true;
     else if (!has_kprobes())

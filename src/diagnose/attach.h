@@ -41,6 +41,7 @@ struct PlannedProbe {
 // The programs that probes need.
 struct NeededPrograms {
   bool tracepoints = false, system_calls = false, functions = false, returns = false;
+  bool matches = false;  // filters by arguments
 };
 NeededPrograms needed_programs(const std::vector<PlannedProbe>& probes);
 

@@ -74,6 +74,7 @@ Result<Programs> load_programs(const NeededPrograms& needed) {
   Programs programs(diagnose_bpf__open());
   if (!programs) return explain("cannot open the probe programs", errno);
   programs->rodata->own_pid = static_cast<uint32_t>(getpid());
+  programs->rodata->use_matches = needed.matches ? 1 : 0;
   if (needed.system_calls) {
     static const auto twins = make_twins();
     std::ranges::copy(twins, programs->rodata->twins);
