@@ -120,7 +120,7 @@ std::string unfinished(const json& aggregates) {
   for (const json& call : aggregates.value("unfinished", json::array()))
     if (call.contains("event_type"))
       table.add({cell(call["process_name"]), cell(call["process_id"]), cell(call["thread_id"]),
-                 milliseconds(call["for_us"]),
+                 (call.contains("began_before") ? "over " : "") + milliseconds(call["for_us"]),
                  cell(call["event_type"]) + " " + cell(call["data"])});
   return table.text();
 }

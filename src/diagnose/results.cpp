@@ -117,10 +117,10 @@ std::vector<FieldCount> count_fields(const std::vector<SampledEvent>& events) {
   for (const std::string& field : first)
     if (counts.contains(field)) fields.push_back(field);
   // Names say more than numbers.
-  for (const bool named : {true, false})
+  for (const bool by_name : {true, false})
     for (const auto& [field, values] : counts)
       if (std::ranges::find(first, field) == first.end() && values.size() * 2 <= events.size() &&
-          values.begin()->first.is_string() == named)
+          values.begin()->first.is_string() == by_name)
         fields.push_back(field);
   if (fields.size() > fields_shown) fields.resize(fields_shown);
   std::vector<FieldCount> result;

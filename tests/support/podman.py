@@ -82,12 +82,13 @@ def idle_container(directory: Path, owner: pwd.struct_passwd | None = None) -> I
     podman = ["podman", *_OLD_GROUPS]
     if owner:
         _add_subordinate_ids(owner.pw_name)
-        runtime = directory / "runtime"
-        runtime.mkdir(mode=0o700)
+        runtime = Path(f"/run/user/{owner.pw_uid}")  # always the same: podman remembers it
+        runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
         subprocess.run(["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", str(image), str(runtime)], check=True)
         podman[:0] = [
             "setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups", "--reset-env",
             "env", f"--chdir={owner.pw_dir}", f"XDG_RUNTIME_DIR={runtime}",
+            "DBUS_SESSION_BUS_ADDRESS=disabled:",  # otherwise it starts a bus that stays
         ]  # fmt: skip
     run = [*podman, "run", "--name", name, "--detach", *_LIMITS, "--network", "none", "--rootfs", str(image)]
     started = subprocess.run([*run, "/bin/sleep", "1000"], stdout=subprocess.PIPE, text=True, check=True)
@@ -95,6 +96,8 @@ def idle_container(directory: Path, owner: pwd.struct_passwd | None = None) -> I
         yield IdleContainer(name, started.stdout.strip(), podman)
     finally:
         subprocess.run([*podman, "rm", "--force", "--time", "0", name], stdout=subprocess.DEVNULL, check=True)
+        if owner:  # ends the process that keeps a user's namespaces
+            subprocess.run([*podman, "system", "migrate"], check=True)
 
 
 def _add_subordinate_ids(user: str) -> None:
