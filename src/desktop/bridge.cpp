@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,6 +57,8 @@ std::string home_directory() {
   const char* home = std::getenv("HOME");
   return home ? home : "";
 }
+
+std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 bool contains_any(const std::set<int64_t>& all, const std::set<int64_t>& wanted) {
   return std::ranges::any_of(wanted, [&](int64_t it) { return all.contains(it); });
@@ -322,18 +325,24 @@ void Bridge::on_view_changed() {
 void Bridge::on_title_changed(int64_t window, std::string_view title) {
   const Nanoseconds now = monotonic_now();
   std::vector<TabViews::Title> tabs;
+  const std::string text = without_spinner(title);
   for (const auto& [id, its] : agents_) {
     const ResolverAnswer& place = finder_.place(id);
+    if (place.window != window || !place.tmux_sockets.empty()) continue;
     const TitleRules& rules = profile_of(its.agent).titles;
-    // A title that says nothing while the agent rests belongs to an agent without rules for idle
-    // titles.
-    if (place.window == window && place.tmux_sockets.empty() && !rules.idle.empty())
-      tabs.push_back({id, title_says(title, rules, TitleSays::nothing) != TitleSays::nothing});
+    const std::string_view directory = last_name(its.directory);
+    tabs.push_back(
+        {.agent = id,
+         .marked = title_says(title, rules, TitleSays::nothing) != TitleSays::nothing,
+         .marks_all = !rules.idle.empty(),
+         .names_directory = !directory.empty() && title.find(directory) != std::string_view::npos,
+         .text = std::hash<std::string>()(text),
+         .has_spinner = text.size() != title.size()});
   }
   tabs_.title_changed(window, tabs, now);
   if (finder_.on_title_changed(window, title, now)) reporter_.ask_who_writes(window, now);
   const auto id = finder_.only_agent_in(window);
-  if (!id) return;
+  if (!id || !tabs_.shows(*id)) return;
   const wire::Agent& agent = agents_.at(*id);
   titles_.changed(*id, title, profile_of(agent.agent).titles, now);
   tell_titles();

@@ -61,6 +61,10 @@ void TabViews::read(const wire::Input& input, int64_t window_id) {
   const Window& window = windows_[window_id];
   const bool with_focus = is_same_moment(window.focus_changed, time);
   agent.reports_focus |= with_focus;
+  if (!with_focus && is_same_moment(agent.title, time)) {
+    agent.report_shows = agent.shows;  // it reports what the title has told
+    return;
+  }
   agent.report_shows = with_focus ? window.has_focus : !agent.shows;
   if (agent.report_shows) {
     show(input.id, window_id);
@@ -73,21 +77,29 @@ void TabViews::read(const wire::Input& input, int64_t window_id) {
 
 void TabViews::title_changed(int64_t window_id, const std::vector<Title>& titles, Nanoseconds now) {
   windows_[window_id].title_changed = now;
+  // What carries a mark of several agents may be the title of each of them.
+  const bool is_known = std::ranges::count(titles, true, &Title::marked) == 1;
   for (const Title& title : titles) {
     Agent& agent = agents_[title.agent];
     agent.window = window_id;
-    if (!title.marked)
-      agent.shows = false;
-    else if (titles.size() == 1)
+    if (title.marked) {
+      agent.marks = true;
+      if (is_known || title.names_directory) agent.marks_directory = title.names_directory;
+      if (title.has_spinner) agent.text = title.text;
+      if (!is_known) continue;
       show(title.agent, window_id);
-  }
-  // The reads may have been reported before.
-  for (auto& [id, agent] : agents_) {
-    const bool has_marks = std::ranges::find(titles, id, &Title::agent) != titles.end();
-    if (agent.window == window_id && !has_marks && agent.shows && !agent.report_shows &&
-        is_same_moment(agent.report, now) &&
-        !is_same_moment(windows_[window_id].focus_changed, now))
+      if (title.marks_all) agent.title = now;  // a spinner changes while the tab disappears, too
+    } else if (title.marks_all ? agent.marks : agent.marks_directory && !title.names_directory) {
       agent.shows = false;
+      agent.title = now;
+    } else if (!agent.shows && agent.text != 0 && title.text == agent.text) {
+      show(title.agent, window_id);
+      agent.title = now;
+    } else if (!title.marks_all && agent.shows && !agent.report_shows &&
+               is_same_moment(agent.report, now) &&
+               !is_same_moment(windows_[window_id].focus_changed, now)) {
+      agent.shows = false;  // the read has been reported before
+    }
   }
 }
 

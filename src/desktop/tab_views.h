@@ -4,10 +4,14 @@
 // - A focus report (three bytes), which agents ask for, comes from the visible tab when the window
 //   gets the focus. When the title changes, one comes from the tab that disappears, and one from
 //   the tab that appears. An arrow key is as long as a focus report, but changes no title.
-// - If an agent marks all of its titles, a title without its marks belongs to another tab.
+// - A title with an agent's mark (a spinner, for example) is that of its tab. So is one that is the
+//   same but for the spinner.
+// - If an agent marks all of its titles, a title without its marks belongs to another tab. So does
+//   a title without the name of the directory, if the agent's marked titles have that name.
 // Pure: no clock, no I/O. All times are CLOCK_MONOTONIC.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,11 +30,16 @@ class TabViews {
   void focus(const std::set<int64_t>& windows, Nanoseconds now);
   // The agent in the window has read something.
   void read(const wire::Input& input, int64_t window);
+  // What a title is to one of the agents in its window.
   struct Title {
     ProcessId agent;
-    bool marked = false;  // like all of the agent's titles
+    bool marked = false;           // as the agent marks titles
+    bool marks_all = false;        // the agent marks all of its titles
+    bool names_directory = false;  // the title has the name of the agent's directory
+    size_t text = 0;               // a hash of it without its spinner
+    bool has_spinner = false;
   };
-  // The title of the window has changed. `titles`: for each agent in it that marks its titles.
+  // The title of the window has changed. `titles`: for each agent in it.
   void title_changed(int64_t window, const std::vector<Title>& titles, Nanoseconds now);
   void forget(const ProcessId& agent) { agents_.erase(agent); }
 
@@ -42,8 +51,12 @@ class TabViews {
     int64_t window = 0;
     bool shows = true;
     bool reports_focus = false;
-    Nanoseconds report{};       // its last focus report, or an arrow key
-    bool report_shows = false;  // the focus report by which its tab is known to be visible
+    Nanoseconds report{};          // its last focus report, or an arrow key
+    bool report_shows = false;     // the focus report by which its tab is known to be visible
+    bool marks = false;            // has had a marked title
+    bool marks_directory = false;  // and that named its directory
+    size_t text = 0;               // of its latest title with a spinner; 0: it has had none
+    Nanoseconds title{};           // the title that has told last whether its tab is visible
   };
   struct Window {
     bool has_focus = false;

@@ -32,13 +32,26 @@ bool begins_with_one_of(std::string_view title, const std::vector<std::string>& 
       beginnings, [&](const std::string& beginning) { return title.starts_with(beginning); });
 }
 
-}  // namespace
-
-TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before) {
+TitleSays mark_of(std::string_view title, const TitleRules& rules) {
   if (begins_with_one_of(title, rules.asks)) return TitleSays::asks;
   if (begins_with_one_of(title, rules.idle)) return TitleSays::idle;
   if (begins_with_one_of(title, rules.working) || begins_with_spinner(title))
     return TitleSays::working;
+  return TitleSays::nothing;
+}
+
+// What xfce4-terminal puts, after its own name, before a title that a program sets.
+constexpr std::string_view after_terminal = " - ";
+
+}  // namespace
+
+TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays before) {
+  TitleSays says = mark_of(title, rules);
+  if (const auto at = title.find(after_terminal);
+      says == TitleSays::nothing && at != std::string_view::npos)
+    says = mark_of(title.substr(at + after_terminal.size()), rules);
+  // An agent that marks its titles at rest, too, has not set one without a mark.
+  if (says != TitleSays::nothing || !rules.idle.empty()) return says;
   return before == TitleSays::working || before == TitleSays::idle ? TitleSays::idle
                                                                    : TitleSays::nothing;
 }
@@ -57,6 +70,16 @@ std::string_view name_in_title(std::string_view title) {
   title.remove_prefix(spinner_bytes);
   title.remove_prefix(std::min(title.find_first_not_of(' '), title.size()));
   return title;
+}
+
+std::string without_spinner(std::string_view title) {
+  size_t at = 0;
+  if (const auto after = title.find(after_terminal);
+      !begins_with_spinner(title) && after != std::string_view::npos)
+    at = after + after_terminal.size();
+  std::string text(title.substr(0, at));
+  text += name_in_title(title.substr(at));
+  return text;
 }
 
 void TerminalTitles::changed(const ProcessId& id, std::string_view title, const TitleRules& rules,

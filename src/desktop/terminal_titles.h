@@ -16,6 +16,7 @@
 namespace ebpf_ai_monitor {
 
 // By the agent's own rules, and by one for all agents: a spinner as the first character means work.
+// xfce4-terminal puts its own name before the title: "Terminal - ⠋ web-shop".
 // `before`: what the title said until now. If a spinner is gone, the work has ended; if a question
 // is gone, it was answered, and the title may mean either (Codex without animations has no
 // spinner).
@@ -25,6 +26,8 @@ TitleSays title_says(std::string_view title, const TitleRules& rules, TitleSays 
 bool may_be_title_of(std::string_view title, const TitleRules& rules);
 // The title without its spinner.
 std::string_view name_in_title(std::string_view title);
+// The same, also if the terminal has put its own name before it.
+std::string without_spinner(std::string_view title);
 
 // Decides when to report to the daemon: at each change, and from time to time while a title that
 // says work continues to change; but not too often, whatever a title does.

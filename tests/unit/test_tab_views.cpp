@@ -11,6 +11,10 @@ constexpr ProcessId alpha{.pid = 1, .start_ticks = 1};
 constexpr ProcessId beta{.pid = 2, .start_ticks = 1};
 constexpr int64_t window = 7;
 
+TabViews::Title a_title(const ProcessId& of, bool marked) {
+  return {.agent = of, .marked = marked, .marks_all = true};
+}
+
 class TabViewsTest : public testing::Test {
  protected:
   void read(const ProcessId& agent, Nanoseconds time, uint32_t bytes) {
@@ -53,12 +57,12 @@ TEST_F(TabViewsTest, AnotherTabTakesTheFocusAndTheTitle) {
     views_ = {};
     views_.focus({window}, 1s);
     key(alpha, 5s);
-    if (title_first) views_.title_changed(window, {}, 9s);
+    if (title_first) views_.title_changed(window, {{.agent = alpha}}, 9s);
     report(alpha, 9s + 50ms);
-    if (!title_first) views_.title_changed(window, {}, 9s + 100ms);
+    if (!title_first) views_.title_changed(window, {{.agent = alpha}}, 9s + 100ms);
     EXPECT_FALSE(views_.shows(alpha)) << title_first;
     report(alpha, 20s);  // it comes back
-    views_.title_changed(window, {}, 20s + 50ms);
+    views_.title_changed(window, {{.agent = alpha}}, 20s + 50ms);
     EXPECT_TRUE(views_.shows(alpha)) << title_first;
   }
 }
@@ -96,16 +100,72 @@ TEST_F(TabViewsTest, WhoDoesNotAskForTheFocusIsLeftAsItWas) {
 }
 
 TEST_F(TabViewsTest, ATitleThatIsNotTheAgents) {
-  views_.title_changed(window, {{alpha, true}}, 1s);
+  views_.title_changed(window, {a_title(alpha, true)}, 1s);
   EXPECT_TRUE(views_.shows(alpha));
-  views_.title_changed(window, {{alpha, false}}, 2s);
+  views_.title_changed(window, {a_title(alpha, false)}, 2s);
   EXPECT_FALSE(views_.shows(alpha)) << "a shell's";
-  views_.title_changed(window, {{alpha, true}}, 3s);
+  views_.title_changed(window, {a_title(alpha, true)}, 3s);
   EXPECT_TRUE(views_.shows(alpha));
-  views_.title_changed(window, {{alpha, true}, {beta, true}}, 4s);
+  views_.title_changed(window, {a_title(alpha, true), a_title(beta, true)}, 4s);
   key(beta, 5s);
-  views_.title_changed(window, {{alpha, true}, {beta, true}}, 6s);
+  views_.title_changed(window, {a_title(alpha, true), a_title(beta, true)}, 6s);
   EXPECT_FALSE(views_.shows(alpha)) << "it may be the other's";
+  views_.title_changed(window, {a_title(alpha, false), a_title(beta, true)}, 7s);
+  EXPECT_TRUE(views_.shows(beta));
+  views_.title_changed(window, {a_title(alpha, false), a_title(beta, false)}, 8s);
+  EXPECT_FALSE(views_.shows(beta));
+}
+
+TEST_F(TabViewsTest, WhoMarksNoTitleMayHaveSetOneWithoutAMark) {
+  views_.title_changed(window, {a_title(alpha, false)}, 1s);
+  EXPECT_TRUE(views_.shows(alpha));
+}
+
+TEST_F(TabViewsTest, AReportOfWhatTheTitleHasToldChangesNothing) {
+  views_.focus({window}, 1s);
+  views_.title_changed(window, {a_title(alpha, true)}, 5s);
+  report(alpha, 9s);
+  views_.title_changed(window, {a_title(alpha, false)}, 9s + 10ms);
+  report(alpha, 9s + 20ms);
+  EXPECT_FALSE(views_.shows(alpha));
+  views_.title_changed(window, {a_title(alpha, true)}, 20s);
+  report(alpha, 20s + 10ms);
+  EXPECT_TRUE(views_.shows(alpha));
+}
+
+TEST_F(TabViewsTest, ATitleWithoutTheDirectoryThatItsOwnHaveIsAnothers) {
+  const auto titled = [](bool marked, bool named) {
+    return TabViews::Title{.agent = alpha, .marked = marked, .names_directory = named};
+  };
+  views_.focus({window}, 1s);
+  views_.title_changed(window, {titled(false, false)}, 2s);
+  EXPECT_TRUE(views_.shows(alpha)) << "not known yet";
+  views_.title_changed(window, {titled(true, true)}, 3s);
+  views_.title_changed(window, {titled(false, true)}, 4s);
+  EXPECT_TRUE(views_.shows(alpha)) << "its own, after its work";
+  views_.title_changed(window, {titled(false, false)}, 5s);
+  report(alpha, 5s + 10ms);
+  EXPECT_FALSE(views_.shows(alpha));
+  views_.title_changed(window, {titled(false, true)}, 9s);
+  report(alpha, 9s + 10ms);
+  EXPECT_TRUE(views_.shows(alpha)) << "it comes back";
+  views_.title_changed(window, {titled(true, true)}, 19s);
+  report(alpha, 19s + 50ms);  // an arrow key
+  views_.title_changed(window, {titled(true, true)}, 19s + 100ms);
+  EXPECT_TRUE(views_.shows(alpha)) << "its spinner";
+}
+
+TEST_F(TabViewsTest, ItsTitleWithoutTheSpinnerIsItsOwn) {
+  const TabViews::Title at_work{
+      .agent = alpha, .marked = true, .names_directory = true, .text = 4711, .has_spinner = true};
+  const TabViews::Title at_rest{.agent = alpha, .names_directory = true, .text = 4711};
+  views_.title_changed(window, {at_work}, 3s);
+  views_.title_changed(window, {{.agent = alpha, .text = 1}}, 5s);
+  views_.title_changed(window, {{.agent = alpha, .names_directory = true, .text = 2}}, 7s);
+  EXPECT_FALSE(views_.shows(alpha)) << "a shell's in the same directory";
+  views_.title_changed(window, {at_rest}, 9s);
+  report(alpha, 9s + 10ms);
+  EXPECT_TRUE(views_.shows(alpha));
 }
 
 }  // namespace tab_views_tests

@@ -43,6 +43,26 @@ TEST(TitleSays, ASpinnerThatIsGoneIsTheEndOfTheWork) {
   EXPECT_EQ(says("web-shop", "codex", TitleSays::asks), TitleSays::nothing) << "it was answered";
 }
 
+TEST(TitleSays, ATitleOfAnotherTabEndsNoWorkOfWhoMarksEachOfItsOwn) {
+  for (const char* title : {"sleep", "", " — Konsole", "Terminal - "})
+    EXPECT_EQ(says(title, "claude", TitleSays::working), TitleSays::nothing) << title;
+}
+
+TEST(TitleSays, AfterTheNameOfTheTerminal) {
+  EXPECT_EQ(says("Terminal - ◐ Fix the cart", "claude"), TitleSays::working);
+  EXPECT_EQ(says("Terminal - ✳ Fix the cart", "claude"), TitleSays::idle);
+  EXPECT_EQ(says("Terminal - [ ! ] Action Required | web-shop", "codex"), TitleSays::asks);
+  EXPECT_EQ(says("✳ A red - ◐ sign", "claude"), TitleSays::idle) << "its own mark is the first";
+}
+
+TEST(WithoutSpinner, WhereverTheTerminalPutsIt) {
+  EXPECT_EQ(without_spinner("⠋ web-shop"), "web-shop");
+  EXPECT_EQ(without_spinner("⠋ web-shop — Konsole"), without_spinner("web-shop — Konsole"));
+  EXPECT_EQ(without_spinner("Terminal - ⠋ web-shop"), "Terminal - web-shop");
+  for (const char* title : {"", " - ", "web-shop", "a - b", "Terminal - "})
+    EXPECT_EQ(without_spinner(title), title);
+}
+
 class TitlesReported : public testing::Test {
  protected:
   void change(std::string_view title, Nanoseconds now) {
