@@ -4,6 +4,7 @@ Claude Code speaks Anthropic's Messages API, Codex OpenAI's Responses API, Gemin
 Chat Completions. The user's prompt steers the answer:
 
     THINK=4           answer for 4 seconds, a word each 0.2 s
+    HELD              answer until the test releases the turn, a word each 0.2 s
     QUIET             think silently, and then answer at once
     RUNTOOL=[date]    end by asking the agent to run that shell command; once its result is here, answer it as usual
     FREELY            and do not ask for permission (only Codex leaves that to the model)
@@ -21,6 +22,7 @@ from __future__ import annotations
 import http.server
 import itertools
 import json
+import math
 import re
 import select
 import sys
@@ -59,12 +61,20 @@ class Turn:
     begin: float = field(default_factory=time.monotonic)
     end: float | None = None
     dropped: bool = False
+    released: threading.Event = field(default_factory=threading.Event)
 
     @property
     def think_seconds(self) -> float:
         # An agent that was interrupted may put the previous prompt back, so the last word counts.
         found = re.findall(r"THINK=([\d.]+)", self.prompt)
         return float(found[-1]) if found else DEFAULT_THINK_SECONDS
+
+    @property
+    def rest_seconds(self) -> float:
+        """For how long the answer still goes on; infinite if the test says when it ends."""
+        if "HELD" in self.prompt:
+            return 0 if self.released.is_set() else math.inf
+        return max(0, self.begin + self.think_seconds - time.monotonic())
 
     @property
     def quiet(self) -> bool:
@@ -477,17 +487,16 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
                 said = api.script(turn)
                 text, call = (said, None) if isinstance(said, str) else ("I look further.", said)
                 return self._end(answer, text, call)
-            end = turn.begin + turn.think_seconds
             if turn.quiet:
-                self._stay(end - time.monotonic())
+                self._stay(turn.rest_seconds)
             self._send(answer.begin_text())
             text = ""
-            while time.monotonic() < end:
+            while turn.rest_seconds > 0:
                 # Never the same twice: Gemini CLI stops what looks like a loop.
                 word = f"word {next(_ids)} "
                 text += word
                 self._send(answer.word(word))
-                self._stay(min(WORD_SECONDS, end - time.monotonic()))
+                self._stay(min(WORD_SECONDS, turn.rest_seconds))
             self._end(answer, "Done.", answer.command_call(turn.command) if turn.command else turn.call, text)
 
         def _end(self, answer: Api, word: str, call: Call | None, before: str = "") -> None:
@@ -507,7 +516,7 @@ def _handler_of(api: StandInApi) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _stay(self, seconds: float) -> None:
             """Waits, but no longer than until the agent hangs up: nothing else comes from the agent meanwhile."""
-            if select.select([self.connection], [], [], max(0, seconds))[0]:
+            if select.select([self.connection], [], [], seconds)[0]:
                 raise ConnectionResetError("the agent hung up")
 
     return Handler

@@ -76,15 +76,16 @@ class Windows:
         if terminal.config:
             desktop.write_home_file(*terminal.config)
         if terminal.server:
-            self._start(terminal.server)
+            self.start(terminal.server)
 
     def open(self, *argv: str) -> None:
         """Does not wait for the window."""
         first = not self._opened and self._terminal.first
         self._opened = True
-        self._start((*(first or self._terminal.open), *argv))
+        self.start((*(first or self._terminal.open), *argv))
 
-    def _start(self, argv: tuple[str, ...]) -> None:
+    def start(self, argv: tuple[str, ...]) -> None:
+        """A command of the terminal's, with the same variables. Does not wait for its end."""
         self._desktop.spawn([it.replace("SOCKET", str(self._socket)) for it in argv], self._env)
         if self._terminal.listens:
             wait_until(self._socket.exists, SECONDS, f"{self._terminal.name}'s socket")
