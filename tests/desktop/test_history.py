@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +19,10 @@ from fake_daemon import Agent, Bridge
 from support.badges import BadgeWatch
 from support.binary import BINARY
 from support.desktop import Desktop
+from support.journal import Entry, write_journal
 
 SECONDS = 60.0
 SOCKETS = Path("/run/systemd/journal")
-JOURNAL_REMOTE = "/usr/lib/systemd/systemd-journal-remote"
-Entry = dict[str, str]
 
 
 class Journal:
@@ -73,19 +71,6 @@ def agent(desktop: Desktop, bridge: Bridge) -> Agent:
     bridge.tell(agent)
     bridge.wait_for_place(agent, window.con_id)
     return agent
-
-
-def write_journal(directory: Path, entries: list[Entry], uid: int) -> None:
-    """Stores it as systemd-journald would store what that user has sent now."""
-    now = int(time.time() * 1e6)
-    fixed = {"_BOOT_ID": "1" * 32, "_UID": str(uid)}
-    text = ""
-    for number, entry in enumerate(entries):
-        times = {"__REALTIME_TIMESTAMP": str(now + number), "__MONOTONIC_TIMESTAMP": str(1 + number)}
-        text += "".join(f"{name}={value}\n" for name, value in (times | fixed | entry).items()) + "\n"
-    file = directory / f"user-{uid}.journal"
-    subprocess.run([JOURNAL_REMOTE, "--output", str(file), "-"], input=text, text=True, capture_output=True, check=True)
-    file.chmod(0o644)
 
 
 def history(desktop: Desktop, *options: str) -> str:
