@@ -74,6 +74,7 @@ const volatile __u32 sockets_by_call = 0;
 #define RING_SHARE 4
 
 #define USER_NAMESPACES 33  // kernel/user_namespace.c: they cannot be nested deeper
+#define NO_USER (~0U)       // INVALID_UID of <linux/uidgid.h>
 
 // ---- maps ----
 
@@ -290,11 +291,24 @@ static bool within_budget(struct agent_session* session, const struct agent_memb
   return false;
 }
 
+// The user for whom root, or a container that root has made, runs this process: the user who logged
+// in (pam_loginuid(8); sudo, su and podman keep this). A container that a daemon has started on
+// request (docker) has no such user, but the directory in it where an agent works is its owner's.
+static __u32 behind_root(struct task_struct* task) {
+  __u32 user;
+
+  if (bpf_core_field_exists(task->loginuid)) {
+    user = BPF_CORE_READ(task, loginuid.val);
+    if (user != NO_USER) return user;
+  }
+  if (!BPF_CORE_READ(task, thread_pid, level)) return 0;
+  return BPF_CORE_READ(task, fs, pwd.dentry, d_inode, i_uid.val);
+}
+
 // The user to whom an agent in this process would belong: its own user, or, if it runs as a
-// subordinate user in a user namespace, the owner of that namespace. If root has entered the
-// namespace, the process still belongs to root.
+// subordinate user in a user namespace, the owner of that namespace. Root's may be another user's.
 static __u32 owner_of(struct task_struct* task) {
-  __u32 uid = BPF_CORE_READ(task, real_cred, uid.val), owner = 0;
+  __u32 uid = BPF_CORE_READ(task, real_cred, uid.val), owner = uid;
   struct user_namespace* namespace = BPF_CORE_READ(task, real_cred, user_ns);
 
   for (int depth = 0; depth < USER_NAMESPACES; depth++) {
@@ -304,7 +318,7 @@ static __u32 owner_of(struct task_struct* task) {
     owner = BPF_CORE_READ(namespace, owner.val);
     namespace = parent;
   }
-  return uid && owner ? owner : uid;
+  return uid && owner ? owner : behind_root(task);
 }
 
 // The controlling terminal of a process, as a number, because it is stored as one.

@@ -17,12 +17,17 @@ typedef struct {
   int counter;
 } atomic_t;
 
+typedef struct {
+  __u32 val;
+} kuid_t;
+
 struct qstr {
   const unsigned char* name;
 };
 
 struct inode {
   __u16 i_mode;
+  kuid_t i_uid;
   __u32 i_rdev;
   unsigned long i_ino;
   unsigned int i_nlink;
@@ -47,6 +52,10 @@ struct mount {
 struct path {
   struct vfsmount* mnt;
   struct dentry* dentry;
+};
+
+struct fs_struct {
+  struct path pwd;
 };
 
 struct filename {
@@ -125,10 +134,6 @@ struct signal_struct {
   struct tty_struct* tty;
 };
 
-typedef struct {
-  __u32 val;
-} kuid_t;
-
 struct user_namespace {
   struct user_namespace* parent;
   kuid_t owner;
@@ -160,6 +165,10 @@ struct thread_info {
   __u32 status;
 };
 
+struct pid {
+  unsigned int level;  // of its pid namespace; 0: the initial one
+};
+
 struct task_struct {
   struct thread_info thread_info;
   unsigned int __state;
@@ -174,7 +183,10 @@ struct task_struct {
   const struct cred* real_cred;
   struct signal_struct* signal;
   struct files_struct* files;
+  struct fs_struct* fs;
   struct mm_struct* mm;
+  struct pid* thread_pid;
+  kuid_t loginuid;
   char comm[16];
 };
 

@@ -138,8 +138,7 @@ struct agent_session {  // value of `sessions`, by the leader's process id
   __u64 terminal;
   __u64 budget_began_ns;
   __u64 budget_used;
-  __u32 owner;  // the user to whom the agent belongs: in a user namespace, the owner of that
-                // namespace
+  __u32 owner;  // the user to whom the agent belongs: owner_of() of agent_monitor.bpf.c
   // Counts the losses of this session that only a look can repair. It only ever grows; the value
   // itself means nothing else.
   __u32 lost;

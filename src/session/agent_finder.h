@@ -16,8 +16,8 @@ namespace ebpf_ai_monitor {
 struct FoundAgent {
   ProcessId id;
   pid_t parent = 0;
-  uid_t user = 0;    // to whom the agent belongs: in a user namespace, the owner of that namespace
-  std::string name;  // the name by which it was recognized
+  uid_t user = 0;  // to whom the agent belongs, not always the user that runs it (docs/windows.md)
+  std::string name;    // the name by which it was recognized
   dev_t terminal = 0;  // its controlling terminal
   // Session id. A terminal has only one session, while a device number may also be that of another
   // container's terminal.
@@ -36,7 +36,7 @@ struct AgentContext {
   std::string project;    // I3PM_PROJECT_NAME
   std::string tmux;       // TMUX
   std::string tmux_pane;  // TMUX_PANE
-  std::string directory;  // its working directory
+  std::string directory;  // its working directory; in a container, its path outside
 };
 
 class AgentFinder {

@@ -161,6 +161,9 @@ Actor::Actor(const Terminal& terminal, Start start) : terminal_(terminal) {
   });
   if (pid_ != 0) return;
 
+  // Where the kernel keeps no such user, it says so by its absence.
+  if (const UniqueFd login{open("/proc/self/loginuid", O_WRONLY | O_CLOEXEC)})
+    dprintf(login.get(), "%u", start.login);
   setsid();
   if (start.controlling_terminal && ioctl(terminal.slave(), TIOCSCTTY, 0) != 0) _exit(126);
   dup2(start.input_from_pipe ? pipe_out.get() : terminal.slave(), 0);

@@ -68,6 +68,7 @@ std::string agent_name();
 // A child process on a terminal. Gone when its test ends.
 class Actor {
  public:
+  static constexpr uid_t no_user = -1;
   struct Start {
     std::string program = {};
     std::vector<std::string> arguments = {};  // from argv[0]; empty: the program
@@ -75,7 +76,8 @@ class Actor {
     bool input_from_pipe = false;  // fd 0 is not the terminal
     bool output_to_pipe = false;   // fd 1 is not the terminal
     uid_t user = 0;
-    pid_t pid = 0;  // ask for this one; 0: any
+    uid_t login = no_user;  // who has logged in: pam_loginuid(8)
+    pid_t pid = 0;          // ask for this one; 0: any
     std::vector<std::string> environment = {};
   };
 

@@ -243,6 +243,8 @@ class Puppet {
       if (order == "user")
         return result(setresuid(uid_t(number(1)), uid_t(number(1)), uid_t(number(1))));
       if (order == "unshare-user") return result(unshare(CLONE_NEWUSER));
+      if (order == "unshare-pid") return result(unshare(CLONE_NEWPID));  // for its next child
+      if (order == "directory") return result(chdir(words.at(1).c_str()));
       if (order == "fork") return fork_puppet(number(1));
       if (order == "fork-writer") return fork_writer(number(1));
       if (order == "udp") return udp(number(1), std::stoul(words.at(2)));

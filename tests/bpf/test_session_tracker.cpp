@@ -1020,6 +1020,41 @@ TEST_F(Sessions, AnAgentInAUserNamespaceIsItsOwners) {
   EXPECT_EQ(tracker_->agents().at(shell.pid())->agent.user, nobody);
 }
 
+TEST_F(Sessions, AnAgentThatRootRunsIsTheLoginUsers) {
+  if (!std::filesystem::exists("/proc/self/loginuid")) GTEST_SKIP() << "CONFIG_AUDIT is not set";
+  watch({.names = {}, .users = {nobody}});
+  Actor agent(terminal_, {.program = agent_, .login = nobody});
+  until(agent, std::nullopt);
+  EXPECT_EQ(tracker_->agents().at(agent.pid())->agent.user, nobody);
+}
+
+// For a container that a daemon has started, nobody has logged in.
+TEST_F(Sessions, AnAgentInRootsContainerIsTheUsersInWhoseDirectoryItWorks) {
+  watch({.names = {}, .users = {nobody}});
+  const std::string project = programs_.path("project");
+  std::filesystem::create_directory(project);
+  ASSERT_EQ(chown(project.c_str(), nobody, nobody), 0);
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  ASSERT_EQ(shell.order("directory " + project), 0);
+  ASSERT_EQ(shell.order("unshare-pid"), 0);
+  const auto child = static_cast<pid_t>(shell.order("fork 4"));
+  shell.tell("exec " + agent_, 4);
+  until(child, std::nullopt);
+  EXPECT_EQ(tracker_->agents().at(child)->agent.user, nobody);
+}
+
+TEST_F(Sessions, AnAgentThatRootRunsInTheDirectoryOfAUserIsRoots) {
+  watch();
+  const std::string project = programs_.path("project");
+  std::filesystem::create_directory(project);
+  ASSERT_EQ(chown(project.c_str(), nobody, nobody), 0);
+  Actor shell(terminal_, {.program = programs_.copy("bin/shell")});
+  ASSERT_EQ(shell.order("directory " + project), 0);
+  shell.tell("exec " + agent_);
+  until(shell, std::nullopt);
+  EXPECT_EQ(tracker_->agents().at(shell.pid())->agent.user, 0U);
+}
+
 // A reused pid, without lost events: its end is reported before its new beginning.
 TEST_F(Sessions, AReusedPidIsAnotherSession) {
   watch();
