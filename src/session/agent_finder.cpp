@@ -81,7 +81,7 @@ std::string AgentFinder::why_no_agent(pid_t pid) const {
 AgentContext AgentFinder::context(pid_t pid) const {
   const auto values = proc_.environment(pid, {"I3PM_PROJECT_NAME", "TMUX", "TMUX_PANE"});
   return {printable(values[0], max_text), short_text(values[1]), short_text(values[2]),
-          short_text(proc_.link(pid, "cwd"))};
+          short_text(proc_.outside(pid, proc_.link(pid, "cwd")))};
 }
 
 std::vector<FoundAgent> AgentFinder::running(const Known& known) const {

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "core/text.h"
+#include "system/mounts.h"
 #include "system/unique_fd.h"
 
 namespace ebpf_ai_monitor {
@@ -25,6 +26,8 @@ constexpr size_t max_environment = 1024UL * 1024;
 constexpr size_t max_small_file = 4096;
 // About 150 bytes for each socket.
 constexpr size_t max_socket_list = 8UL * 1024 * 1024;
+// About 150 bytes for each mount. A container of docker's has three.
+constexpr size_t max_mount_list = 1024UL * 1024;
 constexpr size_t max_parent_threads = 256;
 
 std::string read_file(const std::string& path, size_t max_bytes) {
@@ -180,6 +183,14 @@ std::string Proc::link(pid_t pid, const std::string& name) const {
   std::array<char, 4096> target;
   const ssize_t length = readlink(path(pid, name).c_str(), target.data(), target.size());
   return length < 0 ? "" : std::string(target.data(), static_cast<size_t>(length));
+}
+
+std::string Proc::outside(pid_t pid, const std::string& path) const {
+  if (path.empty() || link(pid, "ns/mnt") == link(1, "ns/mnt")) return path;
+  const auto mounts = [this](pid_t of) {
+    return parse_mounts(read_file(this->path(of, "mountinfo"), max_mount_list));
+  };
+  return path_outside(path, mounts(pid), mounts(1));
 }
 
 std::vector<uint64_t> Proc::sockets(pid_t pid) const {

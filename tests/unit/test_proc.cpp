@@ -140,6 +140,21 @@ TEST_F(ProcFiles, Links) {
   EXPECT_EQ(proc_.link(7, "cwd"), "");
 }
 
+TEST_F(ProcFiles, PathOutside) {
+  link("1/ns/mnt", "mnt:[1]");
+  link("7/ns/mnt", "mnt:[1]");
+  link("8/ns/mnt", "mnt:[2]");
+  put("1/mountinfo", "22 1 259:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n");
+  for (const char* process : {"7", "8"}) {
+    put(std::string(process) + "/mountinfo",
+        "1 0 259:1 /home/ada/web-shop /app rw - ext4 /dev/root rw\n");
+  }
+  EXPECT_EQ(proc_.outside(7, "/app"), "/app") << "it is not in a container";
+  EXPECT_EQ(proc_.outside(8, "/app"), "/home/ada/web-shop");
+  EXPECT_EQ(proc_.outside(9, "/app"), "/app") << "it is gone";
+  EXPECT_EQ(proc_.outside(9, ""), "");
+}
+
 // The real one, of this very process.
 TEST(ProcItself, KnowsThisProcess) {
   const Proc proc;
