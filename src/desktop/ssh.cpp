@@ -49,6 +49,25 @@ uint64_t client_socket(const Proc& proc, const std::string& connection) {
   return inode;
 }
 
+// The addresses, in the form of /proc/net, to which some of these sockets are bound.
+std::vector<std::string> bound(const Proc& proc, const std::vector<uint64_t>& sockets) {
+  std::vector<std::string> addresses;
+  for (const char* list : {"udp", "udp6"}) {
+    std::istringstream lines(proc.net(list));
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream fields(line);
+      std::string skipped;
+      std::string address;
+      uint64_t inode = 0;
+      fields >> skipped >> address;
+      for (int field = 3; field < 10; ++field) fields >> skipped;
+      fields >> inode;
+      if (std::ranges::find(sockets, inode) != sockets.end()) addresses.push_back(address);
+    }
+  }
+  return addresses;
+}
+
 bool listens_for_others(const Proc& proc, const std::vector<uint64_t>& sockets) {
   std::istringstream list(proc.net("unix"));
   std::string line;
@@ -79,6 +98,24 @@ std::optional<pid_t> find_ssh_client(const Proc& proc, const std::string& connec
     return pid;
   }
   return std::nullopt;
+}
+
+std::optional<pid_t> find_mosh_client(const Proc& proc, pid_t server) {
+  const auto addresses = bound(proc, proc.sockets(server));
+  std::optional<pid_t> found;
+  for (const pid_t pid : proc.processes()) {
+    const auto stat = proc.stat(pid);
+    if (!stat || stat->comm != "mosh-client") continue;
+    // mosh-client(1): the server's address and its port come last.
+    const auto arguments = proc.arguments(pid);
+    unsigned port = 0;
+    if (arguments.size() < 3 || std::sscanf(arguments.back().c_str(), "%u", &port) != 1) continue;
+    const std::string address = end_of_connection(arguments[arguments.size() - 2], port);
+    if (std::ranges::find(addresses, address) == addresses.end()) continue;
+    if (found) return std::nullopt;
+    found = pid;
+  }
+  return found;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -204,7 +204,7 @@ std::vector<wire::Tie> WindowFinder::ties() const {
 
 void WindowFinder::keep_proof(const ResolverAnswer& place) {
   if (place.window != 0 && place.subject.pid != 0 && place.is_proof && !ties_.find(place.subject))
-    ties_.set(place.subject, place.window, place.how);
+    ties_.set(place.subject, place.window, place.subject_how);
 }
 
 // The evidence that a terminal is in a window is short-lived. So it is kept for all terminals, for

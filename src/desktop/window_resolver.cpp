@@ -108,6 +108,7 @@ class Resolver {
       by_order(owner, below, owned, answer);
     }
     if (answer.window != 0) answer.shown_in.insert(answer.window);
+    answer.subject_how = answer.how;
     return answer;
   }
 
@@ -317,18 +318,25 @@ class Resolver {
     return found;
   }
 
-  // In a session of this machine's sshd, with a client on this machine. sshd gives what it starts a
-  // new environment.
+  // In a session of this machine's sshd or mosh-server, with a client on this machine.
   std::optional<ResolverAnswer> by_ssh(const Chain& chain, int level) {
-    const auto sshd =
-        std::ranges::find_if(chain, [](const auto& stat) { return stat.comm.starts_with("sshd"); });
-    if (sshd == chain.end() || sshd == chain.begin() || level > max_nesting) return std::nullopt;
-    const auto connection = proc_.environment(std::prev(sshd)->id.pid, {"SSH_CONNECTION"});
-    const auto client = find_ssh_client(proc_, connection.front());
+    if (level > max_nesting) return std::nullopt;
+    const auto client = client_of(chain);
     if (!client) return std::nullopt;
     auto found = by_chain(chain_of(*client, proc_), level + 1);
     if (found) found->how = "ssh (pid " + std::to_string(*client) + "); " + found->how;
     return found;
+  }
+
+  std::optional<pid_t> client_of(const Chain& chain) const {
+    const auto mosh = std::ranges::find(chain, "mosh-server", &ProcessStat::comm);
+    if (mosh != chain.end()) return find_mosh_client(proc_, mosh->id.pid);
+    const auto sshd =
+        std::ranges::find_if(chain, [](const auto& stat) { return stat.comm.starts_with("sshd"); });
+    if (sshd == chain.end() || sshd == chain.begin()) return std::nullopt;
+    // sshd gives what it starts a new environment.
+    const auto connection = proc_.environment(std::prev(sshd)->id.pid, {"SSH_CONNECTION"});
+    return find_ssh_client(proc_, connection.front());
   }
 
   // A client in a pane of another tmux. To start tmux in tmux, users unset TMUX, but the shell

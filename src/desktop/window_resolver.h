@@ -55,6 +55,7 @@ struct ResolverAnswer {
   // The subject, in the sense of WindowTies, whose terminal that window shows; pid 0: knowing it
   // would not help.
   ProcessId subject;
+  std::string subject_how;  // how it is known for the subject: the end of `how`
   // Keys decide, or can contradict, which of the windows of `owner` it is, or which of all windows
   // (0).
   bool learnable = false;

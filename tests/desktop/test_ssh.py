@@ -19,6 +19,7 @@ from support.stand_in import NAME
 
 SECONDS = 60.0
 pytestmark = pytest.mark.skipif(not shutil.which("/usr/sbin/sshd"), reason="sshd is not installed")
+needs_mosh = pytest.mark.skipif(not shutil.which("mosh"), reason="mosh is not installed")
 
 
 @pytest.fixture
@@ -68,11 +69,24 @@ def test_tmux_in_it(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: 
         desktop.run([*tmux, "kill-server"])
 
 
-@pytest.mark.skipif(not shutil.which("mosh"), reason="mosh is not installed")
-def test_title_or_keys_tell_of_mosh(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: str) -> None:
-    """The tmux server is not a descendant of any window's process."""
-    titled = desktop.open_foot(*ssh.mosh(stand_in, "title", "titled"))
-    typed = desktop.open_foot(*ssh.mosh(stand_in, "keys", "typed"))
+@needs_mosh
+def test_window_of_the_client_of_mosh(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: str) -> None:
+    windows = {name: desktop.open_foot(*ssh.mosh(stand_in, "keys", name)) for name in ("0", "1")}
+    desktop.open_foot("sleep", "1000")
+    agents = placed.wait_for(*windows)
+    try:
+        placed.wait_until_right(dict(zip(agents, windows.values(), strict=True)))
+    finally:
+        for agent in agents:  # its server waits for the client for as long as it runs
+            os.kill(agent, signal.SIGKILL)
+
+
+@needs_mosh
+def test_title_or_keys_tell_of_mosh_from_elsewhere(desktop: Desktop, placed: Placed, ssh: SshServer, stand_in: str) -> None:
+    """mosh-server is not a descendant of any window's process, and its client may be at any address."""
+    anywhere = ("--bind-server=any",)
+    titled = desktop.open_foot(*ssh.mosh(stand_in, "title", "titled", options=anywhere))
+    typed = desktop.open_foot(*ssh.mosh(stand_in, "keys", "typed", options=anywhere))
     desktop.open_foot("sleep", "1000")
     agents = placed.wait_for("titled", "typed")
     truth = dict(zip(agents, (titled, typed), strict=True))

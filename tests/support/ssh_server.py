@@ -55,11 +55,11 @@ class SshServer:
             f"{self._desktop.user}@127.0.0.1", " ".join(argv),
         ]  # fmt: skip
 
-    def mosh(self, *argv: str) -> list[str]:
+    def mosh(self, *argv: str, options: tuple[str, ...] = ()) -> list[str]:
         """The same in a session of mosh, which this server starts."""
         *ssh, user, _ = self.command()
         # It passes titles on only to terminals whose names it knows; it does not know foot.
-        return ["env", "TERM=xterm-256color", "mosh", f"--ssh={' '.join(ssh)}", user, "--", *argv]
+        return ["env", "TERM=xterm-256color", "mosh", *options, f"--ssh={' '.join(ssh)}", user, "--", *argv]
 
     def end(self) -> None:
         end_process(self._process)

@@ -104,6 +104,8 @@ TEST_F(InSsh, TmuxWhoseClientIsInIt) {
   const auto answer = resolve(41, {tmux_a, "%0"});
   expect_window(answer, 5);
   EXPECT_EQ(answer.how, "tmux client (pid 30); ssh (pid 12); a) b (pid 10) owns one window");
+  EXPECT_EQ(answer.subject_how, "a) b (pid 10) owns one window")
+      << "a tie holds for every way to it";
 }
 
 TEST_F(InSsh, ClientInAPaneOfTmux) {
@@ -116,6 +118,53 @@ TEST_F(InSsh, ClientInAPaneOfTmux) {
   tmux(socket_a).panes["%0"] = {42, "pts/6", {{"$0", {true, "$0:@0.%0", "main:0"}}}};
   tmux(socket_a).clients.push_back({43, 100, "$0", "/dev/pts/7"});
   expect_window(resolve(30), 5);
+}
+
+// foot 10 -> mosh-client 12; mosh-server 15 -> shell 20 -> agent 30.
+class InMosh : public InSsh {
+ protected:
+  InMosh() {
+    named(12, 10, "mosh-client");
+    named(15, 1, "mosh-server");
+    process(20, 15, {}, 4);
+    socket(15, 4, 800);
+    bound_to("0100007F");
+    told(12, {"mosh-client", "-# a@b", "|", "127.0.0.1", "60001"});
+  }
+  void bound_to(const std::string& address) {
+    list("udp", "00000000:0044 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 799",
+         address + ":EA61 00000000:0000 07 00000000:00000000 00:00000000 00000000 1000 0 800");
+  }
+  void told(pid_t pid, const std::vector<std::string>& arguments) {
+    std::string line;
+    for (const auto& argument : arguments) line += argument + std::string(1, '\0');
+    write_file(root_.path() / std::to_string(pid) / "cmdline", line);
+  }
+};
+
+TEST_F(InMosh, WindowOfTheClient) { expect_window(resolve(30), 5); }
+
+TEST_F(InMosh, ClientOfAnotherServer) {
+  for (const auto& [address, port] : {std::pair("127.0.0.1", "60002"),
+                                      {"192.0.2.7", "60001"},
+                                      {"x", "60001"},
+                                      {"127.0.0.1", "x"}}) {
+    told(12, {"mosh-client", "|", address, port});
+    expect_none(resolve(30), NoWindow::no_owner);
+  }
+  told(12, {});
+  expect_none(resolve(30), NoWindow::no_owner);
+}
+
+TEST_F(InMosh, ClientMayBeOnAnotherMachine) {
+  bound_to("00000000");
+  expect_none(resolve(30), NoWindow::no_owner);
+}
+
+TEST_F(InMosh, TwoClientsAreNoProof) {
+  named(13, 10, "mosh-client");
+  told(13, {"mosh-client", "127.0.0.1", "60001"});
+  expect_none(resolve(30), NoWindow::no_owner);
 }
 
 }  // namespace window_resolver_ssh_tests
