@@ -209,14 +209,15 @@ class Desktop:
         stays: bool = False,
         **popen: Any,
     ) -> subprocess.Popen[bytes]:
-        """Starts `argv` as the user, in a session of its own. The environment is that of the desktop, and `env`."""
+        """Starts `argv` as the user who has logged in, in a session of its own. The environment is that of the desktop,
+        and `env`."""
         name = Path(argv[0]).name
         with contextlib.ExitStack() as logs:
             for stream, log in (("stdout", name), ("stderr", f"{name}-err")):
                 if stream not in popen:
                     popen[stream] = logs.enter_context(self.open_log(log))
             process = subprocess.Popen(
-                self._as_user(argv, env),
+                [*self._after_login(), *self._as_user(argv, env)],
                 cwd=cwd or self.home,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -439,6 +440,10 @@ class Desktop:
         variables = [f"{name}={value}" for name, value in (self.env | dict(env or {})).items()]
         ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         return ["setpriv", *ids, "env", "-i", *variables, *argv]
+
+    def _after_login(self) -> list[str]:
+        """What pam_loginuid(8) does, where the kernel allows it."""
+        return ["sh", "-c", f'{{ echo {self.uid} > /proc/self/loginuid; }} 2> /dev/null; exec "$@"', "sh"]
 
     def _own_directory(self, path: Path) -> Path:
         path.mkdir(mode=0o700)

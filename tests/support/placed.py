@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from . import proc
@@ -22,13 +23,15 @@ TITLE_FOLLOWS_SECONDS = 3.2
 class Placed:
     """Agents, by the name that each has as its last argument, and where the daemon says that they are."""
 
-    def __init__(self, desktop: Desktop, daemon: Daemon) -> None:
+    def __init__(self, desktop: Desktop, daemon: Daemon, others: Sequence[int] = ()) -> None:
+        """`others`: users who may run agents for the desktop's user. Then their names must be nobody else's."""
         self._uid = desktop.uid
+        self._others = others
         self._daemon = daemon
 
     def agents(self) -> dict[str, int]:
         found = proc.find(lambda it: it.name == NAME and bool(it.argv))
-        return {it.argv[-1]: it.pid for it in found if is_ready(it.pid, self._uid)}
+        return {it.argv[-1]: it.pid for it in found if any(is_ready(it.pid, uid) for uid in (self._uid, *self._others))}
 
     def wait_for(self, *names: str) -> list[int]:
         wait_until(lambda: set(names) <= self.agents().keys(), SECONDS, f"the agents {names}")

@@ -35,26 +35,51 @@ _OLD_GROUPS = () if Path("/sys/fs/cgroup/cgroup.controllers").exists() else ("--
 _LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
 
 
+MOUNTED = "/app"  # where a container has the project
+
+
 def is_installed() -> bool:
     return bool(shutil.which("podman") and _BUSYBOX)
 
 
 class Container:
-    """Of the desktop's user, with a stand-in agent in it."""
+    """With a stand-in agent in it, which works in the user's directory `project`. It belongs to the desktop's user, or,
+    if `rootful`, to root, for whom the user starts it (support/sudo.py)."""
 
-    def __init__(self, desktop: Desktop) -> None:
+    def __init__(self, desktop: Desktop, rootful: bool = False) -> None:
         self._desktop = desktop
-        self._image = _image(desktop)
+        self._image = image(desktop)
+        self.project = project(desktop)
+        self._podman = [*(("sudo",) if rootful else ()), "podman", *_OLD_GROUPS]
+        self._name = f"box-{desktop.user}"
 
     def run(self, *argv: str) -> list[str]:
         """The command that runs the container, and in it the stand-in with these arguments, on the terminal."""
-        return [
-            "podman", *_OLD_GROUPS, "run", "--name", "box", "-it", *_LIMITS, "--network", "none",
-            "--rootfs", str(self._image), f"/bin/{NAME}", *argv,
-        ]  # fmt: skip
+        return [*self._create("-it"), f"/bin/{NAME}", *argv]
+
+    def start(self) -> None:
+        """Nothing runs in it."""
+        self._desktop.run([*self._create("--detach"), "/bin/sleep", "1000"])
+
+    def exec(self, *argv: str) -> list[str]:
+        """In the container that was started, the same as run()."""
+        return [*self._podman, "exec", "-it", self._name, f"/bin/{NAME}", *argv]
 
     def remove(self) -> None:
-        self._desktop.run(["podman", *_OLD_GROUPS, "rm", "--force", "--time", "0", "box"])
+        self._desktop.run([*self._podman, "rm", "--force", "--time", "0", self._name])
+
+    def _create(self, how: str) -> list[str]:
+        return [
+            *self._podman, "run", "--name", self._name, how, *_LIMITS, "--network", "none",
+            "--volume", f"{self.project}:{MOUNTED}", "--workdir", MOUNTED, "--rootfs", str(self._image),
+        ]  # fmt: skip
+
+
+def nspawn(desktop: Desktop, *argv: str) -> list[str]:
+    """The command that runs the stand-in with these arguments in a container of systemd-nspawn's, which is root's, on the
+    terminal. The stand-in works in project()."""
+    mount = (f"--bind={project(desktop)}:{MOUNTED}", f"--chdir={MOUNTED}", f"--directory={image(desktop)}")
+    return ["sudo", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", *mount, f"/bin/{NAME}", *argv]
 
 
 @dataclass(frozen=True)
@@ -107,20 +132,30 @@ def _add_subordinate_ids(user: str) -> None:
 
 def _unpack(root: Path, *programs: str) -> None:
     """A root directory with these programs."""
-    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr", MOUNTED.strip("/")):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(str(_BUSYBOX), root / "bin" / "busybox")
     for name in programs:
         (root / "bin" / name).symlink_to("busybox")
 
 
-def _image(desktop: Desktop) -> Path:
+def project(desktop: Desktop) -> Path:
+    """A directory of the user's."""
+    path = desktop.home / "web-shop"
+    desktop.write_home_file("web-shop/notes", "")
+    return path
+
+
+def image(desktop: Desktop) -> Path:
     """A root directory with a shell and the stand-in."""
     _add_subordinate_ids(desktop.user)
     root = desktop.home / "image"
+    if root.exists():
+        return root
     _unpack(root, "sh", "printf", "sleep", "stty", "kill")
     agent = root / "bin" / NAME
     agent.write_text(_STAND_IN)
     agent.chmod(0o755)
+    (root / "etc" / "os-release").touch()  # without which systemd-nspawn takes it for no root directory
     subprocess.run(["chown", "-R", f"{desktop.uid}:{desktop.gid}", str(root)], check=True)
     return root
