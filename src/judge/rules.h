@@ -149,6 +149,9 @@ constexpr Time title_contradicted = 300ms;
 // within 0.1 s of the change.
 constexpr Time title_stands = 150ms;
 constexpr Time title_silence = 150ms;
+// A session file says that the agent waits at most 0.3 s after its title. On a busy machine, the
+// title of Claude Code 2.1.332 said that it had finished, and its file then that it asked.
+constexpr Time file_settles = 1s;
 // If an agent's title says that it waits, this much unexplained output is work nevertheless.
 constexpr Time work_spread_against_title = 2s;
 

@@ -308,8 +308,10 @@ std::optional<Time> Verdict::said_due() const {
   if (!since || now_.line_reads.line_mode()) return std::nullopt;
   const Standing& standing = now_.standing;
   const Time silent = now_.drawing.last_steady().value_or(*since);
-  return std::max({*since + rule::title_stands, silent + rule::title_silence, standing.changed,
-                   standing.silence_from});
+  // Its session file knows better whether it has finished or asks, but says so a little later.
+  const bool file_lags = now_.session_file.says() == TitleSays::working && !now_.asks();
+  return std::max({*since + (file_lags ? rule::file_settles : rule::title_stands),
+                   silent + rule::title_silence, standing.changed, standing.silence_from});
 }
 
 // When the present silence, or the present read, becomes a wait. Either may be older than the

@@ -137,7 +137,17 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    2.40  draws
    5.00  draws
    5.02  title-idle
-   5.17                                 -> waiting, completed)"},
+   6.02                                 -> waiting, completed)"},
+                        {"the_file_says_whether_it_has_finished", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   2.30  file-works                     -> working
+   2.40  draws
+   5.00  draws
+   5.02  title-idle
+   5.17                                 -> waiting, completed
+   5.30  file-idle)"},
                         {"a_title_that_stands_still_proves_nothing", R"(
    0.00  draws
    1.00                                 -> waiting
