@@ -93,14 +93,14 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
   notifications("--notifications", yes_or_no, line.notifications,
                 "Send desktop notifications [true]");
   notifications("--notify-after", "SECONDS", line.notify_after_s,
-                "Send none at the end of shorter work [3]");
+                "No notification at the end of work that took less time [3]");
   notifications("--remind-after", "SECONDS", line.remind_after_s,
-                "Notify again if the user has not looked by then; 0: never [0]");
+                "Notify again if the user has not looked after this time; 0: never [0]");
   notifications("--urgent", yes_or_no, line.urgent, "Make Sway mark the window as urgent [false]");
   notifications("--urgent-questions", yes_or_no, line.urgent_questions,
                 "Give questions the urgency critical [false]");
   notifications("--keep-attention", "seen|answered", line.keep_attention,
-                "What ends an agent's need for attention [seen]");
+                "An agent needs attention until it is seen, or answered [seen]");
   notifications("--notify-command", "PROGRAM", line.notify_command,
                 "Run this program for each notification [none]");
   example(app,
@@ -206,7 +206,7 @@ void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
   add(command, "--model", "NAME", options.model, "The model's name there [$NANNYAPI_MODEL]")
       ->envname("NANNYAPI_MODEL");
   add(command, "--key-file", "FILE", options.key_file,
-      "File with the key, readable only by you [$NANNYAPI_KEY]");
+      "File with the key, readable only by you (or $NANNYAPI_KEY: the key)");
   command.add_flag("--insecure", options.insecure,
                    "Allow http to another machine: the results go there unencrypted");
   add(command, "--transcript", "FILE", options.transcript,
@@ -282,9 +282,8 @@ int with_agents(Run run) {
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
-  CLI::App app{
-      "Shows which AI coding agent works and which one waits for its user, from the kernel alone.",
-      "ebpf-ai-monitor"};
+  CLI::App app{"Shows which AI coding agents work and which ones wait for their users.",
+               "ebpf-ai-monitor"};
   app.formatter(std::make_shared<Help>());
   app.set_help_flag("-h,--help", "Show this help");
   app.set_version_flag("--version", "ebpf-ai-monitor " EBPF_AI_MONITOR_VERSION, "Show the version");
@@ -321,7 +320,7 @@ int run_command_line(int argc, char** argv) {
           [&] { return with_agents([&] { return run_history_command(arguments.history); }); }),
       arguments.history);
   CLI::App& focus =
-      add_command(app, "focus", "Go to the agent that needs you most, or to one by its pid",
+      add_command(app, "focus", "Go to the unseen agent that needs you most, or to one by its pid",
                   [&] { return run_focus_command(arguments.which); });
   add(focus, "agent", "", arguments.which, "next, or the pid of any process of its session [next]")
       ->check([](const std::string& which) {
