@@ -24,6 +24,8 @@ from support.stand_in import NAME, install, is_ready
 SECONDS = 60.0
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 SHARED = {"trace", "agent", "agent_version", "kernel", "terminal", "clock", "start"}
+# `record --agent` takes the next agent of that name, also that of another test.
+pytestmark = pytest.mark.xdist_group("record")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
