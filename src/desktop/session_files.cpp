@@ -1,5 +1,8 @@
 #include "desktop/session_files.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -17,11 +20,41 @@ SessionFiles::SessionFiles(EventLoop& loop, const Proc& proc,
 void SessionFiles::follow(const ProcessId& id) {
   Followed& followed = followed_[id];
   if (followed.directory.empty()) followed.directory = claude_session_directory(proc_, id);
-  // An existing watch of the directory is the same one.
-  if (followed.watch < 0 && inotify_)
-    followed.watch = inotify_add_watch(inotify_.get(), followed.directory.c_str(),
-                                       IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR);
+  if (!followed.is_watched && inotify_) watch(followed);
   read(id, followed);
+}
+
+void SessionFiles::forget(const ProcessId& id) {
+  const auto found = followed_.find(id);
+  if (found == followed_.end()) return;
+  const int watch = found->second.watch;
+  followed_.erase(found);
+  end_unused(watch);
+}
+
+// A new home has no such directory yet. Then the nearest existing one above it is watched, until
+// the next one is created in it.
+void SessionFiles::watch(Followed& followed) {
+  const auto add = [this](const std::string& path) {
+    // An existing watch of the directory is the same one.
+    return inotify_add_watch(inotify_.get(), path.c_str(),
+                             IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+  };
+  int before = -1;
+  // If it has been created just before the one above it was watched, that is seen in another round.
+  do {
+    before = followed.watch;
+    std::filesystem::path path = followed.directory;
+    while ((followed.watch = add(path)) < 0 && errno == ENOENT && path.has_relative_path())
+      path = path.parent_path();
+    followed.is_watched = followed.watch >= 0 && path == followed.directory;
+    if (followed.watch != before) end_unused(before);
+  } while (followed.watch != before);
+}
+
+void SessionFiles::end_unused(int watch) {
+  const auto uses = [watch](const auto& entry) { return entry.second.watch == watch; };
+  if (watch >= 0 && std::ranges::none_of(followed_, uses)) inotify_rm_watch(inotify_.get(), watch);
 }
 
 ClaudeStatus SessionFiles::status(const ProcessId& id) const {
@@ -35,11 +68,15 @@ void SessionFiles::on_changes() {
     for (auto& [id, followed] : followed_) {
       if ((event.mask & IN_Q_OVERFLOW) == 0 && event.wd != followed.watch) continue;
       // The directory is gone.
-      if ((event.mask & IN_IGNORED) != 0) followed.watch = -1;
-      if (followed.name.empty() || name.empty() || name == followed.name) changed.insert(id);
+      if ((event.mask & IN_IGNORED) != 0) {
+        followed.watch = -1;
+        followed.is_watched = false;
+      }
+      if (!followed.is_watched || followed.name.empty() || name.empty() || name == followed.name)
+        changed.insert(id);
     }
   });
-  for (const ProcessId& id : changed) read(id, followed_.at(id));
+  for (const ProcessId& id : changed) follow(id);
 }
 
 void SessionFiles::read(const ProcessId& id, Followed& followed) {

@@ -18,21 +18,24 @@ class SessionFiles {
   // `changed`: the file of an agent says something different from before.
   SessionFiles(EventLoop& loop, const Proc& proc, std::function<void(const ProcessId&)> changed);
 
-  // Reads the file now and after each change. Call it again until the file is found: a new
-  // agent creates its directory some time after its start.
+  // Reads the file now and after each change, also if a new agent creates it and its directory some
+  // time after its start.
   void follow(const ProcessId& id);
-  void forget(const ProcessId& id) { followed_.erase(id); }
+  void forget(const ProcessId& id);
   // As it was read last.
   ClaudeStatus status(const ProcessId& id) const;
 
  private:
   struct Followed {
     std::string directory;
-    int watch = -1;
-    std::string name;  // of the file in it, once that is known
+    int watch = -1;           // of the directory, or of the nearest one above it
+    bool is_watched = false;  // the directory itself
+    std::string name;         // of the file in it, once that is known
     ClaudeStatus status;
   };
 
+  void watch(Followed& followed);
+  void end_unused(int watch);
   void on_changes();
   void read(const ProcessId& id, Followed& followed);
 

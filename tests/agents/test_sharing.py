@@ -185,6 +185,7 @@ def test_an_end_in_view_of_any_tmux_client_is_seen(agent: Agent, grouped: bool) 
         desktop = stage.desktop
         looked_at = desktop.open_tmux("main", agent.name, "please HELD now", env=stage.env(agent, "shop"))
         turn = stage.api.next_turn()
+        stage.wait_for_badge(looked_at.con_id, 0, state="working")
         attach = ("new-session", "-t", "main", "-s", "other") if grouped else ("attach-session", "-t", "main")
         typed_in = desktop.open_foot("tmux", *attach)
 

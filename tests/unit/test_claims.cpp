@@ -71,10 +71,21 @@ TEST_F(ClaimsTest, ItsDirectoryMayComeLater) {
   claims_.begin(agent_);
   EXPECT_EQ(changes_, 0);
   say("idle");
-  claims_.begin(agent_);
+  wait_for_changes(1);
   EXPECT_EQ(says(), WaitsFor::prompt);
   say("waiting");
   wait_for_changes(2);
+}
+
+TEST_F(ClaimsTest, ItsDirectoryMayBeRemovedAndComeAgain) {
+  say("idle");
+  claims_.begin(agent_);
+  std::filesystem::remove_all(directory_.path() / ".claude");
+  wait_for_changes(2);
+  EXPECT_EQ(says(), WaitsFor::unknown);
+  say("waiting");
+  wait_for_changes(3);
+  EXPECT_EQ(says(), WaitsFor::answer);
 }
 
 TEST_F(ClaimsTest, AFileInTheMidstOfAWriteSaysNothing) {
