@@ -11,7 +11,9 @@ namespace ebpf_ai_monitor::judge {
 class Statement {
  public:
   void set(TitleSays what, Time time) {
-    if (what != says_) since_ = time;
+    // Both show this from the start of the agent, before it begins what its command line asks for.
+    const bool is_first = says_ == TitleSays::nothing && what == TitleSays::idle;
+    if (what != says_) since_ = is_first ? Time{} : time;
     says_ = what;
   }
   // A period of work begins.

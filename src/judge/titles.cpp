@@ -12,7 +12,9 @@ void Titles::take(const Event& event, const std::optional<Time>& written) {
                       (written && std::chrono::abs(event.time - *written) <= rule::title_window);
   const TitleSays says = is_own ? event.title : TitleSays::nothing;
   if (this->says() == TitleSays::asks && says != TitleSays::asks) answered_ = event.time;
-  statement_.set(says, event.time);
+  // A pane's title is only read from time to time. It may have shown a wait since the last time.
+  const bool was_read = event.is_own_title && says == TitleSays::idle;
+  statement_.set(says, was_read ? changed_ : event.time);
   changed_ = event.time;
 }
 

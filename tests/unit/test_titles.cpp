@@ -10,6 +10,7 @@ namespace titles_tests {
 TEST(Titles, AreTheSessionsOwnRightAfterItWrote) {
   Titles titles;
   titles.begin_work(1s);
+  titles.take(titled(2s, TitleSays::working), 2s);
   titles.take(titled(3500ms, TitleSays::idle), 3s);
   EXPECT_EQ(titles.says_wait_since(), 3500ms);
   titles.take(titled(2990ms, TitleSays::asks), 3s);
@@ -48,6 +49,32 @@ TEST(Titles, SayNothingWhereTheySaidSoBeforeTheWork) {
   titles.take(titled(10s, TitleSays::working), 10s);
   titles.take(titled(11s, TitleSays::idle), 11s);
   EXPECT_EQ(titles.says_wait_since(), 11s);
+}
+
+TEST(Titles, OfAPaneMayBeOlderThanItsReading) {
+  const auto read = [](Time time, TitleSays says) {
+    Event event = titled(time, says);
+    event.is_own_title = true;
+    return event;
+  };
+  Titles titles;
+  titles.take(read(2s, TitleSays::working), 2s);
+  titles.begin_work(3s);
+  titles.take(read(4s, TitleSays::idle), 4s);
+  EXPECT_EQ(titles.says_wait_since(), std::nullopt) << "perhaps since before the work";
+  titles.take(read(5s, TitleSays::asks), 5s);
+  EXPECT_EQ(titles.says_wait_since(), 5s);
+  titles.take(read(6s, TitleSays::working), 6s);
+  titles.take(read(7s, TitleSays::idle), 7s);
+  EXPECT_EQ(titles.says_wait_since(), 6s);
+}
+
+// Claude Code's title and session file say so before it begins what its command line asks for.
+TEST(Titles, ThatAreIdleFirstSayNothing) {
+  Titles titles;
+  titles.begin_work(1s);
+  titles.take(titled(2s, TitleSays::idle), 2s);
+  EXPECT_EQ(titles.says_wait_since(), std::nullopt);
 }
 
 struct Case {
@@ -135,6 +162,8 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    2.00  key
    2.30  file-works                     -> working
    2.40  draws
+   2.42  title-works
+   2.50  draws
    5.00  draws
    5.02  title-idle
    6.02                                 -> waiting, completed)"},
@@ -144,6 +173,8 @@ const Case courses[] = {{"tells_the_end_at_once", R"(
    2.00  key
    2.30  file-works                     -> working
    2.40  draws
+   2.42  title-works
+   2.50  draws
    5.00  draws
    5.02  title-idle
    5.17                                 -> waiting, completed
