@@ -98,7 +98,7 @@ void add_daemon(CLI::App& app, DaemonArguments& line) {
                 "Notify again if the user has not looked after this time; 0: never [0]");
   notifications("--urgent", yes_or_no, line.urgent, "Make Sway mark the window as urgent [false]");
   notifications("--urgent-questions", yes_or_no, line.urgent_questions,
-                "Give questions the urgency critical [false]");
+                "Notify of questions with the urgency critical [false]");
   notifications("--keep-attention", "seen|answered", line.keep_attention,
                 "An agent needs attention until it is seen, or answered [seen]");
   notifications("--notify-command", "PROGRAM", line.notify_command,
@@ -143,14 +143,13 @@ void add_record(CLI::App& command, RecordArguments& options) {
   add(command, "--output", "FILE", options.output,
       "Write the trace to this new file; -: standard output (required)")
       ->required();
-  example(
-      command,
-      "sudo ebpf-ai-monitor record --agent claude --output claude.jsonl\n"
-      "sudo ebpf-ai-monitor record --pid 18976 --output claude.jsonl",
-      "\n\nWithout --pid and --agent, it records the only agent that runs, or the next that "
-      "starts.\n"
-      "It ends when the agent exits, or with Ctrl-C. With sudo, the file belongs to the user who\n"
-      "called it.");
+  example(command,
+          "sudo ebpf-ai-monitor record --agent claude --output claude.jsonl\n"
+          "sudo ebpf-ai-monitor record --pid 18976 --output claude.jsonl",
+          "\n\nWithout --pid and --agent, it records the only agent that runs, or the next that "
+          "starts.\n"
+          "The recording ends when the agent exits, or with Ctrl-C. With sudo, the file belongs\n"
+          "to the user who called sudo.");
 }
 
 void add_replay(CLI::App& command, ReplayArguments& options) {
@@ -206,7 +205,7 @@ void add_diagnose_ask(CLI::App& command, DiagnoseAskArguments& options) {
   add(command, "--model", "NAME", options.model, "The model's name there [$NANNYAPI_MODEL]")
       ->envname("NANNYAPI_MODEL");
   add(command, "--key-file", "FILE", options.key_file,
-      "File with the key, readable only by you (or $NANNYAPI_KEY: the key)");
+      "File with the API key, readable only by you (or $NANNYAPI_KEY: the key)");
   command.add_flag("--insecure", options.insecure,
                    "Allow http to another machine: the results go there unencrypted");
   add(command, "--transcript", "FILE", options.transcript,
@@ -320,9 +319,10 @@ int run_command_line(int argc, char** argv) {
           [&] { return with_agents([&] { return run_history_command(arguments.history); }); }),
       arguments.history);
   CLI::App& focus =
-      add_command(app, "focus", "Go to the unseen agent that needs you most, or to one by its pid",
+      add_command(app, "focus", "Go to the unseen agent that needs you most, or to a given one",
                   [&] { return run_focus_command(arguments.which); });
-  add(focus, "agent", "", arguments.which, "next, or the pid of any process of its session [next]")
+  add(focus, "agent", "", arguments.which,
+      "next, or the pid of any process of an agent's session [next]")
       ->check([](const std::string& which) {
         return which == "next" || check_pid(which).empty()
                    ? std::string()
@@ -337,8 +337,9 @@ int run_command_line(int argc, char** argv) {
                  app, "daemon", "Watch the agents of this machine's users",
                  [&] { return with_agents([&] { return run_daemon_command(arguments.daemon); }); }),
              arguments.daemon);
-  CLI::App& doctor = add_command(app, "doctor", "Check everything that the program needs here",
-                                 [&] { return run_doctor_command(arguments.json); });
+  CLI::App& doctor =
+      add_command(app, "doctor", "Check everything that the program needs on this machine",
+                  [&] { return run_doctor_command(arguments.json); });
   doctor.add_flag("--json", arguments.json, "Print one JSON object");
   example(doctor, "sudo ebpf-ai-monitor doctor    # only root can check everything");
   example(add_command(app, "demo", "Watch a simulated agent: needs neither Sway nor an agent",
@@ -346,7 +347,7 @@ int run_command_line(int argc, char** argv) {
           "sudo ebpf-ai-monitor demo");
 
   group = "If a judgement is wrong";
-  add_explain(add_command(app, "explain", "Show the evidence about an agent, and the reasons",
+  add_explain(add_command(app, "explain", "Show why the daemon says that an agent works or waits",
                           [&] { return run_explain_command(arguments.explain); }),
               arguments.explain);
   add_record(add_command(
