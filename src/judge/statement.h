@@ -12,7 +12,7 @@ class Statement {
  public:
   void set(TitleSays what, Time time) {
     // Both show this from the start of the agent, before it begins what its command line asks for.
-    const bool is_first = says_ == TitleSays::nothing && what == TitleSays::idle;
+    const bool is_first = since_ == Time{} && what == TitleSays::idle;
     if (what != says_) since_ = is_first ? Time{} : time;
     says_ = what;
   }

@@ -75,6 +75,9 @@ TEST(Titles, ThatAreIdleFirstSayNothing) {
   titles.begin_work(1s);
   titles.take(titled(2s, TitleSays::idle), 2s);
   EXPECT_EQ(titles.says_wait_since(), std::nullopt);
+  titles.take(titled(3s, TitleSays::nothing), 3s);
+  titles.take(titled(4s, TitleSays::idle), 4s);
+  EXPECT_EQ(titles.says_wait_since(), 4s);
 }
 
 struct Case {
