@@ -1,12 +1,13 @@
-// What of an agent's change reaches its user, and when:
+// Measures how long a change of an agent takes to reach its user:
 //   bench-desktop DIRECTORY COUNT THRESHOLD_MS PROGRAM
-// Gives one `bench-agent lines` COUNT lines, in the Sway window that this runs in. Each is a change
-// to "working", and THRESHOLD_MS after the next read began one to "stopped". Prints how long each
-// took from there to where it shows, a line each:
+// Runs one `bench-agent lines`, in the Sway window that this runs in, and gives it COUNT lines. A
+// line changes it to "working"; THRESHOLD_MS after it has begun to read the next line, it changes
+// to "stopped". Prints for each change, a line each, how long it took to show in each place:
 //   working badge NS   the rename of the badge in DIRECTORY
 //   working watch NS   the line of `PROGRAM watch --json`
 //   stopped badge NS, stopped watch NS
-//   stopped notify NS  the call of Notify at the session bus's notification server, which it is
+//   stopped notify NS  the call of Notify at the session bus's notification server, which is this
+//                      program itself
 #include <poll.h>
 #include <sys/inotify.h>
 #include <systemd/sd-bus.h>

@@ -1,10 +1,12 @@
-// Gives agent stand-ins terminals, in the place of a terminal emulator that draws nothing:
+// Runs stand-ins for agents, each on a terminal, in the place of a terminal emulator, and draws
+// nothing:
 //   bench-terminals run COUNT MODE
-//     COUNT times `bench-agent MODE`, until it is ended itself.
+//     Runs `bench-agent MODE` COUNT times at once, until this program is ended.
 //   bench-terminals time DIRECTORY COUNT THRESHOLD_MS
-//     One `bench-agent lines`, given COUNT lines. Each is a change to "working", and THRESHOLD_MS
-//     after the next read began one to "stopped". Prints how long each took from there to the
-//     rename of the badge in DIRECTORY: "working NS" or "stopped NS", a line each.
+//     Runs one `bench-agent lines`, and gives it COUNT lines. A line changes it to "working";
+//     THRESHOLD_MS after it has begun to read the next line, it changes to "stopped". Prints how
+//     long each change took to the rename of the badge in DIRECTORY: "working NS" or "stopped NS",
+//     a line each.
 #include <dirent.h>
 #include <poll.h>
 #include <sys/inotify.h>

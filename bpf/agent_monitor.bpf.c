@@ -59,15 +59,16 @@ const volatile __u32 sockets_by_call = 0;
 #define TASK_UNINTERRUPTIBLE 2  // include/linux/sched.h
 #define TASK_NOLOAD 0x400
 
-// A session's events other than output, in this time. A mouse that reports 1000 times a second
-// needs 200 of them, a large parallel build about 100; a loop of reads would make 50,000.
+// Events of a session, other than output, that are reported in this time. A mouse that reports 1000
+// times a second needs 200 of them, a large parallel build about 100; a loop of reads would make
+// 50,000.
 #define BUDGET_NS (100ULL * 1000 * 1000)
 #define BUDGET_EVENTS 800
 // The same for all sessions of a user: as much as two sessions may use.
 #define BUDGET_USER_EVENTS 1600
-// New sessions of a user in this time: the number that is reported at once; user space finds the
-// others in the map when it looks. By hand, people start one; if a script starts a thousand agents,
-// all are found within seconds.
+// New sessions of a user in this time: how many are reported at once, and how many may begin. User
+// space finds those that were not reported in the map when it looks. By hand, people start one; if
+// a script starts a thousand agents, all are found within seconds.
 #define BUDGET_STARTS 30
 #define BUDGET_SESSIONS 300
 // A user's share of the ring once half of it is in use: a quarter, in this time.
@@ -187,7 +188,8 @@ struct {
 
 static const __u32 zero = 0;
 
-// `session`: the one that has lost it, or NULL. A look at the session finds what was missed.
+// `session`: the session whose event or slot was lost, or NULL. A look at the session finds what
+// was missed.
 static void count_loss(struct agent_session* session, __u32 what) {
   struct agent_losses* losses = bpf_map_lookup_elem(&lost, &zero);
 
@@ -227,7 +229,8 @@ static bool has_room(__u16 type, __u32 owner) {
   return type == AGENT_OUTPUT || type == AGENT_EXIT || used < size - size / 4;
 }
 
-// Inlined, because Linux 6.1 does not see in a caller that what was checked in here is not NULL.
+// Inlined, because the verifier of Linux 6.1 does not know in a caller what this function has
+// checked for NULL.
 static __always_inline struct agent_event* reserve(__u16 type, struct agent_session* session,
                                                    struct agent_member* member, __u32 pid) {
   struct agent_event* event = NULL;
@@ -252,11 +255,13 @@ static __always_inline struct agent_event* reserve(__u16 type, struct agent_sess
   return event;
 }
 
-// The default wake-up only checks whether user space has caught up. It has not after an event that
-// was sent without a wake-up. So every event says itself whether to wake user space.
+// By default, an event wakes user space only if user space has read all events before it. It has
+// not if one of these was sent without a wake-up. So every event says itself whether to wake user
+// space.
 static void submit(struct agent_event* event) { bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP); }
 
-// While there is room, the reader of a quiet session need not know of these before its deadline.
+// While there is room, a reader that waits for a deadline of the session (AGENT_REPORT_LATER) need
+// not know of these events before that.
 static void submit_for_deadline(struct agent_event* event, const struct agent_member* member) {
   __u8* how = bpf_map_lookup_elem(&reporting, &member->session);
   bool later = how && *how == AGENT_REPORT_LATER &&
@@ -306,7 +311,8 @@ static __u32 behind_root(struct task_struct* task) {
 }
 
 // The user to whom an agent in this process would belong: its own user, or, if it runs as a
-// subordinate user in a user namespace, the owner of that namespace. Root's may be another user's.
+// subordinate user in a user namespace, the owner of that namespace. An agent that root runs may
+// belong to another user: behind_root().
 static __u32 owner_of(struct task_struct* task) {
   __u32 uid = BPF_CORE_READ(task, real_cred, uid.val), owner = uid;
   struct user_namespace* namespace = BPF_CORE_READ(task, real_cred, user_ns);
@@ -408,7 +414,8 @@ static int socket_moved(__u16 family, int result, bool sent) {
   __u64 now;
 
   if (!session || result <= 0) return 0;
-  // A server that its tools have started may communicate all the time.
+  // Only processes that draw count, because a server that a tool has started may communicate all
+  // the time.
   if (!report_everything &&
       (!member->draws || (!sent && !bpf_map_lookup_elem(&reporting, &member->session))))
     return 0;
@@ -512,7 +519,8 @@ static __always_inline bool count_write(struct agent_session* session, __u64 now
   return true;
 }
 
-// If `iovecs` is NULL, `size` is a number of bytes, else a number of iovecs. `file` as above.
+// If `iovecs` is NULL, `size` is a number of bytes, else a number of iovecs. `fd` and `file` as in
+// read_enter().
 static __always_inline int write_enter(__u32 fd, struct file* file, const struct iovec* iovecs,
                                        __u32 size) {
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -741,7 +749,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   bpf_map_delete_elem(&adopted_reads, &tid);
   session = own_session(&member);
   if (!session) return 0;
-  // do_exit() has already counted this thread down, in every kernel that has this tracepoint.
+  // do_exit() no longer counts this thread in `live`, in every kernel that has this tracepoint.
   if (task->signal->live.counter != 0) return 0;
   // Two last threads may both see zero; the first one reports the exit.
   if (__sync_lock_test_and_set(&member->ended, 1)) return 0;
@@ -752,7 +760,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
     bpf_map_delete_elem(&sessions, &pid);
     bpf_map_delete_elem(&reporting, &pid);
   }
-  // If nothing was reported of a process, its end need not be.
+  // If nothing was reported of a process, its end need not be reported, either.
   if (!reported) return 0;
   event = reserve(AGENT_EXIT, session, member, pid);
   if (!event) return 0;
@@ -918,7 +926,7 @@ int exit_recvmsg(struct syscall_trace_exit* ctx) { return socket_moved(0, ctx->r
 // ---- programs: run by user space ----
 
 // Read through an iterator over the first thread of a process: its controlling terminal, and how
-// the process uses it, for a session that has not used its terminal since it is watched.
+// the process uses it, for a session that has not used its terminal since it was first watched.
 SEC("iter/task")
 int terminal(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;

@@ -45,11 +45,13 @@ const volatile __u16 twins[DIAGNOSE_SYSCALLS] = {};
 #define S_IFSOCK 0140000
 #define DNS_PORT 53
 
-// On each CPU and for each probe. At about 2 us for each event, this is 2 % of a core.
+// How many events of the sample a probe may have in this time, on each CPU. At about 2 us for each
+// event, this is 2 % of a core.
 #define WINDOW_NS (100ULL * 1000 * 1000)
 #define WINDOW_EVENTS 1000
 #define EVERY_MAX (1ULL << 40)
-// In addition to those: first events, of errors and of all else; this many of each.
+// In addition, this many first hits with an error in this time, and as many without an error. The
+// first FIRSTS hits of each count are first hits.
 #define WINDOW_FIRSTS 300
 #define FIRSTS 3
 // Steps in matching a pattern: several times the length of a usual path.
@@ -89,8 +91,8 @@ struct {
   __type(value, struct diagnose_count);
 } counts SEC(".maps");
 
-// For processes for which `counts` has no room, with `pid` 0: the number of calls and errors is
-// limited.
+// For processes for which `counts` has no room, with `pid` 0. There is always room here, because
+// the number of calls and errors is limited.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
   __uint(max_entries, 2048);
@@ -134,8 +136,8 @@ struct outcome {
   __u16 timed, returned;
 };
 
-// The event that is being made. It may end in the middle of the last captured item; hence one more.
-// After it, the hit from which it is made.
+// The event that is being made. The last item may begin just before the end of DIAGNOSE_DATA, hence
+// the room for one more. After it, the hit from which it is made.
 struct scratch {
   struct diagnose_event event;
   char data[DIAGNOSE_DATA + sizeof(struct diagnose_item) + DIAGNOSE_RECORD];
@@ -169,7 +171,7 @@ struct {
 struct matching {
   __u32 text, pattern;  // places
   __u32 star;           // place after the last * of the pattern; 0: none
-  __u32 resume;         // place in the text where that continues
+  __u32 resume;         // place in the text where the match of that * continues
 };
 
 struct {
@@ -213,7 +215,7 @@ static __always_inline void end_item(struct scratch* scratch, struct diagnose_it
 // Kernel addresses have the top bit set on x86_64 and arm64; user addresses never do.
 static __always_inline bool is_kernel_address(__u64 pointer) { return pointer >> 63; }
 
-// Unless it has 1024 bytes, the text ends where it does in memory.
+// A text that fills DIAGNOSE_STRING bytes may continue in memory; a shorter one is complete.
 __noinline int capture_string(__u32 capture, __u64 pointer) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_item* item = scratch ? new_item(scratch, capture) : NULL;
@@ -872,7 +874,7 @@ static __always_inline struct diagnose_count* count_in(void* map,
   struct diagnose_count none = {};
 
   if (found) return found;
-  // There is no room, or another CPU has created it meanwhile.
+  // This fails if there is no room, or if another CPU has created the entry meanwhile.
   bpf_map_update_elem(map, key, &none, BPF_NOEXIST);
   return bpf_map_lookup_elem(map, key);
 }
@@ -975,7 +977,7 @@ __noinline int begin_event(__u32 number) {
   scratch->event.reasons = reasons;
   bpf_get_current_comm(scratch->event.comm, sizeof(scratch->event.comm));
   process_name(scratch->event.process);
-  // It may have executed another program meanwhile.
+  // The process may have executed another program since the first hit.
   if (counted) __builtin_memcpy(counted->comm, scratch->event.process, sizeof(counted->comm));
   return 1;
 }
@@ -1050,7 +1052,7 @@ static __always_inline __u32 next_probe(__u32 number) {
   return probe ? probe->next : 0;
 }
 
-// Its record is in the scratch, not a parameter: the verifier examines a static function at each
+// The record is in the scratch, not a parameter: the verifier examines a static function at each
 // call.
 __noinline int tracepoint_hit(__u32 number) {
   struct diagnose_probe* probe = bpf_map_lookup_elem(&probes, &number);
@@ -1113,7 +1115,7 @@ struct raw_syscall {
   __u64 arguments[DIAGNOSE_ARGUMENTS];
 };
 
-// Whether its numbers are those of a 32-bit program.
+// Whether the current system call is that of a 32-bit program, which has other numbers.
 static __always_inline bool is_compat(void) {
   struct task_struct* task = bpf_get_current_task_btf();
 
@@ -1134,7 +1136,7 @@ static __always_inline bool has_call(const __u64* set, __u32 call) {
   return set[(call >> 6) & (DIAGNOSE_SYSCALLS / 64 - 1)] & (1ULL << (call & 63));
 }
 
-// The record of the call in the scratch.
+// Writes the record of the call that is in the scratch.
 __noinline int record_call(void) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   struct diagnose_call* record;
@@ -1156,7 +1158,7 @@ __noinline int record_call(void) {
   return 0;
 }
 
-// What is captured of a system call: what was captured before it, if anything was.
+// Captures what the layout of a system call says, or copies what was captured before the call.
 __noinline int capture_call(void) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   __u32 thread = (__u32)bpf_get_current_pid_tgid(), size;
@@ -1238,7 +1240,8 @@ __noinline int call_ends(__u32 number) {
     return 0;
   }
   if (!has_call(probe->ends, scratch->outcome.call)) return 0;
-  // It may have another name by now, because of execve().
+  // If the process passed at the beginning, it passes now, too, even if execve() has changed its
+  // name.
   if (!(scratch->has_call && scratch->call.probes & 1U << (number & 31)) && !passes(number))
     return 0;
   return call_hit(number, true);
@@ -1272,7 +1275,7 @@ int on_syscall_enter(struct raw_syscall* ctx) {
   if (layout && layout->early) {
     record_call();
     capture_all(layout_index);
-    // If there is too much, the rest is captured when the call returns, as far as it still exists.
+    // If this is too much, everything is captured when the call returns, as far as it still exists.
     if (scratch->event.data_size <= DIAGNOSE_EARLY)
       bpf_map_update_elem(&earlies, &thread, scratch, BPF_ANY);
   }

@@ -4,11 +4,11 @@ include(CheckCXXCompilerFlag)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-# The compiler defines it by itself in some distributions, to another value. It wants optimisation.
+# In some distributions, the compiler itself defines _FORTIFY_SOURCE, to another value. It needs optimisation.
 add_compile_options("$<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
 add_compile_definitions($<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:_GLIBCXX_ASSERTIONS>)
 add_compile_options(-Wformat -Werror=format-security)
-# Not every processor or compiler has these. Clang only warns about those that it does not use.
+# Not every processor or compiler supports these flags. Without -Werror, Clang only warns about one that it does not use.
 set(CMAKE_REQUIRED_FLAGS -Werror)
 foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard)
   string(MAKE_C_IDENTIFIER "HAS${flag}" has)

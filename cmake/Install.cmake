@@ -1,4 +1,4 @@
-# What cmake --install and the packages put where. systemd and D-Bus look below /usr (and systemd below
+# Where cmake --install and the packages put which files. systemd and D-Bus look below /usr (and systemd below
 # /usr/local): cmake --install build/release --prefix /usr.
 install(FILES systemd/ebpf-ai-monitor.service DESTINATION lib/systemd/system)
 install(FILES systemd/org.ebpf_ai_monitor1.conf DESTINATION ${CMAKE_INSTALL_DATADIR}/dbus-1/system.d)
@@ -20,7 +20,7 @@ file(GLOB man_sources RELATIVE ${PROJECT_SOURCE_DIR}/man CONFIGURE_DEPENDS man/*
 foreach(source IN LISTS man_sources)
   string(REGEX MATCH "^(.*)\\.([0-9])\\.scd$" matched ${source})
   set(page ${PROJECT_BINARY_DIR}/man/${CMAKE_MATCH_1}.${CMAKE_MATCH_2}.gz)
-  # scdoc reads standard input; gzip -n: the same page, the same bytes.
+  # scdoc reads standard input. With gzip -n, the same page always gives the same bytes.
   add_custom_command(
     OUTPUT ${page}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/man
@@ -30,7 +30,7 @@ foreach(source IN LISTS man_sources)
   list(APPEND man_pages ${page})
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${CMAKE_MATCH_2})
 endforeach()
-# A package's own changelog wants the date of its version: that of the latest in CHANGELOG.md.
+# A package's own changelog needs the date of its version: that of the latest version in CHANGELOG.md.
 file(STRINGS CHANGELOG.md releases REGEX "^## \\[[0-9.]+\\] - ")
 list(GET releases 0 latest)
 string(REGEX MATCH "[0-9]+-[0-9]+-[0-9]+$" release_date "${latest}")

@@ -26,7 +26,7 @@ int start_diagnose() {
     arguments.push_back(&text[at]);
   arguments.push_back(nullptr);
   const auto directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  // In a build directory it is beside this program; when it is installed, it is there.
+  // In a build directory, the other program is beside this one; an installed one is in libexec.
   auto program = directory / DIAGNOSE_PROGRAM;
   if (!exists(program)) program = directory / LIBEXEC_FROM_BIN / DIAGNOSE_PROGRAM;
   execv(program.c_str(), arguments.data());

@@ -54,9 +54,9 @@ enum diagnose_capture_kind {
   // for any other file the names in its path.
   DIAGNOSE_FD_AT = 12,
   DIAGNOSE_MESSAGE_AT = 13,  // struct msghdr in user memory: the sockaddr in it
-  // What is sent to a name server (port 53 in what was captured before): the message up to its
-  // question. For a buffer in user memory, `size` is the place of its length; for a struct msghdr,
-  // 0.
+  // A message to a name server, up to its question: only if an address that was captured before it
+  // has port 53. For a buffer in user memory, `size` is the place of its length in the record; for
+  // a struct msghdr, 0.
   DIAGNOSE_DNS_AT = 14,
   DIAGNOSE_END_OF_SELF = 15,  // the current task, which ends: diagnose_end
 };
@@ -71,8 +71,8 @@ struct diagnose_capture {
 
 struct diagnose_layout {
   __u16 count;
-  __u16 early;  // a system call: capture this before it, because the call removes what the
-                // arguments name
+  // 1: capture before the system call runs, because it removes what its arguments name.
+  __u16 early;
   struct diagnose_capture captures[DIAGNOSE_CAPTURES];
 };
 
@@ -116,27 +116,28 @@ struct diagnose_probe {
   __u32 uid;
   char comm[DIAGNOSE_COMM_LEN];  // of the thread or of its process
   // Only for probes with a result.
-  __u32 any_error;    // a filter: only what fails
-  __u32 error_count;  // a filter: only what fails with one of these
+  __u32 any_error;    // a filter: only hits with an error
+  __u32 error_count;  // a filter: only hits with one of these errors
   __u16 errors[DIAGNOSE_ERRORS];
   __u32 result_comparison;  // a filter; 0: none
   __u32 use_latency;        // a filter: from `latency_min_ns` to `latency_max_ns`
   __s64 result_value;
   __u64 latency_min_ns, latency_max_ns;
   __u32 match_count;
-  __u32 match_captures;  // some depend on what is captured
+  __u32 match_captures;  // 1: some of the filters compare what was captured
   struct diagnose_match matches[DIAGNOSE_MATCHES];
   // Where the error of a hit is. For a tracepoint: the place in the record of a number with
   // `error_size` bytes that is negative for an error; 0: none. For the return of a function: 1 if
-  // its value may be an error; then `error_size` is the size of the value, 0: it returns nothing.
+  // its value may be an error; `error_size` is the size of the value, 0: it returns nothing.
   __u16 error_at, error_size;
   // A hit counts only if this u32 of the record has this value: for a tracepoint that replaces a
   // function.
   __u32 use_match, match_offset, match_value;
-  __u32 record_size;    // size of the fixed part
-  __u32 dynamic_count;  // fields whose place and length (16 bits each) the record
-  __u32 dynamic_offset[DIAGNOSE_DYNAMIC];  // holds in a u32 at these places: __data_loc
-  __u32 dynamic_relative;  // a bit for each: the place counts from the end of that u32: __rel_loc
+  __u32 record_size;  // size of the fixed part
+  // Fields whose place and length (16 bits each) are in a u32 of the record: __data_loc, __rel_loc.
+  __u32 dynamic_count;
+  __u32 dynamic_offset[DIAGNOSE_DYNAMIC];  // the places of these u32
+  __u32 dynamic_relative;  // a bit for each: the place counts from the end of that u32 (__rel_loc)
   // System calls for which the beginning is a hit, and those for which the end is one.
   __u64 begins[DIAGNOSE_SYSCALLS / 64], ends[DIAGNOSE_SYSCALLS / 64];
 };
@@ -151,6 +152,7 @@ struct diagnose_stats {
   __u64 entries;    // calls of a function whose return is probed, by anyone
   __u64 returns;    // and its returns
   __u64 foreign;    // system calls of 32-bit programs without an equivalent in the 64-bit table
+  // When the present window began, and what was used of its limits.
   __u64 window_ns;
   __u64 window_used, window_firsts, window_errors;
 };
@@ -177,7 +179,7 @@ struct diagnose_shape_key {
   __u16 call;
 };
 
-// For one call, on one CPU.
+// Histograms of one probe and system call, on one CPU.
 struct diagnose_shape {
   __u64 latency[DIAGNOSE_SLOTS];   // us
   __u64 returned[DIAGNOSE_SLOTS];  // values that are not negative
@@ -214,7 +216,7 @@ struct diagnose_open_call {
 // What follows the record, at multiples of 8, up to data_size.
 struct diagnose_item {
   __u16 capture;  // its place in the layout
-  __u16 more;     // the array or path continues after what is here
+  __u16 more;     // 1: the text, array or path continues after what was captured
   __s32 size;     // number of the bytes that follow; negative: errno
 };
 
@@ -251,7 +253,7 @@ struct diagnose_end {
 // Why a hit became an event.
 enum diagnose_reason {
   DIAGNOSE_SAMPLED = 1,  // its number is a multiple of `every`
-  DIAGNOSE_FIRST = 2,    // the first of its process, system call and error, or of its latency
+  DIAGNOSE_FIRST = 2,    // one of the first of its process, system call and error, or latency
 };
 
 struct diagnose_event {

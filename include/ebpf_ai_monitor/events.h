@@ -12,24 +12,24 @@
 
 // Length of a comm with its terminating NUL: TASK_COMM_LEN of <linux/sched.h>.
 #define AGENT_COMM_LEN 16
-// How many names can be watched: each agent has some, in six forms each. A hash finds them.
+// How many names can be watched: each agent has a few, in six forms each. They are the keys of a
+// hash map, so their number does not slow down a lookup.
 #define AGENT_NAMES_MAX 1024
 // Sessions of all users together.
 #define AGENT_SESSIONS_MAX 4096
 
 enum agent_event_type {
-  AGENT_FORK = 1,  // `fork`: a member created a process, which is now a member, too
-  AGENT_EXEC = 2,  // `exec`: a member, or a process that is seen here for the first time, became
-                   // another program
-  AGENT_EXIT = 3,  // `exit`: a member's thread group ended
+  AGENT_FORK = 1,        // `fork`: a member created a process, which is now a member, too
+  AGENT_EXEC = 2,        // `exec`: a member, or the leader of a new session, became another program
+  AGENT_EXIT = 3,        // `exit`: a member's thread group ended
   AGENT_READ_ENTER = 4,  // `read`: a thread entered read or readv on the session's terminal
   AGENT_READ_EXIT = 5,   // `read`: that read returned
   AGENT_OUTPUT = 6,      // `output`: write or writev on the session's terminal, coalesced
   AGENT_RESIZE = 7,      // SIGWINCH was sent to a member
   // `job`: a member has stopped (SIGSTOP, Ctrl-Z unless it handles that, a read or write in the
-  // background), or continues after that (SIGCONT). Each may be reported twice, the second time for
-  // a tracer. Not reported if the process's parent has asked not to be notified of stops
-  // (SA_NOCLDSTOP), nor while a debugger holds the process.
+  // background), or continues after that (SIGCONT). Each is reported twice if the kernel notifies
+  // the process's parent and its tracer. Not reported if the process's parent has asked not to be
+  // notified of stops (SA_NOCLDSTOP), nor while a debugger holds the process.
   AGENT_STOP = 8,
   AGENT_CONTINUE = 9,
   // `socket`: a member has sent or received bytes on a UNIX or INET socket, by any call. Reported
@@ -46,18 +46,19 @@ enum agent_event_type {
 // What user space has missed. A value below AGENT_EVENT_TYPES: an event of that type, for which
 // there was no room.
 enum agent_loss {
-  AGENT_LOST_SESSION =
-      AGENT_EVENT_TYPES,  // it found no slot; only an examination of all processes finds it
-  AGENT_LOST_MEMBER,      // a process that could not be added to its session
-  AGENT_LOST_READ,        // a read whose return will not be reported
-  AGENT_LOST_BUDGET,      // left out, because its session or its user had sent too many
+  // A session for which there was no slot. Only a search through all processes finds it.
+  AGENT_LOST_SESSION = AGENT_EVENT_TYPES,
+  AGENT_LOST_MEMBER,  // a process that could not be added to its session
+  AGENT_LOST_READ,    // a read whose return will not be reported
+  AGENT_LOST_BUDGET,  // an event left out because its session or its user had sent too many
   AGENT_LOSSES,
 };
 
 // What the kernel programs report of a session, as user space asks.
 enum agent_reporting {
   AGENT_REPORT_USUAL,  // everything, except what its sockets receive
-  AGENT_REPORT_LATER,  // everything, but output and sockets wake nobody: the reader has a deadline
+  // Everything, but output and sockets do not wake the reader, which wakes at a deadline.
+  AGENT_REPORT_LATER,
   AGENT_REPORT_RECEIVED,  // everything, and each event wakes the reader
 };
 
@@ -67,7 +68,7 @@ struct agent_event {
   __u64 session_start_ns;  // task_struct.start_boottime of the leader; together with `session`, the
                            // session's identity
   __u32 session;           // process id (tgid) of the leader
-  __u32 pid;               // process id (tgid) of the member this is about
+  __u32 pid;               // process id (tgid) of the member that the event is about
   __u32 tid;               // thread id
   __u32 uid;               // real user id of that process, in the initial user namespace
   __u16 type;              // enum agent_event_type
@@ -113,7 +114,7 @@ struct agent_event {
 
 // What user space writes into the maps, and reads from them.
 
-struct agent_losses {          // of `lost`
+struct agent_losses {          // value of `lost`
   __u64 counts[AGENT_LOSSES];  // by enum agent_loss
 };
 
@@ -125,8 +126,8 @@ struct agent_member {  // value of `members`, by process
   __u64 session_start_ns;
   __u32 session;
   __u32 draws;     // 1: has written to the session's terminal
-  __u32 reported;  // 1: there was an event of it, so its end must be one
-  __u32 ended;
+  __u32 reported;  // 1: an event of it was reported, so its end must be reported, too
+  __u32 ended;     // 1: its last thread has ended
   struct socket_window sent;
   struct socket_window received;
 };
@@ -139,8 +140,8 @@ struct agent_session {  // value of `sessions`, by the leader's process id
   __u64 budget_began_ns;
   __u64 budget_used;
   __u32 owner;  // the user to whom the agent belongs: owner_of() of agent_monitor.bpf.c
-  // Counts the losses of this session that only a look can repair. It only ever grows; the value
-  // itself means nothing else.
+  // Counts the losses of this session that only a look can repair. Only a change of this value
+  // means something.
   __u32 lost;
   struct output_window output;
 };

@@ -20,7 +20,7 @@ constexpr auto last_restart = std::chrono::milliseconds(500);
 constexpr auto proven = std::chrono::seconds(30);
 // For a bridge that cannot be started at all: its user is not in the database.
 constexpr auto next_attempt = std::chrono::seconds(30);
-// More than hands can type, and than titles change.
+// More than a user can cause by typing, and more than titles change.
 constexpr int offers_a_period = 100;
 constexpr auto offer_period = std::chrono::seconds(1);
 
@@ -140,7 +140,7 @@ void BridgeKeeper::on_report(uid_t uid, const wire::Report& report) {
 void BridgeKeeper::on_exit(uid_t uid, const siginfo_t& info) {
   Kept& bridge = bridges_.at(uid);
   bridge.ended = unix_time(monotonic_now());
-  // The next round of the loop destroys it, because this runs inside it.
+  // Not destroyed now, because this runs inside it: it is kept until the next bridge ends.
   graveyard_ = std::move(bridge.process);
   callbacks_.on_end(uid);
   if (stopping_) return;

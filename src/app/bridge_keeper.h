@@ -21,7 +21,7 @@ class BridgeKeeper {
  public:
   struct Callbacks {
     std::function<bool(uid_t)> has_agents;
-    // What to send to a bridge that starts; then a message follows that says that this is all.
+    // What to send to a bridge that starts. Then Synced follows, which says that this was all.
     std::function<std::vector<wire::DaemonMessage>(uid_t)> all_there_is;
     // Every report except those about inputs.
     std::function<void(uid_t, const wire::Report&)> on_report;
@@ -31,7 +31,7 @@ class BridgeKeeper {
 
   BridgeKeeper(EventLoop& loop, Callbacks callbacks);
 
-  // From now on, bridges learn that they know all agents.
+  // From now on, bridges are told when they know all agents (Synced).
   void synced();
   // Makes sure that a bridge runs for this user. A bridge that never had an agent is closed as soon
   // as it is idle.
@@ -45,7 +45,7 @@ class BridgeKeeper {
   void tell_all(const wire::DaemonMessage& message);
   // For messages that are useful now or never. If there would be too many, `make` is not called.
   void offer(uid_t uid, const std::function<wire::DaemonMessage()>& make);
-  // Whether it wants to know about reads from terminals.
+  // Whether this user's bridge wants to know about reads from terminals.
   bool wants_inputs(uid_t uid) const;
 
   // From now on, no bridge is started.
@@ -63,10 +63,11 @@ class BridgeKeeper {
     bool closing = false;                    // this program has asked it to end
     bool had_agent = false;
     bool wants_inputs = false;
-    Nanoseconds offers_began{};  // of the present period
-    int offers = 0;              // starts in this period
+    Nanoseconds offers_began{};  // the beginning of the present period of offers
+    int offers = 0;              // in that period
     Nanoseconds started{};
-    double ended = unix_time(monotonic_now());  // starts in the period before
+    // Unix seconds: when the last bridge ended, or, before the first one, when this was created.
+    double ended = unix_time(monotonic_now());
     Nanoseconds back_off = first_restart;
     EventSourcePtr restart;
     bool said_why_none = false;

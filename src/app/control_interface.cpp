@@ -8,12 +8,12 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr auto retry_after = std::chrono::seconds(30);
-// More than anyone has panels.
+// Nobody has more panels than this.
 constexpr int max_subscriptions_a_user = 16;
-// Unanswered calls of one user: as many as that many panels make.
+// Unanswered calls of one user: one for each of these panels.
 constexpr size_t max_waiting = 16;
-// How much of a processor answers may use, in the long run and at once. One answer takes a
-// millisecond.
+// The share of a processor that answers may use in the long run, and the time that they may use at
+// once. One answer takes a millisecond.
 constexpr double answer_share = 0.1;
 constexpr double answer_seconds_at_once = 0.2;
 constexpr size_t callers_kept = 1024;

@@ -57,8 +57,9 @@ class ControlInterface {
   ControlInterface(EventLoop& loop, Source source);
 
   // Emits SessionChanged(a{sv}) to those subscribers who may see this user's sessions: the user and
-  // root. A broadcast would reach everyone on the bus, whose policy does not know the owners of
-  // sessions. So a caller of Subscribe gets signals of their own, until they leave the bus.
+  // root. A broadcast would reach everyone on the bus, because the bus's policy cannot know whose
+  // session it is about. So each caller of Subscribe gets signals that are sent only to them, until
+  // they leave the bus.
   void session_changed(uid_t owner, const SessionProperties& session);
 
  private:
@@ -80,7 +81,7 @@ class ControlInterface {
   std::unique_ptr<sdbus::IProxy> bus_;  // reports who leaves; null before the first subscriber
   std::unique_ptr<BusOnLoop> on_loop_;
   EventSourcePtr retry_;
-  std::map<std::string, uid_t> callers_;  // by their unique bus name; the answers of the bus
+  std::map<std::string, uid_t> callers_;  // by their unique bus name, as the bus has answered
   FairQueue<std::function<void()>> waiting_;
   Allowance answer_time_;
   EventSourcePtr answer_timer_;

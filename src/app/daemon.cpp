@@ -23,12 +23,12 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// Like the name of an agent, it is watched in every terminal. A look at such a process then shows
-// that it is not an agent.
+// The kernel programs watch for this name as for an agent's, in every terminal. A look at such a
+// process then shows that it is not an agent.
 constexpr const char* tmux_name = "tmux";
 constexpr auto change_shown_within = std::chrono::milliseconds(20);
-// Lines in the log about the agents of one user, in the long run and at once. The level `debug`
-// shows all of them.
+// How many lines about the agents of one user the log gets in the long run, and how many at once.
+// The level `debug` shows all of them.
 constexpr double lines_a_second = 1.0 / 60;
 constexpr double lines_at_once = 40;
 
@@ -190,8 +190,8 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
   }
   bridges_.tell(agent.user, message_of(session));
   control_.session_changed(agent.user, properties(session));
-  // While the tracker reports the end of a session, it still has that session; and there may be a
-  // thousand.
+  // The rest is done a little later: while the tracker reports the end of a session, it still has
+  // that session; and a thousand sessions may change at once.
   if (std::exchange(change_shown_, false))
     after_change_->arm(monotonic_now() + change_shown_within);
 }

@@ -167,7 +167,7 @@ void add_desktop_of(const User& user, std::vector<Finding>& findings) {
       "agents cannot run in tmux", "install tmux if you want that");
 }
 
-// For a check that needs a trial, and there was none.
+// The finding of a check that would have to try something, but did not.
 Finding not_tried(const char* need) {
   if (geteuid() != 0)
     return {.need = need,

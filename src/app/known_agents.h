@@ -30,7 +30,7 @@ class KnownAgents {
 
   // Sorted by need. None: the daemon does not answer.
   std::optional<PanelAgents> agents() const;
-  // What the agent of each badge waits for.
+  // Adds to each badge what its agent waits for.
   void add_to(PanelBadges& badges) const;
 
  private:

@@ -29,7 +29,7 @@ class KnownTies {
   std::vector<KeptTie> keep() const;
 
  private:
-  // In the long run, all ties of a user once in ten seconds.
+  // Enough to examine all ties of a user once in ten seconds.
   static constexpr double looks_a_second = 50;
 
   struct User {

@@ -40,7 +40,8 @@ void Lifecycle::tell_status(std::string words) {
   status_ = std::move(words);
 }
 
-// org.freedesktop.systemd1(5): until the old process has ended, a restart is a job of that type.
+// During a restart, the unit has a job of the type "restart" until the old process has ended:
+// org.freedesktop.systemd1(5).
 bool Lifecycle::restarts() {
   sd_bus* opened = nullptr;
   if (sd_bus_open_system(&opened) < 0) return false;

@@ -18,7 +18,7 @@ class Lifecycle {
     std::function<Status()> reload;
     // SIGTERM, SIGINT. When this is done, stopped() is called; or else `kill` below.
     std::function<void()> stop;
-    // It was not done in time, or was requested once more.
+    // The stop was not done in time, or was requested once more.
     std::function<void()> kill;
   };
 

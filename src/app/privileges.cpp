@@ -10,7 +10,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// no longer BPF
+// CAP_BPF is not among them: the programs are loaded.
 std::vector<int> needed_capabilities(Probes probes) {
   std::vector<int> needed = {
       CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,  // /proc/<pid>/{exe,fd,environ,task/*/syscall} of users

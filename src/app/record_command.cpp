@@ -91,7 +91,7 @@ class TraceOutput {
   }
   bool flush() { return std::fflush(file_.get()) == 0; }
 
-  // Nothing was recorded.
+  // Removes the file, because nothing was recorded.
   void remove() {
     const ActingAs acting(user_);
     if (!path_.empty()) unlink(path_.c_str());
@@ -267,7 +267,7 @@ int run_record_command(const RecordArguments& options) {
     return 1;
   }
   auto agent = choose(options, AgentFinder(checked->names, Proc(), terminals_of(*monitor)), users);
-  // If the session was already running, no other event begins one.
+  // If the session already runs, no other session may begin, so no name is watched for.
   if (agent && *agent) {
     if (auto status = monitor->watch_for({}, users); !status)
       agent = tl::make_unexpected(status.error());

@@ -17,7 +17,7 @@ namespace ebpf_ai_monitor {
 struct Findings {
   int64_t window = 0;  // Sway container id, 0: none
   wire::NoWindow reason = wire::NoWindow::pending;
-  std::string how;  // the window is known
+  std::string how;  // how the window is known, for people
   WaitsFor waits_for = WaitsFor::unknown;
 };
 

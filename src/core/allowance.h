@@ -1,5 +1,5 @@
-// How much of something may be used in the long run, and at once after a time without use: seconds
-// of a processor, or lines of a log.
+// A token bucket. It limits the use of something (seconds of a processor, or lines of a log) to so
+// much a second in the long run; what is not used is saved up to a limit, and may be used at once.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ class Allowance {
   bool any_left(Time now) { return left_at(now) > 0; }
   // May use more than is left; the excess comes out of what is added next.
   void use(Time now, double amount) { left_ = left_at(now) - amount; }
-  // When there is something left again; `now` if there is.
+  // When something will be left again; `now` if something is left.
   Time next(Time now) {
     const double lacks = -left_at(now);
     if (lacks < 0) return now;

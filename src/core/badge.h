@@ -35,12 +35,12 @@ struct Badge {
   bool operator==(const Badge&) const = default;
 };
 
-// True while it waits and its user has not seen that.
+// True while the agent waits and its user has not seen that.
 bool needs_attention(const BadgeAgent& agent);
 
 // The badge of the agent that needs its user most. The order: it asks and was not seen, it has
 // finished and was not seen, it works, it was seen; of equals, the one that changed last. An agent
-// of unknown state counts as absent. None if there is no other.
+// of unknown state counts as absent; nullptr if there is no other agent.
 const BadgeAgent* neediest(const std::vector<BadgeAgent>& agents);
 Badge badge_of(const BadgeAgent& agent);
 

@@ -8,7 +8,7 @@ namespace ebpf_ai_monitor {
 // When a user is notified. Times are in seconds.
 struct NotificationRules {
   bool notifications = true;
-  // Work that was shorter ends without a notification. A question always causes one.
+  // Shorter work ends without a notification. A question always causes a notification.
   int64_t notify_after = 3;
   // The user is notified again after this time without a look; then after twice that, and so on. 0:
   // never.

@@ -10,14 +10,14 @@ namespace ebpf_ai_monitor {
 
 struct TableColumn {
   std::string title;
-  size_t most = 0;                 // the columns of the terminal that it needs
+  size_t most = 0;                 // it takes at most so many columns of the terminal
   std::vector<std::string> cells;  // a cell for each row; made printable here
 };
 
 // What to do if a table is too wide for its terminal.
 struct Squeeze {
-  std::string_view title;  // index of the column
-  size_t least = 0;        // it shrinks to this width; 0: it is left out
+  std::string_view title;  // of the column
+  size_t least = 0;        // it shrinks to no less than this width; 0: it is left out
 };
 
 // The titles, and a line for each row. The `squeezes` are applied in their order until the table is

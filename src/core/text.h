@@ -1,4 +1,4 @@
-// Makes text from others fit to be shown.
+// Makes text from other programs safe to show.
 #pragma once
 
 #include <cstddef>

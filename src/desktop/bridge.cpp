@@ -126,10 +126,11 @@ class Bridge {
       [](const ProcessId& id, const PastState& state) { write_to_journal(state, id.pid); }};
   // Windows that its user sees, and those that the user has seen since the last refresh.
   std::set<int64_t> in_sight_;
-  Nanoseconds back_from_{};  // the user has come back, and sees from then on what is visible
+  Nanoseconds back_from_{};  // what was visible before this time does not count as seen
   std::set<int64_t> looked_at_;
-  std::set<std::pair<ProcessId, double>> in_view_;  // since when agents wait that were not seen yet
-  // If an agent has crashed that may have been visible: in a moment it is known whether it was
+  // The agents in view whose last change was not seen yet, and the times of these changes.
+  std::set<std::pair<ProcessId, double>> in_view_;
+  // An agent that has crashed, and may have been visible: in a moment it is known whether it was
   // seen.
   struct Crash {
     NotificationAgent agent;
@@ -145,7 +146,7 @@ class Bridge {
   TmuxSwitcher tmux_switcher_;
   Reporter reporter_;
 
-  std::optional<int> exit_code_;  // the daemon stops
+  std::optional<int> exit_code_;  // set when the bridge stops
   bool synced_ = false;           // the daemon has sent everything
   bool has_successor_ = false;    // another bridge follows, which continues with the badges
   EventSourcePtr title_timer_;
@@ -348,7 +349,7 @@ void Bridge::on_title_changed(int64_t window, std::string_view title) {
   tell_titles();
 }
 
-// The title of a tmux pane always is.
+// Whether a title is certainly the agent's own. The title of a tmux pane always is.
 bool Bridge::title_is_own(const ProcessId& id) const {
   return !finder_.place(id).tmux_sockets.empty() || finder_.shows_its_terminal_alone(id);
 }
@@ -539,7 +540,7 @@ void Bridge::update_notifications(const std::vector<WindowAgent>& agents) {
   sway_.mark_urgent(rules_.urgent ? notifications_.windows() : std::set<int64_t>{});
 }
 
-// Its user has clicked the notification.
+// The user has clicked this notification.
 void Bridge::go_to(Notifications::Key notification) {
   const NotificationAgent* about = notifications_.agent(notification);
   if (!about) return;
@@ -587,7 +588,7 @@ void Bridge::report() {
 int run_bridge(UniqueFd daemon) {
   prctl(PR_SET_NAME, "eam-bridge");
   umask(077);
-  // For the bridge's own sockets; children get the old mask back.
+  // For the bridge's own sockets; children get the default action back (spawn_group()).
   signal(SIGPIPE, SIG_IGN);
   const uid_t user = getuid();
   EventLoop loop;

@@ -18,12 +18,12 @@ class Claims {
   Claims(EventLoop& loop, const Proc& proc,
          std::function<void(const ProcessId&, TitleSays)> file_changed);
 
-  // Whether it has a session file that says now what it waits for.
+  // Whether it waits, and has a session file that may say for what.
   static bool may_claim(const wire::Agent& agent);
 
-  // It is new, or in another state: its earlier claims no longer count.
+  // The agent is new, or in another state: its earlier claims no longer count.
   void begin(const wire::Agent& agent);
-  // The daemon has reported it again, or its title has changed.
+  // The daemon has reported the agent again, or its title has changed.
   void update(const wire::Agent& agent, TitleSays title);
   void forget(const ProcessId& id);
 

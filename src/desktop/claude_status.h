@@ -26,15 +26,15 @@ struct ClaudeStatus {
 // None: the file belongs to another process, or says nothing that is known.
 std::optional<ClaudeStatus> parse_claude_status(std::string_view json, const ProcessId& id);
 
-// Of the process's own environment.
+// The directory according to the process's own environment.
 std::string claude_session_directory(const Proc& proc, const ProcessId& id);
 
 struct ClaudeSessionFile {
   std::string name;  // in the directory
   ClaudeStatus status;
 };
-// `known`: its name, if it has been found before; otherwise "". None: there is no file, it cannot
-// be read, or it belongs neither to this process nor to one that it has started.
+// `known`: the name of the file, if it has been found before; otherwise "". None: there is no file,
+// it cannot be read, or it belongs neither to this process nor to one that it has started.
 std::optional<ClaudeSessionFile> claude_session_file(const Proc& proc, const ProcessId& id,
                                                      const std::string& directory,
                                                      const std::string& known);

@@ -76,7 +76,7 @@ std::string icon_of(const Notification& notification, const std::vector<std::str
   if (notification.agent.empty()) return fallback_icon;
   const AgentProfile& profile = profile_of(notification.agent);
   const bool is_generic = profile.badge_source == generic_badge_source;
-  // What its user has put there comes before the program's own icons.
+  // An icon that the user has put there is preferred to the program's own.
   const std::string path = path_of_icon(
       {is_generic ? notification.agent : profile.badge_source, profile.icon}, directories);
   return path.empty() ? fallback_icon : path;
@@ -331,8 +331,8 @@ void NotificationClient::on_notified(sd_bus_message* reply) {
   if (const char* error = error_of(reply)) {
     report(service, error);
   } else if (const auto entry = entries_.find(notifying_); entry != entries_.end()) {
-    // Not always the one that should be replaced: if the user has just closed that one, mako and
-    // swaync create a new one.
+    // This is not always the number of the notification that should be replaced: if the user has
+    // just closed it, mako and swaync create a new one.
     if (sd_bus_message_read(reply, "u", &entry->second.id) < 0) entry->second.id = 0;
   }
   proceed();
@@ -344,7 +344,7 @@ void NotificationClient::close(uint32_t id) const {
                                                         object, service, "CloseNotification") < 0)
     return;
   const SdBusMessage owned(message);
-  // This fails if the user was faster.
+  // No reply is needed: the call fails only if the user has closed the notification before.
   sd_bus_message_set_expect_reply(message, false);
   if (sd_bus_message_append(message, "u", id) >= 0) sd_bus_send(bus_.get(), message, nullptr);
 }

@@ -19,8 +19,8 @@ namespace ebpf_ai_monitor {
 //
 // It connects when there is something to show, and stays connected. Only one call is in progress at
 // a time, without a time-out: a server that hangs has only one notification to show when it
-// continues, and then gets the newest state. What a server has shown that has ended is shown again
-// by the next one.
+// continues, and then gets the newest state. If a server ends, the next one shows again what it has
+// shown.
 class NotificationClient {
  public:
   using Key = Notifications::Key;
@@ -37,10 +37,10 @@ class NotificationClient {
   NotificationClient(const NotificationClient&) = delete;
   NotificationClient& operator=(const NotificationClient&) = delete;
 
-  // Sets what should be shown: shows, replaces and closes notifications accordingly. What its user
+  // Sets what should be shown: shows, replaces and closes notifications accordingly. What the user
   // or the server has closed is not shown again.
   void update(const std::map<Key, Notification>& wanted);
-  // Whether the server has not answered everything yet.
+  // Whether the server has not answered yet to a notification.
   bool notifying() const { return call_ && notifying_ != 0; }
 
  private:

@@ -16,12 +16,12 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// Those of crashed agents stay until their user has come, but only so many.
+// Notifications of crashed agents stay until their user has come, but only so many.
 constexpr size_t max_shown = 100;
-// More than these become one.
+// More notifications than this become one, with the key `key_of_all`.
 constexpr size_t max_single = 3;
 constexpr Notifications::Key key_of_all = 1;
-// The key of that one.
+// The most lines of that one.
 constexpr size_t max_lines = 10;
 // The columns for the name of a project or a tmux window: a notification has room for a line or
 // two.
@@ -80,8 +80,8 @@ void Notifications::update(std::vector<NotificationAgent> agents,
   for (auto& agent : agents) by_id[agent.id] = &agent;
   forget_what_is_over(by_id, looked_at);
   for (auto& [key, shown] : shown_) {
-    // It may be in another window by now, or have said what it waits for. A click leads to its last
-    // window.
+    // The agent may be in another window by now, or have said what it waits for. A click leads to
+    // its last window.
     if (const auto found = by_id.find(shown.agent.id); found != by_id.end()) {
       const int64_t window = shown.agent.window;
       shown.agent = *found->second;
@@ -136,7 +136,7 @@ void Notifications::judge(const NotificationAgent& agent, nanoseconds now) {
   const WaitsFor before = std::exchange(wait.claimed, agent.waits_for);
   if (is_old) wait.notified = wait.question_notified = true;
   if (wait.claimed == WaitsFor::prompt) wait.question_notified = false;
-  // It only says now what it has been waiting for since the notification.
+  // Only now does it say what it was already waiting for when the user was notified.
   if (wait.asks() && wait.notified && before == WaitsFor::unknown) wait.question_notified = true;
   // If it is visible, it will be seen in a moment; if its user leaves before that, it was not seen.
   if (agent.unseen == 0 || agent.in_view) return;
@@ -166,8 +166,8 @@ void Notifications::show(const NotificationAgent& agent, double worked, std::opt
   if (shown_.size() > max_shown) shown_.erase(shown_.begin());
 }
 
-// One notification for many stays until none is left; otherwise two agents of it would be notified
-// twice.
+// One notification for many stays until no agent is left in it; otherwise two agents of it would be
+// notified twice.
 void Notifications::sum_up_many() {
   const auto shown = static_cast<size_t>(
       std::ranges::count_if(shown_, [](const auto& entry) { return !entry.second.dismissed; }));

@@ -61,7 +61,7 @@ struct Notification {
   std::string agent = {};  // the agent, which may have an icon; empty: several agents
   std::string project = {};
   Occasion occasion = Occasion::end;
-  bool critical = false;   // a value of the specification
+  bool critical = false;   // the urgency `critical` of the specification
   bool focusable = false;  // there is a window to go to
   // If a notification with the same number is shown, this is only a newer text for it, and not
   // news.
@@ -85,10 +85,10 @@ class Notifications {
               std::chrono::nanoseconds now);
   // An agent has crashed while it worked and was not visible. It is no longer among the agents.
   void crashed(const NotificationAgent& agent, const Ending& ending, std::chrono::nanoseconds now);
-  // Its user has taken note of it; if it is about several agents, of the one that needs its user
-  // most.
+  // The user has taken note of this notification; if it is about several agents, only of the one
+  // that needs its user most.
   void drop(Key key);
-  // Its user has closed it, and wants no reminder.
+  // The user has closed this notification, and wants no reminder.
   void dismiss(Key key);
 
   // What should be shown now: one notification for each agent, with a key that stays the same; or,
@@ -96,8 +96,8 @@ class Notifications {
   std::map<Key, Notification> wanted() const;
   // The windows that should be marked as urgent.
   std::set<int64_t> windows() const;
-  // The agent that it is about; of several, the one that needs its user most; null: there is none.
-  // The agent may have ended.
+  // The agent that this notification is about; of several, the one that needs its user most; null:
+  // there is none. The agent may have ended.
   const NotificationAgent* agent(Key key) const;
   // When the next update is needed at the latest.
   std::optional<std::chrono::nanoseconds> deadline() const;

@@ -17,7 +17,7 @@ constexpr const char* manager_path = "/org/freedesktop/login1";
 constexpr const char* manager = "org.freedesktop.login1.Manager";
 constexpr const char* session_interface = "org.freedesktop.login1.Session";
 constexpr Nanoseconds retry_interval = 30s;
-// Waits a little, because several properties change together.
+// logind is asked a little later, because several properties change together.
 constexpr Nanoseconds asked_after = 20ms;
 constexpr size_t max_sessions = 64;
 
@@ -56,7 +56,7 @@ bool Presence::is_found_away() {
   return is_away();
 }
 
-// No event reports its start; its pidfd reports its end.
+// No event reports that a locker starts; its pidfd reports its end.
 void Presence::find_locker() {
   for (const pid_t pid : proc_.processes()) {
     const auto stat = proc_.stat(pid);
@@ -94,7 +94,7 @@ int Presence::open_bus() {
   // Otherwise sd-bus would wait at the end until everything is sent.
   if (result >= 0) result = sd_bus_set_close_on_exit(bus, false);
   if (result >= 0) result = sd_bus_attach_event(bus, loop_.get(), SD_EVENT_PRIORITY_NORMAL);
-  // Freed later, because this may be called from within it.
+  // The connection is freed later, because sd-bus may call this from within it.
   const auto lost = [](sd_bus_message*, void* self, sd_bus_error*) {
     static_cast<Presence*>(self)->retry_timer_->arm(monotonic_now() + retry_interval);
     return 0;

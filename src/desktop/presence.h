@@ -1,5 +1,5 @@
-// Whether its user is there to see anything. The user is not if the session is locked or idle, or
-// if another session has the seat.
+// Whether the user is there to see anything. They are not if the session is locked or idle, or if
+// another session has the seat.
 #pragma once
 
 #include <sys/types.h>

@@ -25,13 +25,13 @@ class Reporter {
   void begin(const ProcessId& id, bool may_claim);
   void forget(const ProcessId& id) { agents_.erase(id); }
 
-  // Each of these reports only what the daemon does not know yet. False: the link is full. It will
-  // say when it is not; then report the newest state.
+  // Each of these reports only what the daemon does not know yet. False: the link is full. It says
+  // when there is room again; then report the newest state.
   bool tell_inputs(bool wanted);
   bool tell_place(const ProcessId& id, const ResolverAnswer& place);
   bool tell_waits_for(const ProcessId& id, WaitsFor waits_for);
   bool tell_ties(const std::vector<wire::Tie>& ties, uint64_t version);
-  // From the ties that it knows.
+  // The version of the ties that the daemon knows.
   uint64_t ties_version() const { return ties_version_; }
   bool tell_seen(const ProcessId& id);
   // The next three are lost if the link is full: the next change will be reported.

@@ -13,7 +13,7 @@ namespace ebpf_ai_monitor {
 SessionFiles::SessionFiles(EventLoop& loop, const Proc& proc,
                            std::function<void(const ProcessId&)> changed)
     : proc_(proc), changed_(std::move(changed)), inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-  // Without it a file is read when its agent's state changes.
+  // Without inotify, a file is read when its agent's state changes.
   if (inotify_) source_ = loop.add_io(inotify_.get(), EPOLLIN, [this](uint32_t) { on_changes(); });
 }
 
@@ -36,12 +36,13 @@ void SessionFiles::forget(const ProcessId& id) {
 // the next one is created in it.
 void SessionFiles::watch(Followed& followed) {
   const auto add = [this](const std::string& path) {
-    // An existing watch of the directory is the same one.
+    // For a directory that is watched already, this returns the existing watch.
     return inotify_add_watch(inotify_.get(), path.c_str(),
                              IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
   };
   int before = -1;
-  // If it has been created just before the one above it was watched, that is seen in another round.
+  // The next directory may have been created just before the one above it was watched: another
+  // round finds it.
   do {
     before = followed.watch;
     std::filesystem::path path = followed.directory;
@@ -81,7 +82,7 @@ void SessionFiles::on_changes() {
 
 void SessionFiles::read(const ProcessId& id, Followed& followed) {
   const auto found = claude_session_file(proc_, id, followed.directory, followed.name);
-  // One that is being written says nothing yet.
+  // A file that is being written says nothing yet.
   const ClaudeStatus status = found ? found->status : ClaudeStatus{};
   if (found) followed.name = found->name;
   if (status != std::exchange(followed.status, status)) changed_(id);

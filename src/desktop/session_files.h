@@ -28,8 +28,8 @@ class SessionFiles {
  private:
   struct Followed {
     std::string directory;
-    int watch = -1;           // of the directory, or of the nearest one above it
-    bool is_watched = false;  // the directory itself
+    int watch = -1;           // of the directory, or of the nearest existing one above it
+    bool is_watched = false;  // whether it is of the directory itself
     std::string name;         // of the file in it, once that is known
     ClaudeStatus status;
   };

@@ -335,7 +335,7 @@ Sway::Sway(EventLoop& loop, std::string runtime_directory, uid_t user, Callbacks
       callbacks_(std::move(callbacks)),
       retry_delay_(first_delay) {
   retry_timer_ = loop_.add_timer([this] { look(); });
-  // Called from the loop, so that a callback never comes before the constructor has ended.
+  // The loop calls look(), so that no callback comes before the constructor has ended.
   retry_timer_->arm(monotonic_now());
 }
 
@@ -481,7 +481,8 @@ void Sway::look() {
     if (!instance.connection->idle()) continue;
     if (const Status connected = instance.connection->connect(); !connected) {
       instance.connection->report(connected.error().message);
-      // A Sway that was killed leaves its socket; if there is another Sway, that is the reason.
+      // A Sway that was killed leaves its socket. If another Sway is connected, this socket is
+      // probably such a one, and is not tried for ever.
       again = again || !this->connected() || retry_delay_ < last_delay;
     }
   }

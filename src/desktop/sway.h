@@ -20,7 +20,8 @@ namespace ebpf_ai_monitor {
 // with the name of the socket, and ends the connection.
 class SwayConnection {
  public:
-  // Called from within its own work: callbacks may look, but must do the rest later.
+  // The connection calls these while it works: a callback may read from the connection, but must do
+  // everything else later.
   struct Callbacks {
     // Windows have come or gone; with a Sway, all of its windows.
     std::function<void()> windows_changed;
@@ -50,9 +51,9 @@ class SwayConnection {
   void ask_display();
   bool display_due() const { return display_due_; }
   bool is_dark() const { return is_dark_; }
-  // Windows that opened later have a time; in the unit of ProcessId::start_ticks.
+  // Every window that opened after this has a time. In the unit of ProcessId::start_ticks.
   uint64_t watched_since_ticks() const { return watched_since_ticks_; }
-  // The process that listens there, or the last one that did; 0: it was never connected.
+  // The process that listens at the socket, or the last one that did; 0: it was never connected.
   pid_t pid() const { return pid_; }
   // Logs an error, only once until it is connected again.
   void report(const std::string& error);
@@ -128,7 +129,7 @@ class Sway {
   static int64_t con_id(int64_t window);
   // The process of the Sway to which a window belongs; 0: there is none.
   pid_t pid_of(int64_t window) const;
-  // The id here of a window that one Sway knows by this number; 0: there is none.
+  // The id in windows() of the window that this Sway knows by `con_id`; 0: there is none.
   int64_t window_of(pid_t sway, int64_t con_id) const;
   uint64_t watched_since_ticks() const;
   // Sends a command of sway(5) for a window ("focus") to its Sway, and does not wait until it is
@@ -136,14 +137,15 @@ class Sway {
   void command(int64_t window, const std::string& what);
   // Marks these windows as urgent, and unmarks all others that it has ever marked.
   void mark_urgent(const std::set<int64_t>& windows);
-  // Whether a command is not answered yet.
+  // Whether Sway has not answered a command yet.
   bool has_commands() const;
   // The windows with the focus, at most one of each Sway.
   std::set<int64_t> focused() const;
-  // Asks whether the displays of the visible ones are still on; this is not known until the answer.
+  // Asks whether the displays of the windows in view are still on; this is not known until the
+  // answer.
   void ask_displays();
   bool displays_due() const;
-  // Those of the focused windows whose display was on at the last answer.
+  // The focused windows whose display was on at the last answer.
   std::set<int64_t> in_view() const;
 
  private:

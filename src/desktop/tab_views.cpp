@@ -62,7 +62,7 @@ void TabViews::read(const wire::Input& input, int64_t window_id) {
   const bool with_focus = is_same_moment(window.focus_changed, time);
   agent.reports_focus |= with_focus;
   if (!with_focus && is_same_moment(agent.title, time)) {
-    agent.report_shows = agent.shows;  // it reports what the title has told
+    agent.report_shows = agent.shows;  // the title has already told which tab this report is from
     return;
   }
   agent.report_shows = with_focus ? window.has_focus : !agent.shows;
@@ -77,7 +77,7 @@ void TabViews::read(const wire::Input& input, int64_t window_id) {
 
 void TabViews::title_changed(int64_t window_id, const std::vector<Title>& titles, Nanoseconds now) {
   windows_[window_id].title_changed = now;
-  // What carries a mark of several agents may be the title of each of them.
+  // A title with a mark that several agents use may be that of each of them.
   const bool is_known = std::ranges::count(titles, true, &Title::marked) == 1;
   for (const Title& title : titles) {
     Agent& agent = agents_[title.agent];
@@ -98,7 +98,7 @@ void TabViews::title_changed(int64_t window_id, const std::vector<Title>& titles
     } else if (!title.marks_all && agent.shows && !agent.report_shows &&
                is_same_moment(agent.report, now) &&
                !is_same_moment(windows_[window_id].focus_changed, now)) {
-      agent.shows = false;  // the read has been reported before
+      agent.shows = false;  // the report came just before, from the tab that disappears
     }
   }
 }

@@ -36,7 +36,7 @@ class TabViews {
     bool marked = false;           // as the agent marks titles
     bool marks_all = false;        // the agent marks all of its titles
     bool names_directory = false;  // the title has the name of the agent's directory
-    size_t text = 0;               // a hash of it without its spinner
+    size_t text = 0;               // a hash of the title without its spinner
     bool has_spinner = false;
   };
   // The title of the window has changed. `titles`: for each agent in it.
@@ -52,11 +52,11 @@ class TabViews {
     bool shows = true;
     bool reports_focus = false;
     Nanoseconds report{};          // its last focus report, or an arrow key
-    bool report_shows = false;     // the focus report by which its tab is known to be visible
+    bool report_shows = false;     // that report shows that its tab is visible
     bool marks = false;            // has had a marked title
     bool marks_directory = false;  // and that named its directory
     size_t text = 0;               // of its latest title with a spinner; 0: it has had none
-    Nanoseconds title{};           // the title that has told last whether its tab is visible
+    Nanoseconds title{};           // when a title last told whether its tab is visible
   };
   struct Window {
     bool has_focus = false;

@@ -1,11 +1,11 @@
 // Learns from titles in which window a terminal is: a title that an agent sets changes when that
 // agent writes. Pure: no clock, no I/O, and it sees no title either. All times are CLOCK_MONOTONIC.
 //
-// The owner of a title is found by exclusion: it cannot belong to an agent that was silent when it
-// changed. If only one agent is left, it is the owner; but not by chance, because programs that
-// nobody watches (an agent at the other end of an ssh) have titles, too. So there must have been a
-// title that did not change, and that began to change when the agent, after a silence, began to
-// write.
+// The owner of a title is found by exclusion: a title cannot belong to an agent that was silent
+// when the title changed. If only one agent is left, it is the owner. But this must not be chance,
+// because programs that nobody watches (an agent at the other end of an ssh) have titles, too. So
+// there must have been a title that did not change, and that began to change when the agent, after
+// a silence, began to write.
 #pragma once
 
 #include <map>

@@ -24,18 +24,18 @@ using namespace std::chrono_literals;
 
 constexpr Nanoseconds answer_deadline = 2s;
 constexpr size_t max_output = 1'048'576;
-// A user who types in tmux causes this many questions.
+// The shortest time between two questions; a user who types in tmux causes them all the time.
 constexpr Nanoseconds least_interval = 200ms;
 constexpr Nanoseconds first_retry = 250ms;
 constexpr Nanoseconds last_retry = 5s;
 constexpr Nanoseconds last_retry_of_a_while = 1s;
-// Each needs a file descriptor.
+// Each process needs a file descriptor.
 constexpr size_t max_watched_processes = 64;
 
 constexpr std::string_view pane_format =
     "pane #{pane_id} #{session_id} #{?window_active,#{?window_zoomed_flag,#{pane_active},1},0} "
     "#{pane_pid} #{pane_tty} #{window_id} #{window_index} #{session_name}";
-// It comes last, because a title may contain anything, and so may the name of a session.
+// A line of its own: a title may contain anything, and so may the name of a session.
 constexpr std::string_view title_format = "title #{pane_id} #{pane_title}";
 constexpr std::string_view client_format =
     "client #{client_pid} #{client_activity} #{session_id} #{client_name}";
@@ -260,7 +260,7 @@ void TmuxQuery::read_from(Stream& stream) {
   }
 }
 
-// Then the end of the child completes the query.
+// Kills the child, whose end then completes the query.
 void TmuxQuery::give_up(const std::string& why) {
   if (failure_.empty()) failure_ = "tmux -S " + socket_ + " " + why;
   for (Stream* stream : {&out_, &error_}) {

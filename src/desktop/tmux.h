@@ -127,7 +127,8 @@ class TmuxQuery {
 // - a tmux command was run in a terminal.
 class TmuxServer {
  public:
-  // `answered` is called from the loop; it may look, but must do the rest later.
+  // `answered` is called from the loop; it may read from the server, but must do everything else
+  // later.
   TmuxServer(EventLoop& loop, std::string socket, std::function<void()> answered);
 
   // Asks soon. Without a good answer, it asks again and again, at increasing intervals.

@@ -5,7 +5,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// More than a person who clicks can mean: those in progress hang.
+// A person who clicks does not start so many: if there are, those in progress hang.
 constexpr size_t max_under_way = 16;
 
 }  // namespace

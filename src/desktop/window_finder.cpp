@@ -17,8 +17,8 @@ namespace {
 
 // The unit of ProcessId::start_ticks.
 constexpr Nanoseconds start_tick = std::chrono::milliseconds(10);
-// At these times after a window has opened, look again whose it is. By then, what resolve_window()
-// waits for is over, whenever in that time its terminal started.
+// At these times (in ticks) after a window has opened, look again whose it is. They are just after
+// the times that resolve_window() waits for, whenever the window's terminal started.
 constexpr std::array<uint64_t, 4> looks = {30, 130, 330, 1030};
 
 // For a terminal, whatever an agent in it says about where it is.
@@ -236,7 +236,7 @@ void WindowFinder::update_tmux_servers() {
     const bool ask = tasks_.take(Task::ask_tmux, id);
     for (const auto& socket : agent.place.tmux_sockets) {
       used.insert(socket);
-      // A new server asks by itself.
+      // A new TmuxServer asks by itself.
       const auto [server, is_new] = tmux_servers_.try_emplace(socket, loop_, socket, [this] {
         find_all_again();
         tasks_.add(Task::refresh);

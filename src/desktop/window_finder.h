@@ -35,7 +35,7 @@ class WindowFinder {
   void on_focus_changed();
   void on_input(const wire::Input& input);
   void on_tmux_ran();
-  // Known to the bridge before this one, or to this one before it lost Sway.
+  // A tie that was known to the bridge before this one, or to this one before it lost Sway.
   void inherit(wire::Tie tie) { inherited_.push_back(std::move(tie)); }
   // What the next bridge should know, and a number that differs if it has changed.
   std::vector<wire::Tie> ties() const;
@@ -53,7 +53,8 @@ class WindowFinder {
   void find();
 
   const ResolverAnswer& place(const ProcessId& id) const { return agents_.at(id).place; }
-  // Its last place in a window: a tmux client may show another session now.
+  // The last place of the agent that had a window: by now, its tmux client may show another
+  // session.
   const ResolverAnswer& last_window(const ProcessId& id) const {
     return agents_.at(id).last_window;
   }

@@ -7,7 +7,7 @@
 //   and more, answers of the terminal and pastes even more (ctlseqs of xterm, and of kitty's
 //   keyboard protocol).
 // - No other read is close to it: a program that reads byte by byte makes many reads of one report.
-// - There is none from another agent's terminal at the same moment: that would be a script, or a
+// - No read from another agent's terminal comes at the same moment: that would be a script, or a
 //   terminal that sends its keys to all of its windows.
 // - The same window has had the focus since well before, and for a while after: Sway's event and
 //   that of the daemon arrive by different ways, and a busy agent may read a key late.
@@ -73,9 +73,9 @@ class WindowTies {
   // Known without a key or a title. If these have contradicted a tie before, only they count.
   void set(const ProcessId& subject, int64_t window, const std::string& how);
   bool contradicted(const ProcessId& subject) const;
-  // A key or a title says so; `how` is the explanation. One is enough if `sure` and none has ever
-  // said anything else; otherwise three in a row are needed. One that contradicts a tie ends it.
-  // True: a tie is new, or gone.
+  // A key or a title is proof of this; `how` is the explanation. One proof is enough if `sure` and
+  // no proof has ever contradicted a tie of the subject; otherwise three in a row are needed. A
+  // proof that contradicts a tie ends it. True: a tie is new, or gone.
   bool prove(const ProcessId& subject, int64_t window, bool sure, const std::string& how);
   template <typename Visit>
   void each(Visit visit) const {

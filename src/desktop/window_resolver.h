@@ -56,11 +56,11 @@ struct ResolverAnswer {
   // would not help.
   ProcessId subject;
   std::string subject_how;  // how it is known for the subject: the end of `how`
-  // Keys decide, or can contradict, which of the windows of `owner` it is, or which of all windows
-  // (0).
+  // Keys can decide, or contradict, which window it is: which of the windows of `owner`, or, if
+  // `owner` is 0, of all windows.
   bool learnable = false;
   pid_t owner = 0;
-  // Nothing that may still happen can prove another window. False: this holds for now.
+  // Nothing that may still happen can prove another window. False: the answer only holds for now.
   bool is_proof = true;
   // In tmux: the last key of the user of the client that shows it, in Unix seconds.
   std::optional<int64_t> client_activity;

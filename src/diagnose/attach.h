@@ -24,9 +24,9 @@ struct Plan {
   std::string name;  // as requested, without its category
   // Of a tracepoint:
   std::vector<TargetName> found{};
-  // System calls together, without their own tracepoints: their names, and whether with their
-  // results (`joined`) or as they begin. `prefix` comes before their names in events. `all`: every
-  // system call of the machine, including those without a name.
+  // System calls that are traced together, not by their own tracepoints: their names, and whether
+  // they are hits with their results (`joined`) or as they begin. `prefix` comes before their names
+  // in events. `all`: every system call of the machine, including those without a name.
   std::vector<std::string> system_calls{};
   bool joined = false, all = false;
   std::string prefix{};
@@ -77,7 +77,7 @@ class Attacher {
   Status attach_function(Attached& attached, const ProbeRequest& request, const std::string& asked);
   Status attach_stand_in(Attached& attached, const ProbeRequest& request, const std::string& asked);
 
-  // Allocates a number for it, with the request's filters.
+  // Adds a probe: allocates a number, and sets the request's filters.
   Result<Attachment*> add(Attached& attached, const ProbeFilters& filters, diagnose_probe& entry);
   Status link_tracepoint(Attachment& attachment, const bpf_program* program,
                          const TargetName& tracepoint, bool chain = true);

@@ -49,9 +49,9 @@ std::optional<std::string> denied_word(std::string_view command,
 }
 
 struct CommandRunner::Running {
-  // Kills the whole sandbox, even if bwrap has not come so far that its end ends the rest: its
-  // group, or bwrap itself as long as it has no group. Once it is reaped, its number may belong to
-  // somebody else.
+  // Kills the whole sandbox, even if the end of bwrap would not yet end the rest: the process group
+  // of bwrap, or bwrap alone while it has no group of its own. Does nothing once bwrap is reaped,
+  // because its number may belong to somebody else.
   void end() const {
     if (!ended && kill(-child.pid, SIGKILL) != 0) kill(child.pid, SIGKILL);
   }

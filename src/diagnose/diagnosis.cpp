@@ -25,7 +25,7 @@ int64_t unix_seconds() {
 
 // The reader of a longer answer may read only its beginning.
 constexpr size_t read_whole_bytes = 8192;
-// Of a line of `brief`.
+// The size of a line of `brief`.
 constexpr size_t brief_bytes = 1024;
 
 // How much of an answer is kept. The first level that fits is used.
@@ -75,8 +75,8 @@ json most_telling(const json& events, size_t events_max) {
   return list;
 }
 
-// Whether its JSON certainly has more bytes than are left; subtracts them. Looks no further than
-// that.
+// Whether the JSON of the value certainly has more than `left` bytes; subtracts those that it has
+// at least. Stops as soon as this is known.
 bool exceeds(const json& value, size_t& left) {
   if (value.is_structured())
     return std::ranges::any_of(value, [&](const json& item) { return exceeds(item, left); });
@@ -229,7 +229,7 @@ json Diagnosis::answer() {
     }
   }
   if (!refused_.empty()) answer["refused"] = to_json(refused_);
-  // Only a short answer is printed to be measured.
+  // Prints the answer to measure it only if it may be short enough.
   size_t left = read_whole_bytes;
   if (exceeds(answer, left) || dump(answer, 2).size() > read_whole_bytes)
     answer["brief"] = brief_of(answer);
@@ -328,7 +328,8 @@ json fit(const json& answer, size_t bytes_max, int indent, EventForm form) {
     json cut = formed(reduce(answer, level));
     cut["cut"] = "to " + std::to_string(bytes_max) + " bytes: " + cut["cut"].get<std::string>();
     const bool enough = fits(cut);
-    // Tries more and more room, and returns the last result that fits, or else the smallest.
+    // The search halves the levels: each level that fits keeps more than the one that fitted
+    // before, so the last one is the result. If none fits, the smallest is.
     if (enough || &level == &levels.back()) reduced = std::move(cut);
     return enough;
   };

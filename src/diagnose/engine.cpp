@@ -115,7 +115,7 @@ bool passes(const ProbeFilters& filters, const diagnose_open_call& call, uint32_
                          !filters.ppid && !has_cgroup(filters) && filters.arguments.empty());
 }
 
-// The bits for their numbers in `running` of the programs.
+// The bits of a probe's attachments in `running` of the programs.
 uint32_t mask_of(const Probe& probe) {
   uint32_t mask = 0;
   for (const Attachment& attachment : probe.attached.attachments) mask |= 1U << attachment.number;

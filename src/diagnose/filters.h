@@ -23,7 +23,7 @@ struct Outcomes {
 // several system calls at once, because their arguments differ.
 Status set_outcome_filters(const ProbeFilters& filters, const Decoder* decoder,
                            const Outcomes& outcomes, diagnose_probe& probe);
-// Whether the probe takes only some groups, and for that, an open directory of a cgroup v2.
+// Whether the filters select a cgroup, and the directory of that cgroup (v2), open.
 bool has_cgroup(const ProbeFilters& filters);
 Result<UniqueFd> open_cgroup(const ProbeFilters& filters);
 

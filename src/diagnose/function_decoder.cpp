@@ -110,7 +110,7 @@ class FunctionDecoder : public Decoder {
         connects_(function.find("connect") != std::string::npos),
         returns_(returns),
         kernel_(kernel) {
-    if (!prototype) return;  // arguments have the names of their numbers
+    if (!prototype) return;  // then the arguments are called by their numbers
     known_ = true;
     const auto count = btf_vlen(prototype);
     const btf_param* parameters = btf_params(prototype);
@@ -164,7 +164,7 @@ class FunctionDecoder : public Decoder {
     });
   }
 
-  // Without a prototype: the register for results.
+  // Without a prototype, there is a result: the register for results.
   bool has_result() const override {
     return returns_ && (!known_ || result_.kind != Scalar::Kind::none);
   }
@@ -296,7 +296,7 @@ class FunctionDecoder : public Decoder {
         case DIAGNOSE_SOCK_AT:
         case DIAGNOSE_SOCKET_AT:
           if (const auto sock = read_whole<diagnose_sock>(item.bytes)) {
-            // That of the first argument at the top, where readers look for it.
+            // The first socket is shown at the top level, where readers look for it.
             if (auto shown = show_sock(*sock); !data.contains("source"))
               data.update(shown);
             else

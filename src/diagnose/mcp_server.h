@@ -1,7 +1,7 @@
 // The engine as a Model Context Protocol server (modelcontextprotocol.io): revisions 2025-06-18 and
-// 2025-11-25 after their `initialize`, and 2026-07-28 if a request says so in its `_meta`; both at
-// the same time, as "Versioning and Compatibility" of that revision describes. Without the
-// transport.
+// 2025-11-25 after their `initialize`, and 2026-07-28 if a request says so in its `_meta`; both
+// kinds of requests on one connection, as "Versioning and Compatibility" of that revision
+// describes. The transport is not part of this.
 #pragma once
 
 #include <functional>

@@ -80,7 +80,7 @@ void show_file(const OpenFile& file, nlohmann::json& data) {
   if (!shown && !file.path.empty()) data["file"] = show_text(file.path);
 }
 
-// What the descriptors of a poll() are, of which `at` is the array.
+// The files and addresses that a poll() waits for. `at`: the address of its array of pollfd.
 std::string polled(pid_t pid, uint64_t at, uint64_t count) {
   constexpr uint64_t most = 8;
   std::string words;
@@ -207,7 +207,7 @@ std::optional<ProbeEvent> decode_open_call(const diagnose_open_call& call, uint3
   diagnose_probe unused{};
   diagnose_layout layout{};
   const Decoder* decoder = decoder_of(attachment, call.call);
-  // For a function, this is memory of the kernel.
+  // What the arguments of a function point to is in the kernel's memory, and cannot be read.
   if (decoder && !attachment.decoder) decoder->instruct(unused, layout);
   std::array<std::string, DIAGNOSE_CAPTURES> texts;
   std::vector<std::string> addresses;

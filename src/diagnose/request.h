@@ -29,12 +29,12 @@ struct CommandRequest {
   std::string description;
 };
 
-// An item, or a key, that was requested and is not run.
+// An item, or a key, that was requested and is not run. Long texts are cut off.
 struct Refused {
-  std::string item;    // "ebpf_programs[2]", "commands[0]", "key"
-  std::string name{};  // its name, command or key, if it has one; this and what follows as given,
-  std::string why;     // a sentence that names the error
-  std::string id{};    // only for a command; as for one that runs
+  std::string item;              // "ebpf_programs[2]", "commands[0]", "key"
+  std::string name{};            // its name, command or key as given, if it has one
+  std::string why;               // a sentence that names the error
+  std::string id{};              // only for a command; as for one that runs
   std::string type{}, target{};  // only for a program
 };
 

@@ -646,7 +646,8 @@ void show_events(ProbeResult& result, Collected& collected) {
     return events.size() + firsts.size() <= 1 || events.empty() || bytes_of(events) <= bytes_left;
   };
   result.sampled_1_in = collected.every;
-  // In the end, only the first hits of many CPUs may be left, which are not a sample.
+  // Thinning always keeps the first hit of each CPU. These are not a sample: if they do not fit,
+  // the last events are left out below.
   while (!fit() && thin(events, result.sampled_1_in * 2) > 0) result.sampled_1_in *= 2;
   size_t left_out = 0;
   for (; !fit(); ++left_out) events.pop_back();

@@ -32,7 +32,8 @@ void EventSample::add(uint64_t sequence, uint32_t reasons, Bytes event) {
       every_ *= 2;
       continue;
     }
-    // The first hits of many CPUs and tracepoints are not a sample.
+    // Thinning keeps the first hit of each CPU and tracepoint. These are not a sample: there is no
+    // room for the last of them.
     sampled_.pop();
     ++no_room_;
   }

@@ -31,7 +31,7 @@ class Sandbox {
   Result<Child> start(const std::string& command) const;
 
  private:
-  std::vector<std::string> arguments_;  // up to the capabilities
+  std::vector<std::string> arguments_;  // of bwrap, up to the capabilities
   std::string setpriv_;
   std::string groups_;
   bool network_ = false;

@@ -322,7 +322,7 @@ class TracepointDecoder : public Decoder {
       field.capture =
           capture(static_cast<diagnose_capture_kind>(field.capture_kind), field.offset, length);
     }
-    // After all addresses, because these decide it.
+    // This capture comes after all addresses, because they decide whether it is a DNS message.
     const auto place = [&](std::initializer_list<const char*> names) {
       const auto found = std::ranges::find_if(fields_, [&](const Field& field) {
         return std::ranges::find(names, field.name) != names.end();
@@ -389,7 +389,7 @@ class TracepointDecoder : public Decoder {
     return found;
   }
 
-  // That of `fd` at the top, where readers look for it.
+  // The file of `fd` is shown at the top level, where readers look for it.
   static void decode_file(const Field& field, const RawEvent& event, nlohmann::json& data) {
     const auto file = open_file(static_cast<size_t>(field.capture), event);
     if (!file) return;
@@ -405,7 +405,7 @@ class TracepointDecoder : public Decoder {
     }
   }
 
-  // What does not belong to an argument.
+  // Decodes a capture that does not belong to an argument.
   void decode_other(const diagnose_capture& capture, const RawEvent::Item& item,
                     const RawEvent& event, nlohmann::json& data) const {
     if (item.error != 0) return;

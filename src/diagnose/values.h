@@ -48,7 +48,7 @@ std::string show_path(const diagnose_file& file, const std::vector<std::string>&
 struct Names {
   bool flags = false;  // several joined by |, otherwise one
   std::vector<std::pair<uint64_t, std::string>> values;
-  uint64_t choice = 0;  // bits of which flags only have one of several values: O_ACCMODE
+  uint64_t choice = 0;  // bits that are not flags, but together one of several values: O_ACCMODE
 
   // Whether it can be shown by name.
   bool has(uint64_t value) const;

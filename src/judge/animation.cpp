@@ -71,7 +71,7 @@ void Animation::conclude() {
   animated_looks_ = 0;
   if (look_.longest_gap > rule::longest_slow_gap) {
     slow_looks_ = 0;
-  } else if (look_.longest_gap >= rule::least_slow_gap) {  // otherwise a stream has hidden them
+  } else if (look_.longest_gap >= rule::least_slow_gap) {  // otherwise, received bytes have cut it
     ++slow_looks_;
   }
   kind_ = slow_looks_ >= rule::looks_for_slow ? slow : absent;
@@ -81,7 +81,7 @@ void Animation::worked_in_silence() {
   if (kind_ == unproven) kind_ = absent;
 }
 
-// Except the longest one: something may have kept the session from drawing once.
+// Leaves out the longest one, because something may once have kept the session from drawing.
 Time Animation::longest_gap() const {
   auto gaps = longest_gaps_.times;
   std::ranges::nth_element(gaps, gaps.begin() + 1, std::greater());

@@ -15,14 +15,15 @@ class Animation {
  public:
   enum Kind {
     unproven,
-    shown,   // permanently
+    shown,   // it has shown an animation; this never changes again
     slow,    // a count of seconds, for example: too sparse to distinguish work from a clock
     absent,  // until it shows an animation: its silence proves little
   };
 
-  // Input and resizes: for a while, its output may have another cause than its work.
+  // Takes input and resizes: for a while after them, its output may have another cause than its
+  // work.
   void take(const Event& event);
-  // A period of work begins: what was before says nothing about how it works.
+  // A period of work begins: what it drew before says nothing about how it draws at work.
   void begin_work();
   // While it works: output that only its work explains. `previous`: the write before it.
   // `isolated`: it came so long after the others that it may come from a clock or a blinking title,
@@ -33,7 +34,7 @@ class Animation {
   void sockets_are_seen() { uses_sockets_ = true; }
   // While it works: one of its sockets received bytes.
   void received(Time time);
-  // The same, whatever it does.
+  // One of its sockets received bytes, whether it works or not.
   void comes_in(Time time);
   // It worked without drawing anything.
   void worked_in_silence();
@@ -47,7 +48,7 @@ class Animation {
   Time longest_gap() const;
   // When it received bytes for the last time; known only for bytes that arrive during silence.
   Time last_received() const { return last_received_; }
-  // Bytes arrive in a steady flow, like a model's answer, and have since then. None: they do not.
+  // Since when bytes have arrived in a steady flow, like a model's answer. None: they do not.
   std::optional<Time> receives_since() const;
   // Nine of ten gaps between its latest frames are no longer than this. None: it has not animated,
   // or not for long enough.
@@ -60,8 +61,8 @@ class Animation {
     size_t seen = 0;
     void add(Time time) { times[seen++ % capacity] = time; }
   };
-  // Since the last verdict: the time at work in which nothing was received, and what was drawn in
-  // it.
+  // Since the last conclusion: how long it has worked without receiving anything, and what it drew
+  // in that time.
   struct Look {
     Time quiet{};
     int frames = 0;

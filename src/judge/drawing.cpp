@@ -41,7 +41,7 @@ bool Drawing::blinks() const {
 bool Drawing::beats() const { return blink_.in_a_row >= rule::gaps_for_beat; }
 
 void Drawing::unexplained(Time time) {
-  // The first write of a frame that came soon after another.
+  // This is the first write of a frame, and the frame came soon after the one before.
   if (time == frame_began_ && last_unexplained_ &&
       time - *last_unexplained_ < rule::steady_gap_of_ticking)
     ++fast_frames_;

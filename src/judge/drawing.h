@@ -16,7 +16,7 @@ class Drawing {
   void unexplained(Time time);
   // A period of work has ended.
   void forget_speed() { fast_frames_ = 0; }
-  // It had drawn before it was watched.
+  // It may have drawn before it was watched: if no write of it is known, assumes one at `time`.
   void assume(Time time);
 
   // One more unexplained write while none was expected. It is the next of a burst; or, if it comes
@@ -33,11 +33,11 @@ class Drawing {
   // Its latest frames have one size and one period, and are too slow for an animation: a blinking
   // dot, for example. They began after `last_before_blink()`, and before that it had drawn faster.
   bool blinks() const;
-  // When such frames began, whatever it drew before.
+  // The same after fewer frames, and whatever it drew before.
   bool beats() const;
   Time last_before_blink() const { return blink_.before; }
-  // Something unexplained was drawn so long after `time` that it does not belong to what was drawn
-  // then.
+  // Whether it drew something unexplained so long after `time` that this is not part of what it
+  // drew then.
   bool talked_since(Time time) const;
   bool unexplained_since(Time time) const { return last_unexplained_ > time; }
   const std::optional<Time>& last() const { return last_; }

@@ -24,7 +24,7 @@ struct Event {
     resize,      // SIGWINCH was sent to it
     child,       // `pid` is a new process of the session
     exec,        // a process became another program: its reads will not return
-    restart,     // the agent itself did that: its next version, for example
+    restart,     // the agent itself became another program: its next version, for example
     end,         // a process ended, but not the agent itself
     exit,        // the agent itself ended
     sent,        // it sent bytes through a socket
@@ -38,9 +38,9 @@ struct Event {
     age,         // it began at `previous`, before it was watched
     given,       // its command line asks for work
     gone,        // `pid` is no longer a process of the session; nobody saw when it ended
-    reads_anew,  // what was known about reads is void: the reads in progress follow
+    reads_anew,  // forget what was known about reads: events for the reads in progress follow
     tick,        // nothing happened, but the deadline may have passed
-    busy,        // the same, but it is not idle: it runs, or would run if it had a processor
+    busy,        // like tick, but the session is not idle: it runs, or waits for a processor
   };
   Kind kind = Kind::tick;
   Time time{};
@@ -53,8 +53,8 @@ struct Event {
   int64_t bytes = 0;
   bool line_mode = false;  // output, read_enter, read_exit, mode: the terminal is in line mode
   TitleSays title = TitleSays::nothing;  // title, session_file
-  bool is_own_title =
-      false;  // title: it is certainly the session's own, whatever the session wrote
+  // title: it is certainly the session's own, even if the session did not write at that time.
+  bool is_own_title = false;
   int exit_code = 0;
   int exit_signal = 0;
 };

@@ -46,7 +46,7 @@ const char* in_words(TitleSays says) {
   return "says nothing about the agent";
 }
 
-// Whether it has shown an animation so far.
+// Adds what the session has shown of itself so far.
 void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
   const Animation& animation = session.animation;
   facts.push_back({"animates", animation.animates(), in_words(animation.kind())});

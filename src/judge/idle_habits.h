@@ -10,7 +10,7 @@ namespace ebpf_ai_monitor::judge {
 
 class IdleHabits {
  public:
-  // Input and resizes: it is no longer left alone.
+  // Takes input and resizes: after them, the session is no longer left alone.
   void take(const Event& event);
   void begin_wait(Time time);
   void begin_work();
@@ -27,8 +27,8 @@ class IdleHabits {
   void began_process_by_itself(Time time);
   // It was taken for waiting, and continued by itself after a silence of this length.
   void paused(Time silence);
-  // After a tool or a message of its own, it drew nothing more: such things happen at the end of
-  // its work.
+  // Its work ended, and it drew nothing after its last tool or message: so tools and messages may
+  // be the end of its work.
   void no_words_came() { ++pauses_.vain_steps; }
 
   // Even while it waits, it redraws something on a timer: a clock, or a blinking title.
@@ -40,6 +40,7 @@ class IdleHabits {
   bool begins_processes() const { return processes_.are_habit; }
   // It is busy even while it waits.
   bool runs() const { return runs_; }
+  // After a tool or a message, it usually draws something.
   bool talks_after_steps() const;
   Time longest_pause() const { return pauses_.longest; }
   // A message of this size is too large to be one of those that it sends by itself: keep-alives,
@@ -54,7 +55,7 @@ class IdleHabits {
   struct Blinks {
     int in_a_row = 0;         // in the present wait
     Time left_alone_since{};  // in the present wait; 0: it is no longer left alone
-    bool are_news = false;    // it has waited without blinking
+    bool are_news = false;    // it has waited without blinking, so a blink means something
   };
   struct Starts {              // starts of processes
     int at_regular_times = 0;  // in succession
@@ -68,7 +69,7 @@ class IdleHabits {
   };
   struct Pauses {
     Time longest{};
-    int vain_steps = 0;
+    int vain_steps = 0;  // tools and messages at the end of its work
   };
 
   friend void to_json(nlohmann::json& to, const IdleHabits& from);

@@ -15,16 +15,16 @@ class Processes {
   // The user has done something: processes that the earlier work started no longer count as tools.
   void forget_children() { children_.clear(); }
 
-  // What one of its children starts is the business of that child: a loop in the background, for
-  // example.
+  // Whether the agent itself started this process, or it is not known who did. What a child of the
+  // agent starts is no tool: it may be a loop in the background.
   bool is_tool(const Event& child) const;
-  // It started them since the last input, waited for them, and they have not ended.
+  // Whether a tool still runs that the agent started since the last input.
   bool tool_runs() const { return !children_.empty(); }
   bool runs(pid_t pid) const { return children_.contains(pid); }
+  // When the last tool began, and when the last process began, whichever process started it.
   Time last_began() const { return last_began_; }
-  // Whichever process started them.
   std::optional<Time> any_began() const { return any_began_; }
-  // Without the agent itself.
+  // When a process other than the agent itself last ended.
   std::optional<Time> last_end() const { return last_end_; }
   const std::set<pid_t>& children() const { return children_; }
 

@@ -46,7 +46,8 @@ RecordedSession::RecordedSession(std::string agent, const judge::Rules& rules, T
     : agent_(std::move(agent)), rules_(rules), tell_(std::move(tell)), watch_(rules, {}) {}
 
 void RecordedSession::take(const trace::Line& line) {
-  // The look replaces what would have become true at its deadline.
+  // Stops just before the deadline of the look: what the look found replaces what would have become
+  // true then.
   advance(line.look ? line.look->due - rounding : line.time);
   if (line.event) take_event(line);
   if (!members_.empty() && (line.look || line.age || line.title || line.session_file || line.given))
@@ -62,7 +63,7 @@ void RecordedSession::take_event(const trace::Line& line) {
   if (member == members_.end()) return;
   event.time_ns = static_cast<__u64>(line.time.count());
   event.session = static_cast<__u32>(leader_);
-  // All that a trace without modes shows: an agent that has set the terminal's mode has left line
+  // A trace without modes shows only this: an agent that has set the terminal's mode has left line
   // mode.
   if (event.type == AGENT_MODE) line_mode_ = false;
   line_mode_ = line.line_mode.value_or(line_mode_);

@@ -29,7 +29,7 @@ class RecordedSession {
   RecordedSession(std::string agent, const judge::Rules& rules, Tell tell);
 
   void take(const trace::Line& line);
-  // Everything that was due by then, if nothing was found.
+  // Does everything that was due by then, as if the looks had found the session as expected.
   void advance(judge::Time time);
   // A look into the running system. `eyes` need not know the last write or the terminal.
   void look(judge::Time now, judge::Eyes& eyes);
@@ -61,7 +61,8 @@ class RecordedSession {
   bool line_mode_ = true;
   output_window output_{};
   judge::Watch watch_;
-  // When everything is known that the trace says about its beginning.
+  // The time of the first look, until it is done. It comes after all lines of that time, which
+  // describe the beginning of the session.
   std::optional<judge::Time> first_look_;
 };
 

@@ -15,13 +15,13 @@ namespace ebpf_ai_monitor::judge {
 struct PendingRequest {
   Time sent{};
   bool large = false;          // of a size that only the beginning of work has
-  bool drawn_at_once = false;  // as steadily as an animation
-  bool flows_since = true;     // its output is steady, whatever explains it
+  bool drawn_at_once = false;  // within a second, as an animation does
+  bool flows_since = true;     // its output has come steadily since then, whatever explains it
   // Its frames since then.
   int slow_frames = 0;  // after gaps like those of a count of seconds
   int fast_frames = 0;
   Time longest_gap{};
-  bool draws_slowly = false;  // it was seen to do this, and nothing else
+  bool draws_slowly = false;  // it draws like a count of seconds, and hardly ever faster
 };
 
 // A message that it sent by itself.
@@ -67,9 +67,9 @@ class Requests {
   bool are_seen() const;
   // ---- what it sends by itself while it works ----
 
-  // Sent soon after it drew: this may be the last message of this work.
+  // It sent a message soon after it drew: this may be the last message of its work.
   void said(Time time, int64_t bytes);
-  // It has drawn, unexplained: so a message from well before was not the last.
+  // It has drawn something unexplained, so a message that it sent well before was not the last.
   void drew_on(Time time);
   void ended();
   void begin_work() { last_said_.reset(); }
@@ -81,7 +81,7 @@ class Requests {
   const std::optional<PendingRequest>& pending() const { return pending_; }
   // Somebody has asked a model for something.
   bool asked_model() const { return pending_ && pending_->large; }
-  // So long after the request that it cannot be the beginning of an animation.
+  // `time` is so long after the request that output then cannot be the beginning of an animation.
   bool is_late_answer(Time time) const;
 
   friend void to_json(nlohmann::json& to, const Requests& from);
@@ -94,7 +94,8 @@ class Requests {
   std::optional<PendingRequest> pending_;
   int64_t asked_bytes_ = 0;
   std::optional<Said> last_said_;
-  // The latest sizes of messages that were the last of its work, and of those that more followed.
+  // The latest sizes of messages that were the last of its work, and of messages after which it
+  // drew more.
   LatestSizes<4> last_words_;
   LatestSizes<16> followed_;
 };

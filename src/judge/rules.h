@@ -31,8 +31,10 @@ constexpr Time steady_gap_of_ticking = 400ms;
 // such as the dot in Claude Code's permission dialog, every 0.6 s
 // (claude-permission-dialog-blinks).
 constexpr Time fast_period = 200ms;
-// A blink: this many successive gaps differ from the first by less than this share, between frames
-// whose sizes differ by no more than this.
+// A blink: this many successive gaps between frames (`gaps_for_beat` are enough during a wait
+// without input). They differ from the first gap by at most its tenth (`blink_share`), and the
+// sizes of the frames differ by at most `blink_bytes`. The work before it drew at least
+// `fast_before_blink` fast frames.
 constexpr int gaps_for_blink = 3;
 constexpr int gaps_for_beat = 2;
 constexpr int blink_share = 10;
@@ -63,8 +65,9 @@ constexpr Time isolated_key = 2s;
 
 // ---- silence ----
 
-// `auto`: the shortest silence that is ever enough: 1.4 times the longest gap measured, 0.36 s.
+// `auto`: a silence of this many periods of the animation is a wait.
 constexpr double silent_periods = 2.75;
+// `auto`: the shortest silence that is ever enough: 1.4 times the longest gap measured, 0.36 s.
 constexpr Time least_silence = 500ms;
 // A silence of this many of the longest gaps of its latest work is a wait. The gaps of Claude Code
 // with reduced motion are 0.99 s, and 1.08 s on a busy machine.
@@ -77,8 +80,9 @@ constexpr int isolated_write_share = 4;
 // because Qwen Code's node has a thread that runs even while it waits (qwen-busy).
 constexpr Time busy_look = 500ms;
 constexpr int busy_looks = 2;
-// For agents without an animation, in thresholds: the pauses of a stream are shorter. Claude Code's
-// count of seconds, with reduced motion, has gaps of 0.99 s.
+// For an agent without an animation, a silence of this many thresholds is a wait: the pauses of a
+// stream are shorter, and so are the gaps of Claude Code's count of seconds, with reduced motion
+// (0.99 s).
 constexpr double still_patience = 2.5;
 // The same while the agent must still say something: a tool has ended, or it has sent something by
 // itself. And the same if a process that it started continues while it draws: probably a server.
@@ -89,8 +93,8 @@ constexpr double tool_patience = 120;
 constexpr double longer_than_pause = 1.25;
 // A request after which no frame comes in this time will not be answered.
 constexpr Time unanswered_limit = 10min;
-// The echo of a typed key has 38 to 81 bytes; what Claude Code draws after Escape has 558
-// (claude-animation-off-few-pictures).
+// Output of this size is more than the echo of a typed key, which has 38 to 81 bytes. What Claude
+// Code draws after Escape has 558 (claude-animation-off-few-pictures).
 constexpr int64_t repaint_bytes = 256;
 
 // ---- requests, of agents without an animation ----
@@ -114,8 +118,8 @@ constexpr Time late_answer = 1s;
 constexpr int slow_frames = 2;
 constexpr int fast_frames = 3;
 constexpr Time slow_since_request = 1400ms;
-// A request contains the whole conversation: a message that is this much smaller than the request
-// that began the work asks the model for nothing.
+// A request contains the whole conversation: a message that is more than this many times smaller
+// than the request that began the work asks the model for nothing.
 constexpr int64_t least_share_of_request = 4;
 // The last message of its work leaves this soon after its last frame, or before it: Codex with its
 // animations off sends the same 235 bytes 20 to 80 ms after the end of each turn, and at no other
@@ -136,11 +140,12 @@ constexpr Time speaks_after_end = 3s;
 // A title that changes this soon after the session's last write is the session's own: Sway reports
 // it 20 to 70 ms after the write.
 constexpr Time title_window = 500ms;
-// A spinner turns once a second (Claude Code) or ten times (Codex), and the bridge reports that it
-// turns at most once a second.
+// A title with a spinner says work for this long after its last report: a spinner turns once a
+// second (Claude Code) or ten times (Codex), and the bridge reports this at most once a second.
 constexpr Time title_spins = 2500ms;
-// tmux does not report titles, so they must be asked for: after a silence of this length, and again
-// as long as it lasts; and when the title contradicts what the terminal shows.
+// tmux does not report titles, so they must be asked for: after a silence of `title_doubt`, and
+// then every `title_asked_again` as long as it lasts; and every `title_contradicted` while the
+// title contradicts what the terminal shows.
 constexpr Time title_doubt = 400ms;
 constexpr Time title_asked_again = 1s;
 constexpr Time title_contradicted = 300ms;
@@ -149,8 +154,9 @@ constexpr Time title_contradicted = 300ms;
 // within 0.1 s of the change.
 constexpr Time title_stands = 150ms;
 constexpr Time title_silence = 150ms;
-// A session file says that the agent waits at most 0.3 s after its title. On a busy machine, the
-// title of Claude Code 2.1.332 said that it had finished, and its file then that it asked.
+// If the title shows a wait and the session file does not, the file has this long to show it, too:
+// it is at most 0.3 s later than the title, and more exact. On a busy machine, the title of Claude
+// Code 2.1.332 said that it had finished, and its file then said that it asked.
 constexpr Time file_settles = 1s;
 // If an agent's title says that it waits, this much unexplained output is work nevertheless.
 constexpr Time work_spread_against_title = 2s;
@@ -178,7 +184,7 @@ constexpr int animation_frames = 5;
 constexpr Time least_slow_gap = 500ms;
 constexpr Time longest_slow_gap = 1250ms;
 constexpr int looks_for_slow = 3;
-// A dialog, for example, may be drawn in several frames, once.
+// One look is not enough: a dialog, for example, may be drawn in several frames, once.
 constexpr int looks_for_proof = 2;
 // Its period: nine of ten gaps between frames are no longer; it takes at least this many gaps.
 constexpr size_t gaps_for_period = 20;

@@ -4,7 +4,7 @@
 
 namespace ebpf_ai_monitor::judge {
 
-// Without the time for which it was kept from drawing: that is over.
+// Without `busy_until` and `busy_looks`: what kept it from drawing is over.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Standing, state, changed, began, stage,
                                                 work_is_shown, given, request_left, said_work,
                                                 after_background, allowed_tool, silent_since,

@@ -11,7 +11,8 @@ namespace ebpf_ai_monitor::judge {
 class Statement {
  public:
   void set(TitleSays what, Time time) {
-    // Both show this from the start of the agent, before it begins what its command line asks for.
+    // A title and a session file say that the agent is idle from its start, before it begins what
+    // its command line asks for.
     const bool is_first = since_ == Time{} && what == TitleSays::idle;
     if (what != says_) since_ = is_first ? Time{} : time;
     says_ = what;

@@ -20,10 +20,10 @@
 //         say something;
 //       - a wait that ends by itself was a pause in its work, and from then on a pause of that
 //         length proves nothing.
-//   6. What it does while it waits (it ticks, sends, or starts processes by itself), it may do at
-//      any time. From then on, that is not a sign of work.
-//   7. Silence counts for nothing if it is not the session's own choice: while it is stopped, while
-//      it gets no processor, and while its program loads.
+//   6. What a session has once done while it waited (it ticked, sent, or started processes by
+//      itself), it may do at any time. From then on, that is not a sign of work.
+//   7. Silence counts for nothing if the session could not draw: while it is stopped, while it gets
+//      no processor, and while its program loads.
 //   8. A wait is a completion if it ends work that was asked for. The first wait after the start is
 //      none, nor are the waits of a start that draws, pauses and draws again. There is an exception
 //      if two signs show that work was asked for before that wait: a prompt on the command line or
@@ -31,9 +31,10 @@
 //      enough if it is a title that says that the agent asks.
 //   9. A terminal's title is the agent's own statement. While it says that the agent works, and
 //      keeps changing, the agent works. If it says that the agent asks or has finished, a short
-//      silence, or one with nothing but a blink, is a wait. A title that has stopped changing means
-//      nothing. If it no longer says that the agent asks just when a process starts, the user has
-//      said yes, and the agent works until it draws, however long that takes.
+//      silence, or one with nothing but a blink, is a wait. A title that says that the agent works,
+//      but has stopped changing, means nothing. If the title stops saying that the agent asks, and
+//      a process starts at that time, the user has said yes, and the agent works until it draws,
+//      however long that takes.
 //  10. An agent's session file is the agent's own statement, too. If it says that the agent works,
 //      only a much longer silence is a wait.
 //  11. A model's answer arrives through a socket. An agent without an animation may draw nothing of
@@ -125,7 +126,7 @@ class Verdict {
 // ---- a step ----
 
 void Verdict::take(const Event& event) {
-  // What a look has found to be gone becomes void before anything is concluded from it.
+  // Forgets what a look has found to be gone, before anything is concluded from it.
   if (event.kind == Event::Kind::gone) return now_.processes.take(event);
   if (event.kind == Event::Kind::reads_anew) now_.line_reads.take(event);
   // A write that was coalesced into this event came before it: there was no silence in between.
@@ -188,7 +189,8 @@ void Verdict::change(State to, Time time, std::string why) {
     if (standing.busy_looks > rule::busy_looks) now_.idle.ran();
   }
   if (to == State::working) {
-    // If somebody asks by another way than the terminal (an editor, a script), that comes later.
+    // The start is over, so somebody has asked for this work, perhaps by another way than the
+    // terminal (an editor, a script).
     if (now_.has_waited() && !starts_up(time))
       standing.stage = std::max(standing.stage, Stage::asked);
     standing.words_due_since = {};
@@ -398,8 +400,8 @@ bool Verdict::runs_tool() const {
   return now_.processes.tool_runs() && !now_.idle.begins_processes();
 }
 
-// If its requests are visible, the end of a tool does not end this: the model does not know of it
-// yet.
+// Whether the model must still react. If the agent's requests are visible, the end of a tool alone
+// does not count: the model does not know of it before the next request.
 bool Verdict::words_are_due() const {
   const Time since = now_.standing.words_due_since;
   return since > Time{} && !now_.drawing.talked_since(since) &&
@@ -419,7 +421,7 @@ bool Verdict::only_steady_counts() const {
   return (now_.animation.animates() && !now_.requests.draws_slowly()) || now_.idle.ticks();
 }
 
-// Its frames at work are faster than a blink.
+// Only for an agent that animates: its frames at work are faster than a blink.
 bool Verdict::blinks() const {
   return now_.drawing.blinks() && now_.animation.animates() && !now_.requests.draws_slowly();
 }
@@ -432,7 +434,7 @@ bool Verdict::only_isolated_writes() const {
 
 void Verdict::weigh(const Event& event) {
   using Kind = Event::Kind;
-  // The tool has a terminal of its own.
+  // Not a resize of the session's terminal: a tool has a terminal of its own.
   if (event.kind == Kind::resize && !now_.processes.drawers().empty() &&
       !now_.processes.draws(event.pid))
     return;
@@ -648,7 +650,7 @@ void Verdict::read(const Event& event) {
     const bool key = Input::is_key(event);
     // What is typed while it starts may be the only thing that makes the start look like work.
     if (key || !starts_up(event.time)) standing.stage = std::max(standing.stage, Stage::asked);
-    // Reports may come just as it is asked: the mouse still moves after Enter.
+    // A report of the terminal does not withdraw the request: the mouse may still move after Enter.
     if (key) now_.requests.forget();
     now_.processes.forget_children();
     standing.allowed_tool = {};
@@ -742,8 +744,8 @@ void Verdict::tool_ended(Time time) {
   }
 }
 
-// It starts up: it loads silently, and nobody asked for what it draws then. Work that was in
-// progress before continues.
+// The new program starts up: it loads silently, and nobody asked for what it draws then. Work that
+// was in progress before continues.
 void Verdict::restarted(Time time) {
   Standing& standing = now_.standing;
   if (state() == State::working) {
@@ -751,7 +753,7 @@ void Verdict::restarted(Time time) {
   } else {
     standing.began = time;
     standing.stage = std::min(standing.stage, Stage::ready);
-    // The interpreter of a script is the same start.
+    // If it has not waited yet, this is still the same start: a script's interpreter, for example.
     if (now_.has_waited()) standing.given = standing.request_left = standing.said_work = false;
   }
 }

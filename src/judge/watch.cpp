@@ -77,13 +77,14 @@ void Watch::look(Time now, Eyes& eyes, const Tell& tell) {
   if (!write) {
     if (state() != State::waiting && eyes.busy(session_, now - *deadline_))
       tick.kind = Event::Kind::busy;
-    // If something stops it, it did so before the silence was long enough.
+    // If it is stopped now, it was stopped before the silence was long enough.
     look_for_stop(*deadline_ - Time(1), now, eyes, tell);
   }
   take(write.value_or(tick), tell);
 }
 
-// The title counts if the session has just written.
+// A title counts only if the session has just written, so a write that has no event yet comes
+// first.
 void Watch::hear(const Event& said, Eyes& eyes, const Tell& tell) {
   if (const auto write = unreported_output(eyes.last_write())) take(*write, tell);
   take(said, tell);

@@ -19,7 +19,8 @@ class Eyes {
   virtual ~Eyes() = default;
   // The session's last write, whether it had an event or not.
   virtual std::optional<Time> last_write() = 0;
-  // Whether it is busy, so that it may have had no time to draw. This look comes `late`.
+  // Whether it is busy, so that it may have had no time to draw. `late`: how long after its
+  // deadline this look comes.
   virtual bool busy(const Session& session, Time late) = 0;
   // Whether it is stopped: by a debugger, or while its parent does not want to know.
   virtual bool stopped(const Session& session) = 0;
@@ -56,7 +57,7 @@ class Watch {
   void look_at_terminal(Time now, Eyes& eyes, const Tell& tell);
   // The session is over, for a reason that no event reports.
   void close(Time now, std::string why, const Tell& tell);
-  // Begins with the next event.
+  // The new rules apply from the next event on.
   void set_rules(const Rules& rules) { rules_ = rules; }
   void mark_seen() { attention_.unseen = 0; }
   // Its title is reported only on request.
@@ -68,8 +69,8 @@ class Watch {
   // When the verdict will change if nothing happens until then.
   std::optional<Time> deadline() const { return deadline_; }
   std::optional<Time> next_look() const;
-  // It drew before its silence, which was long enough, was looked at: the machine had stopped, not
-  // the agent.
+  // Whether this output comes after a deadline at which nobody has looked: the whole machine had
+  // stopped, not only the agent.
   bool drew_unwatched(const Event& event) const;
 
  private:
@@ -83,8 +84,8 @@ class Watch {
   Rules rules_;
   Session session_;
   std::optional<Time> deadline_;
-  // Once, soon after the start: no event reports that a program leaves line mode, and it may draw
-  // nothing after that. And while it is stopped.
+  // A look in addition to the deadline. Once, soon after the start: no event reports that a program
+  // leaves line mode, and it may draw nothing after that. And again and again while it is stopped.
   std::optional<Time> second_look_;
   bool asks_for_titles_ = false;
   Time title_asked_{};

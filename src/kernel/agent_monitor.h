@@ -47,13 +47,14 @@ class AgentMonitor {
     // Watch only the processes of these users; empty: of all users.
     std::set<uid_t> users;
     // Size of the ring buffer: a power of two, and a multiple of the page size. An animated agent
-    // writes about 1.5 KiB a second into it. The buffer is emptied at least once in a threshold.
+    // writes about 1.5 KiB a second into it. The buffer is emptied at least once in each wait
+    // threshold.
     uint32_t ring_bytes = 256 * 1024;
     // Report what sockets transfer (AGENT_SOCK_*). While there is a session, this makes every
     // socket call on the machine some 100 ns slower.
     bool sockets = false;
     // For a trace: report every write and every socket call as an event of its own, and changes of
-    // the terminal's mode. The latter makes every ioctl on the machine as much slower.
+    // the terminal's mode. Reporting the mode makes every ioctl on the machine some 100 ns slower.
     bool everything = false;
     // None: fentry if the kernel supports it.
     std::optional<Probes> probes = std::nullopt;

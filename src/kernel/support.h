@@ -1,5 +1,5 @@
-// What the daemon needs from the running kernel, and what of it is there. The start of the daemon
-// and `doctor` both use this.
+// What the daemon needs from the running kernel, and whether the kernel has it. The start of the
+// daemon and `doctor` both use this.
 #pragma once
 
 #include <string>

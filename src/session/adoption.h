@@ -8,9 +8,9 @@
 
 namespace ebpf_ai_monitor {
 
-// After its adoption, the kernel programs add each new process of a process. Those that were forked
-// before are looked up: all descendants of `leader`, an adopted leader, become members. Returns
-// those that were there, parents before their children.
+// The kernel programs add each process that a member forks. Those that were forked before the
+// adoption of `leader` are looked up here: all of its descendants become members. Returns those
+// that were there, parents before their children.
 std::vector<pid_t> adopt_descendants(AgentMonitor& monitor, const AgentFinder& finder,
                                      const ProcessId& leader);
 

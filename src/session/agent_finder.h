@@ -66,7 +66,7 @@ class AgentFinder {
   std::optional<FoundAgent> look_at(pid_t pid, const Known& known = {}) const;
   // Why a process is not an agent that its user talks to, as a sentence.
   std::string why_no_agent(pid_t pid) const;
-  // Whether it, or a process that it has started, has its terminal now.
+  // Whether it, or a process that it has started, is in the foreground of its terminal now.
   bool in_foreground(pid_t pid) const;
   AgentContext context(pid_t pid) const;
   // Every agent that runs, the oldest first. If one agent has started another on the same terminal,

@@ -26,7 +26,7 @@ std::string describe_terminal(const FoundAgent& agent, const Proc& proc) {
   return text;
 }
 
-// Remembers what `Eyes` have seen.
+// Remembers what its looks have found.
 class NotingLooks : public SessionLooks {
  public:
   using SessionLooks::SessionLooks;
@@ -45,7 +45,7 @@ class NotingLooks : public SessionLooks {
 
  private:
   bool found_busy_ = false;
-  bool found_stop_ = false;  // or when one has ended
+  bool found_stop_ = false;  // a stop has begun or ended
 };
 
 agent_event blank_event(uint16_t type, pid_t pid) {
@@ -199,7 +199,7 @@ void Recorder::write_present() {
   }
 }
 
-// Without a time: now.
+// An event without a time happens now.
 void Recorder::write_event(agent_event event) {
   const trace::Time time = event.time_ns == 0 ? latest_ : trace_time(Nanoseconds(event.time_ns));
   event.time_ns = static_cast<uint64_t>(time.count());

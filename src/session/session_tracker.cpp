@@ -11,8 +11,9 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// sd-event uses all of this as delay. A look at the deadline of one session postpones the deadlines
-// of all that have written meanwhile, so waking up later than needed would not save a wake-up.
+// sd-event may delay a timer by all of this. A look at the deadline of one session postpones the
+// deadlines of all that have written meanwhile, so waking up later than needed would not save a
+// wake-up.
 constexpr auto deadline_accuracy = std::chrono::milliseconds(1);
 // The link of a program that was attached before may live for a moment longer in a process that has
 // just been forked.
@@ -20,8 +21,8 @@ constexpr auto first_attach_retry = std::chrono::milliseconds(100);
 constexpr auto last_attach_retry = std::chrono::seconds(5);
 // The next agent often follows at once.
 constexpr auto idle_before_detaching = std::chrono::seconds(1);
-// In the long run and at once, looks at what was lost use no more of a processor than this; then
-// events have their turn.
+// Looks at what was lost use no more than this share of a processor in the long run, no more than
+// this time at once, and in each turn no more than `looks_a_turn`; then events have their turn.
 constexpr double look_share = 0.02;
 constexpr double looks_at_most = 0.5;  // seconds
 constexpr auto looks_a_turn = std::chrono::milliseconds(20);
@@ -221,14 +222,14 @@ void SessionTracker::mark_seen(const ProcessId& id) {
 }
 
 void SessionTracker::hear(const ProcessId& id, const judge::Event& said) {
-  // What it did before must be reported first.
+  // What the session did before must be reported first.
   catch_up();
   const auto found = sessions_.find(id.pid);
   if (found == sessions_.end() || found->second.agent.id != id) return;
   AgentSession& session = found->second;
   SessionLooks looks(monitor_, finder_, session.agent);
   judge::Event heard = said;
-  // Nothing about the past is reported that has been judged already.
+  // A report may not change a past that has been judged already.
   heard.time = std::clamp(said.time, monotonic_now() - longest_delay, monotonic_now());
   drive(session, [&](const judge::Watch::Tell& tell) { session.watch.hear(heard, looks, tell); });
   rearm();
@@ -326,7 +327,8 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   }
   attach_retry_ = first_attach_retry;
   watched = monitor_.adopt_leader(found.id);
-  // It may have ended meanwhile, and the kernel has reported that before there was a session.
+  // The agent may have ended meanwhile, and the kernel has reported no end, because there was no
+  // session yet.
   if (!watched || !runs()) {
     if (!watched && runs())
       spdlog::error("{} (pid {}) is not watched: {}", found.name, leader, watched.error().message);
@@ -361,7 +363,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
   }
 }
 
-// What it did to its terminal while no events came.
+// Finds out what the session did to its terminal while no events came.
 void SessionTracker::look_at_terminal(AgentSession& session, judge::Time now) {
   SessionLooks looks(monitor_, finder_, session.agent);
   drive(session,
@@ -437,14 +439,14 @@ void SessionTracker::set_reporting(AgentSession& session) {
     monitor_.set_reporting(session.agent.id.pid, how);
 }
 
-// A postponed look keeps its place. This is noticed when its turn comes, because a session that
-// draws postpones it again and again.
+// A look that was postponed keeps its entry in `deadlines_`. Only when its turn comes does it get
+// the new time, because a session that draws postpones it again and again.
 void SessionTracker::set_due(AgentSession& session) {
   const auto next = session.watch.next_look();
   const pid_t leader = session.agent.id.pid;
   // What a working session draws and sends wakes nobody (submit_for_deadline), but may bring its
-  // deadline nearer: an answer to a request, for example. A deadline that is far away is not waited
-  // for.
+  // deadline nearer: an answer to a request, for example. So if the deadline is far away, on_poll()
+  // reads the events meanwhile.
   const judge::Time now = monotonic_now();
   if (session.watch.state() == State::working && next && *next > now + rules_.wait_threshold) {
     if (far_.empty()) poll_timer_->arm(now + rules_.wait_threshold / 2);

@@ -24,7 +24,7 @@ namespace ebpf_ai_monitor {
 class RecentWrites {
  public:
   void add(judge::Time time);
-  // It may have written until now, because nobody has watched it.
+  // The session may have written until now, because nobody has watched it.
   void assume(judge::Time now) { times_.push_back(now); }
   // Since when it has written without a gap of a second; 0: it never has, or it began before it was
   // watched.
@@ -57,8 +57,10 @@ struct AgentSession {
   std::optional<judge::Time> due =
       {};  // its key in `deadlines_`: its next look, or an earlier time
   agent_reporting reporting = AGENT_REPORT_USUAL;
-  uint32_t lost = 0;        // that of agent_session, when it was last looked at
-  Allowance looks{10, 10};  // while it is only a candidate
+  uint32_t lost = 0;  // that of agent_session, when it was last looked at
+  // Looks into /proc while the session is only a candidate: its leader is called like an agent, but
+  // its user does not talk to it yet.
+  Allowance looks{10, 10};
 };
 
 // What it takes to continue a session that another daemon has watched until just now.
@@ -164,7 +166,8 @@ class SessionTracker {
   std::map<ProcessId, FoundAgent> refused_;
   std::map<uid_t, Allowance> refusal_warnings_;
   std::set<std::pair<judge::Time, pid_t>> deadlines_;
-  std::set<pid_t> far_;  // sessions that work, and whose deadlines are
+  // Sessions that work and have a deadline that is far away. Their events are read regularly.
+  std::set<pid_t> far_;
 
   AgentMonitor::Losses known_losses_{};
   Allowance loss_warnings_;
@@ -174,7 +177,7 @@ class SessionTracker {
   bool scan_due_ = false;
   std::deque<std::pair<pid_t, std::optional<agent_session>>> looks_due_;
   Nanoseconds attach_retry_;
-  bool attach_waits_ = false;  // the timer for it is armed
+  bool attach_waits_ = false;  // `attach_timer_` is armed
 
   EventSourcePtr events_source_;
   EventSourcePtr deadline_timer_;

@@ -6,8 +6,8 @@ namespace ebpf_ai_monitor {
 namespace {
 
 constexpr int requests_a_turn = 8;
-// Of a processor, in the long run and at once. A caller who asks without end delays only the other
-// callers on the bus.
+// The share of a processor that this may use in the long run, and the time that it may use at once.
+// A caller who asks without end delays only the other callers on the bus.
 constexpr double share = 0.25;
 constexpr double seconds_at_once = 0.25;
 
@@ -20,8 +20,8 @@ BusOnLoop::BusOnLoop(EventLoop& loop, sdbus::IConnection& connection, std::funct
       io_(loop.add_io(connection.getEventLoopPollData().fd, EPOLLIN,
                       [this](uint32_t) { process(); })),
       timer_(loop.add_timer([this] { process(); })),
-      // Messages of the rest of the turn may be waiting for room in the socket, or for an answer's
-      // time-out.
+      // Other callbacks of this round may have sent messages, which now wait for room in the
+      // socket, or for an answer's time-out.
       post_(loop.add_post([this] { refresh(); })) {
   process();
 }

@@ -14,11 +14,11 @@ struct Mount {
   std::string point;
 };
 
-// What is no line of such a list is left out.
+// Leaves out lines that do not have this form.
 std::vector<Mount> parse_mounts(std::string_view mountinfo);
 
-// Where a directory, or what is below it, is mounted in both namespaces: the path there of what is
-// at `path` here. Else `path` itself.
+// The path outside of what is at `path` inside, if both namespaces have a mount that contains it;
+// else `path` itself.
 std::string path_outside(const std::string& path, const std::vector<Mount>& inside,
                          const std::vector<Mount>& outside);
 

@@ -60,8 +60,8 @@ class Proc {
   std::vector<pid_t> threads(pid_t pid) const;
   // The target of a link below /proc/<pid>: "exe", "cwd", "fd/1"; empty if it cannot be read.
   std::string link(pid_t pid, const std::string& name) const;
-  // Where pid 1 has what this process has at `path`: in a container, a directory may be mounted
-  // under another name. The path itself if this is not known.
+  // The path in the mount namespace of pid 1 of what this process has at `path`: in a container, a
+  // directory may be mounted under another name. `path` itself if this is not known.
   std::string outside(pid_t pid, const std::string& path) const;
   // Inode numbers of its open sockets; none if this may not be read.
   std::vector<uint64_t> sockets(pid_t pid) const;

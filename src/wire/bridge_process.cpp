@@ -33,7 +33,8 @@ constexpr size_t max_behind = 4096;
   sigprocmask(SIG_SETMASK, &none, nullptr);
   setsid();
   const int null = open("/dev/null", O_RDWR);
-  // First, move it away from 0-3, where one of the others may be.
+  // First, copy both descriptors to high numbers: the dup2() below close 0 to 3, where one of them
+  // may be.
   const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, 10);
   const int high_program = fcntl(program, F_DUPFD_CLOEXEC, 10);
   if (null < 0 || high_socket < 0 || high_program < 0) _exit(127);

@@ -11,7 +11,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-// Then other sources of the loop have their turn.
+// After this many packets, other sources of the loop have their turn.
 constexpr int packets_a_turn = 64;
 
 class DaemonSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {

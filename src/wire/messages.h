@@ -76,7 +76,7 @@ struct Tie {
   ProcessId id;        // what runs in the terminal: the subject of desktop/window_learner.h
   int64_t window = 0;  // Sway container id
   pid_t sway = 0;      // the Sway of that window: the process at the other end of its socket
-  std::string how;     // the process is known
+  std::string how;     // how this is known, for people
 
   bool operator==(const Tie&) const = default;
 };

@@ -80,7 +80,7 @@ class Agent(ABC):
     command = ""
     # Whether it asks before it runs a command.
     asks = True
-    # For this long before it is ready, it draws irregularly; longer on a busy machine.
+    # For so long after its start, it draws irregularly; longer on a busy machine.
     start_seconds = 10.0
     # The time from one key to the next, as its user types.
     key_ms = 25
@@ -141,7 +141,7 @@ class ClaudeCode(Agent):
 
 
 class OlderClaudeCode(ClaudeCode):
-    """It does not draw full screen, and the spinner in its title is of braille."""
+    """It does not draw on the full screen, and the spinner in its title is a braille character."""
 
     prefix = "older-"
     package = _OLDER_VERSIONS

@@ -378,7 +378,7 @@ class Desktop:
         self.start_sway()
 
     def start_session_bus(self) -> None:
-        """Also for a test that has ended the previous one."""
+        """Starts it; a test may call this again after it has ended the previous one."""
         config = self.root / "session-bus.conf"
         config.write_text(_SESSION_BUS_CONFIG.format(socket=self.runtime_dir / "bus"))
         self.session_bus = self.spawn(
@@ -408,7 +408,7 @@ class Desktop:
         self.system_bus_address = f"unix:path={path}"
 
     def start_sway(self) -> None:
-        """Also for a test that has killed the previous one."""
+        """Starts it; a test may call this again after it has killed the previous one."""
         self.env.pop("SWAYSOCK", None)  # a new Sway would listen there if the file is gone
         config = self.root / "sway.config"
         config.write_text(_SWAY_CONFIG.replace("xwayland disable", "xwayland enable") if self._xwayland else _SWAY_CONFIG)
@@ -506,7 +506,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 def ensure_user(name: str) -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(name)
-    # If both were sent at the same time, they would wait for each other.
+    # One useradd at a time: of two, one would sleep for whole seconds until the other releases its lock.
     with open(f"/run/lock/{USER_PREFIX}-useradd.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _add_user(name)

@@ -19,7 +19,8 @@ SECONDS = 60.0
 class DockerServer:
     def __init__(self, desktop: Desktop) -> None:
         self._desktop = desktop
-        self._place = tempfile.TemporaryDirectory(prefix="docker-", dir="/run")  # it names sockets by it
+        # dockerd makes the names of its sockets from this path.
+        self._place = tempfile.TemporaryDirectory(prefix="docker-", dir="/run")
         place = Path(self._place.name)
         place.chmod(0o711)
         self.project = podman.project(desktop)

@@ -11,7 +11,8 @@ SOURCES = "198.51.100"
 
 
 def prepare_namespace(most: int) -> None:
-    """Of the caller's network namespace: answers to those addresses are lost; at three quarters of `most`, others are dropped."""
+    """Sets the caller's network namespace so that answers to these addresses are lost, and that the kernel drops new
+    handshakes when there are three quarters of `most`."""
     settings = Path("/proc/sys/net/ipv4")
     for name, value in (("tcp_syncookies", 0), ("tcp_max_syn_backlog", most), ("tcp_synack_retries", 20), ("tcp_syn_retries", 1)):
         (settings / name).write_text(str(value))

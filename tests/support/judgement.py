@@ -17,7 +17,7 @@ READ_SECONDS = 1.0
 
 
 def truth_lines(truth: Iterable[Truth], start: float) -> list[Line]:
-    """As in a trace that begins at `start`."""
+    """The truth as the lines of a trace that begins at `start`."""
     return [
         {"t": round(max(it.time - start, 0.0), 6), "ev": "truth", "state": it.state, "why": it.why} for it in truth
     ]

@@ -67,7 +67,7 @@ class NotifyCalls:
         return wait_until(lambda: mark in (text := self._log.read_text()) and text, SECONDS, "what was sent by now")
 
     def summaries(self) -> list[tuple[float, str]]:
-        """Each with its time (CLOCK_MONOTONIC): the fourth argument of Notify."""
+        """The fourth argument (the summary) of each call of Notify, with its time (CLOCK_MONOTONIC)."""
         ahead = time.time() - time.monotonic()
         calls = re.findall(r' time=([\d.]+) .*member=Notify\n(?:.*\n){3} *string "(.*)"', self.text())
         return [(float(at) - ahead, summary) for at, summary in calls]
@@ -101,12 +101,12 @@ class Mako:
         self._stack.close()
 
     def shown(self) -> list[Shown]:
-        """The newest first."""
+        """The notifications that mako shows, the newest first."""
         [listed] = json.loads(self._desktop.run(_LIST))["data"]
         return [_shown({name: value["data"] for name, value in fields.items()}) for fields in listed]
 
     def wait_for(self, summary: str, other_than: int = 0) -> Shown:
-        """The only notification, as soon as it says this."""
+        """The only notification that is shown, as soon as there is only one, with this summary."""
 
         def found() -> Shown | None:
             shown = self.shown()

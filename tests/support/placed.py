@@ -54,7 +54,7 @@ class Placed:
 
 
 def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
-    """Each of them works while the others wait."""
+    """Lets each agent work while the others wait, so that titles prove the window of each."""
     for agent in truth:
         states = {it: placed.session(it).get("state") for it in truth}
         wait_until(lambda: {placed.session(it).get("state") for it in truth} == {"waiting"}, SECONDS, f"silence: {states}")
@@ -66,7 +66,7 @@ def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
 
 
 def has_worked(session: dict[str, Any], since: float) -> bool:
-    """Waits again: its work may be too short to be seen by a look."""
+    """Whether it waits again: its work may be too short for a poll of its state to see it."""
     return bool(session) and session["state"] == "waiting" and session["since"] > since
 
 
@@ -75,6 +75,6 @@ def animate(agent: int) -> None:
 
 
 def let_pass(seconds: float) -> None:
-    """For a rule about time: no event reports that it has passed."""
+    """Waits for this long, for a rule about time: no event reports that the time has passed."""
     since = time.monotonic()
     wait_until(lambda: time.monotonic() > since + seconds, SECONDS, "that time")

@@ -58,11 +58,11 @@ class Container:
         return [*self._create("-it"), f"/bin/{NAME}", *argv]
 
     def start(self) -> None:
-        """Nothing runs in it."""
+        """Starts the container without the stand-in."""
         self._desktop.run([*self._create("--detach"), "/bin/sleep", "1000"])
 
     def exec(self, *argv: str) -> list[str]:
-        """In the container that was started, the same as run()."""
+        """The same as run(), but in the container that start() has started."""
         return [*self._podman, "exec", "-it", self._name, f"/bin/{NAME}", *argv]
 
     def remove(self) -> None:
@@ -84,7 +84,7 @@ def nspawn(desktop: Desktop, *argv: str) -> list[str]:
 
 @dataclass(frozen=True)
 class IdleContainer:
-    """Without a network; in it nothing happens but what is executed."""
+    """A container without a network, in which nothing runs but what a test executes."""
 
     name: str
     id: str
@@ -100,7 +100,7 @@ def has_old_groups() -> bool:
 
 @contextlib.contextmanager
 def idle_container(directory: Path, owner: pwd.struct_passwd | None = None) -> Iterator[IdleContainer]:
-    """Of root's, or of a user's own."""
+    """A container that belongs to root, or to a user."""
     name = f"idle-{os.getpid()}"
     image = directory / "image"
     _unpack(image, "sleep", "nc")
@@ -131,7 +131,7 @@ def _add_subordinate_ids(user: str) -> None:
 
 
 def _unpack(root: Path, *programs: str) -> None:
-    """A root directory with these programs."""
+    """Makes a root directory with these programs."""
     for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr", MOUNTED.strip("/")):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(str(_BUSYBOX), root / "bin" / "busybox")
@@ -140,7 +140,7 @@ def _unpack(root: Path, *programs: str) -> None:
 
 
 def project(desktop: Desktop) -> Path:
-    """A directory of the user's."""
+    """The directory of the user in which the stand-in works."""
     path = desktop.home / "web-shop"
     desktop.write_home_file("web-shop/notes", "")
     return path

@@ -44,7 +44,7 @@ class Conversation:
                 self._change("asking", "permission-dialog", turn.end)
 
     def submit(self, prompt: str, why: str) -> None:
-        # What was typed before, or what the agent has put back, is not part of it.
+        # What was typed before, or what the agent has put back, must not become part of the prompt.
         self.stage.look()
         self.stage.press_key("u", "ctrl")
         time.sleep(CLEAR_SECONDS)

@@ -1,4 +1,4 @@
-"""A file system whose disk is slow: it has one file, and each fsync of it takes as long as it is told (FUSE, as root)."""
+"""A file system whose disk is slow: it has one file, and each fsync takes as long as the test says (FUSE, as root)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 NAME = "ledger"
 _ROOT, _FILE = 1, 2
-# include/uapi/linux/fuse.h; of the requests that are not here, the kernel does without an answer.
+# include/uapi/linux/fuse.h; the kernel needs no answer to the requests that are not here.
 _LOOKUP, _GETATTR, _SETATTR, _OPEN, _WRITE, _RELEASE, _FSYNC, _FLUSH, _INIT = 1, 3, 4, 14, 16, 18, 20, 25, 26
 _WITHOUT_REPLY = {2, 36, 42}  # FORGET, INTERRUPT, BATCH_FORGET
 _REQUEST_BYTES = 256 * 1024
@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(directory: Path, sync_seconds: float) -> None:
-    """In a mount namespace of the caller's own; a child serves it until the caller ends."""
+    """Mounts it in a mount namespace of the caller's own; a child serves it until the caller ends."""
     for what, done in (
         ("unshare", _libc.unshare(0x00020000)),  # CLONE_NEWNS
         ("mount /", _libc.mount(b"none", b"/", None, 0x44000, None)),  # MS_REC | MS_PRIVATE

@@ -245,7 +245,7 @@ class GenerateContent:
 
     @property
     def is_aside(self) -> bool:
-        """This asks for more than a turn of the conversation: such a request has a format for the answer."""
+        """Whether this asks for more than a turn of the conversation: such a request has a format for the answer."""
         return "responseJsonSchema" in self._config
 
     @property

@@ -25,7 +25,7 @@ class Terminal:
     server: tuple[str, ...] = ()
     listens: bool = False  # at SOCKET, once it is ready
     socket_variable: str = ""
-    bus_name: str = ""  # that it has then
+    bus_name: str = ""  # that the server owns once it is ready
     xwayland: bool = False
     config: tuple[str, str] | None = None
 
@@ -53,7 +53,7 @@ TERMINALS = (
     Terminal(
         "konsole",
         ("konsole", "-e"),
-        # With its default settings, it opens a process for each window, and does not show titles that programs set.
+        # With its default settings, it starts a process for each window, and does not show titles that programs set.
         config=(".config/konsolerc", "[KonsoleWindow]\nUseSingleInstance=true\nShowWindowTitleOnTitleBar=true\n"),
         xwayland=True,  # where Qt's plugin for Wayland is not installed
     ),
@@ -79,7 +79,7 @@ class Windows:
             self.start(terminal.server)
 
     def open(self, *argv: str) -> None:
-        """Does not wait for the window."""
+        """Opens a window, and does not wait for it."""
         first = not self._opened and self._terminal.first
         self._opened = True
         self.start((*(first or self._terminal.open), *argv))
@@ -100,7 +100,7 @@ def shown_in(desktop: Desktop, name: str) -> int | None:
 
 
 def x11(desktop: Desktop) -> dict[str, str]:
-    """What Sway gives the programs that it starts."""
+    """The variable that Sway sets for the programs that it starts, so that they find Xwayland."""
     path = desktop.runtime_dir / "display"
     desktop.sway.command(f"exec sh -c 'echo $DISPLAY > {path}'")
     return {"DISPLAY": wait_until(lambda: path.exists() and path.read_text().strip(), SECONDS, "Xwayland")}

@@ -159,7 +159,7 @@ class Course {
   void look(Time now) {
     watch_.look(now, eyes, [this](const Transition& told) { transitions.push_back(told); });
   }
-  // Whether anybody has looked before or not.
+  // Takes the event without the looks that were due before it.
   void one(const Event& event) {
     watch_.take(event, [this](const Transition& told) { transitions.push_back(told); });
   }

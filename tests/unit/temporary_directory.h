@@ -10,7 +10,7 @@
 
 namespace ebpf_ai_monitor {
 
-// Gone with everything in it when the test ends.
+// Removed, with everything in it, when the test ends.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {

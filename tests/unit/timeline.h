@@ -1,4 +1,5 @@
-// A course as a table: what happens, and beside it what is to be told then.
+// A course of events as a table: what happens, and beside it the transition that must be reported
+// then.
 //
 //    0.00  draws
 //    1.00                                -> waiting
@@ -7,7 +8,7 @@
 //    3.25                                -> working
 //    5.95                                -> waiting, completed
 //
-// "every P until T" repeats an event from its time on, before T.
+// "every P until T" repeats an event, from its time on and before T.
 #pragma once
 
 #include <map>

@@ -19,7 +19,7 @@ constexpr const char* socket_b = "/tmp/tmux-1000/other";
 inline const std::string tmux_a = std::string(socket_a) + ",1,0";
 inline const std::string tmux_b = std::string(socket_b) + ",1,0";
 
-// Processes start in the order of their numbers, with the same number of ticks.
+// Each process has its number as its start time, in ticks.
 class WindowResolver : public testing::Test {
  protected:
   struct Environment {
@@ -88,7 +88,7 @@ class WindowResolver : public testing::Test {
   TemporaryDirectory root_;
   std::map<pid_t, std::string> children_;
   std::vector<sway::Window> windows_;
-  uint64_t watched_since_ = 100'000;  // later than all of them started
+  uint64_t watched_since_ = 100'000;  // later than all processes started
   uint64_t now_ = 100'000;
   WindowTies ties_;
   std::map<std::string, Result<TmuxState>> answers_;
