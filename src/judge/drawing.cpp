@@ -12,6 +12,7 @@ void Drawing::wrote(Time time, int64_t bytes, Time steady_gap) {
   if (last_ && time - frame_began_ > rule::frame) {
     steady_ = time - *last_ <= steady_gap;
     add_to_blink(time);
+    before_frame_ = *last_;
     frame_began_ = time;
     frame_bytes_ = 0;
   }
@@ -52,13 +53,17 @@ void Drawing::assume(Time time) {
   if (!last_) last_ = last_steady_ = time;
 }
 
-bool Drawing::add_to_burst(Time time, Time steady_gap, bool ticks_while_idle) {
+bool Drawing::add_to_burst(Time time, Time steady_gap, bool ticks_while_idle, bool may_be_echo) {
   // If the session ticks anyway, the writes must be closer together than its ticks.
   const bool too_late = time - burst_.latest > steady_gap ||
                         (ticks_while_idle && time - burst_.began > rule::clock_tick);
   const bool first = burst_.writes == 0 || too_late;
-  if (first) burst_ = {0, time, time};
+  if (first) burst_ = {.writes = 0, .began = time, .latest = time};
   burst_.latest = time;
+  if (may_be_echo) {
+    if (burst_.echo.value_or(frame_began_) != frame_began_) return first;
+    burst_.echo = frame_began_;
+  }
   ++burst_.writes;
   return first;
 }
@@ -76,6 +81,7 @@ void Drawing::each_field(Self& of, const Visit& visit) {
   visit("last", of.last_);
   visit("last_steady", of.last_steady_);
   visit("last_unexplained", of.last_unexplained_);
+  visit("before_frame", of.before_frame_);
   visit("frame_began", of.frame_began_);
   visit("steady", of.steady_);
 }

@@ -20,12 +20,17 @@ class Drawing {
   void assume(Time time);
 
   // One more unexplained write while none was expected. It is the next of a burst; or, if it comes
-  // too long after the others, the first of a new one (then the result is true).
-  bool add_to_burst(Time time, Time steady_gap, bool ticks_while_idle);
+  // too long after the others, the first of a new one (then the result is true). Of the frames that
+  // may be late echoes, only the first counts: work may begin with it, and goes on by itself.
+  bool add_to_burst(Time time, Time steady_gap, bool ticks_while_idle, bool may_be_echo);
   void forget_burst() { burst_.writes = 0; }
   // The burst is long enough, and spread over enough time, to be work.
   bool burst_is_work() const;
 
+  // The present frame is the first one after `time`.
+  bool is_first_since(const std::optional<Time>& time) const {
+    return time && time <= frame_began_ && time >= before_frame_;
+  }
   // The present frame belongs to a steady flow.
   bool flows_steadily() const { return steady_; }
   // All writes since the last flow are isolated.
@@ -60,6 +65,7 @@ class Drawing {
     int writes = 0;
     Time began{};
     Time latest{};
+    std::optional<Time> echo{};  // the beginning of a frame that may be a late echo
   };
 
   struct Blink {
@@ -74,6 +80,7 @@ class Drawing {
   std::optional<Time> last_;
   std::optional<Time> last_steady_;
   std::optional<Time> last_unexplained_;
+  Time before_frame_{};  // the write before the present frame
   Time frame_began_{};
   int64_t frame_bytes_ = 0;
   bool steady_ = true;

@@ -18,13 +18,19 @@ void IdleHabits::take(const Event& event) {
   blinks_.left_alone_since = {};
 }
 
-void IdleHabits::begin_wait(Time time) {
+void IdleHabits::begin_wait(Time time, bool busy) {
   ticks_.in_a_row = processes_.at_regular_times = blinks_.in_a_row = 0;
   blinks_.left_alone_since = time;
   messages_.largest_before_wait = messages_.largest;
+  runs_.busy_since = busy ? time : Time{};
 }
 
-void IdleHabits::begin_work() { blinks_.left_alone_since = {}; }
+// If the wait was short, it may have been no wait: the session got no processor time.
+void IdleHabits::begin_work(Time time) {
+  blinks_.left_alone_since = {};
+  const Time busy_since = std::exchange(runs_.busy_since, {});
+  if (busy_since > Time{} && time - busy_since >= rule::busy_wait) runs_.is_habit = true;
+}
 
 void IdleHabits::ticked(Time time) {
   const Time period = time - std::exchange(ticks_.last, time);
@@ -53,7 +59,7 @@ void IdleHabits::paused(Time silence) {
   messages_.largest =
       messages_.largest_before_wait;  // what it sent in between was part of its work
   pauses_.vain_steps = 0;
-  runs_ = false;
+  runs_ = {};
   pauses_.longest = std::max(pauses_.longest, silence);
 }
 
@@ -75,6 +81,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Blinks, in_a_row, le
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Starts, at_regular_times, last, period,
                                                 are_habit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Messages, largest, largest_before_wait)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Runs, busy_since, is_habit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Pauses, longest, vain_steps)
 
 template <typename Self, typename Visit>
@@ -84,7 +91,7 @@ void IdleHabits::each_field(Self& of, const Visit& visit) {
   visit("processes", of.processes_);
   visit("messages", of.messages_);
   visit("pauses", of.pauses_);
-  visit("runs", of.runs_);
+  visit("busy", of.runs_);
 }
 
 void to_json(nlohmann::json& to, const IdleHabits& from) {

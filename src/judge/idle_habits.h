@@ -12,15 +12,14 @@ class IdleHabits {
  public:
   // Takes input and resizes: after them, the session is no longer left alone.
   void take(const Event& event);
-  void begin_wait(Time time);
-  void begin_work();
+  // `busy`: it was found busy until then, although it had not drawn.
+  void begin_wait(Time time, bool busy = false);
+  void begin_work(Time time);
 
   // While it waits: output that nothing explains.
   void ticked(Time time);
   // While it waits, without any action of its user: it sent bytes through a socket.
   void sent_by_itself(int64_t bytes);
-  // A wait began, and the session was still busy.
-  void ran() { runs_ = true; }
   // What it has drawn in this wait until now was a blink.
   void blinked() { ticks_.are_habit = true; }
   // While it waits, without any action of its user: it started a process.
@@ -39,7 +38,7 @@ class IdleHabits {
   // It also starts processes on a timer: for a clock or a status line.
   bool begins_processes() const { return processes_.are_habit; }
   // It is busy even while it waits.
-  bool runs() const { return runs_; }
+  bool runs() const { return runs_.is_habit; }
   // After a tool or a message, it usually draws something.
   bool talks_after_steps() const;
   Time longest_pause() const { return pauses_.longest; }
@@ -67,6 +66,10 @@ class IdleHabits {
     int64_t largest = 0;
     int64_t largest_before_wait = 0;
   };
+  struct Runs {
+    Time busy_since{};  // the present wait began then, and it was busy; 0: it was not
+    bool is_habit = false;
+  };
   struct Pauses {
     Time longest{};
     int vain_steps = 0;  // tools and messages at the end of its work
@@ -84,7 +87,7 @@ class IdleHabits {
   Starts processes_;
   Messages messages_;
   Pauses pauses_;
-  bool runs_ = false;
+  Runs runs_;
 };
 
 }  // namespace ebpf_ai_monitor::judge

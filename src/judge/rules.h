@@ -55,6 +55,9 @@ constexpr Time clock_tick = 950ms;
 
 // Output this soon after input is its echo. The slowest echo that was measured came after 0.15 s.
 constexpr Time echo_window = 300ms;
+// On a busy machine it may come this late, but then it is the first frame after the input: Copilot
+// CLI took 0.6 s (copilot-busy).
+constexpr Time late_echo = 1s;
 // Output this soon after SIGWINCH is the repaint (claude-resizing, codex-resizing).
 constexpr Time repaint_window = 500ms;
 // A key is one or two bytes; reports of the mouse and of the focus, and pastes, are longer.
@@ -80,6 +83,9 @@ constexpr int isolated_write_share = 4;
 // because Qwen Code's node has a thread that runs even while it waits (qwen-busy).
 constexpr Time busy_look = 500ms;
 constexpr int busy_looks = 2;
+// If a wait began although the agent was busy, and lasts for this long, it is busy at rest. A
+// shorter one may have been none: on a busy machine, Copilot CLI got no processor for 1.6 s.
+constexpr Time busy_wait = 3s;
 // For an agent without an animation, a silence of this many thresholds is a wait: the pauses of a
 // stream are shorter, and so are the gaps of Claude Code's count of seconds, with reduced motion
 // (0.99 s).

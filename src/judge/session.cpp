@@ -19,7 +19,7 @@ Session begin(Time now) {
 Session go_on(Session session, Time now) {
   session.standing.silence_from = now;
   session.animation.begin_work();
-  session.idle.begin_work();
+  session.idle.begin_work(now);
   return session;
 }
 

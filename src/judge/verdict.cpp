@@ -185,8 +185,7 @@ void Verdict::change(State to, Time time, std::string why) {
     standing.allowed_tool = {};
     now_.requests.forget();
     now_.drawing.forget_speed();
-    now_.idle.begin_wait(time);
-    if (standing.busy_looks > rule::busy_looks) now_.idle.ran();
+    now_.idle.begin_wait(time, standing.busy_looks > rule::busy_looks);
   }
   if (to == State::working) {
     // The start is over, so somebody has asked for this work, perhaps by another way than the
@@ -199,7 +198,7 @@ void Verdict::change(State to, Time time, std::string why) {
                                 !now_.idle.begins_processes() &&
                                 within(time, now_.processes.last_end(), rule::speaks_after_end);
     now_.animation.begin_work();
-    now_.idle.begin_work();
+    now_.idle.begin_work(time);
     now_.requests.begin_work();
     now_.titles.begin_work(time);
     now_.session_file.begin_work(time);
@@ -573,7 +572,10 @@ void Verdict::burst(Time time) {
   const bool says_wait = says_wait_since().has_value();
   const Time gap = says_wait || (may_blink() && !now_.idle.ticks()) ? rule::steady_gap_of_ticking
                                                                     : rule::steady_gap;
-  if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !says_wait) && state() == State::waiting)
+  const bool may_be_echo =
+      now_.input.any_within(time, rule::late_echo) && drawing.is_first_since(now_.input.last());
+  if (drawing.add_to_burst(time, gap, now_.idle.ticks() && !says_wait, may_be_echo) &&
+      state() == State::waiting)
     now_.idle.ticked(time);
   // Its user has done nothing, and it blinks.
   if (state() == State::waiting && drawing.beats() && !now_.input.any_since(now_.standing.changed))

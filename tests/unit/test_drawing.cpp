@@ -33,23 +33,45 @@ TEST(Drawing, ALateWriteDoesNotTurnTimeBack) { EXPECT_EQ(drawn({2s, 1990ms}).las
 
 TEST(Drawing, ABurstIsWorkIfItIsLongAndWideEnough) {
   Drawing drawing;
-  EXPECT_TRUE(drawing.add_to_burst(3s, 750ms, false)) << "the first";
-  EXPECT_FALSE(drawing.add_to_burst(3100ms, 750ms, false));
+  EXPECT_TRUE(drawing.add_to_burst(3s, 750ms, false, false)) << "the first";
+  EXPECT_FALSE(drawing.add_to_burst(3100ms, 750ms, false, false));
   EXPECT_FALSE(drawing.burst_is_work()) << "two writes";
-  drawing.add_to_burst(3200ms, 750ms, false);
+  drawing.add_to_burst(3200ms, 750ms, false, false);
   EXPECT_FALSE(drawing.burst_is_work()) << "over 0.20 s";
-  drawing.add_to_burst(3250ms, 750ms, false);
+  drawing.add_to_burst(3250ms, 750ms, false, false);
   EXPECT_TRUE(drawing.burst_is_work());
   EXPECT_EQ(drawing.burst_writes(), 4);
   EXPECT_EQ(drawing.burst_spread(), 250ms);
-  EXPECT_TRUE(drawing.add_to_burst(4001ms, 750ms, false)) << "0.751 s later: another";
+  EXPECT_TRUE(drawing.add_to_burst(4001ms, 750ms, false, false)) << "0.751 s later: another";
   EXPECT_EQ(drawing.burst_writes(), 1);
 }
 
 TEST(Drawing, OfWhatTicksABurstFitsBetweenTwoTicks) {
   Drawing drawing;
-  for (const Time time : {Time(3s), Time(3500ms)}) drawing.add_to_burst(time, 750ms, true);
-  EXPECT_TRUE(drawing.add_to_burst(3951ms, 750ms, true));
+  for (const Time time : {Time(3s), Time(3500ms)}) drawing.add_to_burst(time, 750ms, true, false);
+  EXPECT_TRUE(drawing.add_to_burst(3951ms, 750ms, true, false));
+}
+
+// Each of them is the first frame after a key, and one of them has two writes.
+TEST(Drawing, OfLateEchoesInABurstTheFirstAloneCounts) {
+  Drawing drawing = drawn({2s});
+  const auto draws = [&](Time time, bool may_be_echo) {
+    drawing.wrote(time, 0, rule::steady_gap);
+    drawing.add_to_burst(time, rule::steady_gap, false, may_be_echo);
+  };
+  for (const Time time : {Time(3s), Time(3020ms), Time(3400ms), Time(3800ms)}) draws(time, true);
+  EXPECT_EQ(drawing.burst_writes(), 2);
+  EXPECT_FALSE(drawing.burst_is_work());
+  draws(3950ms, false);
+  EXPECT_TRUE(drawing.burst_is_work()) << "this one is no echo";
+}
+
+TEST(Drawing, AFrameIsTheFirstSinceWhatCameAfterTheFrameBefore) {
+  const Drawing drawing = drawn({1s, 2s, 2020ms});
+  EXPECT_TRUE(drawing.is_first_since(1500ms));
+  EXPECT_FALSE(drawing.is_first_since(900ms)) << "the frame before came between";
+  EXPECT_FALSE(drawing.is_first_since(2010ms)) << "it began earlier";
+  EXPECT_FALSE(drawing.is_first_since(std::nullopt));
 }
 
 TEST(Drawing, WordsComeAWhileAfterWhatTheyAnswer) {

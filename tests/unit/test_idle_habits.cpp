@@ -27,7 +27,7 @@ IdleHabits after_a_quiet_wait() {
   IdleHabits idle;
   idle.begin_wait(1s);
   idle.take(reads(3s, 1));
-  idle.begin_work();
+  idle.begin_work(3s);
   return idle;
 }
 
@@ -55,6 +55,19 @@ TEST(IdleHabits, ProcessesAtRegularTimesAreAHabit) {
   for (const Time time : {0s, 1s, 10s, 12s, 30s, 31s}) irregular.began_process_by_itself(time);
   EXPECT_TRUE(regular.begins_processes());
   EXPECT_FALSE(irregular.begins_processes());
+}
+
+TEST(IdleHabits, ItIsBusyAtRestIfAWaitLasts) {
+  IdleHabits idle;
+  idle.begin_wait(10s, true);
+  idle.begin_work(11s);
+  EXPECT_FALSE(idle.runs()) << "that was no wait: it only got no processor";
+  idle.begin_wait(20s, false);
+  idle.begin_work(30s);
+  EXPECT_FALSE(idle.runs()) << "it was not busy";
+  idle.begin_wait(40s, true);
+  idle.begin_work(43s);
+  EXPECT_TRUE(idle.runs());
 }
 
 TEST(IdleHabits, AMessageIsUnusualIfItIsClearlyLarger) {

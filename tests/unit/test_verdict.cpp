@@ -239,6 +239,22 @@ const Case explained_output[] = {{"echo", R"(
    3.00  key every 0.15 until 9.00
    3.02  draws every 0.15 until 9.02
    3.10  draws every 0.15 until 9.10)"},
+                                 {"typing_on_a_busy_machine", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  key every 0.50 until 9.00
+   3.45  draws every 0.50 until 9.45)"},
+                                 {"work_after_a_late_echo", R"(
+   0.00  draws
+   1.00                                 -> waiting
+   2.00  key
+   3.00  key
+   3.45  draws
+   3.60  draws
+   3.75  draws
+   3.75                                 -> working
+   4.75                                 -> waiting, completed)"},
                                  {"a_paste_of_many_pieces", R"(
    0.00  draws
    1.00                                 -> waiting
