@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Iterable
 from typing import Any
+
+from score import spans
 
 from .badges import BadgeWatch
 from .stage import Truth
@@ -26,6 +29,18 @@ def truth_lines(truth: Iterable[Truth], start: float) -> list[Line]:
 def badge_transitions(badges: BadgeWatch, window: int, start: float) -> list[Line]:
     versions = (version for version in badges.versions(window) if version.new_state)
     return [{"t": round(version.time - start, 3), "state": _STATES[version.state]} for version in versions]
+
+
+def own_delay(truth: list[Line], transitions: list[Line], trace: list[Line]) -> float | None:
+    """For how long the agent still draws after a wait has begun, until the report of the wait: the median, in seconds."""
+    drawn = [line["t"] for line in trace if line["ev"] == "tty_write"]
+    told = [line["t"] for line in transitions if line["state"] == "waiting"]
+    delays = []
+    for begin, end, state, _ in spans(truth):
+        report = next((at for at in told if begin < at < end), None)
+        if state == "waiting" and report:
+            delays.append(max((at for at in drawn if begin < at < report), default=begin) - begin)
+    return round(statistics.median(delays), 3) if delays else None
 
 
 def read_rule(trace: Iterable[Line]) -> list[Line]:
