@@ -5,6 +5,10 @@
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "app/control_interface.h"
 #include "core/text.h"
@@ -16,33 +20,19 @@ namespace {
 using nlohmann::json;
 constexpr auto answer_within = std::chrono::seconds(5);
 
-// The types that an a{sv} of this interface can contain.
-json value_json(const sdbus::Variant& value) {
-  const std::string type = value.peekValueType();
-  if (type == "s") return value.get<std::string>();
-  if (type == "b") return value.get<bool>();
-  if (type == "u") return value.get<uint32_t>();
-  if (type == "t") return value.get<uint64_t>();
-  if (type == "x") return value.get<int64_t>();
-  if (type == "d") return value.get<double>();
-  json list = json::array();
-  if (value.containsValueOfType<std::vector<control::Fact>>()) {
-    for (const auto& fact : value.get<std::vector<control::Fact>>())
-      list.push_back({std::get<0>(fact), std::get<1>(fact)});
-    return list;
-  }
-  if (value.containsValueOfType<std::vector<control::Change>>()) {
-    for (const auto& change : value.get<std::vector<control::Change>>())
-      list.push_back({std::get<0>(change), std::get<1>(change), std::get<2>(change)});
-    return list;
-  }
-  return nullptr;
+json json_of(const auto& value) { return value; }
+
+template <typename... Fields>
+json json_of(const std::vector<sdbus::Struct<Fields...>>& rows) {
+  return std::vector<std::tuple<Fields...>>(rows.begin(), rows.end());
 }
 
 json status_of(sdbus::IProxy& daemon) {
-  const auto property = [&](const std::string& name) {
-    return value_json(daemon.getProperty(name).onInterface(control::interface_name));
-  };
+  SessionProperties properties;
+  daemon.callMethod("GetAll")
+      .onInterface("org.freedesktop.DBus.Properties")
+      .withArguments(std::string(control::interface_name))
+      .storeResultsTo(properties);
   std::vector<SessionProperties> sessions;
   daemon.callMethod("ListSessions").onInterface(control::interface_name).storeResultsTo(sessions);
   json list = json::array();
@@ -50,13 +40,15 @@ json status_of(sdbus::IProxy& daemon) {
     list.push_back(to_json(session));
     list.back()["project"] = project_of(list.back());
   }
-  return {{"sessions", list},
-          {"daemon",
-           {{"version", property("Version")},
-            {"probes", property("Probes")},
-            {"events_received", property("EventsReceived")},
-            {"events_lost", property("EventsLost")},
-            {"agents_refused", property("AgentsRefused")}}}};
+  json its = to_json(properties);
+  json status;
+  status["sessions"] = std::move(list);
+  status["daemon"] = {{"version", its["Version"]},
+                      {"probes", its["Probes"]},
+                      {"events_received", its["EventsReceived"]},
+                      {"events_lost", its["EventsLost"]},
+                      {"agents_refused", its["AgentsRefused"]}};
+  return status;
 }
 
 Result<json> ask(const std::function<json(sdbus::IProxy&)>& question) {
@@ -86,7 +78,8 @@ std::string project_of(const json& session) {
 
 json to_json(const SessionProperties& properties) {
   json object = json::object();
-  for (const auto& [key, value] : properties) object[key] = value_json(value);
+  for (const auto& [key, value] : properties)
+    object[key] = std::visit([](const auto& content) { return json_of(content); }, value);
   return object;
 }
 

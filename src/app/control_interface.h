@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/allowance.h"
@@ -25,6 +26,9 @@ inline const bus::InterfaceName interface_name("org.ebpf_ai_monitor1");
 inline const bus::ErrorName not_watched("org.ebpf_ai_monitor1.Error.NotWatched");
 using Fact = sdbus::Struct<std::string, std::string>;            // label, text
 using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds, state, why
+// What an a{sv} of this interface can contain.
+using Value = std::variant<std::string, bool, uint32_t, uint64_t, int64_t, double,
+                           std::vector<Fact>, std::vector<Change>>;
 }  // namespace control
 
 // One session, as ListSessions returns it: a{sv}.
@@ -36,7 +40,7 @@ using Change = sdbus::Struct<double, std::string, std::string>;  // Unix seconds
 // (judge/explain.h; a d is a number of seconds), `facts` a(ss), the same in words and in order, and
 // `changes` a(dss), the most recent one last. Focus shows an agent to its user: its window, and
 // in tmux its pane.
-using SessionProperties = std::map<std::string, sdbus::Variant>;
+using SessionProperties = std::map<std::string, control::Value>;
 
 class ControlInterface {
  public:

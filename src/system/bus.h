@@ -8,10 +8,51 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/allowance.h"
 #include "system/event_loop.h"
+
+#if !__has_include(<sdbus-c++/VTableItems.h>)  // 1.x
+
+// A std::variant of all types that a D-Bus variant can contain, as 2.x has it. An sdbus::Variant is
+// a message of its own, so it takes three times as long.
+namespace sdbus {
+
+template <typename... Types>
+struct signature_of<std::variant<Types...>> : signature_of<Variant> {};
+
+template <typename... Types>
+Message& operator<<(Message& message, const std::variant<Types...>& value) {
+  const auto write = [&]<typename Type>(const Type& content) {
+    message.openVariant(signature_of<Type>::str());
+    message << content;
+    message.closeVariant();
+  };
+  std::visit(write, value);
+  return message;
+}
+
+template <typename... Types>
+Message& operator>>(Message& message, std::variant<Types...>& value) {
+  std::string kind, type;
+  message.peekType(kind, type);
+  const auto read = [&]<typename Type>(Type content) {
+    if (type != signature_of<Type>::str()) return false;
+    message.enterVariant(type);
+    message >> content;
+    message.exitVariant();
+    value = std::move(content);
+    return true;
+  };
+  if (!(read(Types()) || ...)) throw Error("org.freedesktop.DBus.Error.InvalidSignature", type);
+  return message;
+}
+
+}  // namespace sdbus
+
+#endif
 
 namespace ebpf_ai_monitor {
 
