@@ -262,8 +262,12 @@ void AgentMonitor::stop_watching_terminals() { terminal_links_.clear(); }
 Status AgentMonitor::adopt_leader(const ProcessId& leader) {
   const auto pid = static_cast<uint32_t>(leader.pid);
   if (const auto known = session(pid);
-      known && known->start_ns / nanoseconds_a_tick == leader.start_ticks)
-    return {};
+      known && known->start_ns / nanoseconds_a_tick == leader.start_ticks) {
+    // The end of a process of which nothing was reported would not be reported, either.
+    const auto its = member(skeleton_->maps.members, leader.pid);
+    if (!its || its->reported != 0) return {};
+    return put_member(skeleton_->maps.members, leader.pid, *known, leader.pid);
+  }
   const auto its_terminal = terminal(leader.pid);
   if (!its_terminal) return fail("it no longer has a terminal");
   agent_session session{};

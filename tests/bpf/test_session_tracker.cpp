@@ -26,6 +26,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::IsSupersetOf;
+using testing::Not;
 using testing::SizeIs;
 
 constexpr uid_t nobody = 65534;
@@ -880,6 +881,20 @@ TEST_F(LostEvents, AnAgentWhoseStartWasLostIsFound) {
   until(another, std::nullopt);
   EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), another.pid()));
   animate_until_working(another, 4);
+}
+
+TEST_F(LostEvents, TheEndOfAnAgentWhoseStartWasLostIsReported) {
+  watch({.names = {}, .users = {}, .ring_bytes = small});
+  Actor agent(terminal_, {.program = agent_});
+  until(agent, std::nullopt);
+  flood(agent);
+  const Terminal elsewhere;
+  Actor another(elsewhere, {.program = agent_});
+  EXPECT_EQ(another.order("mode raw"), 0);  // it has started, while there is no room
+  until(another, std::nullopt);
+  tracker_->catch_up();
+  another.tell("exit 0");
+  EXPECT_THAT(until(another, State::exited).why, Not(HasSubstr("lost")));
 }
 
 TEST_F(LostEvents, APidThatIsUsedAgainMeanwhile) {

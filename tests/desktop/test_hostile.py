@@ -34,6 +34,8 @@ KILLS = 100
 MEMORY_KIB = 64 * 1024
 FLOOD_BYTES = 100_000_000
 MORE_MEMORY_KIB = 8 * 1024
+AT_A_TIME = 100
+BEHIND = 4096  # messages: max_behind of wire/bridge_process.cpp
 FLOOD_SECONDS = 240.0  # for a thousand agents
 FEW = 4  # files that the daemon may have open for a moment
 
@@ -381,10 +383,20 @@ def test_bridge_that_stops_while_agents_come_and_go(scene: Scene, tmp_path_facto
     bridge = bridge_of(scene.daemon)
     before = memory_kib(scene.daemon)
     os.kill(bridge, signal.SIGSTOP)
-    # As many at a time as one user may have.
-    script = f"exec 3<&0; while :; do for i in $(seq 40); do {program} 0.1 <&3 & done; wait; done"
+    # Each stays until the daemon has found it, however long that takes.
+    script = f"exec 3<&0; while :; do for i in $(seq {AT_A_TIME}); do {program} 600 <&3 & done; wait; done"
     window = scene.desktop.open_foot("sh", "-c", script)
-    wait_until(lambda: "did not read its messages and was killed" in scene.daemon.log(), FLOOD_SECONDS, "the bridge's end")
+    told: set[int] = set()
+    while len(told) <= BEHIND:
+
+        def found() -> set[int]:
+            return {it["pid"] for it in scene.daemon.status()["sessions"]} - {scene.agent} - told
+
+        wait_until(lambda: len(found()) == AT_A_TIME, FLOOD_SECONDS, f"{AT_A_TIME} agents")
+        for pid in found():
+            told.add(pid)
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "did not read its messages and was killed" in scene.daemon.log(), SECONDS, "the bridge's end")
     scene.desktop.close(window)
     wait_until(lambda: len(scene.daemon.status()["sessions"]) == 1, SECONDS, "the end of the others")
     scene.work()
