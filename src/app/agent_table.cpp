@@ -15,7 +15,7 @@ constexpr size_t max_id = 15;  // the length that the option `processes` accepts
 Status read_strings(const toml::node& node, std::vector<std::string>& into) {
   auto list = one_or_more_strings(node);
   if (!list) return tl::make_unexpected(list.error());
-  if (std::ranges::find(*list, "") != list->end()) return fail("holds an empty string");
+  if (std::ranges::find(*list, "") != list->end()) return fail("contains an empty string");
   into = std::move(*list);
   return {};
 }
@@ -24,7 +24,7 @@ Status read_names(const toml::node& node, std::vector<std::string>& into) {
   if (auto status = read_strings(node, into); !status) return status;
   for (const std::string& name : into) {
     if (name.find('/') != std::string::npos)
-      return fail("holds the path '" + name + "'; write only its last part");
+      return fail("contains the path '" + name + "'; write only its last part");
   }
   return {};
 }
@@ -64,7 +64,7 @@ Status read_titles(const toml::node& node, TitleRules& into) {
                                                           : nullptr;
     const std::string name(key.str());
     if (prefixes == nullptr)
-      return fail("has an unknown '" + name + "'; there are working, asks and idle");
+      return fail("has an unknown '" + name + "'; known: working, asks, idle");
     if (auto status = read_strings(value, *prefixes); !status)
       return fail("has a '" + name + "' that " + status.error().message);
   }
@@ -89,7 +89,8 @@ Status set(AgentProfile& row, std::string_view key, const toml::node& node) {
     return {};
   }
   return fail(
-      "is not a key; there are names, shared-names, packages, helpers, display-name, source, icon, "
+      "is not a key; the keys are names, shared-names, packages, helpers, display-name, source, "
+      "icon, "
       "session-file, blink-means and titles");
 }
 

@@ -43,7 +43,7 @@ std::string check_pid(const std::string& text) {
 auto one_of(std::vector<std::string> values) {
   return [values = std::move(values)](const std::string& text) {
     if (std::ranges::find(values, text) != values.end()) return std::string();
-    return "'" + text + "' is none of " + CLI::detail::join(values, ", ");
+    return "'" + text + "' is not one of " + CLI::detail::join(values, ", ");
   };
 }
 

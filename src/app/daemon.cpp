@@ -316,7 +316,7 @@ Result<SessionProperties> Daemon::explain(uid_t caller, pid_t pid) {
   if (session == nullptr) {
     const auto user = Proc().user(pid);
     if (user && caller != 0 && caller != *user)
-      return fail("process " + std::to_string(pid) + " is another user's");
+      return fail("process " + std::to_string(pid) + " belongs to another user");
     return fail(tracker_.why_no_agent(pid));
   }
   if (caller != 0 && caller != session->agent.user)
@@ -329,14 +329,14 @@ Result<SessionProperties> Daemon::explain(uid_t caller, pid_t pid) {
 Status Daemon::focus(uid_t caller, pid_t pid) {
   if (pid == 0) {
     if (tracker_.agents_of(caller) == 0)
-      return fail("no agent of yours runs; start one in a terminal");
+      return fail("none of your agents is running; start one in a terminal");
     bridges_.offer(caller, [] { return wire::GoTo{}; });
     return {};
   }
   const AgentSession* session = tracker_.agent_of(pid);
   if (session == nullptr || (caller != 0 && caller != session->agent.user))
     return fail("process " + std::to_string(pid) +
-                " belongs to no agent of yours; `status` lists them");
+                " belongs to none of your agents; `status` lists them");
   const auto found = findings_.find(session->agent.id);
   if (found == findings_.end() || found->second.window == 0)
     return fail("agent " + std::to_string(session->agent.id.pid) + " has no window: " +
@@ -369,7 +369,8 @@ void Daemon::stop() {
   if (const std::string file = hand_over_file(); !file.empty()) {
     tracker_.catch_up();
     if (auto status = hand_over(file, {.sessions = tracker_.keep(), .ties = ties_.keep()}); !status)
-      spdlog::warn("{}; the next daemon must judge all agents anew", status.error().message);
+      spdlog::warn("{}; the next daemon starts without the states of the agents",
+                   status.error().message);
     // With a wrong configuration no daemon would follow, and nobody would remove the badges.
     if (reload_() && Lifecycle::restarts()) bridges_.tell_all(wire::Successor{});
   }

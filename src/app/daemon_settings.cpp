@@ -16,14 +16,14 @@ Status read_commands(const toml::node& node, CommandSettings& commands) {
     if (key == "deny") {
       auto list = one_or_more_strings(value);
       if (!list || std::ranges::find(*list, "") != list->end())
-        return fail("has a deny that is not an array of programs");
+        return fail("has a 'deny' that is not an array of programs");
       commands.deny = std::move(*list);
     } else if (key == "network") {
       const auto network = value.value_exact<bool>();
-      if (!network) return fail("has a network that is not true or false");
+      if (!network) return fail("has a 'network' that is neither true nor false");
       commands.network = *network;
     } else {
-      return fail("has an unknown '" + std::string(key.str()) + "'; there are deny and network");
+      return fail("has an unknown '" + std::string(key.str()) + "'; known: deny, network");
     }
   }
   return {};
@@ -66,7 +66,8 @@ Status set(DaemonSettings& settings, std::string_view key, const toml::node& nod
     return read_commands(node, settings.commands);
   } else {
     return fail(
-        "is not a setting; there are user, processes, wait-threshold, notifications, notify-after, "
+        "is not a setting; the settings are user, processes, wait-threshold, notifications, "
+        "notify-after, "
         "remind-after, urgent, urgent-questions, keep-attention, notify-command, probes, log-level "
         "and [commands]");
   }
@@ -143,7 +144,7 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
                            .until_answered = settings.keep_attention == "answered",
                            .command = settings.notify_command};
   if (settings.keep_attention != "seen" && settings.keep_attention != "answered")
-    return fail("keep-attention: '" + settings.keep_attention + "' is none of seen, answered");
+    return fail("keep-attention: '" + settings.keep_attention + "' is not one of seen, answered");
   const std::string& command = settings.notify_command;
   if (!command.empty() && (!command.starts_with('/') || command.size() >= max_path ||
                            command.find('\0') != std::string::npos))
@@ -151,14 +152,14 @@ Result<DaemonOptions> check(const DaemonSettings& settings) {
                 "' is not the path of a program; begin it with /");
   if (std::ranges::find(log_levels(), settings.log_level) == log_levels().end())
     return fail("log-level: '" + settings.log_level +
-                "' is none of trace, debug, info, warn, error, off");
+                "' is not one of trace, debug, info, warn, error, off");
   options.log_level = settings.log_level;
   if (settings.probes == "fentry")
     options.probes = Probes::fentry;
   else if (settings.probes == "tracepoint")
     options.probes = Probes::tracepoint;
   else if (settings.probes != "auto")
-    return fail("probes: '" + settings.probes + "' is none of auto, tracepoint, fentry");
+    return fail("probes: '" + settings.probes + "' is not one of auto, tracepoint, fentry");
   return options;
 }
 

@@ -177,7 +177,7 @@ Finding not_tried(const char* need) {
   return {.need = need,
           .fitness = Fitness::unknown,
           .found = "not checked, because something else is missing",
-          .remedy = "add that first"};
+          .remedy = "fix that first"};
 }
 
 Finding privileges() {
@@ -238,7 +238,8 @@ Finding programs(const std::vector<Finding>& others, const DaemonOptions& option
     const auto monitor = load_monitor(options);
     return monitor ? loaded : monitor.error().message;
   });
-  if (!found) return {.need = need, .fitness = Fitness::unknown, .found = "the trial did not end"};
+  if (!found)
+    return {.need = need, .fitness = Fitness::unknown, .found = "the trial did not end in time"};
   if (*found == loaded) return {.need = need, .fitness = Fitness::good, .found = loaded};
   const size_t remedy = found->find("sysctl ");
   return {
@@ -257,7 +258,7 @@ Finding fentry(const std::vector<Finding>& others) {
   if (!AgentMonitor::load(options))
     return {.need = need,
             .fitness = Fitness::limited,
-            .found = "this kernel cannot attach programs to single functions",
+            .found = "this kernel cannot attach programs to individual functions",
             .consequence =
                 "terminals are watched at the system calls instead: while an agent runs, "
                 "every read and write on this machine takes some 80 ns more",
@@ -267,7 +268,7 @@ Finding fentry(const std::vector<Finding>& others) {
   return {.need = need,
           .fitness = Fitness::good,
           .found =
-              "the kernel attaches programs to single functions, so that only reads and "
+              "the kernel attaches programs to individual functions, so that only reads and "
               "writes of terminals are watched"};
 }
 
@@ -299,7 +300,7 @@ std::vector<Finding> examine() {
                         .fitness = Fitness::limited,
                         .found = "nobody is logged in",
                         .consequence = "there are no badges yet",
-                        .remedy = "log in; the daemon notices it"});
+                        .remedy = "log in; the daemon will notice"});
   return findings;
 }
 

@@ -198,7 +198,7 @@ Status BadgeDirectory::update(const std::map<int64_t, std::string>& badges) {
   if (!directory) return tl::make_unexpected(directory.error());
   if (!*directory) {
     if (badges.empty()) return {};
-    return fail(path_ + " disappears while it is created");
+    return fail(path_ + " disappeared while it was being created");
   }
   const int fd = directory->get();
   Status result;

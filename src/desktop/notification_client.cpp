@@ -161,7 +161,7 @@ int NotificationClient::open_bus() {
     return 0;
   };
   const auto disconnected = [](sd_bus_message*, void* client, sd_bus_error*) {
-    static_cast<NotificationClient*>(client)->on_lost("closed by its other end");
+    static_cast<NotificationClient*>(client)->on_lost("the other end closed the connection");
     return 0;
   };
   const auto match = [&](const char* rule, sd_bus_message_handler_t callback) {
@@ -312,7 +312,7 @@ SdBusMessage NotificationClient::notify_message(const Entry& entry) const {
 void NotificationClient::notify(Key key, Entry& entry) {
   entry.sent = true;
   const SdBusMessage message = notify_message(entry);
-  if (!message) return spdlog::error("a notification cannot be composed");
+  if (!message) return spdlog::error("cannot build the D-Bus message of a notification");
   sd_bus_slot* slot = nullptr;
   const int result = sd_bus_call_async(bus_.get(), &slot, message.get(),
                                        call<&NotificationClient::on_notified>, this, 0);

@@ -38,7 +38,7 @@ void SessionFiles::watch(Followed& followed) {
   const auto add = [this](const std::string& path) {
     // For a directory that is watched already, this returns the existing watch.
     return inotify_add_watch(inotify_.get(), path.c_str(),
-                             IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+                             IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR);
   };
   int before = -1;
   // The next directory may have been created just before the one above it was watched: another

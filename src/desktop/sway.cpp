@@ -47,7 +47,7 @@ bool is_socket_name(std::string_view name, uid_t user) {
 
 SwayConnection::SwayConnection(EventLoop& loop, std::string path, Callbacks callbacks)
     : loop_(loop), path_(std::move(path)), callbacks_(std::move(callbacks)) {
-  deadline_ = loop_.add_timer([this] { drop("it does not answer"); });
+  deadline_ = loop_.add_timer([this] { drop("Sway does not answer"); });
   rest_ = loop_.add_timer([this] { set_io_events(EPOLLIN); });
   display_timer_ = loop_.add_timer([this] { ask_display(); });
 }
@@ -92,7 +92,7 @@ void SwayConnection::report(const std::string& error) {
 
 void SwayConnection::drop(const std::string& error) {
   if (ending_) {
-    spdlog::info("Sway of socket {} has ended", path_);
+    spdlog::info("the Sway at socket {} has ended", path_);
   } else {
     report("Sway's socket " + path_ + ": " + error);
   }
@@ -188,7 +188,7 @@ Status SwayConnection::receive() {
     if (got == 0) {
       // Sway 1.7 announces its end, but does not wait until the announcement is sent.
       ending_ = state_ == State::connected && !parser_.holds_part();
-      return fail("closed by its other end");
+      return fail("the other end closed the connection");
     }
     bool next_began = !parser_.holds_part();
     parser_.feed({block.data(), static_cast<size_t>(got)});
@@ -213,24 +213,24 @@ Status SwayConnection::handle(const sway::Message& message) {
   only_titles_ &= message.type == MessageType::window_event;
   switch (message.type) {
     case MessageType::subscribe: {
-      if (!subscribe_due_) return fail("a reply that nobody asked for");
+      if (!subscribe_due_) return fail("an unexpected reply");
       const auto success = sway::parse_success(message.payload);
       if (!success) return tl::make_unexpected(success.error());
-      if (!*success) return fail("it refuses to send events");
+      if (!*success) return fail("Sway refuses to send events");
       subscribe_due_ = false;
       arm_deadline();
       return {};
     }
     case MessageType::run_command:
       // The window may be gone; an event reports that.
-      if (commands_due_ == 0) return fail("a reply that nobody asked for");
+      if (commands_due_ == 0) return fail("an unexpected reply");
       --commands_due_;
       arm_deadline();
       return {};
     case MessageType::get_tree:
       return handle_tree(message.payload);
     case MessageType::get_outputs: {
-      if (!display_due_) return fail("a reply that nobody asked for");
+      if (!display_due_) return fail("an unexpected reply");
       const auto is_dark = sway::parse_is_dark(message.payload);
       if (!is_dark) return tl::make_unexpected(is_dark.error());
       display_due_ = false;
@@ -251,7 +251,7 @@ Status SwayConnection::handle(const sway::Message& message) {
     }
     case MessageType::shutdown_event:
       ending_ = true;
-      return fail("it ends");
+      return fail("Sway is exiting");
     default:
       return fail("a message of unknown type " +
                   std::to_string(static_cast<uint32_t>(message.type)));
@@ -259,7 +259,7 @@ Status SwayConnection::handle(const sway::Message& message) {
 }
 
 Status SwayConnection::handle_tree(const std::string& payload) {
-  if (!tree_due_) return fail("a reply that nobody asked for");
+  if (!tree_due_) return fail("an unexpected reply");
   auto windows = sway::parse_tree(payload);
   if (!windows) return tl::make_unexpected(windows.error());
   tree_due_ = false;

@@ -135,7 +135,7 @@ Status own_socket(const std::string& path) {
   }
   if (socket.st_uid != user)
     return fail(path + " belongs to user id " + std::to_string(socket.st_uid) +
-                ", so it is not asked");
+                ", so the tmux server there is not asked");
   const bool is_shared = (directory.st_mode & (S_IWGRP | S_IWOTH)) != 0;
   if ((directory.st_uid != user && directory.st_uid != 0) ||
       (is_shared && (directory.st_mode & S_ISVTX) == 0))

@@ -52,7 +52,7 @@ Attacher::Attacher(const diagnose_bpf& programs) : programs_(programs) {
 Result<Attached> Attacher::attach(const PlannedProbe& probe) {
   const auto& [request, plan] = probe;
   if (request.duration < probe_duration_min || request.duration > probe_duration_max)
-    return fail("duration: 1 to 300 seconds");
+    return fail("duration must be from 1 to 300 seconds");
   if (auto status = check_filters(request.filters); !status)
     return tl::make_unexpected(status.error());
   if (!plan) return tl::make_unexpected(plan.error());

@@ -193,7 +193,8 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   const bool joined = plan.joined;
   if (!can_join())
     return fail(
-        "this kernel's raw_syscalls/sys_enter has another form (PREEMPT_RT): ask for single system "
+        "this kernel's raw_syscalls/sys_enter has another form (PREEMPT_RT): request individual "
+        "system "
         "calls as they begin, such as syscalls/sys_enter_connect");
   diagnose_probe entry{};
   std::map<unsigned, Attachment::SystemCall> by_number;
@@ -215,7 +216,8 @@ Status Attacher::attach_system_calls(Attached& attached, const ProbeRequest& req
   }
   if (by_number.empty())
     return fail("the numbers of the system calls that match " + request.target +
-                " are not known: ask for single ones, such as syscalls/sys_enter_" + names.front());
+                " are not known: request individual ones, such as syscalls/sys_enter_" +
+                names.front());
   if (plan.all) {  // also those whose number is not known here
     for (unsigned number = 0; number < DIAGNOSE_SYSCALLS; ++number)
       if (!by_number.contains(number)) take("", number);

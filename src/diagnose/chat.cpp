@@ -161,7 +161,7 @@ Chat::Chat(ChatSettings settings, std::string url, bool here, Wait wait,
 
 Result<Chat> Chat::open(ChatSettings settings, Wait wait, std::function<void(std::string)> say) {
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (ready != CURLE_OK) return fail("libcurl does not start");
+  if (ready != CURLE_OK) return fail("libcurl cannot be initialized");
   const Url url(curl_url());
   const auto bad = [&](const std::string& why) {
     return fail("endpoint " + in_quotes(without_query(settings.endpoint)) + " " + why);
@@ -232,7 +232,7 @@ Result<ChatReply> Chat::complete(const json& messages, Clock::time_point deadlin
   milliseconds back_off = first_back_off;
   for (int number = 1;; ++number) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-    if (left <= milliseconds(0)) return fail("the time is over");
+    if (left <= milliseconds(0)) return fail("the time limit is reached");
     const Attempt result = attempt(body, std::min<milliseconds>(left, reply_time));
     if (result.code == CURLE_OK && result.status == 200) {
       const auto reply = parse_json(result.body, reply_bytes_max);

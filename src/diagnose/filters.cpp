@@ -228,7 +228,7 @@ Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* dec
   if (argument == known.end() && addresses &&
       (filter.name == "port" || filter.name == "destination")) {
     match.kind = DIAGNOSE_MATCH_ADDRESS;
-    if (filter.comparison != Comparison::equal) return fail(what + "only equality can be compared");
+    if (filter.comparison != Comparison::equal) return fail(what + "only = is allowed");
     if (filter.name == "destination") {
       if (!read_address(filter.value, match))
         return fail(what + "it is not an address, like 192.0.2.1:443 or [2001:db8::1]:443");
@@ -246,7 +246,7 @@ Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* dec
     std::string names = addresses ? "port, destination" : "";
     for (const Filterable& one : known) names += (names.empty() ? "" : ", ") + one.name;
     return fail(what + (names.empty() ? "none of its arguments can be filtered"
-                                      : "there is no such argument; there are " + names));
+                                      : "there is no such argument; known: " + names));
   }
   match.at = static_cast<uint16_t>(argument->at);
   if (argument->text) {
@@ -272,7 +272,7 @@ Result<diagnose_match> match_of(const ArgumentFilter& filter, const Decoder* dec
       filter.comparison == Comparison::equal || filter.comparison == Comparison::not_equal;
   if (!named || (argument->names.flags && !equality))
     return fail(what + "\"" + filter.value.substr(0, 80) +
-                "\" is neither a number nor one of its names");
+                "\" is neither a number nor one of the names of its values");
   match.value = in_its_size(static_cast<int64_t>(named->value), *argument);
   if (argument->names.flags) match.mask = named->mask;
   return match;

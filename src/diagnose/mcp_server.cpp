@@ -175,7 +175,7 @@ json shown(const std::vector<Target>& targets, size_t limit) {
 
 Result<json> list_targets_tool(const json& arguments) {
   if (const auto key = unknown_argument(arguments, {"pattern", "limit"}); !key.empty())
-    return fail("unknown argument " + in_quotes(key) + "; there are pattern, limit");
+    return fail("unknown argument " + in_quotes(key) + "; known: pattern, limit");
   const auto pattern = text_argument(arguments, "pattern");
   if (!pattern) return tl::make_unexpected(pattern.error());
   size_t limit = targets_shown;
@@ -192,7 +192,7 @@ Result<json> list_targets_tool(const json& arguments) {
 
 Result<json> explain_target(const json& arguments) {
   if (const auto key = unknown_argument(arguments, {"target"}); !key.empty())
-    return fail("unknown argument " + in_quotes(key) + "; there is target");
+    return fail("unknown argument " + in_quotes(key) + "; known: target");
   const auto given = text_argument(arguments, "target");
   if (!given) return tl::make_unexpected(given.error());
   const auto found = find_targets(*given);

@@ -63,7 +63,7 @@ Fault read_text(const json& object, const char* key, size_t bytes_max, std::stri
   text = value->get<std::string>();
   if (text.size() > bytes_max)
     return std::string(key) + " is longer than " + std::to_string(bytes_max) + " bytes";
-  if (text.find('\0') != std::string::npos) return std::string(key) + " holds a NUL character";
+  if (text.find('\0') != std::string::npos) return std::string(key) + " contains a NUL character";
   return "";
 }
 
@@ -102,7 +102,7 @@ Fault unknown_key(const json& object, const std::vector<std::string>& known,
     if (std::ranges::find(known, key) != known.end()) continue;
     std::string list;
     for (const std::string& name : known) list.append(list.empty() ? "" : ", ").append(name);
-    return "unknown " + what + " " + in_quotes(key) + "; there are " + list;
+    return "unknown " + what + " " + in_quotes(key) + "; known: " + list;
   }
   return "";
 }
@@ -199,7 +199,8 @@ Fault read_argument(const std::string& name, const json& value, ProbeFilters& fi
   std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   if (value.is_boolean()) text = value.get<bool>() ? "1" : "0";
   if (text.find('\0') != std::string::npos || text.size() > path_bytes_max)
-    return what + " is longer than " + std::to_string(path_bytes_max) + " bytes or holds a NUL";
+    return what + " is longer than " + std::to_string(path_bytes_max) +
+           " bytes or contains a NUL character";
   std::string_view rest = text;
   const Comparison comparison = take_comparison(rest);
   if (rest.size() > 1 && rest.front() == '"' && rest.back() == '"')
@@ -305,8 +306,7 @@ Fault read_program(const json& item, ProbeRequest& program) {
   const bool system_call = type == "syscall";
   if (system_call || (find(item, "type") == nullptr && !probe_type(type))) type = "tracepoint";
   const auto known = probe_type(type);
-  if (!known)
-    return "unknown type " + in_quotes(type) + "; there are tracepoint, kprobe, kretprobe";
+  if (!known) return "unknown type " + in_quotes(type) + "; known: tracepoint, kprobe, kretprobe";
   program.type = *known;
 
   if (auto fault = read_text(item, "target", target_bytes_max, program.target); !fault.empty())
@@ -332,7 +332,8 @@ Fault read_command(const json& item, CommandRequest& command) {
   json object = item;
   if (item.is_string()) object = {{"command", item}};
   if (!object.is_object())
-    return std::string("must be a command's object or a string, not ") + item.type_name();
+    return std::string("must be an object that describes a command, or a string, not ") +
+           item.type_name();
   std::string id;
   if (auto fault = read_text(object, "id", name_bytes_max, id); !fault.empty()) return fault;
   if (!id.empty()) command.id = id;
@@ -356,7 +357,7 @@ void refuse_unknown_keys(const json& object, std::vector<Refused>& refused) {
     refused.push_back({.item = "key",
                        .name = shorten(key, refused_bytes_max),
                        .why = "unknown key " + in_quotes(key) +
-                              " of the request; there are commands, ebpf_programs and more"});
+                              " of the request; known: commands, ebpf_programs, more"});
   }
   if (count > unknown_keys_named)
     refused.push_back(
@@ -498,9 +499,10 @@ DiagnosticRequest read_items(const json& object) {
     if (place == probes_max) break;
     const std::string where = "ebpf_programs[" + std::to_string(place++) + "]";
     ProbeRequest program;
-    auto fault = item.is_object()
-                     ? read_program(item, program)
-                     : std::string("must be a program's object, not ") + item.type_name();
+    auto fault =
+        item.is_object()
+            ? read_program(item, program)
+            : std::string("must be an object that describes a program, not ") + item.type_name();
     if (fault.empty() && given(item, "name").empty()) {  // the name of its target
       const std::string name = program.name;
       for (int number = 2; names.contains(program.name); ++number)
@@ -526,7 +528,8 @@ DiagnosticRequest read_items(const json& object) {
       request.more.push_back(item);
     else
       request.refused.push_back(
-          {.item = where, .why = where + ": must be a page's object, not " + item.type_name()});
+          {.item = where,
+           .why = where + ": must be an object that describes a page, not " + item.type_name()});
   }
   return request;
 }
@@ -548,7 +551,7 @@ Result<Reply> parse_request(std::string_view text) {
   if (type != "diagnostic")
     return fail(type.empty() ? "response_type is missing: diagnostic or resolution"
                              : "unknown response_type " + in_quotes(type) +
-                                   "; there are diagnostic and resolution");
+                                   "; known: diagnostic, resolution");
   std::string reasoning;
   const auto fault = read_text(*object, "reasoning", request_bytes_max, reasoning);
   object->erase("response_type");

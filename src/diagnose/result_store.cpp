@@ -67,7 +67,7 @@ Result<json> ResultStore::page(const json& request, size_t bytes_max) const {
   if (!limit) return tl::make_unexpected(limit.error());
   for (const auto& [key, value] : request.items())
     if (key != "result" && key != "from" && key != "limit")
-      return fail("unknown key " + in_quotes(key) + "; there are result, from, limit");
+      return fail("unknown key " + in_quotes(key) + "; known: result, from, limit");
   const auto& wanted = name->get_ref<const std::string&>();
   std::string there;
   for (const json& answer : answers_) {
@@ -83,7 +83,7 @@ Result<json> ResultStore::page(const json& request, size_t bytes_max) const {
     }
   }
   return fail("there is no result " + in_quotes(wanted) +
-              (there.empty() ? "; none is kept" : "; there are " + shorten(there, 2000)));
+              (there.empty() ? "; no result is kept" : "; kept: " + shorten(there, 2000)));
 }
 
 }  // namespace ebpf_ai_monitor

@@ -189,7 +189,7 @@ Result<std::string> read_key(const std::optional<std::string>& file) {
     key.erase(key.find_last_not_of(" \t\r\n") + 1);
   }
   if (std::ranges::any_of(key, [](char c) { return c <= ' ' || c > '~'; }))
-    return fail("the key contains a character that no key contains");
+    return fail("the key contains a character that no key may contain");
   return key;
 }
 

@@ -56,8 +56,9 @@ void add_habits(std::vector<Fact>& facts, const Session& session, Time now) {
     facts.push_back({"last_request", in_seconds(now - request->sent),
                      ago(now, request->sent) + ", after input"});
   const size_t children = session.processes.children().size();
-  facts.push_back({"begun_since_input", static_cast<int64_t>(children),
-                   children == 0 ? "no process" : std::to_string(children) + " still running"});
+  facts.push_back(
+      {"begun_since_input", static_cast<int64_t>(children),
+       children == 0 ? "no process" : std::to_string(children) + " of its processes still run"});
   const size_t background = session.in_background();
   facts.push_back({"background", static_cast<int64_t>(background),
                    background == 0 ? "nothing" : "continue while it waits"});
@@ -117,7 +118,7 @@ std::vector<Fact> explain(const Session& session, const Rules& rules, Time now) 
   facts.push_back({"patience", in_seconds(needed),
                    text_of(needed) + (line_mode ? " in a read" : " of silence") + " is a wait now" +
                        (needed < rules.wait_threshold   ? ": shorter because of auto"
-                        : needed > rules.wait_threshold ? ": longer, as it is often silent"
+                        : needed > rules.wait_threshold ? ": longer, because it is often silent"
                                                         : "")});
   add_habits(facts, session, now);
   return facts;

@@ -702,7 +702,7 @@ void Verdict::received(const Event& event) {
   if (!since || *since < now_.requests.pending()->sent || draws) return;
   now_.animation.worked_in_silence();
   now_.standing.work_is_shown = true;
-  change(State::working, event.time, "an answer to a request comes in");
+  change(State::working, event.time, "an answer to a request is arriving");
 }
 
 void Verdict::message_after_input(Time time, bool large) {

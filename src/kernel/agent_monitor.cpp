@@ -269,7 +269,7 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader) {
     return put_member(skeleton_->maps.members, leader.pid, *known, leader.pid);
   }
   const auto its_terminal = terminal(leader.pid);
-  if (!its_terminal) return fail("it no longer has a terminal");
+  if (!its_terminal) return fail("the process no longer has a terminal");
   agent_session session{};
   session.start_ns = leader.start_ticks * nanoseconds_a_tick;
   session.terminal = its_terminal->terminal;

@@ -69,12 +69,12 @@ std::string AgentFinder::why_no_agent(pid_t pid) const {
   if (!found) {
     std::string names;
     for (const std::string& name : names_.all()) names += (names.empty() ? "" : ", ") + name;
-    return process + " (" + stat->comm + ") is none of the watched agents: " + names;
+    return process + " (" + stat->comm + ") is not one of the watched agents: " + names;
   }
   if (!in_foreground(pid)) return process + " (" + stat->comm + ") runs in the background";
   if (!found->interactive)
     return process + " (" + stat->comm +
-           ") does not read and write its own terminal (a pipe, a file)";
+           ") does not use its terminal for input and output, but a pipe or a file";
   return process + " (" + stat->comm + ") is not watched; the daemon's log says why";
 }
 

@@ -184,7 +184,7 @@ std::string SessionTracker::why_no_agent(pid_t pid) const {
   if (refused != refused_.end() && refused->first.pid == pid)
     return "process " + std::to_string(pid) + " (" + refused->second.name +
            ") is not watched: its user has " + std::to_string(agents_of(refused->second.user)) +
-           " agents, as many as one user may have now; it will be watched when one of them ends";
+           " agents, which is the limit for one user now; it will be watched when one of them ends";
   return finder_.why_no_agent(pid);
 }
 
@@ -306,7 +306,8 @@ void SessionTracker::refuse(const FoundAgent& found) {
   if (!warnings.any_left(now)) return;
   warnings.use(now, 1);
   spdlog::warn(
-      "{} (pid {}) is not watched: user {} has {} agents, as many as one user may have at present",
+      "{} (pid {}) is not watched: user {} has {} agents, which is the limit for one user at "
+      "present",
       found.name, found.id.pid, found.user, agents_of(found.user));
 }
 

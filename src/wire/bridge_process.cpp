@@ -188,7 +188,7 @@ void BridgeProcess::log(const wire::Report& report) {
   const Nanoseconds now = monotonic_now();
   if (now - log_period_began_ > log_period) {
     if (logged_in_period_ > logs_a_period)
-      spdlog::warn("bridge of {}: {} more lines were left out", user_.name,
+      spdlog::warn("bridge of {}: {} log lines were left out", user_.name,
                    logged_in_period_ - logs_a_period);
     log_period_began_ = now;
     logged_in_period_ = 0;

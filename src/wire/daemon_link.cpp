@@ -57,7 +57,7 @@ void DaemonLink::on_ready(uint32_t ready) {
     full_ = false;
     source_->set_io_events(EPOLLIN);
     if (const unsigned lost = std::exchange(lost_logs_, 0); lost > 0)
-      spdlog::warn("{} messages to the log were lost", lost);
+      spdlog::warn("{} log lines were lost", lost);
     callbacks_.writable();
   }
   std::vector<char> packet(wire::max_packet);

@@ -198,7 +198,7 @@ std::string encode(const DaemonMessage& message) {
 Result<DaemonMessage> decode_message(std::string_view packet) {
   const json content = json::parse(packet, nullptr, false);
   if (!content.is_object() || content.size() != 1 || !content.begin()->is_object())
-    return fail("a message of the daemon is not a JSON object with one object in it");
+    return fail("a message of the daemon is not a JSON object with exactly one member, an object");
 
   Reader reader(*content.begin());
   const std::string& kind = content.begin().key();
@@ -279,10 +279,10 @@ std::string_view text_of(NoWindow reason) {
     case NoWindow::no_sway:
       return "no Sway answers in the user's runtime directory";
     case NoWindow::no_owner:
-      return "no ancestor of it owns a Sway window; a key that it reads may show which window it "
-             "is in";
+      return "none of its ancestors owns a Sway window; press a key in the agent to show which "
+             "window it is in";
     case NoWindow::ambiguous:
-      return "its terminal's process owns several Sway windows; a key that it reads will show "
+      return "its terminal's process owns several Sway windows; press a key in the agent to show "
              "which window it is in";
     case NoWindow::tmux_detached:
       return "no client shows its tmux session";

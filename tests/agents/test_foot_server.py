@@ -17,7 +17,7 @@ from support.foot_server import FootServer, type_until
 from support.standin_api import StandInApi
 
 SECONDS = 120.0
-AMBIGUOUS = {"state": "waiting", "no_window": "its terminal's process owns several Sway windows; a key that it reads will show which window it is in"}
+AMBIGUOUS = {"state": "waiting", "no_window": "its terminal's process owns several Sway windows; press a key in the agent to show which window it is in"}
 AGENTS = (ClaudeCode(), Codex(), ClaudeCode())
 
 

@@ -1002,7 +1002,8 @@ TEST_F(Places, WhoTakesThemAllLeavesSomeForTheNextUser) {
 TEST_F(Places, WhoFoundNoneIsWatchedWhenOneIsFree) {
   fill(4);
   const pid_t waits = refused();
-  EXPECT_THAT(tracker_->why_no_agent(waits), HasSubstr("has 2 agents, as many as one user may"));
+  EXPECT_THAT(tracker_->why_no_agent(waits),
+              HasSubstr("has 2 agents, which is the limit for one user"));
   const pid_t watched = agents().front();
   const auto actor = std::ranges::find(actors_, watched, [](const auto& it) { return it->pid(); });
   (*actor)->tell("exit 0");

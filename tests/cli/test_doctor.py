@@ -129,5 +129,5 @@ def test_without_root_it_says_what_it_cannot_see() -> None:
 
 def test_fentry_is_explained() -> None:
     _, found = findings()
-    assert "single functions" in found["fentry"]["found"]
+    assert "individual functions" in found["fentry"]["found"]
     assert found["fentry"]["state"] == "ok" or "every read and write" in found["fentry"]["consequence"]

@@ -28,7 +28,7 @@ def test_every_key_of_an_agent_is_in_the_manual(tmp_path: Path) -> None:
     watch = subprocess.run(
         ["env", f"EBPF_AI_MONITOR_AGENTS={table}", str(BINARY), "watch"], capture_output=True, text=True, check=False
     )
-    keys = re.split(", | and ", watch.stderr.strip().partition("there are ")[2])
+    keys = re.split(", | and ", watch.stderr.strip().partition("the keys are ")[2])
     assert len(keys) > 5
     assert set(keys) == set(re.findall(r"\*([a-z-]+)\* = _", page))
 

@@ -115,12 +115,12 @@ def test_its_owner_may_ask(desktop: Desktop, daemon: Daemon, stand_in: str) -> N
     agent = agent_in(desktop.open_foot(stand_in))
     wait_for_changes(desktop, agent, "waiting")
     assert explain(desktop, agent, uid=desktop.uid, gid=desktop.gid).returncode == 0
-    refused(explain(desktop, agent, uid=NOBODY.pw_uid, gid=NOBODY.pw_gid), str(agent), "another user's")
+    refused(explain(desktop, agent, uid=NOBODY.pw_uid, gid=NOBODY.pw_gid), str(agent), "belongs to another user")
 
 
 def test_why_a_process_is_not_watched(desktop: Desktop, daemon: Daemon) -> None:
     shell = shell_in(desktop.open_foot("sleep", "1000")).pid
-    refused(explain(desktop, shell), str(shell), "(sleep) is none of the watched agents: " + NAME)
+    refused(explain(desktop, shell), str(shell), "(sleep) is not one of the watched agents: " + NAME)
     refused(explain(desktop, os.getppid()), str(os.getppid()), "user whose agents", "--user")
     ended = subprocess.Popen(["true"])
     ended.wait()

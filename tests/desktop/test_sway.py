@@ -32,7 +32,7 @@ def test_sway_that_is_killed_and_started_again(desktop: Desktop, badges: BadgeWa
     kill_sway(desktop)
     wait_for_none(badges, window.con_id)
     bridge.wait_for_no_window(agent, "no_sway")
-    bridge.wait_for_log("2 Sway of socket", desktop.env["SWAYSOCK"])
+    bridge.wait_for_log("2 the Sway at socket", desktop.env["SWAYSOCK"])
     # Two bridges: one that knew the old Sway and one that finds only its dead socket at first.
     with Bridge(desktop) as second:
         second.tell(agent)
@@ -53,7 +53,7 @@ def test_sway_that_exits(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -
     with contextlib.suppress(ConnectionError):  # it ends before it answers
         desktop.sway.command("exit")
     wait_for_none(badges, window.con_id)
-    bridge.wait_for_log("2 Sway of socket", "has ended")
+    bridge.wait_for_log("2 the Sway at socket", "has ended")
     wait_until(lambda: not Path(f"/proc/{pid}/fd").exists() or not list_fds(pid), SECONDS, "Sway's end")
     desktop.start_sway()
     bridge.wait_until(lambda: sum("connected to" in line for line in bridge.log) == 2, "the new Sway")
@@ -62,7 +62,7 @@ def test_sway_that_exits(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -
 @pytest.mark.parametrize(
     ("talk", "error"),
     [
-        (say(), "does not answer"),
+        (say(), "Sway does not answer"),
         (say(b"i3-i"), "does not answer"),
         (say(SUBSCRIBED), "does not answer"),
         (say(SUBSCRIBED, frame(4, b'{"id":1,', length=1000)), "does not answer"),
@@ -73,7 +73,7 @@ def test_sway_that_exits(desktop: Desktop, badges: BadgeWatch, bridge: Bridge) -
         (say(SUBSCRIBED, frame(4, b'{"nodes":' * 1_000_000)), "nested deeper"),
         (say(SUBSCRIBED, frame(4, b"\xff" * 1000)), "invalid JSON"),
         (say(frame(2, b'{"success":false}')), "refuses"),
-        (say(SUBSCRIBED, NO_WINDOWS, NO_WINDOWS), "nobody asked"),
+        (say(SUBSCRIBED, NO_WINDOWS, NO_WINDOWS), "unexpected reply"),
         (flood(lambda: itertools.repeat(frame(0x80000003, b'{"change":"title"}') * 1000, 5000)), "answer|closed|reset"),
         (flood(lambda: itertools.repeat(b"i3-ipc\xff\xff\xff\0\x04\0\0\0" + b" " * 65536, 1000)), "answer|closed|JSON"),
         (flood(lambda: iter([SUBSCRIBED, frame(4, b"[" + b'{"id":1,"pid":1},' * 900_000)])), "windows"),

@@ -199,7 +199,7 @@ def test_focus_goes_to_the_neediest_and_its_pane(desktop: Desktop, tmux: Tmux) -
         desktop.run([str(BINARY), "focus", str(by_window[window.con_id])], bus)
         wait_until(lambda: focused() == window.con_id, SECONDS, "the focus")
         desktop.focus(elsewhere)
-        with pytest.raises(RuntimeError, match="process 1 belongs to no agent of yours"):
+        with pytest.raises(RuntimeError, match="process 1 belongs to none of your agents"):
             desktop.run([str(BINARY), "focus", "1"], bus)
 
 

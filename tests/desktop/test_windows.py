@@ -58,7 +58,7 @@ def type_until_tied(desktop: Desktop, daemon: Daemon, window: Window, agent: int
     return type_until(desktop, window, tied, f"a tie of {agent} to {window.con_id}")
 
 
-AMBIGUOUS = "its terminal's process owns several Sway windows; a key that it reads will show which window it is in"
+AMBIGUOUS = "its terminal's process owns several Sway windows; press a key in the agent to show which window it is in"
 
 
 # One process with several windows

@@ -92,7 +92,7 @@ def _items() -> Iterator[tuple[str, dict[str, Any], str]]:
     for value in (7, "echo", {"a": 1}, True, 1.5):
         yield f"ebpf_programs {value!r}", {"ebpf_programs": value}, "ebpf_programs must be an array"
     for value in (7, True, [], [PROGRAM], "p", 1.5):
-        yield f"a program {str(value)[:20]}", {"ebpf_programs": [value]}, "ebpf_programs[0]: must be a program's object"
+        yield f"a program {str(value)[:20]}", {"ebpf_programs": [value]}, "ebpf_programs[0]: must be an object that describes a program"
     for value in (7, [], {}, True, 1.5):
         yield f"reasoning {value!r}", {"reasoning": value}, "reasoning must be a string"
     yield "33 programs", {"ebpf_programs": [PROGRAM | {"name": f"p{i}", "type": "x"} for i in range(33)]}, "33 ebpf_programs"
@@ -137,7 +137,7 @@ def _items() -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def _commands() -> Iterator[tuple[str, list[Any], str]]:
     for value in (7, True, None, [], ["id"], 1.5):
-        yield f"a command {value!r}", [value], "commands[1]: must be a command's object or a string"
+        yield f"a command {value!r}", [value], "commands[1]: must be an object that describes a command, or a string"
     for value in (None, "", " ", "\n\t"):
         yield f"command {value!r}", [{"command": value}], "command is missing"
     for value in (7, [], {}, True, ["rm", "-rf"]):

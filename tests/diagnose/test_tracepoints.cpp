@@ -555,7 +555,7 @@ TEST_F(Tracing, SystemCallsWhoseNumbersAreNotKnownAreRefused) {
   if (results[0].status == ProbeStatus::failed) {
     EXPECT_THAT(
         results[0].error.value_or(""),
-        testing::AnyOf(HasSubstr("ask for single ones, such as syscalls/sys_enter_uretprobe"),
+        testing::AnyOf(HasSubstr("request individual ones, such as syscalls/sys_enter_uretprobe"),
                        HasSubstr("no tracepoint")));
   }
 }

@@ -77,6 +77,14 @@ TEST_F(ClaimsTest, ItsDirectoryMayComeLater) {
   wait_for_changes(2);
 }
 
+TEST_F(ClaimsTest, AFileThatIsRemovedSaysNothing) {
+  say("idle");
+  claims_.begin(agent_);
+  std::filesystem::remove(directory_.path() / ".claude/sessions/4711.json");
+  wait_for_changes(2);
+  EXPECT_EQ(file_says_, TitleSays::nothing);
+}
+
 TEST_F(ClaimsTest, ItsDirectoryMayBeRemovedAndComeAgain) {
   say("idle");
   claims_.begin(agent_);

@@ -96,7 +96,7 @@ TEST_F(DaemonLinkTest, FullSocketLosesLogsAndSaysHowMany) {
   EXPECT_EQ(writable_, 1);
   const auto report = take();
   ASSERT_TRUE(report);
-  EXPECT_STREQ(report->text, "3 messages to the log were lost");
+  EXPECT_STREQ(report->text, "3 log lines were lost");
   loop_.run_once(Nanoseconds(0));
   EXPECT_EQ(writable_, 1);
 }

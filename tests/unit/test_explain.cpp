@@ -78,7 +78,7 @@ TEST(Explain, HowLongASilenceMustBe) {
   Course still;
   still.events({writes(0s), reads(3s, 1), sends(3020ms, 2000), writes(14s)});
   EXPECT_EQ(text(explain(still.session(), {}, 14s), "patience"),
-            "2.5 s of silence is a wait now: longer, as it is often silent");
+            "2.5 s of silence is a wait now: longer, because it is often silent");
 }
 
 TEST(Explain, EveryTextFitsBesideItsName) {

@@ -118,7 +118,7 @@ TEST(DiagnoseFilters, WhatDoesNotApplyIsNamed) {
     return why(one, everything, &arguments);
   };
   EXPECT_THAT(of_argument("path", "/x"),
-              HasSubstr("there are port, destination, filename, flags, fd"));
+              HasSubstr("known: port, destination, filename, flags, fd"));
   EXPECT_THAT(of_argument("fd", "three"), HasSubstr("\"three\" is neither a number"));
   EXPECT_THAT(of_argument("port", "0"), HasSubstr("it is not a port"));
   for (const char* address : {"nowhere", "1.2.3.4:", "1.2.3.4:99999", "[::1", "[::1]x"})

@@ -292,10 +292,10 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"Deep", sway::frame(MessageType::window_event, std::string(100'000, '[')),
                "nested deeper"},
         Broken{"UnknownType", sway::frame(static_cast<MessageType>(77), "{}"), "type 77"},
-        Broken{"UnaskedTree", sway::frame(MessageType::get_tree, "{}"), "nobody asked"},
-        Broken{"UnaskedOutputs", sway::frame(MessageType::get_outputs, "[]"), "nobody asked"},
+        Broken{"UnaskedTree", sway::frame(MessageType::get_tree, "{}"), "unexpected reply"},
+        Broken{"UnaskedOutputs", sway::frame(MessageType::get_outputs, "[]"), "unexpected reply"},
         Broken{"UnaskedReply", sway::frame(MessageType::subscribe, R"({"success":true})"),
-               "nobody asked"}),
+               "unexpected reply"}),
     [](const auto& info) { return info.param.name; });
 
 TEST_F(SwayClient, EndsInPeace) {
@@ -307,7 +307,7 @@ TEST_F(SwayClient, EndsInPeace) {
   peer.send(MessageType::shutdown_event, R"({"change":"exit"})");
   run_until([&] { return !sway_->connected(); });
   EXPECT_EQ(lines_with("error"), 0) << log_.str();
-  EXPECT_EQ(lines_with("info Sway of socket " + socket_path() + " has ended"), 2) << log_.str();
+  EXPECT_EQ(lines_with("info the Sway at socket " + socket_path() + " has ended"), 2) << log_.str();
 }
 
 TEST_F(SwayClient, ClosedTooEarlyIsAnError) {

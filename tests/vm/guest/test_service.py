@@ -198,10 +198,16 @@ def test_what_claude_code_says_in_its_home(agent: Agent) -> None:
     path = Path(f"/home/ada/.claude/sessions/{agent.pid}.json")
     ADA.run("mkdir", "-p", str(path.parent))
     start = Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()[19]
-    said = {"pid": agent.pid, "procStart": start, "status": "waiting", "waitingFor": "permission prompt"}
-    path.write_text(json.dumps(said))
-    path.chmod(0o644)
-    unseen(agent)
+
+    def say(**status: str) -> None:
+        path.write_text(json.dumps({"pid": agent.pid, "procStart": start} | status))
+        path.chmod(0o644)
+
+    say(status="busy")
+    agent.work()
+    agent.wait_for_badge(state="working")
+    say(status="waiting", waitingFor="permission prompt")
+    agent.wait_for_badge(state="stopped", needs_attention=True)
     wait_for(lambda: session_of(agent)["waits_for"] == "permission", "what it waits for")
     path.unlink()
 
