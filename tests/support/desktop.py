@@ -395,7 +395,7 @@ class Desktop:
         config = self.root / "system-bus.conf"
         config.write_text(SYSTEM_BUS_CONFIG.format(socket=path))
         with self.open_log("system-bus") as log:
-            bus = subprocess.Popen(
+            self.system_bus = subprocess.Popen(
                 ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -403,8 +403,8 @@ class Desktop:
                 stderr=log,
                 start_new_session=True,
             )
-        self._resources.callback(end_process, bus)
-        _wait_for_address(bus, "the system bus")
+        self._resources.callback(end_process, self.system_bus)
+        _wait_for_address(self.system_bus, "the system bus")
         self.system_bus_address = f"unix:path={path}"
 
     def start_sway(self) -> None:
