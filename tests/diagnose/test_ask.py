@@ -144,7 +144,7 @@ def events_of(program: dict[str, Any]) -> list[dict[str, Any]]:
 class TestEvidence:
     INVENTED = RESOLUTION | {
         "root_cause": "the database does not answer", "confidence": "High",
-        "ebpf_evidence": "tcp_connect by pid 4242 failed ETIMEDOUT 18 times to 203.0.113.9:5432",
+        "ebpf_evidence": "tcp_connect by pid 4242 failed ETIMEDOUT 73317 times to 203.0.113.9:5432",
     }
 
     def test_what_was_invented_is_not_believed(self, ask: Ask) -> None:
@@ -152,7 +152,7 @@ class TestEvidence:
             done = ask(chat)
         assert done.returncode == 3, done.stderr
         assert "Not found in any result" in done.stdout and "confidence: Low; the model said High" in done.stdout
-        for claim in ("pid 4242", "ETIMEDOUT", "18", "203.0.113.9:5432"):
+        for claim in ("pid 4242", "ETIMEDOUT", "73317", "203.0.113.9:5432"):
             assert f"- {claim}\n" in done.stdout
         assert len(chat.requests) == 3, "it was asked to correct itself, once"
         assert "pid 4242" in chat.requests[2]["messages"][-1]["content"]
