@@ -229,7 +229,8 @@ void Daemon::tell_writers(uid_t uid, int64_t window, int64_t time) {
   bridges_.offer(uid, [&] {
     tracker_.catch_up();
     wire::Writers writers{.window = window, .time = time, .agents = {}};
-    for (const auto& [pid, session] : tracker_.agents()) {
+    // A candidate may be an agent that has not shown it yet, and set the title.
+    for (const auto& [pid, session] : tracker_.sessions()) {
       if (session->agent.user != uid) continue;
       writers.agents.push_back({.id = session->agent.id,
                                 .began = session->writes.began().count(),

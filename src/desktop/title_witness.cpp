@@ -24,8 +24,22 @@ constexpr size_t max_due = 8;
 // or one of a first title.
 constexpr int weight_of_first = 2;
 constexpr int weight_of_next = 1;
+// What was stopped passes on the titles that have waited within a few hundredths of a second. The
+// slowest spinner, Claude Code's, changes once a second.
+constexpr Nanoseconds agreement = 500ms;
 
 }  // namespace
+
+bool TitleWitness::Window::excludes(const ProcessId& subject) const {
+  const auto found = excluded.find(subject);
+  return found != excluded.end() && found->second.certain;
+}
+
+void TitleWitness::Window::exclude(const ProcessId& subject, Nanoseconds since, Nanoseconds now) {
+  Exclusion& exclusion = excluded.try_emplace(subject, Exclusion{.since = since}).first->second;
+  exclusion.certain |= now - exclusion.since >= agreement;
+  matches.erase(subject);
+}
 
 bool TitleWitness::changed(int64_t window_id, const Title& title, Nanoseconds now) {
   Window& window = windows_[window_id];
@@ -53,34 +67,59 @@ std::optional<ProcessId> TitleWitness::judge(int64_t window_id, Nanoseconds time
 
   // If several agents are in one terminal, it is enough that one of them writes.
   std::map<ProcessId, Candidate> could_be;
+  std::set<ProcessId> silent;
   for (const Candidate& candidate : candidates) {
-    if (!change.title.fits.contains(candidate.subject) || candidate.last == Nanoseconds{} ||
-        candidate.last < time - title_follows)
+    const bool fits = candidate.is_news || change.title.fits.contains(candidate.subject);
+    if (!fits || candidate.last == Nanoseconds{}) continue;
+    if (candidate.last < time - title_follows) {
+      silent.insert(candidate.subject);
       continue;
+    }
     could_be.emplace(candidate.subject, candidate);
-    if (candidate.began <= time && candidate.began >= time - first_title_within)
+    if (!candidate.is_news && candidate.began <= time &&
+        candidate.began >= time - first_title_within)
       window.matches[candidate.subject] += change.weight;
   }
+  bool sure = true;  // no other agent has set it before its silence
   for (const Candidate& candidate : candidates) {
     if (could_be.contains(candidate.subject)) continue;
-    window.excluded.insert(candidate.subject);
-    window.matches.erase(candidate.subject);
+    const bool may_be_late = silent.contains(candidate.subject);
+    sure &= !may_be_late || candidate.elsewhere || window.excludes(candidate.subject);
+    window.exclude(candidate.subject, may_be_late ? time : time - agreement, time);
   }
   const bool writes = !could_be.empty();
-  std::erase_if(could_be, [&](const auto& it) { return window.excluded.contains(it.first); });
+  std::erase_if(could_be, [&](const auto& it) { return window.excludes(it.first); });
   // The title has belonged to one terminal and then to another.
   if (writes && could_be.empty()) window.excluded.clear();
   const auto& named = change.title.named;
-  if (named && could_be.contains(*named))
-    std::erase_if(could_be, [&](const auto& it) { return it.first != *named; });
+  if (named && !could_be.contains(*named)) return std::nullopt;
+  if (named) std::erase_if(could_be, [&](const auto& it) { return it.first != *named; });
   if (could_be.size() > 1)
     std::erase_if(could_be, [](const auto& it) { return it.second.elsewhere; });
-  if (could_be.size() != 1) return std::nullopt;
-  const Candidate& found = could_be.begin()->second;
-  const int needed = found.of_owner ? weight_of_next : weight_of_first;
-  const auto matches = window.matches.find(found.subject);
-  if (matches == window.matches.end() || matches->second < needed) return std::nullopt;
-  return found.subject;
+  if (could_be.size() != 1) {
+    doubt(could_be, window_id);
+    return std::nullopt;
+  }
+  const auto& [subject, its] = *could_be.begin();
+  const auto matches = window.matches.find(subject);
+  if (its.is_news || matches == window.matches.end() ||
+      matches->second < (its.of_owner ? weight_of_next : weight_of_first)) {
+    doubt(could_be, window_id);
+    return std::nullopt;
+  }
+  Sign& sign = signs_[subject];
+  if (sign.window != window_id) sign = {.window = window_id, .since = time};
+  if (!sure && time - sign.since < agreement) return std::nullopt;
+  sign.since = time;
+  return subject;
+}
+
+// The title may be theirs, which would make what another window has shown a late one.
+void TitleWitness::doubt(const std::map<ProcessId, Candidate>& could_be, int64_t window) {
+  if (std::ranges::any_of(could_be, [](const auto& it) { return it.second.here; })) return;
+  std::erase_if(signs_, [&](const auto& entry) {
+    return could_be.contains(entry.first) && entry.second.window != window;
+  });
 }
 
 }  // namespace ebpf_ai_monitor

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -126,16 +127,7 @@ bool WindowFinder::wants_inputs(const ProcessId& id) const {
 void WindowFinder::find() {
   if (!sway_.settled()) return;
   if (tasks_.take(Task::recheck_windows)) recheck();
-  const auto lookup = [this](const std::string& socket) -> const Result<TmuxState>* {
-    const auto server = tmux_servers_.find(socket);
-    if (server == tmux_servers_.end() || !server->second.answer()) return nullptr;
-    return &*server->second.answer();
-  };
-  const ResolverView view{.windows = sway_.windows(),
-                          .watched_since_ticks = sway_.watched_since_ticks(),
-                          .now_ticks = ticks_since_boot(),
-                          .ties = ties_,
-                          .tmux = lookup};
+  const ResolverView view = this->view();
   if (sway_.connected()) take_inherited(view);
   std::set<uint64_t> look_again;
   if (tasks_.take(Task::tie_terminals)) look_again = tie_terminals(view);
@@ -152,6 +144,18 @@ void WindowFinder::find() {
   if (!look_again.empty())
     again_timer_->arm(monotonic_now() + start_tick * (*look_again.begin() - view.now_ticks + 1));
   update_tmux_servers();
+}
+
+ResolverView WindowFinder::view() const {
+  return {.windows = sway_.windows(),
+          .watched_since_ticks = sway_.watched_since_ticks(),
+          .now_ticks = ticks_since_boot(),
+          .ties = ties_,
+          .tmux = [this](const std::string& socket) -> const Result<TmuxState>* {
+            const auto server = tmux_servers_.find(socket);
+            if (server == tmux_servers_.end() || !server->second.answer()) return nullptr;
+            return &*server->second.answer();
+          }};
 }
 
 void WindowFinder::recheck() {
@@ -171,8 +175,13 @@ void WindowFinder::find_all_again() {
 }
 
 void WindowFinder::find_window(Agent& agent, const ResolverView& view) {
-  agent.place = resolve_window(agent.question, proc_, view);
+  const ResolverAnswer before =
+      std::exchange(agent.place, resolve_window(agent.question, proc_, view));
   const ResolverAnswer& place = agent.place;
+  const auto possible = [](const ResolverAnswer& it) {
+    return std::tuple(it.subject, it.owner, it.learnable, it.visible);
+  };
+  if (possible(place) != possible(before)) agent.placed = monotonic_now();
   if (place.window == 0) return;
   agent.last_window = place;
   keep_proof(place);
@@ -277,15 +286,18 @@ bool WindowFinder::on_title_changed(int64_t id, std::string_view title, Nanoseco
   TitleWitness::Title said;
   said.may_be_news = false;
   std::set<ProcessId> named;
+  bool is_evidence = false;
   for (const auto& [agent_id, agent] : agents_) {
     const ProcessId& subject = agent.place.subject;
-    if (!may_show(*window, agent.place)) continue;
-    said.may_be_news |= ties_.find(subject) == nullptr;
+    if (!may_set_title(*window, agent.place)) continue;
+    const bool is_evidence_for_it = may_show(*window, agent.place);
+    said.may_be_news |= is_evidence_for_it && ties_.find(subject) == nullptr;
     if (!may_be_title_of(title, profile_of(agent.kind).titles)) continue;
     said.fits.insert(subject);
+    is_evidence |= is_evidence_for_it;
     if (name_in_title(title) == agent.directory) named.insert(subject);
   }
-  if (said.fits.empty()) return false;
+  if (!is_evidence) return false;
   if (named.size() == 1) said.named = *named.begin();
   return title_witness_.changed(id, said, now);
 }
@@ -294,21 +306,40 @@ void WindowFinder::on_writers(const wire::Writers& writers) {
   const auto window = std::ranges::find(sway_.windows(), writers.window, &sway::Window::id);
   if (window == sway_.windows().end()) return;
   std::vector<TitleWitness::Candidate> candidates;
+  const Nanoseconds time(writers.time);
   for (const auto& writer : writers.agents) {
-    const auto agent = agents_.find(writer.id);
-    if (agent == agents_.end() || !may_show(*window, agent->second.place)) continue;
-    const ResolverAnswer& place = agent->second.place;
-    const auto* tie = ties_.find(place.subject);
-    candidates.push_back({.subject = place.subject,
-                          .began = Nanoseconds(writer.began),
-                          .last = Nanoseconds(writer.last),
-                          .elsewhere = tie && tie->window != window->id,
-                          .of_owner = place.owner != 0});
+    if (auto candidate = candidate_for(*window, writer, time)) candidates.push_back(*candidate);
   }
-  const auto found = title_witness_.judge(window->id, Nanoseconds(writers.time), candidates);
+  const auto found = title_witness_.judge(window->id, time, candidates);
   if (found && ties_.prove(*found, window->id, true, title_tells)) {
     on_windows_changed();
   }
+}
+
+// None: it cannot have set the title of this window.
+std::optional<TitleWitness::Candidate> WindowFinder::candidate_for(
+    const sway::Window& window, const wire::Writers::Writer& writer, Nanoseconds time) const {
+  const auto agent = agents_.find(writer.id);
+  const ResolverAnswer place = agent != agents_.end()
+                                   ? agent->second.place
+                                   : resolve_window(question_of(writer.id), proc_, view());
+  const bool any_window = place.reason == wire::NoWindow::pending && place.owner == 0;
+  if (!any_window && !may_set_title(window, place)) return std::nullopt;
+  const auto* tie = ties_.find(place.subject);
+  return TitleWitness::Candidate{
+      .subject = any_window ? writer.id : place.subject,
+      .began = Nanoseconds(writer.began),
+      .last = Nanoseconds(writer.last),
+      .here = tie && tie->window == window.id,
+      .elsewhere = tie && tie->window != window.id,
+      .of_owner = place.owner != 0,
+      .is_news = any_window || agent == agents_.end() || agent->second.placed > time};
+}
+
+// Also if it is in the only window that its process has yet: in the next moment, that has another
+// one, and another agent.
+bool WindowFinder::may_set_title(const sway::Window& window, const ResolverAnswer& place) const {
+  return place.visible && (place.owner == window.pid || may_show(window, place));
 }
 
 // Whether a title or a key in this window could be evidence for the place.

@@ -72,9 +72,11 @@ class WindowFinder {
     std::string directory;
     State state = State::unknown;
     ResolverAnswer place = ResolverAnswer::none(wire::NoWindow::pending);
+    Nanoseconds placed{};  // since when it is known which windows it may be in
     ResolverAnswer last_window;
   };
 
+  ResolverView view() const;
   void recheck();
   void find_all_again();
   void find_window(Agent& agent, const ResolverView& view);
@@ -84,6 +86,10 @@ class WindowFinder {
   void update_tmux_servers();
   void learn();
   void learn_from(const KeyWitness::Proof& proof);
+  std::optional<TitleWitness::Candidate> candidate_for(const sway::Window& window,
+                                                       const wire::Writers::Writer& writer,
+                                                       Nanoseconds time) const;
+  bool may_set_title(const sway::Window& window, const ResolverAnswer& place) const;
   bool may_show(const sway::Window& window, const ResolverAnswer& place) const;
   bool is_candidate(const ResolverAnswer& place, int64_t window, Nanoseconds focused_since,
                     Nanoseconds typed) const;

@@ -44,16 +44,23 @@ constexpr auto longest_delay = std::chrono::seconds(1);
 }  // namespace
 
 void RecentWrites::add(judge::Time time) {
-  if (times_.empty() || time - times_.back() > activity_ends) began_ = time;
+  const judge::Time previous = times_.empty() ? unwatched_until_ : times_.back();
+  if (previous == judge::Time{} || time - previous > activity_ends) began_ = time;
   times_.push_back(time);
   if (times_.size() > writes_kept) times_.pop_front();
 }
 
+void RecentWrites::assume(judge::Time since, judge::Time now) {
+  began_ = since;
+  unwatched_since_ = since;
+  unwatched_until_ = now;
+}
+
 judge::Time RecentWrites::last_until(judge::Time time) const {
-  if (times_.empty()) return {};
+  if (time <= unwatched_until_) return time >= unwatched_since_ ? time : judge::Time{};
   const auto later = std::ranges::upper_bound(times_, time);
-  if (later != times_.begin()) return *std::prev(later);
-  return times_.size() < writes_kept ? judge::Time{} : times_.front();
+  if (later != times_.begin()) return std::max(*std::prev(later), unwatched_until_);
+  return times_.size() < writes_kept ? unwatched_until_ : times_.front();
 }
 
 SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames names,
@@ -90,7 +97,6 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
     add(found, now, is_kept ? &*known : nullptr);
     const auto added = sessions_.find(found.id.pid);
     if (added == sessions_.end()) continue;
-    added->second.writes.assume(now);
     if (is_kept) continue;
     // It may just be starting, or have run for a while.
     const auto terminal = monitor_.terminal(found.id.pid);
@@ -151,11 +157,15 @@ void SessionTracker::catch_up() {
 }
 
 std::map<pid_t, const AgentSession*> SessionTracker::agents() const {
-  std::map<pid_t, const AgentSession*> agents;
-  for (const auto& [pid, session] : sessions_) {
-    if (session.agent.interactive) agents.emplace(pid, &session);
-  }
+  auto agents = sessions();
+  std::erase_if(agents, [](const auto& it) { return !it.second->agent.interactive; });
   return agents;
+}
+
+std::map<pid_t, const AgentSession*> SessionTracker::sessions() const {
+  std::map<pid_t, const AgentSession*> sessions;
+  for (const auto& [pid, session] : sessions_) sessions.emplace(pid, &session);
+  return sessions;
 }
 
 size_t SessionTracker::agents_of(uid_t user) const {
@@ -269,7 +279,11 @@ void SessionTracker::on_sighting(const agent_event& event) {
   const bool is_leader = event.pid == event.session;
   const auto found = finder_.look_at(pid);
   if (found && (!is_leader || found->id.start_ticks == start_ticks(event))) {
-    if (!sessions_.contains(pid)) add(*found, judge::Time(event.time_ns));
+    if (sessions_.contains(pid)) return;
+    add(*found, judge::Time(event.time_ns));
+    // What it did before is another program's.
+    if (const auto added = sessions_.find(pid); added != sessions_.end())
+      added->second.writes.assume(judge::Time(event.time_ns), monotonic_now());
   } else if (is_leader) {
     monitor_.drop(pid);  // no agent, or already gone
   }
@@ -348,6 +362,7 @@ void SessionTracker::add(const FoundAgent& found, judge::Time now, const KeptSes
       .why = kept != nullptr ? kept->why : "",
   };
   AgentSession& session = sessions_.emplace(leader, std::move(fresh)).first->second;
+  session.writes.assume({}, monotonic_now());
   Count& count = counts_[found.user];
   ++count.sessions;
   if (found.interactive) ++count.agents;
@@ -575,6 +590,7 @@ void SessionTracker::look_for_losses(pid_t leader, const agent_session* in_kerne
   if (known != sessions_.end()) {
     AgentSession& session = known->second;
     if (in_kernel != nullptr) session.lost = in_kernel->lost;
+    session.writes.assume({}, now);
     if (in_kernel == nullptr && !monitor_.adopt_leader(session.agent.id)) return;
     adopt_descendants(monitor_, finder_, session.agent.id);
     return look_at_terminal(session, now);

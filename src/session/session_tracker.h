@@ -24,16 +24,20 @@ namespace ebpf_ai_monitor {
 class RecentWrites {
  public:
   void add(judge::Time time);
-  // The session may have written until now, because nobody has watched it.
-  void assume(judge::Time now) { times_.push_back(now); }
-  // Since when it has written without a gap of a second; 0: it never has, or it began before it was
-  // watched.
+  // The session may have written at any time from `since` (0: its start) until now, because nobody
+  // has watched it.
+  void assume(judge::Time since, judge::Time now);
+  // Since when it may have written without a gap of a second; 0: it never has, or it began before
+  // anything is known about it.
   judge::Time began() const { return began_; }
-  // The last write until then. 0: none. If everything that is remembered is later: the first write.
+  // The last write until then, or the last moment at which it may have written. 0: none. If
+  // everything that is remembered is later: the first write.
   judge::Time last_until(judge::Time time) const;
 
  private:
   judge::Time began_{};
+  judge::Time unwatched_since_{};
+  judge::Time unwatched_until_{};  // 0: always watched
   std::deque<judge::Time> times_;
 };
 
@@ -107,6 +111,8 @@ class SessionTracker {
 
   // By the leader's pid. Only agents, no candidates.
   std::map<pid_t, const AgentSession*> agents() const;
+  // With the candidates.
+  std::map<pid_t, const AgentSession*> sessions() const;
   // How many sessions a user has.
   size_t agents_of(uid_t user) const;
   // How many agents have found no place.

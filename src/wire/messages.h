@@ -87,13 +87,13 @@ struct TitleAsked {
 };
 
 // The answer to writers_asked: who had written to their terminals when the title of a window
-// changed. Only offered, too.
+// changed. With those that are not told as agents yet. Only offered, too.
 struct Writers {
   struct Writer {
     ProcessId id;
     int64_t began =
         0;  // CLOCK_MONOTONIC, nanoseconds: when writes without a gap of a second began; 0: unknown
-    int64_t last = 0;  // the last write by that time; 0: none
+    int64_t last = 0;  // the last write by that time, or when it may have written; 0: none
   };
 
   int64_t window = 0;  // from the question

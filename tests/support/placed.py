@@ -54,14 +54,21 @@ class Placed:
 
 
 def tie_by_titles(placed: Placed, truth: dict[int, Window]) -> None:
-    """Lets each agent work while the others wait, so that titles prove the window of each."""
-    for agent in truth:
+    """Lets each agent work while the others wait, until a title has proved its window: on a busy machine, once may be too
+    little."""
+
+    def works(agent: int) -> bool:
         states = {it: placed.session(it).get("state") for it in truth}
         wait_until(lambda: {placed.session(it).get("state") for it in truth} == {"waiting"}, SECONDS, f"silence: {states}")
         let_pass(TITLE_FOLLOWS_SECONDS)
         asked = time.time()
         animate(agent)
         wait_until(lambda: has_worked(placed.session(agent), asked), SECONDS, "its work")
+        assert (wrong := placed.wrong(truth)) == [], (wrong, truth)
+        return bool(placed.session(agent)["window"] == truth[agent].con_id)
+
+    for agent in truth:
+        wait_until(lambda agent=agent: works(agent), SECONDS, "a tie by its title")  # type: ignore[misc]
     placed.wait_until_right(truth)
 
 

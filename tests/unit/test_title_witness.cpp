@@ -32,11 +32,23 @@ class TitleWitnessTest : public testing::Test {
     return titles_.judge(window, time, candidates);
   }
 
+  // Two changes that agree: others may have set a title before their silence.
+  std::optional<ProcessId> two_changes(int64_t window, Nanoseconds time,
+                                       const std::vector<Candidate>& candidates) {
+    EXPECT_FALSE(change(window, time, candidates));
+    auto later = candidates;
+    for (Candidate& candidate : later) {
+      if (candidate.last + 1s > time) candidate.last += 600ms;
+    }
+    return change(window, time + 600ms, later);
+  }
+
   TitleWitness titles_;
 };
 
 TEST_F(TitleWitnessTest, FirstTitleIsOfWhomBeginsToWrite) {
-  EXPECT_EQ(change(window_1, 10s, {writer(a, 9900ms, 9990ms), writer(b, 1s, 5s)}), a);
+  EXPECT_EQ(two_changes(window_1, 10s, {writer(a, 9900ms, 9990ms), writer(b, 1s, 5s)}), a);
+  EXPECT_EQ(change(window_2, 20s, {writer(c, 19900ms, 19990ms), writer(b, 0s, 0s)}), c);
 }
 
 TEST_F(TitleWitnessTest, NobodyHasTheTitleThatChangesWhileAllAreSilent) {
@@ -51,7 +63,8 @@ TEST_F(TitleWitnessTest, TwoWhoBeginAtOnceAreDistinguishedByTheFirstToEnd) {
   EXPECT_FALSE(change(window_2, 10s, both(10s)));
   EXPECT_FALSE(change(window_1, 15s, both(15s)));
   EXPECT_FALSE(change(window_2, 16s, {writer(a, 9900ms, 14900ms), writer(b, 9950ms, 15990ms)}));
-  EXPECT_EQ(change(window_2, 18s, {writer(a, 9900ms, 14900ms), writer(b, 9950ms, 17990ms)}), b);
+  EXPECT_EQ(two_changes(window_2, 18s, {writer(a, 9900ms, 14900ms), writer(b, 9950ms, 17990ms)}),
+            b);
 }
 
 TEST_F(TitleWitnessTest, TitleThatComesLateIsNotOfWhomBeginsMeanwhile) {
@@ -59,8 +72,51 @@ TEST_F(TitleWitnessTest, TitleThatComesLateIsNotOfWhomBeginsMeanwhile) {
   // Its terminal has had no processor: what it shows now, b has set at 10.9 s.
   EXPECT_FALSE(
       change(window_1, 12500ms, {writer(a, 12400ms, 12490ms), writer(b, 9900ms, 10900ms)}));
-  EXPECT_EQ(change(window_2, 12600ms, {writer(a, 12400ms, 12590ms), writer(b, 1s, 2s)}), a);
-  EXPECT_EQ(change(window_1, 20s, {writer(a, 12400ms, 14s), writer(b, 19900ms, 19990ms)}), b);
+  EXPECT_EQ(two_changes(window_2, 12600ms, {writer(a, 12400ms, 12590ms), writer(b, 1s, 2s)}), a);
+  EXPECT_EQ(two_changes(window_1, 20s, {writer(a, 12400ms, 14s), writer(b, 19900ms, 19990ms)}), b);
+}
+
+// a has set the titles at 5 s, in window_1; then its terminal was stopped.
+TEST_F(TitleWitnessTest, TitleMayComeLongAfterItsWrite) {
+  const auto writes_until = [](Nanoseconds last) {
+    return std::vector{writer(a, 4s, 5s), writer(b, 9900ms, last)};
+  };
+  EXPECT_FALSE(change(window_1, 10s, writes_until(9990ms)));
+  EXPECT_FALSE(change(window_1, 10200ms, writes_until(10190ms)));
+  for (Nanoseconds time = 10210ms; time < 10600ms; time += 100ms)
+    EXPECT_FALSE(change(window_2, time, writes_until(time)));
+  EXPECT_EQ(change(window_2, 10750ms, writes_until(10740ms)), b);
+}
+
+TEST_F(TitleWitnessTest, LateTitlesOfOneWindowAreDoubtedIfAnotherMayBeIts) {
+  const auto candidates = [](Nanoseconds last, bool third_writes) {
+    return std::vector{writer(a, 4s, 5s), writer(b, 9900ms, last),
+                       writer(c, 9800ms, third_writes ? last : 6s)};
+  };
+  EXPECT_FALSE(change(window_1, 10s, candidates(9990ms, false)));
+  EXPECT_FALSE(change(window_2, 10100ms, candidates(10090ms, true)));  // b, or c
+  EXPECT_FALSE(change(window_1, 10700ms, candidates(10690ms, false)));
+}
+
+TEST_F(TitleWitnessTest, OneLateTitleExcludesNobodyForLong) {
+  EXPECT_FALSE(change(window_1, 10s, {writer(a, 4s, 5s), writer(b, 9900ms, 9990ms)}));
+  for (Nanoseconds time = 11s; time < 15s; time += 100ms)
+    EXPECT_FALSE(change(window_1, time, {writer(a, 10500ms, time), writer(b, 9900ms, time)}));
+}
+
+TEST_F(TitleWitnessTest, LateTitleThatNamesASilentAgentIsNotAnothers) {
+  for (Nanoseconds time = 10s; time < 12s; time += 100ms)
+    EXPECT_FALSE(change(window_1, time, {writer(a, 4s, 5s), writer(b, 9900ms, time)}, a));
+}
+
+TEST_F(TitleWitnessTest, AgentThatWasNotKnownYetMayHaveSetIt) {
+  auto starts = writer(c, 9950ms, 9990ms);
+  starts.is_news = true;
+  EXPECT_TRUE(titles_.changed(window_1, {.fits = {a}, .named = {}}, 10s));
+  EXPECT_FALSE(titles_.judge(window_1, 10s, {writer(a, 9900ms, 9990ms), starts}));
+  starts.last = 19990ms;
+  EXPECT_TRUE(titles_.changed(window_2, {.fits = {a}, .named = {}}, 20s));
+  EXPECT_FALSE(titles_.judge(window_2, 20s, {writer(a, 0s, 0s), starts}));
 }
 
 TEST_F(TitleWitnessTest, WhoHasNotBegunYetIsNotTheOne) {
@@ -111,10 +167,10 @@ TEST_F(TitleWitnessTest, TitleOfAnotherKindOfAgentIsNotIts) {
 }
 
 TEST_F(TitleWitnessTest, WindowOfTabsIsJudgedAnew) {
-  EXPECT_EQ(change(window_1, 10s, {writer(a, 9900ms, 9990ms), writer(b, 1s, 5s)}), a);
+  EXPECT_EQ(two_changes(window_1, 10s, {writer(a, 9900ms, 9990ms), writer(b, 1s, 5s)}), a);
   // Another tab of it comes to the front.
   EXPECT_FALSE(change(window_1, 20s, {writer(a, 9900ms, 11s), writer(b, 19900ms, 19990ms)}));
-  EXPECT_EQ(change(window_1, 30s, {writer(a, 9900ms, 11s), writer(b, 29900ms, 29990ms)}), b);
+  EXPECT_EQ(two_changes(window_1, 30s, {writer(a, 9900ms, 11s), writer(b, 29900ms, 29990ms)}), b);
 }
 
 TEST_F(TitleWitnessTest, AFloodIsAskedAboutTenTimesASecond) {
