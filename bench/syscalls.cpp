@@ -20,7 +20,7 @@ namespace {
 constexpr int batch = 2000;  // about 0.2 ms: short compared with the scheduler's slice
 
 template <typename Call>
-double nanoseconds_a_call(Call call) {
+double nanoseconds_per_call(Call call) {
   const int64_t begin = now_ns();
   for (int i = 0; i < batch; ++i) call();
   return static_cast<double>(now_ns() - begin) / batch;
@@ -60,9 +60,9 @@ int main(int argc, char** argv) {
   char byte = 0;
   // In turn, so that all meet the same disturbances.
   for (const int64_t end = now_ns() + static_cast<int64_t>(seconds * 1e9); now_ns() < end;) {
-    best_read = std::min(best_read, nanoseconds_a_call([&] { (void)!read(zero, &byte, 1); }));
-    best_getppid = std::min(best_getppid, nanoseconds_a_call([] { syscall(SYS_getppid); }));
-    best_send_recv = std::min(best_send_recv, nanoseconds_a_call([&] {
+    best_read = std::min(best_read, nanoseconds_per_call([&] { (void)!read(zero, &byte, 1); }));
+    best_getppid = std::min(best_getppid, nanoseconds_per_call([] { syscall(SYS_getppid); }));
+    best_send_recv = std::min(best_send_recv, nanoseconds_per_call([&] {
                                 (void)send(ends[0], &byte, 1, 0);
                                 (void)recv(ends[1], &byte, 1, 0);
                               }));

@@ -21,7 +21,7 @@ constexpr auto proven = std::chrono::seconds(30);
 // For a bridge that cannot be started at all: its user is not in the database.
 constexpr auto next_attempt = std::chrono::seconds(30);
 // More than a user can cause by typing, and more than titles change.
-constexpr int offers_a_period = 100;
+constexpr int offers_per_period = 100;
 constexpr auto offer_period = std::chrono::seconds(1);
 
 }  // namespace
@@ -121,7 +121,7 @@ void BridgeKeeper::offer(uid_t uid, const std::function<wire::DaemonMessage()>& 
     bridge.offers_began = now;
     bridge.offers = 0;
   }
-  if (++bridge.offers <= offers_a_period) bridge.process->offer(make());
+  if (++bridge.offers <= offers_per_period) bridge.process->offer(make());
 }
 
 bool BridgeKeeper::wants_inputs(uid_t uid) const {

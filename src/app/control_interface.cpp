@@ -9,7 +9,7 @@ namespace {
 
 constexpr auto retry_after = std::chrono::seconds(30);
 // Nobody has more panels than this.
-constexpr int max_subscriptions_a_user = 16;
+constexpr int max_subscriptions_per_user = 16;
 // Unanswered calls of one user: one for each of these panels.
 constexpr size_t max_waiting = 16;
 // The share of a processor that answers may use in the long run, and the time that they may use at
@@ -75,20 +75,20 @@ void ControlInterface::connect() {
       spdlog::warn("the system bus closed the connection; `status` works again once it is back");
       retry_->arm(monotonic_now() + retry_after);
     });
-    said_ = false;
+    no_bus_logged_ = false;
   } catch (const sdbus::Error& error) {
     // Two daemons would write the same badges.
     if (error.getName() == "org.freedesktop.DBus.Error.FileExists")
       throw std::runtime_error("another ebpf-ai-monitor daemon is running: it owns the bus name " +
                                std::string(control::bus_name) +
                                "; stop it: systemctl stop ebpf-ai-monitor");
-    if (!said_) {
+    if (!no_bus_logged_) {
       const bool denied = error.getName() == "org.freedesktop.DBus.Error.AccessDenied";
       spdlog::warn(
           "no control interface, so `status` cannot ask this daemon: system bus: {}{}",
           error.what(),
           denied ? "; install org.ebpf_ai_monitor1.conf in /usr/share/dbus-1/system.d" : "");
-      said_ = true;
+      no_bus_logged_ = true;
     }
     retry_->arm(monotonic_now() + retry_after);
   }
@@ -142,7 +142,7 @@ void ControlInterface::subscribe() {
   const bus::Caller caller = this->caller();
   const auto has =
       std::ranges::count(subscribers_, caller.user, [](const auto& entry) { return entry.second; });
-  if (has >= max_subscriptions_a_user)
+  if (has >= max_subscriptions_per_user)
     throw sdbus::Error(limits_exceeded, "this user has " + std::to_string(has) + " subscriptions");
   if (!bus_) {
     bus_ = sdbus::createProxy(*connection_, bus::ServiceName("org.freedesktop.DBus"),

@@ -79,7 +79,7 @@ class ControlInterface {
   EventLoop& loop_;
   const Source source_;
   std::map<std::string, uid_t> subscribers_;  // by their unique bus name
-  bool said_ = false;                         // set once it was logged that there is no bus
+  bool no_bus_logged_ = false;                // set once it was logged that there is no bus
   std::unique_ptr<sdbus::IConnection> connection_;
   std::unique_ptr<sdbus::IObject> object_;
   std::unique_ptr<sdbus::IProxy> bus_;  // reports who leaves; null before the first subscriber

@@ -29,7 +29,7 @@ constexpr const char* tmux_name = "tmux";
 constexpr auto change_shown_within = std::chrono::milliseconds(20);
 // How many lines about the agents of one user the log gets in the long run, and how many at once.
 // The level `debug` shows all of them.
-constexpr double lines_a_second = 1.0 / 60;
+constexpr double lines_per_second = 1.0 / 60;
 constexpr double lines_at_once = 40;
 
 std::set<uid_t> ids(const std::vector<User>& users) {
@@ -197,7 +197,7 @@ void Daemon::on_change(const AgentSession& session, const judge::Transition* tra
 }
 
 spdlog::level::level_enum Daemon::log_level(uid_t user) {
-  Allowance& lines = lines_.try_emplace(user, lines_a_second, lines_at_once).first->second;
+  Allowance& lines = lines_.try_emplace(user, lines_per_second, lines_at_once).first->second;
   const Nanoseconds now = monotonic_now();
   if (!lines.any_left(now)) return spdlog::level::debug;
   lines.use(now, 1);

@@ -5,7 +5,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr size_t max_ties_a_user = 500;
+constexpr size_t max_ties_per_user = 500;
 
 }  // namespace
 
@@ -15,13 +15,13 @@ void KnownTies::take(uid_t user, const wire::Tie& tie) {
     ties.erase(tie.id);
     return;
   }
-  if (ties.size() >= max_ties_a_user && !ties.contains(tie.id)) {
+  if (ties.size() >= max_ties_per_user && !ties.contains(tie.id)) {
     // A bridge withdraws the ties of terminals that have ended, but not after it has itself ended.
     if (const Nanoseconds now = monotonic_now(); looks.any_left(now)) {
       looks.use(now, static_cast<double>(ties.size()));
       std::erase_if(ties, [&](const auto& entry) { return !is_there(user, entry.first); });
     }
-    if (ties.size() >= max_ties_a_user) return;
+    if (ties.size() >= max_ties_per_user) return;
   }
   if (is_there(user, tie.id)) ties.insert_or_assign(tie.id, tie);
 }

@@ -30,13 +30,13 @@ class KnownTies {
 
  private:
   // Enough to examine all ties of a user once in ten seconds.
-  static constexpr double looks_a_second = 50;
+  static constexpr double looks_per_second = 50;
 
   struct User {
     std::map<ProcessId, wire::Tie> ties;
     // How many processes may be examined to find ties whose terminals have ended. A bridge may do
     // whatever its user wants.
-    Allowance looks{looks_a_second, 1};
+    Allowance looks{looks_per_second, 1};
   };
 
   bool is_there(uid_t user, const ProcessId& id) const;

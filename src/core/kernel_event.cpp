@@ -17,7 +17,7 @@ std::optional<agent_event> decode_event(std::span<const std::byte> record) {
 }
 
 uint64_t start_ticks(const agent_event& event) {
-  return event.session_start_ns / nanoseconds_a_tick;
+  return event.session_start_ns / nanoseconds_per_tick;
 }
 
 }  // namespace ebpf_ai_monitor

@@ -11,7 +11,7 @@
 namespace ebpf_ai_monitor {
 
 // USER_HZ is 100 on every Linux for which this builds.
-constexpr uint64_t nanoseconds_a_tick = 10'000'000;
+constexpr uint64_t nanoseconds_per_tick = 10'000'000;
 
 // None if the record has another size or an unknown type, or a text without its terminating NUL.
 std::optional<agent_event> decode_event(std::span<const std::byte> record);

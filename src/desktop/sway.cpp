@@ -30,7 +30,7 @@ constexpr int number_shift = 40;
 // Unanswered commands. More are left out.
 constexpr int max_commands = 100;
 // After this many, other sources of the loop have their turn.
-constexpr int reads_a_turn = 16;
+constexpr int reads_per_turn = 16;
 // Ten working agents change a hundred titles a second, and none of them is urgent.
 constexpr Nanoseconds rest_after_titles = 50ms;
 // How soon it is known that a display is on again.
@@ -180,7 +180,7 @@ Status SwayConnection::send_pending() {
 
 Status SwayConnection::receive() {
   std::array<char, 65'536> block;
-  for (int turn = 0; turn < reads_a_turn; ++turn) {
+  for (int turn = 0; turn < reads_per_turn; ++turn) {
     const ssize_t got = recv(socket_.get(), block.data(), block.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return {};

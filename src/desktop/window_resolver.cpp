@@ -23,14 +23,14 @@ constexpr int max_clients = 64;
 
 // A terminal starts the program and opens its window, in this order or the other, within these
 // times: foot 1.13 takes 0.05 s.
-constexpr uint64_t ticks_a_second = 100;
-constexpr uint64_t window_follows = 3 * ticks_a_second;
-constexpr uint64_t window_precedes = ticks_a_second;
+constexpr uint64_t ticks_per_second = 100;
+constexpr uint64_t window_follows = 3 * ticks_per_second;
+constexpr uint64_t window_precedes = ticks_per_second;
 // Windows that are opened at once come one by one. What was concluded for the first of them holds
 // when no other has come for this long; or, if the lack of another one was part of the proof, for
 // much longer.
-constexpr uint64_t others_come = ticks_a_second / 5;
-constexpr uint64_t others_come_late = 10 * ticks_a_second;
+constexpr uint64_t others_come = ticks_per_second / 5;
+constexpr uint64_t others_come_late = 10 * ticks_per_second;
 
 constexpr double passed_on_within = 0.5;
 

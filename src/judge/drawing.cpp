@@ -72,7 +72,7 @@ bool Drawing::burst_is_work() const {
   return burst_.writes >= rule::work_writes && burst_spread() >= rule::work_spread;
 }
 
-bool Drawing::talked_since(Time time) const {
+bool Drawing::drew_anew_since(Time time) const {
   return last_unexplained_ >= time + rule::late_answer;
 }
 

@@ -43,7 +43,7 @@ class Drawing {
   Time last_before_blink() const { return blink_.before; }
   // Whether it drew something unexplained so long after `time` that this is not part of what it
   // drew then.
-  bool talked_since(Time time) const;
+  bool drew_anew_since(Time time) const;
   bool unexplained_since(Time time) const { return last_unexplained_ > time; }
   const std::optional<Time>& last() const { return last_; }
   const std::optional<Time>& last_steady() const { return last_steady_; }

@@ -12,22 +12,22 @@ namespace ebpf_ai_monitor::judge {
 void IdleHabits::take(const Event& event) {
   const auto until = Input::explains_until(event);
   if (!until) return;
-  if (blinks_.left_alone_since > Time{} && ticks_.in_a_row == 0 &&
-      *until - blinks_.left_alone_since > rule::quiet_wait)
+  if (blinks_.without_input_since > Time{} && ticks_.in_a_row == 0 &&
+      *until - blinks_.without_input_since > rule::quiet_wait)
     blinks_.are_news = true;
-  blinks_.left_alone_since = {};
+  blinks_.without_input_since = {};
 }
 
 void IdleHabits::begin_wait(Time time, bool busy) {
   ticks_.in_a_row = processes_.at_regular_times = blinks_.in_a_row = 0;
-  blinks_.left_alone_since = time;
+  blinks_.without_input_since = time;
   messages_.largest_before_wait = messages_.largest;
   runs_.busy_since = busy ? time : Time{};
 }
 
 // If the wait was short, it may have been no wait: the session got no processor time.
 void IdleHabits::begin_work(Time time) {
-  blinks_.left_alone_since = {};
+  blinks_.without_input_since = {};
   const Time busy_since = std::exchange(runs_.busy_since, {});
   if (busy_since > Time{} && time - busy_since >= rule::busy_wait) runs_.is_habit = true;
 }
@@ -58,7 +58,7 @@ void IdleHabits::began_process_by_itself(Time time) {
 void IdleHabits::paused(Time silence) {
   messages_.largest =
       messages_.largest_before_wait;  // what it sent in between was part of its work
-  pauses_.vain_steps = 0;
+  pauses_.silent_steps = 0;
   runs_ = {};
   pauses_.longest = std::max(pauses_.longest, silence);
 }
@@ -67,8 +67,8 @@ bool IdleHabits::blinks() const {
   return blinks_.are_news && blinks_.in_a_row >= rule::blinks_for_asking;
 }
 
-bool IdleHabits::talks_after_steps() const {
-  return pauses_.vain_steps < rule::vain_steps_for_habit;
+bool IdleHabits::draws_after_steps() const {
+  return pauses_.silent_steps < rule::silent_steps_for_habit;
 }
 
 bool IdleHabits::is_unusual_message(int64_t bytes) const {
@@ -76,13 +76,13 @@ bool IdleHabits::is_unusual_message(int64_t bytes) const {
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Ticks, in_a_row, last, are_habit)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Blinks, in_a_row, left_alone_since,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Blinks, in_a_row, without_input_since,
                                                 are_news)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Starts, at_regular_times, last, period,
                                                 are_habit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Messages, largest, largest_before_wait)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Runs, busy_since, is_habit)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Pauses, longest, vain_steps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IdleHabits::Pauses, longest, silent_steps)
 
 template <typename Self, typename Visit>
 void IdleHabits::each_field(Self& of, const Visit& visit) {

@@ -28,7 +28,7 @@ class IdleHabits {
   void paused(Time silence);
   // Its work ended, and it drew nothing after its last tool or message: so tools and messages may
   // be the end of its work.
-  void no_words_came() { ++pauses_.vain_steps; }
+  void drew_nothing_after_step() { ++pauses_.silent_steps; }
 
   // Even while it waits, it redraws something on a timer: a clock, or a blinking title.
   bool ticks() const { return ticks_.are_habit; }
@@ -40,7 +40,7 @@ class IdleHabits {
   // It is busy even while it waits.
   bool runs() const { return runs_.is_habit; }
   // After a tool or a message, it usually draws something.
-  bool talks_after_steps() const;
+  bool draws_after_steps() const;
   Time longest_pause() const { return pauses_.longest; }
   // A message of this size is too large to be one of those that it sends by itself: keep-alives,
   // telemetry.
@@ -52,9 +52,9 @@ class IdleHabits {
     bool are_habit = false;
   };
   struct Blinks {
-    int in_a_row = 0;         // in the present wait
-    Time left_alone_since{};  // in the present wait; 0: it is no longer left alone
-    bool are_news = false;    // it has waited without blinking, so a blink means something
+    int in_a_row = 0;            // in the present wait
+    Time without_input_since{};  // in the present wait; 0: it is no longer left alone
+    bool are_news = false;       // it has waited without blinking, so a blink means something
   };
   struct Starts {              // starts of processes
     int at_regular_times = 0;  // in succession
@@ -72,7 +72,7 @@ class IdleHabits {
   };
   struct Pauses {
     Time longest{};
-    int vain_steps = 0;  // tools and messages at the end of its work
+    int silent_steps = 0;  // tools and messages at the end of its work
   };
 
   friend void to_json(nlohmann::json& to, const IdleHabits& from);

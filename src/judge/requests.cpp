@@ -47,17 +47,20 @@ void Requests::said(Time time, int64_t bytes) {
 }
 
 void Requests::drew_on(Time time) {
-  if (!last_said_ || time - last_said_->time <= rule::last_words) return;
+  if (!last_said_ || time - last_said_->time <= rule::last_message) return;
   followed_.add(last_said_->bytes);
-  last_words_.remove(last_said_->bytes);
+  last_message_sizes_.remove(last_said_->bytes);
   last_said_.reset();
 }
 
 void Requests::ended() {
-  if (last_said_ && !last_words_.has(last_said_->bytes)) last_words_.add(last_said_->bytes);
+  if (last_said_ && !last_message_sizes_.has(last_said_->bytes))
+    last_message_sizes_.add(last_said_->bytes);
 }
 
-bool Requests::said_last() const { return last_said_ && last_words_.has(last_said_->bytes); }
+bool Requests::said_last() const {
+  return last_said_ && last_message_sizes_.has(last_said_->bytes);
+}
 
 bool Requests::may_ask(int64_t bytes) const {
   return !are_seen() || bytes * rule::least_share_of_request >= asked_bytes_;
@@ -78,7 +81,7 @@ void Requests::each_field(Self& of, const Visit& visit) {
   visit("pending", of.pending_);
   visit("asked_bytes", of.asked_bytes_);
   visit("last_said", of.last_said_);
-  visit("last_words", of.last_words_);
+  visit("last_message_sizes", of.last_message_sizes_);
   visit("followed", of.followed_);
 }
 

@@ -96,7 +96,7 @@ class Requests {
   std::optional<Said> last_said_;
   // The latest sizes of messages that were the last of its work, and of messages after which it
   // drew more.
-  LatestSizes<4> last_words_;
+  LatestSizes<4> last_message_sizes_;
   LatestSizes<16> followed_;
 };
 

@@ -89,7 +89,7 @@ constexpr Time busy_wait = 3s;
 // For an agent without an animation, a silence of this many thresholds is a wait: the pauses of a
 // stream are shorter, and so are the gaps of Claude Code's count of seconds, with reduced motion
 // (0.99 s).
-constexpr double still_patience = 2.5;
+constexpr double patience_without_animation = 2.5;
 // The same while the agent must still say something: a tool has ended, or it has sent something by
 // itself. And the same if a process that it started continues while it draws: probably a server.
 constexpr double step_patience = 30;
@@ -130,7 +130,7 @@ constexpr int64_t least_share_of_request = 4;
 // The last message of its work leaves this soon after its last frame, or before it: Codex with its
 // animations off sends the same 235 bytes 20 to 80 ms after the end of each turn, and at no other
 // time.
-constexpr Time last_words = 300ms;
+constexpr Time last_message = 300ms;
 // A message that is this much larger than the largest one that it sends by itself (telemetry, for
 // example) is none of those.
 constexpr int64_t clearly_larger(int64_t bytes) { return bytes * 3 / 2; }
@@ -139,7 +139,7 @@ constexpr int64_t clearly_larger(int64_t bytes) { return bytes * 3 / 2; }
 
 // An agent that learns of the end of a command in the background begins to work within this time:
 // it asks its model first (claude-background-task-ends).
-constexpr Time speaks_after_end = 3s;
+constexpr Time works_after_end = 3s;
 
 // ---- titles ----
 
@@ -210,7 +210,7 @@ constexpr Time process_burst = 400ms;
 constexpr int processes_for_habit = 4;
 constexpr int regular_share = 4;
 // After this many tools and messages at the end of its work, it drew nothing more.
-constexpr int vain_steps_for_habit = 2;
+constexpr int silent_steps_for_habit = 2;
 
 }  // namespace rule
 }  // namespace ebpf_ai_monitor::judge

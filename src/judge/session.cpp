@@ -8,7 +8,7 @@ namespace ebpf_ai_monitor::judge {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Standing, state, changed, began, stage,
                                                 work_is_shown, given, request_left, said_work,
                                                 after_background, allowed_tool, silent_since,
-                                                silence_from, words_due_since, words_due_to_tool)
+                                                silence_from, output_due_since, output_due_to_tool)
 
 Session begin(Time now) {
   Session session;

@@ -51,8 +51,8 @@ struct Standing {
   int busy_looks = 0;   // during its present silence
   // In its present work a tool has ended, or it has sent something by itself, so the model must
   // still react. 0: no.
-  Time words_due_since{};
-  bool words_due_to_tool = false;  // and a request to the model must still follow
+  Time output_due_since{};
+  bool output_due_to_tool = false;  // and a request to the model must still follow
 };
 
 struct Session {

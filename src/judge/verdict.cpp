@@ -79,7 +79,7 @@ class Verdict {
   std::optional<Time> says_wait_since() const;
   std::optional<Time> said_due() const;
   const char* says_why() const;
-  double still_patience() const;
+  double patience_without_animation() const;
 
   void weigh(const Event& event);
   void output(const Event& event);
@@ -111,12 +111,12 @@ class Verdict {
   bool may_be_its_start() const;
   bool was_asked() const;
   bool runs_tool() const;
-  bool words_are_due() const;
+  bool output_is_due() const;
   bool may_blink() const;
   bool blinks() const;
   bool only_steady_counts() const;
   bool only_isolated_writes() const;
-  bool waited_in_vain() const;
+  bool wait_was_a_pause() const;
 
   Session now_;
   const Rules& rules_;
@@ -160,7 +160,7 @@ void Verdict::begin_after_message(Time time) {
   const PendingRequest request = *now_.requests.pending();
   change(State::working, time, "it sent a message after input");
   // A small message may have done no more than close a menu.
-  if (!request.large) now_.standing.words_due_since = request.sent;
+  if (!request.large) now_.standing.output_due_since = request.sent;
 }
 
 void Verdict::begin_with_tool(Time time) {
@@ -178,7 +178,7 @@ void Verdict::change(State to, Time time, std::string why) {
     transition.after_background =
         transition.completion && std::exchange(standing.after_background, false);
     standing.stage = transition.completion ? Stage::proven : std::max(standing.stage, Stage::ready);
-    if (worked && words_are_due()) now_.idle.no_words_came();
+    if (worked && output_is_due()) now_.idle.drew_nothing_after_step();
     if (worked) now_.requests.ended();
     standing.work_is_shown = false;
     standing.silent_since = now_.drawing.last().value_or(time);
@@ -192,11 +192,11 @@ void Verdict::change(State to, Time time, std::string why) {
     // terminal (an editor, a script).
     if (now_.has_waited() && !starts_up(time))
       standing.stage = std::max(standing.stage, Stage::asked);
-    standing.words_due_since = {};
+    standing.output_due_since = {};
     standing.after_background = standing.state == State::waiting &&
                                 !now_.input.any_since(standing.changed) &&
                                 !now_.idle.begins_processes() &&
-                                within(time, now_.processes.last_end(), rule::speaks_after_end);
+                                within(time, now_.processes.last_end(), rule::works_after_end);
     now_.animation.begin_work();
     now_.idle.begin_work(time);
     now_.requests.begin_work();
@@ -221,7 +221,8 @@ Time Verdict::patience() const {
                : rule::unanswered_limit;
   if (now_.session_file.says() == TitleSays::working)
     return times(threshold, runs_tool() ? rule::tool_patience : rule::step_patience);
-  if (now_.animation.kind() == Animation::absent) return times(threshold, still_patience());
+  if (now_.animation.kind() == Animation::absent)
+    return times(threshold, patience_without_animation());
   // An animation would have shown by now that the work goes on.
   if (allowed_tool_is_silent()) return times(threshold, rule::tool_patience);
   // If it draws more slowly, the wait for its next frame must be longer.
@@ -236,7 +237,8 @@ Time Verdict::patience() const {
       now_.animation.last_received() > now_.drawing.last().value_or(Time{}) + rule::shows_received;
   if (const auto period = now_.animation.period(); rules_.adaptive && period && !held_up)
     patience = std::max(rule::least_silence, times(*period, rule::silent_periods));
-  return std::clamp(slow, std::min(patience, threshold), times(threshold, rule::still_patience));
+  return std::clamp(slow, std::min(patience, threshold),
+                    times(threshold, rule::patience_without_animation));
 }
 
 // It works because its user has allowed something, and has drawn nothing since.
@@ -247,15 +249,16 @@ bool Verdict::allowed_tool_is_silent() const {
 }
 
 // For an agent without an animation, in thresholds.
-double Verdict::still_patience() const {
+double Verdict::patience_without_animation() const {
   if (now_.requests.said_last()) return 1;
-  if (runs_tool() && !now_.drawing.talked_since(now_.processes.last_began()))
+  if (runs_tool() && !now_.drawing.drew_anew_since(now_.processes.last_began()))
     return rule::tool_patience;
-  if (runs_tool() || (words_are_due() && now_.idle.talks_after_steps())) return rule::step_patience;
+  if (runs_tool() || (output_is_due() && now_.idle.draws_after_steps())) return rule::step_patience;
   // It has paused this long during its work.
   const double pause = std::chrono::duration<double>(now_.idle.longest_pause()) /
                        std::chrono::duration<double>(rules_.wait_threshold);
-  return std::clamp(pause * rule::longer_than_pause, rule::still_patience, rule::step_patience);
+  return std::clamp(pause * rule::longer_than_pause, rule::patience_without_animation,
+                    rule::step_patience);
 }
 
 // When the state will change if nothing happens until then.
@@ -401,10 +404,10 @@ bool Verdict::runs_tool() const {
 
 // Whether the model must still react. If the agent's requests are visible, the end of a tool alone
 // does not count: the model does not know of it before the next request.
-bool Verdict::words_are_due() const {
-  const Time since = now_.standing.words_due_since;
-  return since > Time{} && !now_.drawing.talked_since(since) &&
-         !(now_.standing.words_due_to_tool && now_.requests.are_seen());
+bool Verdict::output_is_due() const {
+  const Time since = now_.standing.output_due_since;
+  return since > Time{} && !now_.drawing.drew_anew_since(since) &&
+         !(now_.standing.output_due_to_tool && now_.requests.are_seen());
 }
 
 // What it draws from time to time may not be work: it has drawn like this while it waited, it draws
@@ -514,7 +517,7 @@ bool Verdict::said_yes(Time time) const {
 void Verdict::work_is_allowed(Time time) {
   change(State::working, time, "its title no longer says that it asks, and a process has started");
   now_.standing.work_is_shown = true;
-  now_.standing.words_due_since = time;
+  now_.standing.output_due_since = time;
   now_.standing.allowed_tool = time;
 }
 
@@ -590,7 +593,7 @@ void Verdict::burst(Time time) {
   const bool is_reported =
       !now_.idle.begins_processes() &&
       within(drawing.burst_began(), now_.processes.last_end(), rule::late_answer);
-  if (waited_in_vain() && !is_reported &&
+  if (wait_was_a_pause() && !is_reported &&
       silence <= times(rules_.wait_threshold, rule::step_patience) &&
       now_.animation.uses_sockets()) {
     now_.animation.worked_in_silence();
@@ -602,7 +605,7 @@ void Verdict::burst(Time time) {
 }
 
 // A wait that ends work, and that ends without its user, was a pause in that work.
-bool Verdict::waited_in_vain() const {
+bool Verdict::wait_was_a_pause() const {
   const Time changed = now_.standing.changed;
   return state() == State::waiting && now_.standing.stage == Stage::proven &&
          !now_.input.any_since(changed) && !now_.input.resized_since(changed);
@@ -673,12 +676,12 @@ void Verdict::sent(const Event& event) {
   const bool unusual = now_.idle.is_unusual_message(event.bytes);
   if (message.asks) now_.requests.asked(event.bytes);
   if (state() == State::working && event.bytes >= rule::act_bytes && now_.drawing.last() &&
-      time - *now_.drawing.last() <= rule::last_words &&
+      time - *now_.drawing.last() <= rule::last_message &&
       !now_.input.any_within(time, rule::request_window))
     now_.requests.said(time, event.bytes);
   if (state() == State::working && message.large && unusual && now_.requests.may_ask(event.bytes)) {
-    standing.words_due_since = time;
-    standing.words_due_to_tool = false;
+    standing.output_due_since = time;
+    standing.output_due_to_tool = false;
   }
   standing.given |= message.asks;
   standing.request_left |= event.bytes >= rule::whole_request_bytes;
@@ -741,8 +744,8 @@ void Verdict::tool_ended(Time time) {
   now_.standing.silence_from = time;
   // The model gets what a tool has found. But not if the user has ended the tool.
   if (state() == State::working && !now_.input.key_within(time, rule::late_answer)) {
-    now_.standing.words_due_since = time;
-    now_.standing.words_due_to_tool = true;
+    now_.standing.output_due_since = time;
+    now_.standing.output_due_to_tool = true;
   }
 }
 

@@ -137,7 +137,7 @@ std::vector<Record> read_tasks(const bpf_program* program, bpf_iter_link_info ab
 
 // Fewer than the buffer holds: somebody who fills it as fast as it is emptied must not keep this
 // process busy. The fd stays ready.
-constexpr int events_a_drain = 2048;
+constexpr int events_per_drain = 2048;
 
 // A negative result ends the drain after this event.
 int handle_event(void* context, void* data, size_t size) {
@@ -223,7 +223,7 @@ Status AgentMonitor::watch_for(const std::set<std::string>& names, const std::se
 int AgentMonitor::fd() const { return ring_buffer__epoll_fd(ring_.get()); }
 
 bool AgentMonitor::drain(const std::function<void(const agent_event&)>& handle) {
-  int left = events_a_drain;
+  int left = events_per_drain;
   *handle_ = [&](const agent_event& event) {
     ++received_;
     handle(event);
@@ -262,7 +262,7 @@ void AgentMonitor::stop_watching_terminals() { terminal_links_.clear(); }
 Status AgentMonitor::adopt_leader(const ProcessId& leader) {
   const auto pid = static_cast<uint32_t>(leader.pid);
   if (const auto known = session(pid);
-      known && known->start_ns / nanoseconds_a_tick == leader.start_ticks) {
+      known && known->start_ns / nanoseconds_per_tick == leader.start_ticks) {
     // The end of a process of which nothing was reported would not be reported, either.
     const auto its = member(skeleton_->maps.members, leader.pid);
     if (!its || its->reported != 0) return {};
@@ -271,7 +271,7 @@ Status AgentMonitor::adopt_leader(const ProcessId& leader) {
   const auto its_terminal = terminal(leader.pid);
   if (!its_terminal) return fail("the process no longer has a terminal");
   agent_session session{};
-  session.start_ns = leader.start_ticks * nanoseconds_a_tick;
+  session.start_ns = leader.start_ticks * nanoseconds_per_tick;
   session.terminal = its_terminal->terminal;
   session.owner = its_terminal->owner;
   if (auto status = put(skeleton_->maps.sessions, pid, session); !status) return status;

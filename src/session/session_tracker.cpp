@@ -22,12 +22,12 @@ constexpr auto last_attach_retry = std::chrono::seconds(5);
 // The next agent often follows at once.
 constexpr auto idle_before_detaching = std::chrono::seconds(1);
 // Looks at what was lost use no more than this share of a processor in the long run, no more than
-// this time at once, and in each turn no more than `looks_a_turn`; then events have their turn.
+// this time at once, and in each turn no more than `looks_per_turn`; then events have their turn.
 constexpr double look_share = 0.02;
 constexpr double looks_at_most = 0.5;  // seconds
-constexpr auto looks_a_turn = std::chrono::milliseconds(20);
+constexpr auto looks_per_turn = std::chrono::milliseconds(20);
 // Lines in the log about one subject.
-constexpr double lines_a_second = 1.0 / 60;
+constexpr double lines_per_second = 1.0 / 60;
 constexpr double lines_at_once = 1;
 // More than anybody reads. An agent that has no place in this list either is found when a place is
 // free.
@@ -72,7 +72,7 @@ SessionTracker::SessionTracker(EventLoop& loop, AgentMonitor monitor, AgentNames
       rules_(rules),
       listener_(std::move(listener)),
       places_(places),
-      loss_warnings_(lines_a_second, lines_at_once),
+      loss_warnings_(lines_per_second, lines_at_once),
       look_time_(look_share, looks_at_most),
       attach_retry_(first_attach_retry),
       events_source_(loop.add_io(monitor_.fd(), EPOLLIN, [this](uint32_t) { catch_up(); })),
@@ -316,7 +316,7 @@ void SessionTracker::refuse(const FoundAgent& found) {
   if (refused_.size() < max_refused) refused_.emplace(found.id, found);
   const Nanoseconds now = monotonic_now();
   Allowance& warnings =
-      refusal_warnings_.try_emplace(found.user, lines_a_second, lines_at_once).first->second;
+      refusal_warnings_.try_emplace(found.user, lines_per_second, lines_at_once).first->second;
   if (!warnings.any_left(now)) return;
   warnings.use(now, 1);
   spdlog::warn(
@@ -408,7 +408,7 @@ void SessionTracker::forget(pid_t leader) {
   const auto found = sessions_.find(leader);
   const AgentSession& session = found->second;
   if (session.due) deadlines_.erase({*session.due, leader});
-  far_.erase(leader);
+  far_deadlines_.erase(leader);
   const auto count = counts_.find(session.agent.user);
   if (session.agent.interactive) --count->second.agents;
   if (--count->second.sessions == 0) counts_.erase(count);
@@ -465,10 +465,10 @@ void SessionTracker::set_due(AgentSession& session) {
   // reads the events meanwhile.
   const judge::Time now = monotonic_now();
   if (session.watch.state() == State::working && next && *next > now + rules_.wait_threshold) {
-    if (far_.empty()) poll_timer_->arm(now + rules_.wait_threshold / 2);
-    far_.insert(leader);
+    if (far_deadlines_.empty()) poll_timer_->arm(now + rules_.wait_threshold / 2);
+    far_deadlines_.insert(leader);
   } else {
-    far_.erase(leader);
+    far_deadlines_.erase(leader);
   }
   if (session.due && next && *session.due <= *next) return;
   if (session.due) deadlines_.erase({*session.due, leader});
@@ -504,7 +504,7 @@ void SessionTracker::on_deadline() {
 
 void SessionTracker::on_poll() {
   catch_up();
-  if (!far_.empty()) poll_timer_->arm(monotonic_now() + rules_.wait_threshold / 2);
+  if (!far_deadlines_.empty()) poll_timer_->arm(monotonic_now() + rules_.wait_threshold / 2);
 }
 
 void SessionTracker::rearm() {
@@ -543,7 +543,7 @@ void SessionTracker::look_again() {
   catch_up();
   const Nanoseconds began = thread_cpu_time();
   if (looks_due_.empty() && std::exchange(losses_due_, false)) find_losses();
-  while (!looks_due_.empty() && thread_cpu_time() - began < looks_a_turn) {
+  while (!looks_due_.empty() && thread_cpu_time() - began < looks_per_turn) {
     const auto [leader, in_kernel] = std::move(looks_due_.front());
     looks_due_.pop_front();
     look_for_losses(leader, in_kernel ? &*in_kernel : nullptr);
@@ -565,7 +565,7 @@ void SessionTracker::find_losses() {
     if (found == in_kernel.end()) {
       looks_due_.emplace_back(leader, std::nullopt);
     } else if (found->second.lost != session.lost ||
-               found->second.start_ns / nanoseconds_a_tick != session.agent.id.start_ticks) {
+               found->second.start_ns / nanoseconds_per_tick != session.agent.id.start_ticks) {
       looks_due_.emplace_back(leader, found->second);
     }
   }

@@ -173,7 +173,7 @@ class SessionTracker {
   std::map<uid_t, Allowance> refusal_warnings_;
   std::set<std::pair<judge::Time, pid_t>> deadlines_;
   // Sessions that work and have a deadline that is far away. Their events are read regularly.
-  std::set<pid_t> far_;
+  std::set<pid_t> far_deadlines_;
 
   AgentMonitor::Losses known_losses_{};
   Allowance loss_warnings_;

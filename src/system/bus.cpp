@@ -5,7 +5,7 @@
 namespace ebpf_ai_monitor {
 namespace {
 
-constexpr int requests_a_turn = 8;
+constexpr int requests_per_turn = 8;
 // The share of a processor that this may use in the long run, and the time that it may use at once.
 // A caller who asks without end delays only the other callers on the bus.
 constexpr double share = 0.25;
@@ -44,7 +44,7 @@ void BusOnLoop::take_turn() {
   more_ = false;
   try {
     // Not all at once: a caller who asks without end must not delay the rest of the loop.
-    for (int i = 0; i < requests_a_turn; ++i) {
+    for (int i = 0; i < requests_per_turn; ++i) {
       if (!bus::process_one(connection_)) return refresh();
     }
     // What sd-bus has already read does not make an fd ready.

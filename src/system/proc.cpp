@@ -213,9 +213,9 @@ std::string Proc::net(const std::string& list) const {
 uint64_t ticks_since_boot() {
   timespec boot{};
   clock_gettime(CLOCK_BOOTTIME, &boot);
-  const auto nanoseconds_a_tick = 1'000'000'000 / sysconf(_SC_CLK_TCK);
+  const auto nanoseconds_per_tick = 1'000'000'000 / sysconf(_SC_CLK_TCK);
   return static_cast<uint64_t>(boot.tv_sec * sysconf(_SC_CLK_TCK) +
-                               boot.tv_nsec / nanoseconds_a_tick);
+                               boot.tv_nsec / nanoseconds_per_tick);
 }
 
 double unix_start_time(const ProcessId& id) {

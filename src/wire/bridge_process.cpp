@@ -15,12 +15,12 @@ namespace ebpf_ai_monitor {
 namespace {
 
 using wire::bridge_fd;
-constexpr int reports_a_round = 64;
+constexpr int reports_per_round = 64;
 // A report about each of a user's agents, several times over. A bridge that its user has made to
 // report more must wait for the next period: its socket fills up, and nobody else is delayed.
-constexpr int reports_a_period = 512;
+constexpr int reports_per_period = 512;
 constexpr auto report_period = std::chrono::milliseconds(250);
-constexpr int logs_a_period = 20;
+constexpr int logs_per_period = 20;
 constexpr auto log_period = std::chrono::seconds(10);
 
 // More agents than a user may have at a time, because those that have ended since the bridge last
@@ -128,7 +128,7 @@ void BridgeProcess::send_behind() {
   while (!behind_.empty() && send(behind_.begin()->second)) behind_.erase(behind_.begin());
   if (behind_.empty() && synced_due_ && send(*synced_due_)) synced_due_.reset();
   const bool waits = !behind_.empty() || synced_due_;
-  const bool paused = reports_in_period_ >= reports_a_period &&
+  const bool paused = reports_in_period_ >= reports_per_period &&
                       monotonic_now() - report_period_began_ < report_period;
   if (paused) resume_timer_->arm(report_period_began_ + report_period);
   socket_source_->set_io_events((paused ? 0U : EPOLLIN) | (waits ? EPOLLOUT : 0U));
@@ -159,8 +159,8 @@ void BridgeProcess::on_socket(uint32_t ready) {
   }
   // What is left of an ended bridge is at most what its socket held.
   const bool ended = (ready & EPOLLHUP) != 0;
-  for (int i = 0; i < reports_a_round; ++i) {
-    if (!ended && reports_in_period_ >= reports_a_period) break;
+  for (int i = 0; i < reports_per_round; ++i) {
+    if (!ended && reports_in_period_ >= reports_per_period) break;
     ++reports_in_period_;
     wire::Report report;
     // MSG_TRUNC: the packet's real length, even if it is longer than the buffer.
@@ -187,13 +187,13 @@ void BridgeProcess::on_socket(uint32_t ready) {
 void BridgeProcess::log(const wire::Report& report) {
   const Nanoseconds now = monotonic_now();
   if (now - log_period_began_ > log_period) {
-    if (logged_in_period_ > logs_a_period)
+    if (logged_in_period_ > logs_per_period)
       spdlog::warn("bridge of {}: {} log lines were left out", user_.name,
-                   logged_in_period_ - logs_a_period);
+                   logged_in_period_ - logs_per_period);
     log_period_began_ = now;
     logged_in_period_ = 0;
   }
-  if (++logged_in_period_ > logs_a_period) return;
+  if (++logged_in_period_ > logs_per_period) return;
   const auto level = static_cast<spdlog::level::level_enum>(
       std::min<uint32_t>(report.log_level, spdlog::level::err));
   spdlog::log(level, "bridge of {}: {}", user_.name, wire::text_in(report));

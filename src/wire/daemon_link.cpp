@@ -12,7 +12,7 @@ namespace ebpf_ai_monitor {
 namespace {
 
 // After this many packets, other sources of the loop have their turn.
-constexpr int packets_a_turn = 64;
+constexpr int packets_per_turn = 64;
 
 class DaemonSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
@@ -61,7 +61,7 @@ void DaemonLink::on_ready(uint32_t ready) {
     callbacks_.writable();
   }
   std::vector<char> packet(wire::max_packet);
-  for (int turn = 0; turn < packets_a_turn; ++turn) {
+  for (int turn = 0; turn < packets_per_turn; ++turn) {
     // MSG_TRUNC: the packet's real length, even if it is longer than the buffer.
     const ssize_t length =
         recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC);

@@ -76,10 +76,10 @@ TEST(Drawing, AFrameIsTheFirstSinceWhatCameAfterTheFrameBefore) {
 
 TEST(Drawing, WordsComeAWhileAfterWhatTheyAnswer) {
   Drawing drawing;
-  EXPECT_FALSE(drawing.talked_since(0s));
+  EXPECT_FALSE(drawing.drew_anew_since(0s));
   drawing.unexplained(5s);
-  EXPECT_TRUE(drawing.talked_since(4s));
-  EXPECT_FALSE(drawing.talked_since(4001ms)) << "part of what was drawn then";
+  EXPECT_TRUE(drawing.drew_anew_since(4s));
+  EXPECT_FALSE(drawing.drew_anew_since(4001ms)) << "part of what was drawn then";
   EXPECT_TRUE(drawing.unexplained_since(4999ms));
   EXPECT_FALSE(drawing.unexplained_since(5s));
 }

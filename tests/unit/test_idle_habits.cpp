@@ -81,14 +81,14 @@ TEST(IdleHabits, AMessageIsUnusualIfItIsClearlyLarger) {
 
 TEST(IdleHabits, AWaitThatWasNoneTeachesThePause) {
   IdleHabits idle;
-  idle.no_words_came();
-  idle.no_words_came();
-  EXPECT_FALSE(idle.talks_after_steps());
+  idle.drew_nothing_after_step();
+  idle.drew_nothing_after_step();
+  EXPECT_FALSE(idle.draws_after_steps());
   idle.begin_wait(0s);
   idle.sent_by_itself(1000);
   idle.paused(5s);
   EXPECT_EQ(idle.longest_pause(), 5s);
-  EXPECT_TRUE(idle.talks_after_steps());
+  EXPECT_TRUE(idle.draws_after_steps());
   EXPECT_TRUE(idle.is_unusual_message(1000)) << "it was part of its work";
 }
 

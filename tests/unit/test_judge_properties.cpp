@@ -350,8 +350,8 @@ TEST_P(JudgeProperties, deadlines_only_move_forward) {
       const auto answers = [](const Session& of) {
         const auto& request = of.requests.pending();
         return std::tuple(request && of.drawing.unexplained_since(request->sent),
-                          of.drawing.talked_since(of.processes.last_began()),
-                          of.drawing.talked_since(of.standing.words_due_since));
+                          of.drawing.drew_anew_since(of.processes.last_began()),
+                          of.drawing.drew_anew_since(of.standing.output_due_since));
       };
       if (same && answers(runner.session()) == answers(session) && before && runner.deadline()) {
         EXPECT_GE(*runner.deadline(), *before);
