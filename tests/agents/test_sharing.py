@@ -81,7 +81,7 @@ def each_agent(quick: type[Agent]) -> pytest.MarkDecorator:
     """The test with each of the two agents, of which the quick tests have one."""
     agents = (ClaudeCode(), CODEX)
     marks = [[] if isinstance(it, quick) else [pytest.mark.long] for it in agents]
-    params = [pytest.param(it, id=it.name, marks=its) for it, its in zip(agents, marks)]
+    params = [pytest.param(it, id=it.name, marks=its) for it, its in zip(agents, marks, strict=True)]
     return pytest.mark.parametrize("agent", params)
 
 
