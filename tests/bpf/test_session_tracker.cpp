@@ -853,6 +853,14 @@ class LostEvents : public Sessions {
     const std::string fd = agent.ask("open-nonblock /dev/tty", channel);
     agent.order("read " + fd + " 1 200", channel);
   }
+  // An agent that has left no room for the events of others.
+  std::unique_ptr<Actor> flooding_agent() {
+    watch({.names = {}, .users = {}, .ring_bytes = small});
+    auto agent = std::make_unique<Actor>(terminal_, Actor::Start{.program = agent_});
+    until(*agent, std::nullopt);
+    flood(*agent);
+    return agent;
+  }
 };
 
 TEST_F(LostEvents, AnExitThatWasLostIsNoticed) {
@@ -868,24 +876,18 @@ TEST_F(LostEvents, AnExitThatWasLostIsNoticed) {
 }
 
 TEST_F(LostEvents, AnAgentWhoseStartWasLostIsFound) {
-  watch({.names = {}, .users = {}, .ring_bytes = small});
-  Actor agent(terminal_, {.program = agent_});
-  until(agent, std::nullopt);
-  flood(agent);
+  const auto agent = flooding_agent();
   const Terminal elsewhere;
   Actor another(elsewhere, {.program = agent_});
   EXPECT_EQ(another.order("mode raw"), 0);
   another.order("fork 4");
   until(another, std::nullopt);
-  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent.pid(), another.pid()));
+  EXPECT_THAT(agents(), testing::UnorderedElementsAre(agent->pid(), another.pid()));
   animate_until_working(another, 4);
 }
 
 TEST_F(LostEvents, TheEndOfAnAgentWhoseStartWasLostIsReported) {
-  watch({.names = {}, .users = {}, .ring_bytes = small});
-  Actor agent(terminal_, {.program = agent_});
-  until(agent, std::nullopt);
-  flood(agent);
+  const auto agent = flooding_agent();
   const Terminal elsewhere;
   Actor another(elsewhere, {.program = agent_});
   EXPECT_EQ(another.order("mode raw"), 0);  // it has started, while there is no room
