@@ -109,7 +109,7 @@ std::optional<pid_t> find_mosh_client(const Proc& proc, pid_t server) {
     // mosh-client(1): the server's address and its port come last.
     const auto arguments = proc.arguments(pid);
     unsigned port = 0;
-    if (arguments.size() < 3 || std::sscanf(arguments.back().c_str(), "%u", &port) != 1) continue;
+    if (arguments.size() < 3 || !(std::istringstream(arguments.back()) >> port)) continue;
     const std::string address = end_of_connection(arguments[arguments.size() - 2], port);
     if (std::ranges::find(addresses, address) == addresses.end()) continue;
     if (found) return std::nullopt;
