@@ -231,10 +231,10 @@ void Daemon::tell_writers(uid_t uid, int64_t window, int64_t time) {
     wire::Writers writers{.window = window, .time = time, .agents = {}};
     // A candidate may be an agent that has not shown it yet, and set the title.
     for (const auto& [pid, session] : tracker_.sessions()) {
-      if (session->agent.user != uid) continue;
-      writers.agents.push_back({.id = session->agent.id,
-                                .began = session->writes.began().count(),
-                                .last = session->writes.last_until(judge::Time(time)).count()});
+      if (session.agent.user != uid) continue;
+      writers.agents.push_back({.id = session.agent.id,
+                                .began = session.writes.began().count(),
+                                .last = session.writes.last_until(judge::Time(time)).count()});
     }
     return writers;
   });

@@ -96,8 +96,7 @@ void SessionTracker::scan(const std::vector<KeptSession>& kept) {
     if (is_kept) found.interactive = true;  // it was an agent, and may be suspended now
     add(found, now, is_kept ? &*known : nullptr);
     const auto added = sessions_.find(found.id.pid);
-    if (added == sessions_.end()) continue;
-    if (is_kept) continue;
+    if (is_kept || added == sessions_.end()) continue;
     // It may just be starting, or have run for a while.
     const auto terminal = monitor_.terminal(found.id.pid);
     if (!terminal) continue;
@@ -157,15 +156,11 @@ void SessionTracker::catch_up() {
 }
 
 std::map<pid_t, const AgentSession*> SessionTracker::agents() const {
-  auto agents = sessions();
-  std::erase_if(agents, [](const auto& it) { return !it.second->agent.interactive; });
+  std::map<pid_t, const AgentSession*> agents;
+  for (const auto& [pid, session] : sessions_) {
+    if (session.agent.interactive) agents.emplace(pid, &session);
+  }
   return agents;
-}
-
-std::map<pid_t, const AgentSession*> SessionTracker::sessions() const {
-  std::map<pid_t, const AgentSession*> sessions;
-  for (const auto& [pid, session] : sessions_) sessions.emplace(pid, &session);
-  return sessions;
 }
 
 size_t SessionTracker::agents_of(uid_t user) const {

@@ -112,7 +112,7 @@ class SessionTracker {
   // By the leader's pid. Only agents, no candidates.
   std::map<pid_t, const AgentSession*> agents() const;
   // With the candidates.
-  std::map<pid_t, const AgentSession*> sessions() const;
+  const std::map<pid_t, AgentSession>& sessions() const { return sessions_; }
   // How many sessions a user has.
   size_t agents_of(uid_t user) const;
   // How many agents have found no place.
